@@ -1,0 +1,105 @@
+//! The one error that reaches the edge. Everything below turns into it with `?`; the edge turns it into an answer.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde::Serialize;
+
+use crate::code::Code;
+
+/// Why a field was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The field's name, with dots into nested ones.
+    pub field: Cow<'static, str>,
+    /// Machine-readable: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
+    /// A sentence for the person who fills the form.
+    pub message: Cow<'static, str>,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<Cow<'static, str>>, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), code: code.into(), message: message.into() }
+    }
+}
+
+/// What can go wrong on the way to an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The caller asked for something that can't be had; `message` replaces the code's own sentence.
+    #[error("{code}")]
+    Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
+    /// Fields of the request are wrong (422).
+    #[error("invalid fields")]
+    Invalid(Vec<FieldError>),
+    /// Something that we depend on is away (503); the cause is logged, never shown.
+    #[error("unavailable: {0:#}")]
+    Unavailable(anyhow::Error),
+    /// A defect of ours (500); the cause is logged, never shown.
+    #[error("internal: {0:#}")]
+    Internal(anyhow::Error),
+}
+
+impl AppError {
+    pub fn refused(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused { code, message: Some(message.into()), retry_after: None }
+    }
+
+    /// One field is wrong.
+    pub fn field(field: impl Into<Cow<'static, str>>, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, code, message)])
+    }
+
+    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::Invalid(_) => Code::Invalid,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// The sentence that a person reads.
+    #[must_use]
+    pub fn sentence(&self) -> Cow<'static, str> {
+        match self {
+            Self::Refused { message: Some(message), .. } => message.clone(),
+            Self::Invalid(fields) if fields.len() == 1 => fields[0].message.clone(),
+            other => Cow::Borrowed(other.code().sentence()),
+        }
+    }
+
+    /// How long to wait before trying again; always there for 429 and 503.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after: Some(after), .. } => Some(*after),
+            other if matches!(other.code().status(), 429 | 503) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Invalid(fields) => fields,
+            _ => &[],
+        }
+    }
+}
+
+impl From<Code> for AppError {
+    fn from(code: Code) -> Self {
+        Self::Refused { code, message: None, retry_after: None }
+    }
+}

@@ -1,0 +1,56 @@
+//! The bus within one process: all there is in embedded mode, and the local half of the Redis bus.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{BusMessage, EventBus, Left, Listener};
+
+#[derive(Debug, Default)]
+pub struct MemoryBus {
+    listeners: Mutex<Vec<mpsc::UnboundedSender<BusMessage>>>,
+}
+
+impl MemoryBus {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hands `messages` to all listeners of this process.
+    pub fn deliver(&self, messages: &[BusMessage]) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| messages.iter().all(|message| listener.send(message.clone()).is_ok()));
+    }
+}
+
+impl EventBus for MemoryBus {
+    fn publish(&self, messages: Vec<BusMessage>) -> Left {
+        self.deliver(&messages);
+        let (done, left) = oneshot::channel();
+        let _ = done.send(Ok(()));
+        left
+    }
+
+    fn listen(&self) -> Listener {
+        let (sender, listener) = mpsc::unbounded_channel();
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        listener
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Signal, *};
+
+    #[test]
+    fn every_listener_gets_everything_in_order_and_a_dropped_one_is_forgotten() {
+        let bus = MemoryBus::new();
+        let (mut first, second) = (bus.listen(), bus.listen());
+        drop(second);
+        bus.deliver(&[BusMessage::Signal(Signal::JobsWaiting), BusMessage::Signal(Signal::Gap)]);
+        assert_eq!(first.try_recv().unwrap(), BusMessage::Signal(Signal::JobsWaiting));
+        assert_eq!(first.try_recv().unwrap(), BusMessage::Signal(Signal::Gap));
+        assert_eq!(bus.listeners.lock().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,174 @@
+//! What happens, and how the news of it travels.
+//!
+//! An [`Event`] is what clients see. Once it is sealed into [`News`] its payload is text that nobody serialises again:
+//! the log stores it, the bus carries it, and every connection gets the same bytes. [`Signal`]s travel beside the news, from
+//! instance to instance, and never reach a client.
+
+mod bus;
+mod memory;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
+pub use memory::MemoryBus;
+
+use crate::{
+    AssistantId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
+    view::{Member, Message, Presence},
+};
+
+/// Everything that clients are told, with its payload. `kind()` is its `type` on the wire.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    MessageCreated { conversation_id: ConversationId, seq: i64, message: Box<Message> },
+    MessageUpdated { conversation_id: ConversationId, seq: i64, message: Box<Message> },
+    MessageDeleted { conversation_id: ConversationId, seq: i64, message_id: MessageId },
+    MessageCompleted { conversation_id: ConversationId, seq: i64, message: Box<Message> },
+    MessageFailed { conversation_id: ConversationId, seq: i64, message: Box<Message>, reason: String },
+    MemberAdded { conversation_id: ConversationId, seq: i64, member: Member },
+    MemberRemoved { conversation_id: ConversationId, seq: i64, user_id: UserId },
+    MemberUpdated { conversation_id: ConversationId, seq: i64, member: Member },
+    AssistantAdded { conversation_id: ConversationId, seq: i64, assistant_id: AssistantId, name: String },
+    ConversationUpdated { conversation_id: ConversationId, seq: i64, title: Option<String>, topic: Option<String> },
+    ConversationDeleted { conversation_id: ConversationId, seq: i64 },
+    ConversationCreated { conversation_id: ConversationId },
+    Receipt { conversation_id: ConversationId, user_id: UserId, delivered_seq: i64, read_seq: i64 },
+    MessageDelta { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
+    Typing { conversation_id: ConversationId, user_id: UserId, active: bool },
+    Presence(Presence),
+}
+
+impl Event {
+    /// The event's `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::MessageCreated { .. } => "message.created",
+            Self::MessageUpdated { .. } => "message.updated",
+            Self::MessageDeleted { .. } => "message.deleted",
+            Self::MessageCompleted { .. } => "message.completed",
+            Self::MessageFailed { .. } => "message.failed",
+            Self::MemberAdded { .. } => "member.added",
+            Self::MemberRemoved { .. } => "member.removed",
+            Self::MemberUpdated { .. } => "member.updated",
+            Self::AssistantAdded { .. } => "assistant.added",
+            Self::ConversationUpdated { .. } => "conversation.updated",
+            Self::ConversationDeleted { .. } => "conversation.deleted",
+            Self::ConversationCreated { .. } => "conversation.created",
+            Self::Receipt { .. } => "receipt",
+            Self::MessageDelta { .. } => "message.delta",
+            Self::Typing { .. } => "typing",
+            Self::Presence(_) => "presence",
+        }
+    }
+
+    /// Its place in the conversation's log, for durable events.
+    #[must_use]
+    pub const fn position(&self) -> Option<Position> {
+        match self {
+            Self::MessageCreated { conversation_id, seq, .. }
+            | Self::MessageUpdated { conversation_id, seq, .. }
+            | Self::MessageDeleted { conversation_id, seq, .. }
+            | Self::MessageCompleted { conversation_id, seq, .. }
+            | Self::MessageFailed { conversation_id, seq, .. }
+            | Self::MemberAdded { conversation_id, seq, .. }
+            | Self::MemberRemoved { conversation_id, seq, .. }
+            | Self::MemberUpdated { conversation_id, seq, .. }
+            | Self::AssistantAdded { conversation_id, seq, .. }
+            | Self::ConversationUpdated { conversation_id, seq, .. }
+            | Self::ConversationDeleted { conversation_id, seq } => Some(Position { conversation_id: *conversation_id, seq: *seq }),
+            Self::ConversationCreated { conversation_id } => Some(Position { conversation_id: *conversation_id, seq: 0 }),
+            Self::Receipt { .. } | Self::MessageDelta { .. } | Self::Typing { .. } | Self::Presence(_) => None,
+        }
+    }
+}
+
+/// A durable event's place. `seq` 0 is a conversation's creation: it is in the log so that the relay can repeat it, and
+/// comes before everything that a client can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+}
+
+/// Whose connections the news goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// Everyone who follows the conversation.
+    Conversation(ConversationId),
+    /// Everyone who follows one of these, each once.
+    Conversations(Vec<ConversationId>),
+    /// All connections of these people.
+    Users(Vec<UserId>),
+}
+
+/// What the news changes in who follows what. `Follow` takes effect before the news is delivered, `Unfollow` after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    None,
+    Follow(Vec<UserId>),
+    Unfollow(Vec<UserId>),
+    /// Nobody follows the conversation any more.
+    UnfollowAll,
+}
+
+/// An event, sealed for delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    pub id: EventId,
+    /// The event's `type`.
+    pub kind: String,
+    pub timestamp: Timestamp,
+    pub audience: Audience,
+    pub position: Option<Position>,
+    pub effect: Effect,
+    /// The payload as compact JSON.
+    pub payload: Bytes,
+}
+
+impl News {
+    /// Seals `event` for `audience`.
+    pub fn seal(event: &Event, audience: Audience, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
+        let effect = match event {
+            Event::MemberAdded { member, .. } => Effect::Follow(vec![member.user_id]),
+            Event::MemberRemoved { user_id, .. } => Effect::Unfollow(vec![*user_id]),
+            Event::ConversationDeleted { .. } => Effect::UnfollowAll,
+            Event::ConversationCreated { .. } => match &audience {
+                Audience::Users(users) => Effect::Follow(users.clone()),
+                Audience::Conversation(_) | Audience::Conversations(_) => Effect::None,
+            },
+            _ => Effect::None,
+        };
+        Ok(Self {
+            id: EventId::new(),
+            kind: event.kind().to_owned(),
+            timestamp,
+            audience,
+            position: event.position(),
+            effect,
+            payload: serde_json::to_vec(event)?.into(),
+        })
+    }
+}
+
+/// What instances tell each other beside the news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// These sign-ins are over: their tokens are refused and their sockets closed (4401).
+    SessionsEnded(Vec<SessionId>),
+    /// The reader asked this answer to stop.
+    StopGeneration(MessageId),
+    /// There is a job to claim.
+    JobsWaiting,
+    /// Something that is kept about this person in caches is out of date.
+    UserChanged(UserId),
+    /// News may have been lost: whoever keeps a position must catch up. Never sent between instances; each tells itself.
+    Gap,
+}
+
+/// Shared, because every shard and every wire form looks at the same one.
+pub type SharedNews = Arc<News>;

@@ -1,0 +1,62 @@
+//! Identifiers. Each is a UUIDv7 in a type of its own, so that one can't be passed for another.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sea_orm::DeriveValueType, utoipa::ToSchema,
+        )]
+        #[serde(transparent)]
+        #[schema(value_type = String, format = Uuid)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id, ordered by time of creation.
+            #[must_use]
+            #[allow(clippy::new_without_default, reason = "each call gives another id, which is no default")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    )*};
+}
+
+id! {
+    /// A person's account.
+    UserId,
+    /// A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
+    SessionId,
+    /// A tenant.
+    WorkspaceId,
+    /// A conversation of any kind.
+    ConversationId,
+    /// A message.
+    MessageId,
+    /// An assistant that can be a member of conversations.
+    AssistantId,
+    /// A durable job.
+    JobId,
+    /// One durable or passing event.
+    EventId,
+    /// One run of the program.
+    InstanceId,
+    /// One open real-time connection.
+    ConnectionId,
+}

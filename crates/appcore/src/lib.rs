@@ -1,0 +1,22 @@
+//! What every other crate speaks: ids, time, errors, the envelope, events, configuration and who is calling.
+//!
+//! Nothing in here opens a connection or knows a handler; everything else may depend on it.
+
+pub mod auth;
+pub mod clock;
+pub mod code;
+pub mod config;
+pub mod envelope;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod page;
+pub mod secret;
+pub mod text;
+pub mod view;
+
+pub use clock::{Clock, Timestamp};
+pub use code::Code;
+pub use error::{AppError, FieldError};
+pub use ids::*;
+pub use secret::Secret;

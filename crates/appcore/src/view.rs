@@ -1,0 +1,269 @@
+//! What callers see: the resources of the contract, alike in REST answers and in events.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{AssistantId, ConversationId, MessageId, SessionId, Timestamp, UserId, WorkspaceId};
+
+/// A person, as others see them; `email` only as they see themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    pub id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    pub display_name: String,
+    pub role: UserRole,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<PresenceStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// What a person is on this whole installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserRole {
+    User,
+    Admin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceStatus {
+    Online,
+    Away,
+    Dnd,
+    Offline,
+}
+
+/// A person's presence, as the `presence` event and the user list show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Presence {
+    pub user_id: UserId,
+    pub status: PresenceStatus,
+    pub last_seen: Option<Timestamp>,
+}
+
+/// One signed-in device.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UserSession {
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Workspace {
+    pub id: WorkspaceId,
+    pub name: String,
+    /// The caller's own role in it.
+    pub role: WorkspaceRole,
+    /// Whether it is the caller's own, made at sign-up.
+    pub personal: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkspaceRole {
+    Owner,
+    Admin,
+    Member,
+    Guest,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WorkspaceMember {
+    pub user: User,
+    pub role: WorkspaceRole,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationKind {
+    /// Exactly two people, one per pair and workspace.
+    Single,
+    /// Three people or more when it is made.
+    Group,
+    /// A person and an assistant.
+    Assistant,
+}
+
+/// A conversation, as one of its members sees it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub kind: ConversationKind,
+    pub workspace_id: WorkspaceId,
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    /// The number of its newest durable event; 0 while there is none.
+    pub last_seq: i64,
+    /// Messages of others after what the caller has read.
+    pub unread: i64,
+    /// Up to where the caller has read.
+    pub read_seq: i64,
+    pub last_message: Option<Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<Member>>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub assistants: Vec<AssistantMember>,
+    pub created_at: Timestamp,
+    /// When something last happened in it.
+    pub last_activity_at: Timestamp,
+}
+
+/// A person in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    pub user_id: UserId,
+    pub display_name: String,
+    pub role: MemberRole,
+    pub read_seq: i64,
+    pub delivered_seq: i64,
+    pub joined_at: Timestamp,
+}
+
+/// An assistant in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AssistantMember {
+    pub id: AssistantId,
+    pub name: String,
+    pub model: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberRole {
+    Owner,
+    Admin,
+    Member,
+}
+
+/// An assistant that one can talk to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Assistant {
+    pub id: AssistantId,
+    pub workspace_id: Option<WorkspaceId>,
+    pub name: String,
+    pub model: Option<String>,
+    pub system_prompt: Option<String>,
+    /// Whether it is the one that `kind: "assistant"` means without an `assistant_id`.
+    pub is_default: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    /// The number of the event that created it.
+    pub seq: i64,
+    pub client_id: Option<String>,
+    pub sender: Sender,
+    /// Empty once deleted.
+    pub content: String,
+    pub status: MessageStatus,
+    /// The message that this one answers.
+    pub reply_to: Option<MessageId>,
+    /// Why an assistant's message failed, for the reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The model that wrote an assistant's message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Files; none yet.
+    #[schema(value_type = Vec<Object>)]
+    pub attachments: Vec<serde_json::Value>,
+    /// Reactions; none yet.
+    #[schema(value_type = Vec<Object>)]
+    pub reactions: Vec<serde_json::Value>,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// Who a message is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sender {
+    pub kind: SenderKind,
+    /// A `UserId` or an `AssistantId`; none for the system and for deleted accounts.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub id: Option<uuid::Uuid>,
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderKind {
+    User,
+    Assistant,
+    System,
+    Deleted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageStatus {
+    Complete,
+    Streaming,
+    Failed,
+    Stopped,
+}
+
+/// One entry of a conversation's event log.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LoggedEvent {
+    pub seq: i64,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The event's payload, with `conversation_id` and `seq` in it.
+    #[schema(value_type = Object)]
+    pub payload: Box<serde_json::value::RawValue>,
+    pub created_at: Timestamp,
+}
+
+/// Enums that are stored by the name that they have on the wire.
+macro_rules! stored {
+    ($($name:ident { $($variant:ident = $text:literal),* $(,)? })*) => {$(
+        impl $name {
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text { $($text => Ok(Self::$variant),)* other => Err(UnknownName(other.to_owned())) }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    )*};
+}
+
+/// A stored name that this version does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown name {0:?}")]
+pub struct UnknownName(pub String);
+
+stored! {
+    UserRole { User = "user", Admin = "admin" }
+    PresenceStatus { Online = "online", Away = "away", Dnd = "dnd", Offline = "offline" }
+    WorkspaceRole { Owner = "owner", Admin = "admin", Member = "member", Guest = "guest" }
+    ConversationKind { Single = "single", Group = "group", Assistant = "assistant" }
+    MemberRole { Owner = "owner", Admin = "admin", Member = "member" }
+    SenderKind { User = "user", Assistant = "assistant", System = "system", Deleted = "deleted" }
+    MessageStatus { Complete = "complete", Streaming = "streaming", Failed = "failed", Stopped = "stopped" }
+}

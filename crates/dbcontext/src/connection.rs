@@ -1,0 +1,109 @@
+//! Connections. PostgreSQL has one pool; SQLite has one connection that writes and several that read.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use anyhow::Context;
+use sea_orm::{
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqlxSqliteConnector, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// How long a query may wait for a free connection before the caller gets a 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long PostgreSQL may work on one statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_READERS: u32 = 8;
+
+/// The database that this instance works on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+    sqlite: bool,
+}
+
+impl Database {
+    /// Opens `url` (`sqlite://…` or `postgres://…`). A SQLite file and its folder are made where they are missing.
+    pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        if url.starts_with("sqlite:") { Self::connect_sqlite(url).await } else { Self::connect_postgres(url, max_connections).await }
+    }
+
+    async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
+        let options = SqliteConnectOptions::from_str(url)
+            .context("database.url is not a valid SQLite address")?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(SQLITE_BUSY_TIMEOUT)
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-16000");
+        if let Some(folder) = options.get_filename().parent().filter(|folder| *folder != Path::new("")) {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let writer = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
+        let reader = pool(SQLITE_READERS).connect_with(options.read_only(true)).await.context("cannot open the SQLite database for reading")?;
+        Ok(Self {
+            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            sqlite: true,
+        })
+    }
+
+    async fn connect_postgres(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        let mut options = ConnectOptions::new(url.to_owned());
+        options
+            .max_connections(max_connections)
+            .min_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_timeout(ACQUIRE_TIMEOUT)
+            .sqlx_logging(false)
+            .map_sqlx_postgres_opts(|options| {
+                options.options([("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()), ("idle_in_transaction_session_timeout", "15000".to_owned())])
+            });
+        // The address may hold a password, so the cause goes without it.
+        let pool = sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")?;
+        Ok(Self { reader: pool.clone(), writer: pool, sqlite: false })
+    }
+
+    /// For statements that only read.
+    #[must_use]
+    pub const fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For single statements that change something.
+    #[must_use]
+    pub const fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            access_mode: Some(AccessMode::ReadWrite),
+            sqlite_transaction_mode: self.sqlite.then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin_with_options(options).await
+    }
+
+    #[must_use]
+    pub const fn is_sqlite(&self) -> bool {
+        self.sqlite
+    }
+
+    /// One round trip, for the health check.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.reader.ping().await
+    }
+
+    /// Closes all connections; SQLite writes its log back into the file.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.reader.close().await?;
+        if self.sqlite { self.writer.close().await } else { Ok(()) }
+    }
+}

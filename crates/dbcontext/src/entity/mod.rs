@@ -1,0 +1,15 @@
+//! One file per table.
+
+pub mod assistant;
+pub mod conversation;
+pub mod conversation_assistant;
+pub mod conversation_event;
+pub mod conversation_member;
+pub mod job;
+pub mod message;
+pub mod refresh_token;
+pub mod signing_key;
+pub mod user;
+pub mod user_session;
+pub mod workspace;
+pub mod workspace_member;

@@ -1,0 +1,8 @@
+//! The database: connections, entities and queries. The only crate that knows SQL.
+
+pub mod connection;
+pub mod constraint;
+pub mod entity;
+pub mod query;
+
+pub use connection::Database;

@@ -1,0 +1,12 @@
+//! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
+
+pub mod assistants;
+pub mod conversations;
+pub mod events;
+pub mod jobs;
+pub mod members;
+pub mod messages;
+pub mod sessions;
+pub mod signing_keys;
+pub mod users;
+pub mod workspaces;

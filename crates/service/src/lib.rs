@@ -1,0 +1,15 @@
+//! The business rules: one folder per domain. Requests (`endpoint`) and frames (`realtime`) are two doors to these functions.
+
+pub mod accounts;
+pub mod app;
+pub mod assistants;
+pub mod conversations;
+pub mod events;
+pub mod jobs;
+pub mod messages;
+pub mod presence;
+pub mod receipts;
+pub mod typing;
+pub mod workspaces;
+
+pub use app::App;

@@ -1,0 +1,22 @@
+//! The schema's history: one file per step, up and down, the same for SQLite and PostgreSQL.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_accounts;
+mod m0002_workspaces;
+mod m0003_conversations;
+mod m0004_assistants;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_workspaces::Migration),
+            Box::new(m0003_conversations::Migration),
+            Box::new(m0004_assistants::Migration),
+        ]
+    }
+}
