@@ -1,0 +1,63 @@
+//! The name of a setting, as it stands in a file and in the environment.
+
+use std::fmt;
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "NATTER__";
+
+/// `server.port`, in its parts. Parts may hold dots themselves: the name of a model does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(Vec<String>);
+
+impl Key {
+    pub fn new(parts: Vec<String>) -> Self {
+        Self(parts)
+    }
+
+    /// A row of the table that has no `*`.
+    pub fn of_pattern(pattern: &str) -> Self {
+        Self(pattern.split('.').map(str::to_owned).collect())
+    }
+
+    /// `NATTER__SERVER__PORT` is `server.port`.
+    pub fn of_variable(variable: &str) -> Option<Self> {
+        let name = variable.strip_prefix(PREFIX)?;
+        Some(Self(name.split("__").map(str::to_lowercase).collect()))
+    }
+
+    pub fn matches(&self, pattern: &str) -> bool {
+        let mut wanted = pattern.split('.');
+        let fits = self.0.iter().all(|part| match wanted.next() {
+            Some("*") => !part.is_empty(),
+            Some(name) => name == part,
+            None => false,
+        });
+        fits && wanted.next().is_none()
+    }
+
+    pub fn parts(&self) -> &[String] {
+        &self.0
+    }
+
+    /// `x.key_file` → `x.key`: the setting that a file is named for.
+    pub fn without_file(&self) -> Option<Self> {
+        let (last, parents) = self.0.split_last()?;
+        let name = last.strip_suffix("_file")?;
+        let mut parts = parents.to_vec();
+        parts.push(name.to_owned());
+        Some(Self(parts))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, part) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(".")?;
+            }
+            let bare = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+            if bare && !part.is_empty() { f.write_str(part)? } else { write!(f, "{part:?}")? }
+        }
+        Ok(())
+    }
+}

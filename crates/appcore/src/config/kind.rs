@@ -1,0 +1,217 @@
+//! What may stand in a setting, and how it is read from text (the environment) and from TOML.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use url::Url;
+
+/// The shape of a setting.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
+    /// A whole number, both ends included.
+    Number(u64, u64),
+    /// An absolute address with one of these schemes.
+    Url(&'static [&'static str]),
+    /// The same, and it may hold a password.
+    SecretUrl(&'static [&'static str]),
+    Secret,
+    Secrets,
+    Texts,
+    /// Scheme, host and port of web pages.
+    Origins,
+    /// Addresses in CIDR notation; a lone address is a network of one.
+    Networks,
+}
+
+/// What a source says, before it is known to make sense.
+#[derive(Clone, Debug)]
+pub(super) enum Raw {
+    Text(String),
+    Toml(toml::Value),
+}
+
+/// What a setting holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Number(u64),
+    Switch(bool),
+    List(Vec<String>),
+}
+
+/// The end of the sentence "`server.port` must be …".
+#[derive(Debug)]
+pub(super) struct Expected(pub String);
+
+/// What reading gave.
+pub(super) enum Reading {
+    Set(Value),
+    /// Nothing is written there.
+    Empty,
+    /// Somebody has left a template unfilled.
+    Placeholder,
+}
+
+impl Kind {
+    /// Its value must not be shown.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Secrets | Self::SecretUrl(_))
+    }
+
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Secrets | Self::Texts | Self::Origins | Self::Networks)
+    }
+
+    pub fn read(self, raw: &Raw) -> Result<Reading, Expected> {
+        if self.is_list() {
+            return self.read_list(raw);
+        }
+        let text = match raw {
+            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => text.trim(),
+            Raw::Toml(toml::Value::Integer(number)) if matches!(self, Self::Number(..)) => &number.to_string(),
+            Raw::Toml(toml::Value::Boolean(on)) if matches!(self, Self::Switch) => &on.to_string(),
+            Raw::Toml(_) => return Err(self.expected()),
+        };
+        if text.is_empty() {
+            return Ok(Reading::Empty);
+        }
+        if is_placeholder(text) {
+            return Ok(Reading::Placeholder);
+        }
+        self.parse(text).map(Reading::Set).ok_or_else(|| self.expected())
+    }
+
+    fn parse(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Text => Some(Value::Text(text.to_owned())),
+            Self::Secret => (text.chars().count() >= 8).then(|| Value::Text(text.to_owned())),
+            Self::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
+            Self::Switch => text.parse().ok().map(Value::Switch),
+            Self::Number(min, max) => {
+                text.parse().ok().filter(|number| (min..=max).contains(number)).map(Value::Number)
+            }
+            Self::Url(schemes) | Self::SecretUrl(schemes) => {
+                let scheme = Url::parse(text).ok()?.scheme().to_owned();
+                schemes.contains(&scheme.as_str()).then(|| Value::Text(text.to_owned()))
+            }
+            Self::Secrets | Self::Texts | Self::Origins | Self::Networks => None,
+        }
+    }
+
+    fn read_list(self, raw: &Raw) -> Result<Reading, Expected> {
+        let items: Vec<&str> = match raw {
+            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => text.split([',', '\n']).collect(),
+            Raw::Toml(toml::Value::Array(values)) => {
+                values.iter().map(toml::Value::as_str).collect::<Option<_>>().ok_or_else(|| self.expected())?
+            }
+            Raw::Toml(_) => return Err(self.expected()),
+        };
+        let mut kept = Vec::new();
+        let mut unfilled = false;
+        for item in items.into_iter().map(str::trim).filter(|item| !item.is_empty()) {
+            if is_placeholder(item) {
+                unfilled = true;
+            } else {
+                kept.push(self.parse_item(item).ok_or_else(|| self.expected())?);
+            }
+        }
+        Ok(match (kept.is_empty(), unfilled) {
+            (true, true) => Reading::Placeholder,
+            // An empty list in a file is meant: it takes back a list that stands below.
+            (true, false) if matches!(raw, Raw::Text(_)) => Reading::Empty,
+            _ => Reading::Set(Value::List(kept)),
+        })
+    }
+
+    fn parse_item(self, item: &str) -> Option<String> {
+        match self {
+            Self::Origins => {
+                let url = Url::parse(item).ok()?;
+                let web = matches!(url.scheme(), "http" | "https");
+                let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+                (web && bare).then(|| url.origin().ascii_serialization())
+            }
+            Self::Networks => parse_network(item).map(|network| network.to_string()),
+            _ => Some(item.to_owned()),
+        }
+    }
+
+    fn expected(self) -> Expected {
+        Expected(match self {
+            Self::Text => "a text".to_owned(),
+            Self::Secret => "a text of at least 8 characters".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Switch => "true or false".to_owned(),
+            Self::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Url(schemes) | Self::SecretUrl(schemes) => {
+                format!("an address that begins with {}://", schemes.join(":// or "))
+            }
+            Self::Secrets | Self::Texts => "a list of texts".to_owned(),
+            Self::Origins => "a list of web origins such as https://app.example.org".to_owned(),
+            Self::Networks => "a list of networks such as 10.0.0.0/8".to_owned(),
+        })
+    }
+}
+
+impl Value {
+    /// As it would stand in a file, secrets hidden.
+    pub fn show(&self, kind: Kind) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Switch(on) => on.to_string(),
+            Self::Text(url) if matches!(kind, Kind::SecretUrl(_)) => format!("{:?}", hide_password(url)),
+            Self::Text(_) if kind.is_secret() => "***".to_owned(),
+            Self::Text(text) => format!("{text:?}"),
+            Self::List(items) if kind.is_secret() => format!("[{}]", vec!["***"; items.len()].join(", ")),
+            Self::List(items) => format!("{items:?}"),
+        }
+    }
+}
+
+impl From<Value> for toml::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Text(text) => Self::String(text),
+            // The table allows no number that would not fit.
+            Value::Number(number) => Self::Integer(i64::try_from(number).unwrap_or(i64::MAX)),
+            Value::Switch(on) => Self::Boolean(on),
+            Value::List(items) => Self::Array(items.into_iter().map(Self::String).collect()),
+        }
+    }
+}
+
+fn parse_network(text: &str) -> Option<IpNet> {
+    IpNet::from_str(text).ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Somebody copied a template and has not filled this in.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let wrapped = |open: &str, close: char| text.starts_with(open) && text.ends_with(close);
+    matches!(text.as_str(), "changeme" | "change-me" | "change_me")
+        || text.starts_with("your-")
+        || text.starts_with("your_")
+        || wrapped("<", '>')
+        || wrapped("${", '}')
+}
+
+/// The address without what is secret in it: the password, and a query, which may hold another.
+fn hide_password(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
+    if url.password().is_none() && !url.query_pairs().any(|(name, _)| name.contains("password")) {
+        return text.to_owned();
+    }
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    if url.query_pairs().any(|(name, _)| name.contains("password")) {
+        url.set_query(Some("***"));
+    }
+    url.to_string()
+}

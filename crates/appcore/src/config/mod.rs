@@ -1,0 +1,143 @@
+//! The configuration: typed settings from the environment, over a file, over the defaults.
+//!
+//! [`setting`] is the table of everything that can be set. The sources ([`source`]) are read into keys and raw values,
+//! [`resolve`] checks each against the table and lays one source over the other, and serde turns the result into the
+//! types of [`settings`]. So a value that can't be, or a key that isn't there, stops the start with one sentence, whatever
+//! source it stood in; and each value still knows where it came from.
+
+mod describe;
+mod error;
+mod key;
+mod kind;
+mod resolve;
+mod setting;
+mod settings;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use self::describe::reference;
+pub use self::error::ConfigError;
+use self::key::Key;
+use self::kind::Value;
+use self::resolve::Resolution;
+pub use self::settings::{
+    Ai, Auth, Config, Database, DatabaseKind, Messages, Provider, ProviderKind, RateLimit, Realtime, Redis, Role,
+    Server, SignUp, Workspaces,
+};
+
+/// The file that is read when none is named, where it is present.
+const USUAL_FILE: &str = "config.toml";
+
+/// The settings, and what is to be said about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Sentences for the log: what was written and does not count.
+    pub notes: Vec<String>,
+    resolution: Resolution,
+}
+
+impl Loaded {
+    /// Every setting that has a value, and where it came from. Secrets stay hidden.
+    pub fn describe(&self) -> String {
+        describe::describe(&self.resolution, &self.notes)
+    }
+}
+
+/// Reads the process's environment and the named file, else `./config.toml` where there is one.
+pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
+    let usual = Path::new(USUAL_FILE);
+    let file = file.or_else(|| usual.exists().then_some(usual));
+    load_from(file, std::env::vars_os())
+}
+
+/// The same, from a given environment.
+pub fn load_from(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, ConfigError> {
+    let mut resolution = Resolution::of_defaults()?;
+    if let Some(path) = file {
+        resolution.overlay(source::read_file(path)?)?;
+    }
+    resolution.overlay(source::read_environment(environment)?)?;
+    let mut notes = resolution
+        .unfilled
+        .iter()
+        .map(|unfilled| {
+            format!("The setting {} holds a placeholder in {} and counts as not set.", unfilled.key, unfilled.origin)
+        })
+        .collect();
+    let config = build(&resolution, &mut notes)?;
+    Ok(Loaded { config, notes, resolution })
+}
+
+fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, ConfigError> {
+    let mut tree = toml::Table::new();
+    for resolved in &resolution.settings {
+        insert(&mut tree, resolved.key.parts(), resolved.value.clone());
+    }
+    if let Some(providers) = tree.get_mut("ai").and_then(|ai| ai.get_mut("providers")).and_then(|p| p.as_table_mut()) {
+        check_providers(providers, resolution, notes)?;
+    }
+    // The table and the types are kept together by a test; what is left to fail here is a mistake of ours.
+    let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
+        ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
+    })?;
+    config.complete()?;
+    Ok(config)
+}
+
+fn insert(tree: &mut toml::Table, path: &[String], value: Value) {
+    let [first, rest @ ..] = path else { return };
+    if rest.is_empty() {
+        tree.insert(first.clone(), value.into());
+    } else {
+        let section = tree.entry(first.clone()).or_insert_with(|| toml::Table::new().into());
+        if let Some(section) = section.as_table_mut() {
+            insert(section, rest, value);
+        }
+    }
+}
+
+/// A provider needs its kind, a model and, where it is a public service, a key. One that lacks a part because a placeholder
+/// was left there is put aside: the template was not filled in. Otherwise the missing part is named.
+fn check_providers(
+    providers: &mut toml::Table,
+    resolution: &Resolution,
+    notes: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    let mut aside = Vec::new();
+    for (name, provider) in providers.iter() {
+        let has = |part: &str| match provider.get(part) {
+            Some(toml::Value::Array(items)) => !items.is_empty(),
+            other => other.is_some(),
+        };
+        let public = !has("base_url");
+        let missing = ["kind", "models", "keys"].into_iter().find(|part| !has(part) && (*part != "keys" || public));
+        let Some(part) = missing else { continue };
+        let key = |part: &str| Key::new(vec!["ai".into(), "providers".into(), name.clone(), part.into()]);
+        let template = resolution
+            .unfilled
+            .iter()
+            .any(|unfilled| ["kind", "base_url", "keys", "models"].iter().any(|part| unfilled.key == key(part)));
+        if !template {
+            return Err(ConfigError::new(format!("The setting {} is missing.", key(part))));
+        }
+        notes.push(format!("The AI provider {name} is put aside: {} is not set.", key(part)));
+        aside.push(name.clone());
+    }
+    providers.retain(|name, _| !aside.iter().any(|one| one == name));
+    Ok(())
+}
+
+/// The SQLite file of embedded mode.
+fn default_database(data_dir: &Path) -> String {
+    let file: PathBuf = data_dir.join("natter.db");
+    format!("sqlite://{}", file.display())
+}

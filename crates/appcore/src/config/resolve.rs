@@ -1,0 +1,136 @@
+//! From what the sources say to one value per setting, each checked and each with its origin.
+
+use super::error::ConfigError;
+use super::key::Key;
+use super::kind::{Kind, Raw, Reading, Value};
+use super::setting::{self, Preset, SETTINGS, Setting};
+use super::source::{Entry, Origin};
+
+/// A setting that has a value.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    pub key: Key,
+    pub kind: Kind,
+    pub value: Value,
+    pub origin: Origin,
+}
+
+/// A setting in which somebody left a placeholder: it counts as not set.
+#[derive(Clone, Debug)]
+pub(super) struct Unfilled {
+    pub key: Key,
+    pub origin: Origin,
+}
+
+/// All settings that have a value: later layers have replaced earlier ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resolution {
+    pub settings: Vec<Resolved>,
+    pub unfilled: Vec<Unfilled>,
+}
+
+impl Resolution {
+    /// What holds where nobody has set anything.
+    pub fn of_defaults() -> Result<Self, ConfigError> {
+        let mut resolution = Self::default();
+        for setting in SETTINGS {
+            let Preset::Value(text) = setting.default else { continue };
+            let key = Key::of_pattern(setting.pattern);
+            if text.is_empty() && setting.kind.is_list() {
+                resolution.put(Resolved {
+                    key,
+                    kind: setting.kind,
+                    value: Value::List(Vec::new()),
+                    origin: Origin::Default,
+                });
+            } else {
+                let entry = Entry { key, raw: Raw::Text(text.to_owned()), origin: Origin::Default };
+                resolution.accept(entry, setting)?;
+            }
+        }
+        Ok(resolution)
+    }
+
+    /// Puts a layer over what is there.
+    pub fn overlay(&mut self, entries: Vec<Entry>) -> Result<(), ConfigError> {
+        let mut seen: Vec<Key> = Vec::new();
+        for entry in entries {
+            let (entry, setting) = match setting::find(&entry.key) {
+                Some(setting) => (entry, setting),
+                None => open_file(entry)?,
+            };
+            if seen.contains(&entry.key) {
+                let Entry { key, origin, .. } = entry;
+                return Err(ConfigError::new(format!(
+                    "The setting {key} is given twice, the second time by {origin}."
+                )));
+            }
+            seen.push(entry.key.clone());
+            self.accept(entry, setting)?;
+        }
+        Ok(())
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Resolved> {
+        self.settings.iter().find(|resolved| resolved.key == *key)
+    }
+
+    fn accept(&mut self, entry: Entry, setting: &Setting) -> Result<(), ConfigError> {
+        let Entry { key, raw, origin } = entry;
+        match setting.kind.read(&raw) {
+            Ok(Reading::Set(value)) => self.put(Resolved { key, kind: setting.kind, value, origin }),
+            Ok(Reading::Empty) => {}
+            Ok(Reading::Placeholder) => self.unfilled.push(Unfilled { key, origin }),
+            Err(expected) => {
+                let found = match raw {
+                    _ if setting.kind.is_secret() => String::new(),
+                    Raw::Text(text) => format!(", not {text:?}"),
+                    Raw::Toml(value) => format!(", not {value}"),
+                };
+                let place = match origin {
+                    Origin::Default => String::new(),
+                    origin => format!(" (in {origin})"),
+                };
+                return Err(ConfigError::new(format!("The setting {key} must be {}{found}{place}.", expected.0)));
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, resolved: Resolved) {
+        match self.settings.iter_mut().find(|earlier| earlier.key == resolved.key) {
+            Some(earlier) => *earlier = resolved,
+            None => self.settings.push(resolved),
+        }
+    }
+}
+
+/// `x.key_file` names a file that holds the secret `x.key`. Anything else that the table doesn't know is an error.
+fn open_file(entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
+    let secret = entry.key.without_file().and_then(|key| Some((setting::find(&key)?, key)));
+    let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
+        return Err(unknown(&entry));
+    };
+    let path = match &entry.raw {
+        Raw::Text(path) | Raw::Toml(toml::Value::String(path)) => path.trim(),
+        Raw::Toml(_) => return Err(ConfigError::new(format!("The setting {} must be the name of a file.", entry.key))),
+    };
+    let text = if path.is_empty() {
+        String::new()
+    } else {
+        std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::new(format!("The file {path:?} that {} names can't be read: {error}.", entry.key))
+        })?
+    };
+    Ok((Entry { key, raw: Raw::Text(text), origin: entry.origin }, setting))
+}
+
+fn unknown(entry: &Entry) -> ConfigError {
+    let Entry { key, origin, .. } = entry;
+    match origin {
+        Origin::Variable(name) => {
+            ConfigError::new(format!("Natter has no setting {key}, which the environment variable {name} asks for."))
+        }
+        origin => ConfigError::new(format!("Natter has no setting {key}, which stands in {origin}.")),
+    }
+}

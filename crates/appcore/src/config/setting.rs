@@ -1,0 +1,189 @@
+//! The table of settings: every key with its kind, its default and one line of explanation.
+//!
+//! What may be written in `config.toml` or in the environment, `natter config`, and the reference file at the root of the
+//! repository all come from this table.
+
+use super::key::Key;
+use super::kind::Kind;
+
+/// One row of the table.
+pub(super) struct Setting {
+    /// Dotted; `*` stands for a name that the operator chooses.
+    pub pattern: &'static str,
+    pub kind: Kind,
+    pub default: Preset,
+    pub about: &'static str,
+}
+
+/// What holds where nobody has set anything.
+pub(super) enum Preset {
+    /// As it would be written in the environment.
+    Value(&'static str),
+    /// Nothing; the text is an example for the reference file.
+    Unset(&'static str),
+}
+
+use Preset::{Unset, Value};
+
+pub(super) const SETTINGS: &[Setting] = &[
+    row("server.host", Kind::Text, Value("127.0.0.1"), "Address to listen on; 0.0.0.0 or :: for all."),
+    row("server.port", Kind::Number(0, 65_535), Value("8080"), "Port to listen on; 0 takes a free one."),
+    row(
+        "server.public_url",
+        Kind::Url(&["http", "https"]),
+        Unset("https://chat.example.org"),
+        "Where browsers reach this server; https turns on Secure cookies. Not set: http, from host and port.",
+    ),
+    row(
+        "server.trusted_proxies",
+        Kind::Networks,
+        Value(""),
+        "Networks (CIDR) of the proxies whose forwarding headers tell the client's address.",
+    ),
+    row(
+        "server.cors_origins",
+        Kind::Origins,
+        Value(""),
+        "Other web origins that may call the API with the user's cookies, such as https://app.example.org.",
+    ),
+    row(
+        "server.advertise_url",
+        Kind::Url(&["http", "https"]),
+        Unset("http://10.0.0.5:8080"),
+        "Where other instances reach this one. Not set: http, from host and port.",
+    ),
+    row("server.workers", Kind::Number(0, 1_024), Value("0"), "Threads that serve requests; 0 takes one per core."),
+    row(
+        "server.role",
+        Kind::Choice(&["all", "web", "worker"]),
+        Value("all"),
+        "What this instance does: serve people (web), answer as assistants (worker), or both (all).",
+    ),
+    row("server.data_dir", Kind::Text, Value("./data"), "Where embedded mode keeps its database."),
+    row(
+        "server.shutdown_grace_seconds",
+        Kind::Number(0, 3_600),
+        Value("30"),
+        "How long a stop waits for what is under way.",
+    ),
+    row(
+        "database.url",
+        Kind::SecretUrl(&["sqlite", "postgres", "postgresql"]),
+        Unset("postgres://natter:…@localhost/natter"),
+        "SQLite file or PostgreSQL database. Not set: natter.db in server.data_dir.",
+    ),
+    row(
+        "database.max_connections",
+        Kind::Number(2, 10_000),
+        Value("20"),
+        "Connections that this instance opens to the database at most.",
+    ),
+    row(
+        "database.migrate_on_start",
+        Kind::Switch,
+        Unset("true"),
+        "Bring the schema up to date at the start. Not set: true on SQLite, false on PostgreSQL.",
+    ),
+    row(
+        "redis.url",
+        Kind::SecretUrl(&["redis", "rediss"]),
+        Unset("redis://localhost:6379/0"),
+        "Redis that carries the news between instances. Not set: in this process only.",
+    ),
+    row("auth.access_ttl", Kind::Number(1, 31_536_000), Value("172800"), "Seconds that an access token lives."),
+    row("auth.refresh_ttl", Kind::Number(1, 315_360_000), Value("2592000"), "Seconds that a refresh token lives."),
+    row(
+        "auth.refresh_grace",
+        Kind::Number(0, 3_600),
+        Value("30"),
+        "Seconds in which a refresh repeated with the same Idempotency-Key gets the same tokens.",
+    ),
+    row(
+        "auth.private_key_file",
+        Kind::Text,
+        Unset("/etc/natter/signing-key.pem"),
+        "RSA key (PEM) that signs access tokens. Not set: made at the first start and kept in the database.",
+    ),
+    row(
+        "auth.key_encryption_secret",
+        Kind::Secret,
+        Unset("a long random text"),
+        "Encrypts the signing keys that are kept in the database. Not set: they lie there in clear.",
+    ),
+    row(
+        "auth.signup",
+        Kind::Choice(&["open", "invite", "closed"]),
+        Value("open"),
+        "Who may create an account: anyone (open), people with an invitation (invite), nobody (closed).",
+    ),
+    row("rate_limit.enabled", Kind::Switch, Value("true"), "false turns off every limiter, for load tests."),
+    row(
+        "workspaces.shared",
+        Kind::Text,
+        Unset("Home"),
+        "Workspace that everyone joins at sign-up; none for no such workspace. Not set: Home on SQLite, none on PostgreSQL.",
+    ),
+    row("messages.max_chars", Kind::Number(1, 100_000), Value("5000"), "Characters in a person's message at most."),
+    row(
+        "messages.event_retention_days",
+        Kind::Number(0, 36_500),
+        Value("0"),
+        "Days after which the event log forgets; messages stay. 0: never.",
+    ),
+    row(
+        "realtime.max_connections_per_user",
+        Kind::Number(0, 1_000_000),
+        Value("64"),
+        "Real-time connections that one user may hold on one instance; 0: no limit.",
+    ),
+    row("realtime.heartbeat_seconds", Kind::Number(1, 3_600), Value("25"), "Seconds between two pings to a client."),
+    row(
+        "realtime.backlog_bytes",
+        Kind::Number(65_536, 1_073_741_824),
+        Value("262144"),
+        "Bytes that may wait for a slow client before it is cut off.",
+    ),
+    row(
+        "realtime.max_frames_per_second",
+        Kind::Number(1, 1_000_000),
+        Value("100"),
+        "Frames that a connection may send in a second before it is closed.",
+    ),
+    row(
+        "ai.default_model",
+        Kind::Text,
+        Unset("openai/gpt-5-mini"),
+        "Model of assistants that name none. Not set: the first provider's first model.",
+    ),
+    row("ai.workers", Kind::Number(1, 1_000), Value("4"), "Answers that this instance writes at the same time."),
+    row(
+        "ai.proxy",
+        Kind::SecretUrl(&["http", "https", "socks5", "socks5h"]),
+        Unset("socks5h://proxy.example.org:1080"),
+        "Proxy for calls to AI providers. Not set: none.",
+    ),
+    row(
+        "ai.providers.*.kind",
+        Kind::Choice(&["openai", "gemini"]),
+        Unset("openai"),
+        "Which API the provider speaks: openai (and everything compatible with it) or gemini.",
+    ),
+    row(
+        "ai.providers.*.base_url",
+        Kind::Url(&["http", "https"]),
+        Unset("https://api.openai.com/v1"),
+        "Where the provider's API is, with its version. Not set: the public service of its kind.",
+    ),
+    row("ai.providers.*.keys", Kind::Secrets, Unset("sk-…"), "API keys; a server of one's own may need none."),
+    row("ai.providers.*.models", Kind::Texts, Unset("gpt-5-mini"), "Models that may be used, the preferred one first."),
+    row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
+];
+
+const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
+    Setting { pattern, kind, default, about }
+}
+
+/// The row that speaks of this key.
+pub(super) fn find(key: &Key) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| key.matches(setting.pattern))
+}

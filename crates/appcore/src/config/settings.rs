@@ -1,0 +1,289 @@
+//! The settings as the program reads them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+use super::error::ConfigError;
+use crate::secret::Secret;
+
+/// Everything that can be set. What a setting means, and what holds when nobody sets it, is written once: in the table
+/// that `config.toml` is made from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    #[serde(default)]
+    pub redis: Redis,
+    pub auth: Auth,
+    pub rate_limit: RateLimit,
+    #[serde(default)]
+    pub workspaces: Workspaces,
+    pub messages: Messages,
+    pub realtime: Realtime,
+    pub ai: Ai,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+    pub public_url: Option<Url>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub cors_origins: Vec<String>,
+    pub advertise_url: Option<Url>,
+    /// 0: one per core.
+    pub workers: usize,
+    pub role: Role,
+    pub data_dir: PathBuf,
+    #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
+    pub shutdown_grace: Duration,
+}
+
+/// What an instance does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    All,
+    Web,
+    Worker,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Always there once the configuration is loaded.
+    #[serde(default)]
+    pub url: Secret,
+    pub max_connections: u32,
+    migrate_on_start: Option<bool>,
+}
+
+/// Which engine `database.url` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Not set: this instance is alone and keeps everything in its own memory.
+    pub url: Option<Secret>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    #[serde(deserialize_with = "seconds")]
+    pub access_ttl: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub refresh_ttl: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub refresh_grace: Duration,
+    pub private_key_file: Option<PathBuf>,
+    pub key_encryption_secret: Option<Secret>,
+    pub signup: SignUp,
+}
+
+/// Who may create an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignUp {
+    Open,
+    Invite,
+    Closed,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workspaces {
+    shared: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    pub max_chars: usize,
+    /// 0: the event log is kept for ever.
+    pub event_retention_days: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Realtime {
+    /// 0: no limit.
+    pub max_connections_per_user: usize,
+    #[serde(rename = "heartbeat_seconds", deserialize_with = "seconds")]
+    pub heartbeat: Duration,
+    pub backlog_bytes: usize,
+    pub max_frames_per_second: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ai {
+    pub default_model: Option<String>,
+    pub workers: usize,
+    pub proxy: Option<Secret>,
+    /// In the order in which they were written.
+    #[serde(default, deserialize_with = "named_providers")]
+    pub providers: Vec<Provider>,
+    /// Another name for a model → `<provider>/<model>`.
+    #[serde(default, deserialize_with = "pairs")]
+    pub model_map: Vec<(String, String)>,
+}
+
+/// One AI service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    #[serde(skip)]
+    pub name: String,
+    pub kind: ProviderKind,
+    /// With the version segment.
+    pub base_url: Option<Url>,
+    #[serde(default)]
+    pub keys: Vec<Secret>,
+    pub models: Vec<String>,
+}
+
+/// The API that a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    Openai,
+    Gemini,
+}
+
+impl Config {
+    /// SQLite, one process: nothing else to install.
+    pub fn is_embedded(&self) -> bool {
+        self.database.kind() == DatabaseKind::Sqlite
+    }
+
+    /// Whether `natter serve` brings the schema up to date by itself.
+    pub fn migrate_on_start(&self) -> bool {
+        self.database.migrate_on_start.unwrap_or(self.is_embedded())
+    }
+
+    /// The workspace that everyone joins at sign-up.
+    pub fn shared_workspace(&self) -> Option<&str> {
+        let usual = if self.is_embedded() { "Home" } else { "none" };
+        Some(self.workspaces.shared.as_deref().unwrap_or(usual)).filter(|name| *name != "none")
+    }
+
+    /// Fills in what depends on other settings, and refuses what can't be together.
+    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
+        if self.database.url.is_empty() {
+            self.database.url = Secret::from(super::default_database(&self.server.data_dir));
+        }
+        if self.is_embedded() && self.server.role != Role::All {
+            return Err(ConfigError::new(
+                "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
+            ));
+        }
+        if self.auth.refresh_ttl < self.auth.access_ttl {
+            return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
+        }
+        for (asked, answered) in &self.ai.model_map {
+            let provider = answered.split_once('/').map(|(provider, _)| provider);
+            if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {
+                return Err(ConfigError::new(format!(
+                    "The setting ai.model_map.{asked:?} must name a configured provider, as <provider>/<model>, not {answered:?}."
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// The address that browsers use.
+    pub fn public_url(&self) -> String {
+        self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The address that other instances use.
+    pub fn advertise_url(&self) -> String {
+        self.advertise_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// Browsers come by TLS: cookies are marked Secure.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// An address that listens everywhere is reached by name, not by itself.
+    fn own_url(&self) -> String {
+        let host = match self.host.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => "localhost".to_owned(),
+            Ok(IpAddr::V6(address)) => format!("[{address}]"),
+            _ => self.host.clone(),
+        };
+        format!("http://{host}:{}", self.port)
+    }
+}
+
+impl Database {
+    pub fn kind(&self) -> DatabaseKind {
+        if self.url.expose().starts_with("postgres") { DatabaseKind::Postgres } else { DatabaseKind::Sqlite }
+    }
+}
+
+impl Provider {
+    /// Where its API is: the configured place, else the public service.
+    pub fn base_url(&self) -> String {
+        self.base_url.as_ref().map_or_else(
+            || {
+                match self.kind {
+                    ProviderKind::Openai => "https://api.openai.com/v1",
+                    ProviderKind::Gemini => "https://generativelanguage.googleapis.com/v1beta",
+                }
+                .to_owned()
+            },
+            trimmed,
+        )
+    }
+}
+
+/// Paths are appended with their own slash.
+fn trimmed(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn named_providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Provider>, D::Error> {
+    let table = toml::Table::deserialize(deserializer)?;
+    table
+        .into_iter()
+        .map(|(name, value)| {
+            let provider = Provider::deserialize(value).map_err(serde::de::Error::custom)?;
+            Ok(Provider { name, ..provider })
+        })
+        .collect()
+}
+
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    let table = toml::Table::deserialize(deserializer)?;
+    table
+        .into_iter()
+        .map(|(asked, value)| Ok((asked, String::deserialize(value).map_err(serde::de::Error::custom)?)))
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! Where settings come from: the environment, over a file, over the defaults.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::error::ConfigError;
+use super::key::{Key, PREFIX};
+use super::kind::Raw;
+
+/// What a value is attributed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    File(PathBuf),
+    Variable(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Something that a source says.
+pub(super) struct Entry {
+    pub key: Key,
+    pub raw: Raw,
+    pub origin: Origin,
+}
+
+/// The variables that are ours, in the order of their names, so that the same environment always means the same.
+pub(super) fn read_environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<Entry>, ConfigError> {
+    let mut ours = Vec::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Some(key) = Key::of_variable(name) else { continue };
+        let Ok(text) = value.into_string() else {
+            return Err(ConfigError::new(format!("The environment variable {name} isn't valid UTF-8.")));
+        };
+        ours.push(Entry { key, raw: Raw::Text(text), origin: Origin::Variable(name.to_owned()) });
+    }
+    ours.sort_by_key(|entry| entry.origin.to_string());
+    Ok(ours)
+}
+
+/// The settings of a TOML file, in its order.
+pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, ConfigError> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::new(format!("The configuration file {shown} can't be read: {error}.")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
+        let reason = error.message().lines().next().unwrap_or("it isn't TOML").to_owned();
+        ConfigError::new(format!("The configuration file {shown} can't be understood at line {line}: {reason}."))
+    })?;
+    let mut entries = Vec::new();
+    flatten(table, &mut Vec::new(), path, &mut entries);
+    Ok(entries)
+}
+
+fn flatten(table: toml::Table, parents: &mut Vec<String>, path: &Path, entries: &mut Vec<Entry>) {
+    for (name, value) in table {
+        parents.push(name);
+        match value {
+            toml::Value::Table(inner) => flatten(inner, parents, path, entries),
+            value => entries.push(Entry {
+                key: Key::new(parents.clone()),
+                raw: Raw::Toml(value),
+                origin: Origin::File(path.to_owned()),
+            }),
+        }
+        parents.pop();
+    }
+}

@@ -1,0 +1,289 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+/// A file that goes away with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn holding(text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("natter-config-{}.toml", uuid::Uuid::new_v4()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn load_environment(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    load_from(None, environment(variables))
+}
+
+fn load_text(text: &str) -> Result<Loaded, ConfigError> {
+    load_from(Some(&Scratch::holding(text).0), environment(&[]))
+}
+
+/// One sentence that holds all of these.
+#[track_caller]
+fn assert_refused(result: Result<Loaded, ConfigError>, parts: &[&str]) {
+    let sentence = result.expect_err("it was accepted").to_string();
+    for part in parts {
+        assert!(sentence.contains(part), "{sentence:?} doesn't say {part:?}");
+    }
+    assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence:?} isn't one sentence");
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let config = load_environment(&[]).unwrap().config;
+    assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 8080));
+    assert_eq!(config.server.data_dir, Path::new("./data"));
+    assert_eq!(config.server.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.database.url.expose(), "sqlite://./data/natter.db");
+    assert!(config.is_embedded() && config.migrate_on_start());
+    assert_eq!(config.shared_workspace(), Some("Home"));
+    assert!(config.redis.url.is_none());
+    assert_eq!(config.auth.access_ttl, Duration::from_secs(48 * 3600));
+    assert_eq!(config.auth.refresh_ttl, Duration::from_secs(30 * 24 * 3600));
+    assert_eq!(config.auth.signup, SignUp::Open);
+    assert!(config.rate_limit.enabled);
+    assert_eq!(config.messages.max_chars, 5000);
+    assert_eq!(config.realtime.max_connections_per_user, 64);
+    assert_eq!(config.realtime.heartbeat, Duration::from_secs(25));
+    assert!(config.ai.providers.is_empty());
+}
+
+#[test]
+fn postgresql_makes_it_a_cluster() {
+    let loaded = load_environment(&[("NATTER__DATABASE__URL", "postgres://natter@db/natter")]).unwrap();
+    assert!(!loaded.config.is_embedded() && !loaded.config.migrate_on_start());
+    assert_eq!(loaded.config.shared_workspace(), None);
+    let named = load_environment(&[
+        ("NATTER__DATABASE__URL", "postgres://natter@db/natter"),
+        ("NATTER__DATABASE__MIGRATE_ON_START", "true"),
+        ("NATTER__WORKSPACES__SHARED", "Office"),
+    ])
+    .unwrap();
+    assert!(named.config.migrate_on_start());
+    assert_eq!(named.config.shared_workspace(), Some("Office"));
+    assert_eq!(load_environment(&[("NATTER__WORKSPACES__SHARED", "none")]).unwrap().config.shared_workspace(), None);
+}
+
+#[test]
+fn environment_goes_over_file_and_file_over_defaults() {
+    let file = Scratch::holding("[server]\nport = 9000\nhost = \"::1\"\n");
+    let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "9001")])).unwrap();
+    assert_eq!((loaded.config.server.port, loaded.config.server.host.as_str()), (9001, "::1"));
+    let text = loaded.describe();
+    let source = |key: &str| text.lines().find(|line| line.starts_with(key)).and_then(|line| line.split("# ").nth(1));
+    assert_eq!(source("server.port"), Some("NATTER__SERVER__PORT"));
+    assert_eq!(source("server.host"), Some(file.name()));
+    assert_eq!(source("server.workers"), Some("default"));
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    assert_refused(load_environment(&[("NATTER__SERVER__PROT", "1")]), &["server.prot", "NATTER__SERVER__PROT"]);
+    assert_refused(load_text("[server]\nprot = 1"), &["server.prot"]);
+    assert_refused(load_text("server = 1"), &["server"]);
+    assert_refused(load_text("[server.port]\nnumber = 1"), &["server.port.number"]);
+    assert_refused(load_environment(&[("NATTER__", "1")]), &["NATTER__"]);
+    assert!(load_environment(&[("NATTER_LOG", "debug"), ("PATH", "/bin")]).is_ok());
+}
+
+#[test]
+fn impossible_values_are_named() {
+    for (name, value, key) in [
+        ("NATTER__SERVER__PORT", "abc", "server.port"),
+        ("NATTER__SERVER__PORT", "65536", "server.port"),
+        ("NATTER__SERVER__PORT", "-1", "server.port"),
+        ("NATTER__SERVER__ROLE", "king", "server.role"),
+        ("NATTER__SERVER__PUBLIC_URL", "chat.example.org", "server.public_url"),
+        ("NATTER__SERVER__TRUSTED_PROXIES", "10.0.0.0/33", "server.trusted_proxies"),
+        ("NATTER__SERVER__CORS_ORIGINS", "*", "server.cors_origins"),
+        ("NATTER__DATABASE__URL", "mysql://x", "database.url"),
+        ("NATTER__REDIS__URL", "localhost:6379", "redis.url"),
+        ("NATTER__RATE_LIMIT__ENABLED", "maybe", "rate_limit.enabled"),
+        ("NATTER__AUTH__ACCESS_TTL", "2d", "auth.access_ttl"),
+    ] {
+        assert_refused(load_environment(&[(name, value)]), &[key, name]);
+    }
+    assert_refused(load_text("[server]\nport = \"many\""), &["server.port", "whole number"]);
+    assert_refused(load_text("[server]\nport = [1]"), &["server.port"]);
+    assert_refused(load_text("[rate_limit]\nenabled = 1"), &["rate_limit.enabled"]);
+    assert_refused(load_environment(&[("NATTER__SERVER__ROLE", "worker")]), &["server.role", "SQLite"]);
+    assert_refused(
+        load_environment(&[("NATTER__AUTH__ACCESS_TTL", "100"), ("NATTER__AUTH__REFRESH_TTL", "99")]),
+        &["auth.refresh_ttl"],
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_understood_is_named() {
+    assert_refused(load_from(Some(Path::new("/nowhere/natter.toml")), environment(&[])), &["/nowhere/natter.toml"]);
+    assert_refused(load_text("[server]\nport = \n"), &["line 2"]);
+}
+
+#[test]
+fn refusals_do_not_show_secrets() {
+    let sentence = load_environment(&[("NATTER__DATABASE__URL", "mysql://root:hunter22@db")]).unwrap_err().to_string();
+    assert!(!sentence.contains("hunter22"), "{sentence}");
+}
+
+#[test]
+fn placeholders_count_as_not_set() {
+    for placeholder in ["changeme", "CHANGE_ME", "your-secret-here", "<secret>", "${AUTH_SECRET}", "  "] {
+        let loaded = load_environment(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", placeholder)]).unwrap();
+        assert!(loaded.config.auth.key_encryption_secret.is_none(), "{placeholder:?} was taken");
+    }
+    let file = Scratch::holding("[server]\nport = 9000");
+    let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "${PORT}")])).unwrap();
+    assert_eq!(loaded.config.server.port, 9000);
+    assert!(loaded.notes[0].contains("server.port"), "{:?}", loaded.notes);
+}
+
+#[test]
+fn lists_are_separated_by_commas_in_the_environment() {
+    let loaded = load_environment(&[
+        ("NATTER__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
+        ("NATTER__SERVER__CORS_ORIGINS", "https://a.example/,http://localhost:5173"),
+    ])
+    .unwrap();
+    let proxies: Vec<_> = loaded.config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "127.0.0.1/32"]);
+    assert_eq!(loaded.config.server.cors_origins, ["https://a.example", "http://localhost:5173"]);
+}
+
+#[test]
+fn providers_are_named_in_capitals_in_the_environment() {
+    let loaded = load_environment(&[
+        ("NATTER__AI__PROVIDERS__FAKE__KIND", "openai"),
+        ("NATTER__AI__PROVIDERS__FAKE__BASE_URL", "http://127.0.0.1:9/v1/"),
+        ("NATTER__AI__PROVIDERS__FAKE__KEYS", "key-a,key-b,<third>"),
+        ("NATTER__AI__PROVIDERS__FAKE__MODELS", "small"),
+    ])
+    .unwrap();
+    let [fake] = loaded.config.ai.providers.as_slice() else { panic!("{:?}", loaded.config.ai) };
+    assert_eq!((fake.name.as_str(), fake.kind), ("fake", ProviderKind::Openai));
+    assert_eq!(fake.base_url(), "http://127.0.0.1:9/v1");
+    assert_eq!(fake.keys.iter().map(|key| key.expose()).collect::<Vec<_>>(), ["key-a", "key-b"]);
+}
+
+#[test]
+fn providers_keep_the_order_of_the_file() {
+    let config = load_text(
+        "[ai.providers.zeta]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"z\"]\n\
+         [ai.providers.alpha]\nkind = \"gemini\"\nkeys = [\"k\"]\nmodels = [\"a\"]\n\
+         [ai.model_map]\n\"gpt-4.1\" = \"alpha/a\"",
+    )
+    .unwrap()
+    .config;
+    let names: Vec<_> = config.ai.providers.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["zeta", "alpha"]);
+    assert_eq!(config.ai.providers[1].base_url(), "https://generativelanguage.googleapis.com/v1beta");
+    assert_eq!(config.ai.model_map, [("gpt-4.1".to_owned(), "alpha/a".to_owned())]);
+}
+
+#[test]
+fn a_provider_that_lacks_a_part_is_refused_and_an_unfilled_one_is_put_aside() {
+    let kind = ("NATTER__AI__PROVIDERS__MINE__KIND", "gemini");
+    let models = ("NATTER__AI__PROVIDERS__MINE__MODELS", "m");
+    assert_refused(load_environment(&[models]), &["ai.providers.mine.kind"]);
+    assert_refused(load_environment(&[kind]), &["ai.providers.mine.models"]);
+    assert_refused(load_environment(&[kind, models]), &["ai.providers.mine.keys"]);
+    let unfilled = load_environment(&[kind, models, ("NATTER__AI__PROVIDERS__MINE__KEYS", "your-api-key")]).unwrap();
+    assert!(unfilled.config.ai.providers.is_empty());
+    assert!(unfilled.notes.iter().any(|note| note.contains("ai.providers.mine.keys")), "{:?}", unfilled.notes);
+    assert_refused(load_environment(&[("NATTER__AI__MODEL_MAP__FAST", "nobody/m")]), &["ai.model_map", "nobody/m"]);
+}
+
+#[test]
+fn secrets_may_come_from_a_file() {
+    let secret = Scratch::holding("from a file 123\n");
+    let loaded = load_environment(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET_FILE", secret.name())]).unwrap();
+    assert_eq!(loaded.config.auth.key_encryption_secret.unwrap().expose(), "from a file 123");
+    let text = format!("[auth]\nkey_encryption_secret_file = {:?}", secret.name());
+    assert!(load_text(&text).unwrap().config.auth.key_encryption_secret.is_some());
+    assert_refused(
+        load_environment(&[("NATTER__REDIS__URL_FILE", "/nowhere/redis")]),
+        &["redis.url_file", "/nowhere/redis"],
+    );
+    assert_refused(
+        load_environment(&[("NATTER__REDIS__URL_FILE", secret.name()), ("NATTER__REDIS__URL", "redis://r")]),
+        &["redis.url", "twice"],
+    );
+    assert_refused(load_environment(&[("NATTER__SERVER__PORT_FILE", secret.name())]), &["server.port_file"]);
+}
+
+#[test]
+fn the_description_hides_secrets() {
+    let text = load_environment(&[
+        ("NATTER__DATABASE__URL", "postgres://natter:hunter22@db/natter?sslmode=require"),
+        ("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "hunter22hunter22"),
+        ("NATTER__AI__PROVIDERS__FAKE__KIND", "openai"),
+        ("NATTER__AI__PROVIDERS__FAKE__KEYS", "hunter22,hunter22"),
+        ("NATTER__AI__PROVIDERS__FAKE__MODELS", "small"),
+    ])
+    .unwrap()
+    .describe();
+    assert!(!text.contains("hunter22"), "{text}");
+    assert!(text.contains("postgres://natter:***@db/natter"), "{text}");
+    assert!(text.contains("ai.providers.fake.keys = [***, ***]"), "{text}");
+    assert!(text.contains("server.public_url is not set"), "{text}");
+}
+
+#[test]
+fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
+    // serde refuses a key of the table that no type has, so each is given once.
+    for setting in setting::SETTINGS {
+        let setting::Preset::Unset(example) = setting.default else { continue };
+        if setting.pattern.contains('*') || setting.kind.is_secret() {
+            continue;
+        }
+        let variable = format!("NATTER__{}", setting.pattern.replace('.', "__").to_uppercase());
+        let loaded = load_environment(&[(&variable, example)]).unwrap();
+        assert!(loaded.resolution.get(&Key::of_pattern(setting.pattern)).is_some(), "{variable} has no effect");
+    }
+}
+
+#[test]
+fn the_reference_file_holds_every_setting_with_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config.toml");
+    let file = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        file == reference(),
+        "config.toml is behind the table: write it with `natter config --reference > config.toml`"
+    );
+    let written = load_from(Some(&path), environment(&[])).unwrap().resolution;
+    let defaults = Resolution::of_defaults().unwrap();
+    let values = |resolution: &Resolution| {
+        resolution.settings.iter().map(|one| (one.key.clone(), one.value.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&written), values(&defaults));
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    use proptest::prelude::*;
+    proptest!(|(text in "(?s).{0,200}", pick in 0..setting::SETTINGS.len())| {
+        let variable = format!("NATTER__{}", setting::SETTINGS[pick].pattern.replace('.', "__").to_uppercase());
+        let _ = load_from(None, environment(&[(&variable, &text)])).map(|loaded| loaded.describe());
+        let _ = load_text(&text);
+    });
+}
