@@ -12,6 +12,8 @@ export interface User {
   email?: string;
   display_name: string;
   role?: 'user' | 'admin';
+  presence?: PresenceStatus;
+  last_seen?: Timestamp | null;
   created_at?: Timestamp;
 }
 
@@ -44,7 +46,7 @@ export interface Cursor<T> {
   has_more: boolean;
 }
 
-export type WorkspaceRole = 'owner' | 'admin' | 'member';
+export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
 
 export interface Workspace {
   id: Id;
@@ -60,10 +62,12 @@ export interface WorkspaceMember {
 
 export interface Assistant {
   id: Id;
+  workspace_id: Id | null;
   name: string;
-  model?: string | null;
-  system_prompt?: string | null;
-  workspace_id?: Id;
+  model: string | null;
+  system_prompt: string | null;
+  is_default: boolean;
+  created_at: Timestamp;
 }
 
 /** `GET /r1/usersessions` */
@@ -79,15 +83,21 @@ export interface Device {
 export type ConversationKind = 'single' | 'group' | 'assistant';
 export type MemberRole = 'owner' | 'admin' | 'member';
 
+/** A person in a conversation. */
 export interface Member {
-  /** Absent for an assistant. */
-  user_id?: Id | null;
-  /** Absent for a person. */
-  assistant_id?: Id | null;
+  user_id: Id;
   display_name: string;
   role: MemberRole;
-  delivered_seq?: number;
-  read_seq?: number;
+  read_seq: number;
+  delivered_seq: number;
+  joined_at: Timestamp;
+}
+
+/** An assistant in a conversation. */
+export interface AssistantMember {
+  id: Id;
+  name: string;
+  model: string | null;
 }
 
 export interface Conversation {
@@ -96,11 +106,17 @@ export interface Conversation {
   workspace_id: Id;
   title: string | null;
   topic: string | null;
+  /** The number of its newest durable event; 0 while there is none. */
   last_seq: number;
   unread: number;
+  /** Up to where the caller has read. */
+  read_seq: number;
   last_message: Message | null;
   members?: Member[];
+  /** Absent where there are none. */
+  assistants?: AssistantMember[];
   created_at: Timestamp;
+  last_activity_at: Timestamp;
 }
 
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
@@ -173,9 +189,10 @@ export interface DurablePayloads {
   'reaction.added': Durable & { message_id: Id; emoji: string; user_id: Id };
   'reaction.removed': Durable & { message_id: Id; emoji: string; user_id: Id };
   'member.added': Durable & { member: Member };
-  'member.removed': Durable & { user_id?: Id | null; assistant_id?: Id | null };
+  'member.removed': Durable & { user_id: Id };
   'member.updated': Durable & { member: Member };
-  'conversation.updated': Durable & { conversation: Conversation };
+  'assistant.added': Durable & { assistant_id: Id; name: string };
+  'conversation.updated': Durable & { title: string | null; topic: string | null };
   'conversation.deleted': Durable;
 }
 
@@ -202,7 +219,7 @@ export interface PassingPayloads {
   'message.delta': DeltaPayload;
   typing: { conversation_id: Id; user_id: Id; active: boolean };
   presence: { user_id: Id; status: PresenceStatus; last_seen: Timestamp | null };
-  'conversation.created': { conversation: Conversation };
+  'conversation.created': { conversation_id: Id };
   resync: { conversation_ids: Id[] | null };
   'sync.done': Record<string, never>;
   ack: AckPayload;
