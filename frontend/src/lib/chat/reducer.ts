@@ -1,0 +1,295 @@
+/**
+ * The one place where a conversation changes. History pages, live events, resync, pieces of a streaming answer and
+ * one's own sends all come through `reduce`, so that they end in the same state whatever order they arrive in.
+ *
+ * Durable events are numbered without gaps, and are applied strictly in that order: what comes too early waits in
+ * `early`, what is not beyond the cursor is already there. REST answers carry no version, so the caller states a
+ * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
+ */
+import type { DurableFrame, Message } from '#lib/api/types.ts';
+import {
+  EMPTY,
+  findIndexById,
+  findIndexBySeq,
+  type Delta,
+  type Entry,
+  type Failure,
+  type LogState,
+  type Outgoing
+} from './state.ts';
+
+export type LogInput =
+  | { kind: 'requested' }
+  | { kind: 'unavailable' }
+  | { kind: 'page'; items: readonly Message[]; hasMore: boolean; basis: number; part: 'latest' | 'older' }
+  | { kind: 'fetched'; message: Message; basis: number }
+  | { kind: 'event'; frame: DurableFrame }
+  | { kind: 'delta'; delta: Delta }
+  | { kind: 'heard'; seq: number }
+  | { kind: 'expired' }
+  | { kind: 'queued'; outgoing: Outgoing }
+  | { kind: 'waiting'; client_id: string }
+  | { kind: 'sending'; client_id: string }
+  | { kind: 'acked'; client_id: string; seq: number }
+  | { kind: 'refused'; client_id: string; failure: Failure }
+  | { kind: 'discarded'; client_id: string };
+
+/** Beyond this many waiting events the gap is simply asked for again once it has been closed. */
+const EARLY_LIMIT = 2_000;
+
+export function reduce(state: LogState, input: LogInput): LogState {
+  switch (input.kind) {
+    case 'requested':
+      return { ...state, loading: true };
+    case 'unavailable':
+      return { ...state, loading: false };
+    case 'page':
+      return takePage(state, input);
+    case 'fetched':
+      return takeMessage(state, input.message, input.basis);
+    case 'event':
+      return takeEvent(state, input.frame);
+    case 'delta':
+      return takeDelta(state, input.delta);
+    case 'heard':
+      return input.seq > state.known ? { ...state, known: input.seq } : state;
+    case 'expired':
+      return { ...EMPTY, known: state.known, outbox: state.outbox };
+    case 'queued':
+      return queue(state, input.outgoing);
+    case 'waiting':
+      return alter(state, input.client_id, { state: 'waiting', failure: null });
+    case 'sending':
+      return alter(state, input.client_id, { state: 'sending', failure: null });
+    case 'acked':
+      // An event that is already behind the cursor won't come again: the message is loaded, older than that, or deleted.
+      return state.loaded && input.seq <= state.cursor
+        ? settle(state, input.client_id)
+        : alter(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
+    case 'refused':
+      return alter(state, input.client_id, { state: 'failed', failure: input.failure });
+    case 'discarded':
+      return settle(state, input.client_id);
+  }
+}
+
+// ── history ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function takePage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): LogState {
+  if (page.part === 'older' && !state.loaded) return state;
+  const newest = page.items.at(-1)?.seq ?? 0;
+  const oldest = page.items[0]?.seq ?? 0;
+  // The answer was read in one snapshot: it reflects everything up to its own newest message.
+  const basis = Math.max(page.basis, page.part === 'latest' ? newest : 0);
+  const loadedFrom = state.entries[0]?.message.seq ?? Number.POSITIVE_INFINITY;
+
+  const incoming = new Map<string, Entry>();
+  for (const message of page.items) {
+    if (state.gone.has(message.id) || message.deleted_at) continue;
+    const heard = state.unseen.get(message.id);
+    const read = { message, version: Math.max(basis, message.seq), reason: null };
+    incoming.set(message.id, heard && heard.version > basis ? heard : read);
+  }
+
+  const isFirst = !state.loaded;
+  const entries = mergeEntries(state.entries, incoming, basis);
+  const reachesBack = isFirst || page.items.length === 0 || oldest <= loadedFrom;
+  let next: LogState = {
+    ...state,
+    entries,
+    loaded: true,
+    loading: false,
+    hasOlder: reachesBack ? page.hasMore : state.hasOlder,
+    cursor: isFirst ? Math.max(state.cursor, basis) : state.cursor,
+    outbox: withoutSent(state.outbox, page.items)
+  };
+  next = { ...next, known: Math.max(next.known, next.cursor) };
+  return catchUp(dropSettled(next));
+}
+
+function mergeEntries(entries: readonly Entry[], incoming: Map<string, Entry>, basis: number): readonly Entry[] {
+  const merged = entries.map((entry) => {
+    const other = incoming.get(entry.message.id);
+    if (!other) return entry;
+    incoming.delete(entry.message.id);
+    return newer(entry, other, basis);
+  });
+  if (incoming.size === 0) return merged;
+  merged.push(...incoming.values());
+  return merged.sort((a, b) => a.message.seq - b.message.seq);
+}
+
+function newer(have: Entry, read: Entry, basis: number): Entry {
+  if (have.version > basis) return have;
+  const bothStream = have.message.status === 'streaming' && read.message.status === 'streaming';
+  // The server stores a streaming answer once a second; what has been seen live is often further.
+  if (bothStream && have.message.content.length > read.message.content.length) return have;
+  const reason = read.message.status === 'failed' ? (read.reason ?? have.reason) : null;
+  return { message: read.message, version: Math.max(have.version, read.version), reason };
+}
+
+/** One message that was asked for by itself, because a piece of its text was missed. */
+function takeMessage(state: LogState, message: Message, basis: number): LogState {
+  const index = findIndexById(state.entries, message.id);
+  const have = state.entries[index];
+  if (!have) return state;
+  const next = replaceAt(
+    state,
+    index,
+    newer(have, { message, version: Math.max(basis, message.seq), reason: null }, basis)
+  );
+  return mend(next, message.id);
+}
+
+// ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function takeEvent(state: LogState, frame: DurableFrame): LogState {
+  const { seq } = frame.payload;
+  const next = seq > state.known ? { ...state, known: seq } : state;
+  const isClosed = !next.loaded && !next.loading;
+  if (isClosed || (next.loaded && seq <= next.cursor)) {
+    return frame.type === 'message.created' ? settle(next, frame.payload.message.client_id) : next;
+  }
+  if (next.loaded && seq === next.cursor + 1) return catchUp(applyEvent(next, frame));
+  return wait(next, frame);
+}
+
+function wait(state: LogState, frame: DurableFrame): LogState {
+  if (state.early.length >= EARLY_LIMIT) return state;
+  const { seq } = frame.payload;
+  const at = state.early.findIndex((other) => other.payload.seq >= seq);
+  if (at === -1) return { ...state, early: [...state.early, frame] };
+  if (state.early[at]?.payload.seq === seq) return state;
+  return { ...state, early: state.early.toSpliced(at, 0, frame) };
+}
+
+/** Applies what has waited, as far as it is now next in line. */
+function catchUp(state: LogState): LogState {
+  let next = state;
+  let taken = 0;
+  for (const frame of state.early) {
+    if (frame.payload.seq > next.cursor + 1) break;
+    if (frame.payload.seq === next.cursor + 1) next = applyEvent(next, frame);
+    taken++;
+  }
+  return taken === 0 ? next : { ...next, early: state.early.slice(taken) };
+}
+
+function applyEvent(state: LogState, frame: DurableFrame): LogState {
+  const next = { ...state, cursor: frame.payload.seq };
+  switch (frame.type) {
+    case 'message.created':
+      return settle(insert(next, frame.payload.message, frame.payload.seq), frame.payload.message.client_id);
+    case 'message.updated':
+    case 'message.completed':
+      return replace(next, frame.payload.message, frame.payload.seq, null);
+    case 'message.failed':
+      return replace(next, frame.payload.message, frame.payload.seq, frame.payload.reason);
+    case 'message.deleted':
+      return remove(next, frame.payload.message_id);
+    default:
+      // Members, titles and reactions move the cursor; other stores show them.
+      return next;
+  }
+}
+
+function insert(state: LogState, message: Message, version: number): LogState {
+  if (state.gone.has(message.id) || message.deleted_at) return state;
+  const at = findIndexBySeq(state.entries, message.seq);
+  if (state.entries[at]?.message.id === message.id) return replace(state, message, version, null);
+  const entry: Entry = { message, version, reason: null };
+  return {
+    ...state,
+    entries: at === state.entries.length ? [...state.entries, entry] : state.entries.toSpliced(at, 0, entry)
+  };
+}
+
+function replace(state: LogState, message: Message, version: number, reason: string | null): LogState {
+  if (message.deleted_at) return remove(state, message.id);
+  if (state.gone.has(message.id)) return state;
+  const entry: Entry = { message, version, reason };
+  const index = findIndexById(state.entries, message.id);
+  const have = state.entries[index];
+  if (!have) return { ...state, unseen: new Map(state.unseen).set(message.id, entry) };
+  if (have.version >= version) return state;
+  const torn = new Map(state.torn);
+  torn.delete(message.id);
+  return replaceAt({ ...state, torn }, index, entry);
+}
+
+function remove(state: LogState, id: string): LogState {
+  const index = findIndexById(state.entries, id);
+  const unseen = new Map(state.unseen);
+  unseen.delete(id);
+  const torn = new Map(state.torn);
+  torn.delete(id);
+  return {
+    ...state,
+    entries: index === -1 ? state.entries : state.entries.toSpliced(index, 1),
+    gone: new Set(state.gone).add(id),
+    unseen,
+    torn
+  };
+}
+
+function replaceAt(state: LogState, index: number, entry: Entry): LogState {
+  return state.entries[index] === entry ? state : { ...state, entries: state.entries.with(index, entry) };
+}
+
+// ── streaming ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function takeDelta(state: LogState, delta: Delta): LogState {
+  const index = findIndexById(state.entries, delta.message_id);
+  const have = state.entries[index];
+  if (!have || have.message.status !== 'streaming') return state;
+  const { content } = have.message;
+  if (delta.offset > content.length) {
+    const held = state.torn.get(delta.message_id) ?? [];
+    return { ...state, torn: new Map(state.torn).set(delta.message_id, [...held, delta]) };
+  }
+  if (content.startsWith(delta.text, delta.offset)) return state;
+  const message = { ...have.message, content: content.slice(0, delta.offset) + delta.text };
+  return mend(replaceAt(state, index, { ...have, message }), delta.message_id);
+}
+
+/** Puts the pieces that were held back onto a text that has grown, and forgets the hole when it is closed. */
+function mend(state: LogState, id: string): LogState {
+  const held = state.torn.get(id);
+  if (!held) return state;
+  const torn = new Map(state.torn);
+  torn.delete(id);
+  let next: LogState = { ...state, torn };
+  for (const delta of held.toSorted((a, b) => a.offset - b.offset)) next = takeDelta(next, delta);
+  return next;
+}
+
+// ── one's own sends ────────────────────────────────────────────────────────────────────────────────────────────────
+
+function queue(state: LogState, outgoing: Outgoing): LogState {
+  const isKnown =
+    state.outbox.some((other) => other.client_id === outgoing.client_id) ||
+    state.entries.some((entry) => entry.message.client_id === outgoing.client_id);
+  return isKnown ? state : { ...state, outbox: [...state.outbox, outgoing] };
+}
+
+function alter(state: LogState, clientId: string, change: Partial<Outgoing>): LogState {
+  const index = state.outbox.findIndex((outgoing) => outgoing.client_id === clientId);
+  const have = state.outbox[index];
+  return have ? { ...state, outbox: state.outbox.with(index, { ...have, ...change }) } : state;
+}
+
+function settle(state: LogState, clientId: string | null): LogState {
+  if (!state.outbox.some((outgoing) => outgoing.client_id === clientId)) return state;
+  return { ...state, outbox: state.outbox.filter((outgoing) => outgoing.client_id !== clientId) };
+}
+
+function withoutSent(outbox: readonly Outgoing[], messages: readonly Message[]): readonly Outgoing[] {
+  if (outbox.length === 0) return outbox;
+  const sent = new Set(messages.map((message) => message.client_id));
+  return outbox.filter((outgoing) => !sent.has(outgoing.client_id));
+}
+
+function dropSettled(state: LogState): LogState {
+  const outbox = state.outbox.filter((outgoing) => outgoing.seq === null || outgoing.seq > state.cursor);
+  return outbox.length === state.outbox.length ? state : { ...state, outbox };
+}
