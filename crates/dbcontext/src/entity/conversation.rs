@@ -1,1 +1,25 @@
-//! Table.
+//! Conversations.
+
+use appcore::{ConversationId, Timestamp, UserId, WorkspaceId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "conversations")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub kind: String,
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    #[sea_orm(unique)]
+    pub pair_key: Option<String>,
+    pub last_seq: i64,
+    pub last_activity_at: Timestamp,
+    pub created_by: UserId,
+    pub created_at: Timestamp,
+    pub is_deleted: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,1 +1,21 @@
-//! Table.
+//! Who is in a conversation, and how far they have read. Those who left stay as rows with `is_deleted`.
+
+use appcore::{ConversationId, Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "conversation_members")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub conversation_id: ConversationId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    pub role: String,
+    pub read_seq: i64,
+    pub delivered_seq: i64,
+    pub joined_at: Timestamp,
+    pub is_deleted: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,1 +1,129 @@
-//! Queries.
+//! Conversations: seen by their members only.
+
+use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, page::PageRequest};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
+
+use super::rows::{self, Column};
+use crate::{
+    constraint::app_error,
+    entity::{conversation, conversation_assistant},
+};
+
+/// A conversation as one of its members sees it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct SeenConversation {
+    pub id: ConversationId,
+    pub workspace_id: appcore::WorkspaceId,
+    pub kind: String,
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    pub last_seq: i64,
+    pub last_activity_at: Timestamp,
+    pub created_at: Timestamp,
+    pub read_seq: i64,
+    pub unread: i64,
+}
+
+/// Unread messages are counted up to here; past it nobody cares how many.
+const MOST_UNREAD: u32 = 10_000;
+
+fn seen() -> String {
+    format!(
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, m.read_seq, \
+         (SELECT COUNT(*) FROM (SELECT 1 FROM messages n WHERE n.conversation_id = c.id AND n.seq > m.read_seq \
+           AND n.deleted_at IS NULL AND (n.sender_id IS NULL OR n.sender_id <> m.user_id) LIMIT {MOST_UNREAD}) AS unread_messages) AS unread \
+         FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+         WHERE m.user_id = $1 AND NOT m.is_deleted"
+    )
+}
+
+/// A person's own conversations, newest activity first, and how many there are.
+pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -> Result<(Vec<SeenConversation>, u64), AppError> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        total: i64,
+    }
+    let backend = db.get_database_backend();
+    let sql = format!("{} ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {} OFFSET {}", seen(), page.page_size, page.offset());
+    let items = SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into()])).all(db).await.map_err(app_error)?;
+    let count = "SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+                 WHERE m.user_id = $1 AND NOT m.is_deleted";
+    let total = Count::find_by_statement(Statement::from_sql_and_values(backend, count, [user.into()])).one(db).await.map_err(app_error)?;
+    Ok((items, total.map_or(0, |count| u64::try_from(count.total).unwrap_or(0))))
+}
+
+/// A conversation that `user` is in.
+pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<SeenConversation>, AppError> {
+    let sql = format!("{} AND c.id = $2", seen());
+    SeenConversation::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into()])).one(db).await.map_err(app_error)
+}
+
+/// The conversation of a pair.
+pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
+    let found = conversation::Entity::find().filter(conversation::Column::PairKey.eq(pair_key)).one(db).await.map_err(app_error)?;
+    Ok(found.map(|row| row.id))
+}
+
+/// Stores a new conversation; `false` when the pair already has one.
+pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "INSERT INTO conversations (id, workspace_id, kind, title, topic, pair_key, last_seq, last_activity_at, created_by, created_at, is_deleted) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE) ON CONFLICT (pair_key) DO NOTHING",
+        [
+            row.id.into(),
+            row.workspace_id.into(),
+            row.kind.into(),
+            row.title.into(),
+            row.topic.into(),
+            row.pair_key.into(),
+            row.last_seq.into(),
+            row.last_activity_at.into(),
+            row.created_by.into(),
+            row.created_at.into(),
+        ],
+    );
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+}
+
+pub async fn set_names<C: ConnectionTrait>(db: &C, id: ConversationId, title: Option<String>, topic: Option<String>) -> Result<(), AppError> {
+    conversation::ActiveModel { id: Set(id), title: Set(title), topic: Set(topic), ..Default::default() }.update(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Takes a conversation out of every answer. A pair may then begin another one.
+pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+    conversation::ActiveModel { id: Set(id), is_deleted: Set(true), pair_key: Set(None), ..Default::default() }.update(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// An assistant of a conversation, with its name and model.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct MemberAssistant {
+    pub conversation_id: ConversationId,
+    pub assistant_id: AssistantId,
+    pub name: String,
+    pub model: Option<String>,
+}
+
+/// The assistants of these conversations.
+pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<MemberAssistant>, AppError> {
+    let sql = format!(
+        "SELECT p.conversation_id, p.assistant_id, a.name, a.model FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
+         JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted ORDER BY p.joined_at",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
+    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
+    MemberAssistant::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Makes an assistant a member; `false` when it is one already.
+pub async fn add_assistant<C: ConnectionTrait>(db: &C, id: ConversationId, assistant: AssistantId, now: Timestamp) -> Result<bool, AppError> {
+    let there = conversation_assistant::Entity::find_by_id((id, assistant)).one(db).await.map_err(app_error)?;
+    if there.is_some() {
+        return Ok(false);
+    }
+    let row = conversation_assistant::ActiveModel { conversation_id: Set(id), assistant_id: Set(assistant), joined_at: Set(now) };
+    conversation_assistant::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(true)
+}

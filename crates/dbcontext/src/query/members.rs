@@ -1,1 +1,177 @@
-//! Queries.
+//! Who is in which conversation, and how far they have read.
+
+use appcore::{AppError, ConversationId, Timestamp, UserId, view};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use serde::Serialize;
+
+use super::rows::{self, Column};
+use crate::constraint::app_error;
+
+/// A member with their name.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct NamedMember {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub display_name: String,
+    pub role: String,
+    pub read_seq: i64,
+    pub delivered_seq: i64,
+    pub joined_at: Timestamp,
+}
+
+impl TryFrom<NamedMember> for view::Member {
+    type Error = AppError;
+
+    fn try_from(row: NamedMember) -> Result<Self, AppError> {
+        Ok(Self {
+            user_id: row.user_id,
+            display_name: row.display_name,
+            role: row.role.parse().map_err(AppError::internal)?,
+            read_seq: row.read_seq,
+            delivered_seq: row.delivered_seq,
+            joined_at: row.joined_at,
+        })
+    }
+}
+
+const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at \
+    FROM conversation_members m JOIN users u ON u.id = m.user_id";
+
+/// All members of a conversation, in the order of their joining.
+pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
+    let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
+    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()])).all(db).await.map_err(app_error)
+}
+
+/// The members of several small conversations at once.
+pub async fn of_conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMember>, AppError> {
+    let sql = format!(
+        "{NAMED} JOIN {} ON w.id = m.conversation_id WHERE NOT m.is_deleted ORDER BY m.joined_at, m.user_id",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
+    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
+    NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// One member, if that is what they are.
+pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<NamedMember>, AppError> {
+    let sql = format!(
+        "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+         WHERE m.conversation_id = $1 AND m.user_id = $2 AND NOT m.is_deleted"
+    );
+    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()])).one(db).await.map_err(app_error)
+}
+
+/// Makes people members; those who had left come back as what they are now.
+pub async fn insert<C: ConnectionTrait>(
+    db: &C, id: ConversationId, people: impl IntoIterator<Item = (UserId, view::MemberRole)>, now: Timestamp,
+) -> Result<(), AppError> {
+    #[derive(Serialize)]
+    struct Row {
+        conversation_id: String,
+        user_id: String,
+        role: &'static str,
+        joined_at: i64,
+    }
+    let columns = [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Text("role"), Column::Int("joined_at")];
+    // SQLite reads `ON` after a FROM clause as part of a join, hence the WHERE.
+    let sql = format!(
+        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, read_seq, delivered_seq, is_deleted) \
+         SELECT conversation_id, user_id, role, joined_at, 0, 0, FALSE FROM {} WHERE TRUE \
+         ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, is_deleted = FALSE",
+        rows::unfold(db.get_database_backend(), &columns)
+    );
+    let rows: Vec<Row> = people
+        .into_iter()
+        .map(|(user, role)| Row { conversation_id: rows::hex(id.0), user_id: rows::hex(user.0), role: role.as_str(), joined_at: now.0 })
+        .collect();
+    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Ends a membership.
+pub async fn remove<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<(), AppError> {
+    let sql = "UPDATE conversation_members SET is_deleted = TRUE WHERE conversation_id = $1 AND user_id = $2";
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()])).await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn set_role<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, role: view::MemberRole) -> Result<(), AppError> {
+    let sql = "UPDATE conversation_members SET role = $3 WHERE conversation_id = $1 AND user_id = $2";
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), role.as_str().into()])).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// How far somebody says they have received and read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub delivered_seq: i64,
+    pub read_seq: i64,
+}
+
+/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now.
+pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<Reach>, AppError> {
+    #[derive(Serialize)]
+    struct Row {
+        conversation_id: String,
+        user_id: String,
+        delivered_seq: i64,
+        read_seq: i64,
+    }
+    #[derive(FromQueryResult)]
+    struct Moved {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        delivered_seq: i64,
+        read_seq: i64,
+    }
+    let backend = db.get_database_backend();
+    let (least, most) = if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
+    let columns = [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("delivered_seq"), Column::Int("read_seq")];
+    let sql = format!(
+        "UPDATE conversation_members SET \
+           delivered_seq = {most}(conversation_members.delivered_seq, {least}({most}(w.delivered_seq, w.read_seq), c.last_seq)), \
+           read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)) \
+         FROM {} JOIN conversations c ON c.id = w.conversation_id \
+         WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
+           AND NOT conversation_members.is_deleted \
+           AND (conversation_members.delivered_seq < {least}({most}(w.delivered_seq, w.read_seq), c.last_seq) \
+                OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
+         RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, conversation_members.read_seq",
+        rows::unfold(backend, &columns)
+    );
+    let rows: Vec<Row> = reaches
+        .iter()
+        .map(|reach| Row {
+            conversation_id: rows::hex(reach.conversation_id.0),
+            user_id: rows::hex(reach.user_id.0),
+            delivered_seq: reach.delivered_seq,
+            read_seq: reach.read_seq,
+        })
+        .collect();
+    let moved = Moved::find_by_statement(rows::statement(db, sql, &rows)?).all(db).await.map_err(app_error)?;
+    Ok(moved
+        .into_iter()
+        .map(|row| Reach { conversation_id: row.conversation_id, user_id: row.user_id, delivered_seq: row.delivered_seq, read_seq: row.read_seq })
+        .collect())
+}
+
+/// Which conversations these people are in, with their last number: what their connections follow.
+pub async fn followed<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<Vec<(UserId, ConversationId, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        conversation_id: ConversationId,
+        last_seq: i64,
+    }
+    let sql = format!(
+        "SELECT m.user_id, m.conversation_id, c.last_seq FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted ORDER BY c.last_activity_at DESC",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
+    let statement = rows::statement(db, sql, &rows::ids(users.iter().map(|id| id.0)))?;
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.user_id, row.conversation_id, row.last_seq)).collect())
+}

@@ -1,1 +1,182 @@
-//! Queries.
+//! Messages: read by the members of their conversation only.
+
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::rows::{self, Column};
+use crate::constraint::app_error;
+
+/// A message with its sender's name as it is now.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct NamedMessage {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+    pub sender_kind: String,
+    pub sender_id: Option<Uuid>,
+    pub sender_name: Option<String>,
+    pub client_id: Option<String>,
+    pub content: String,
+    pub status: String,
+    pub reply_to: Option<MessageId>,
+    pub model: Option<String>,
+    pub reason: Option<String>,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+impl TryFrom<NamedMessage> for view::Message {
+    type Error = AppError;
+
+    fn try_from(row: NamedMessage) -> Result<Self, AppError> {
+        let kind: view::SenderKind = row.sender_kind.parse().map_err(AppError::internal)?;
+        let sender = match (kind, row.sender_name) {
+            (view::SenderKind::System, name) => view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()) },
+            (view::SenderKind::Deleted, _) | (view::SenderKind::User, None) => {
+                view::Sender { kind: view::SenderKind::Deleted, id: None, name: "Deleted user".to_owned() }
+            }
+            (kind, name) => view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()) },
+        };
+        Ok(Self {
+            id: row.id,
+            conversation_id: row.conversation_id,
+            seq: row.seq,
+            client_id: row.client_id,
+            sender,
+            content: if row.deleted_at.is_some() { String::new() } else { row.content },
+            status: row.status.parse().map_err(AppError::internal)?,
+            reply_to: row.reply_to,
+            reason: row.reason,
+            model: row.model,
+            attachments: Vec::new(),
+            reactions: Vec::new(),
+            edited_at: row.edited_at,
+            deleted_at: row.deleted_at,
+            created_at: row.created_at,
+        })
+    }
+}
+
+const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name FROM messages m \
+    LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
+    LEFT JOIN assistants a ON m.sender_kind = 'assistant' AND a.id = m.sender_id";
+
+const READABLE: &str = "JOIN conversation_members r ON r.conversation_id = m.conversation_id AND r.user_id = $1 AND NOT r.is_deleted \
+    JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted";
+
+/// A message that `reader` may see.
+pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
+    let sql = format!("{NAMED} {READABLE} WHERE m.id = $2");
+    one(db, sql, vec![reader.into(), id.into()]).await
+}
+
+/// A message by its id, for those who were checked already.
+pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
+    one(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
+}
+
+/// The message that a sender sent with this `client_id`.
+pub async fn sent<C: ConnectionTrait>(db: &C, id: ConversationId, sender: UserId, client_id: &str) -> Result<Option<NamedMessage>, AppError> {
+    let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_id = $3");
+    one(db, sql, vec![id.into(), sender.into(), client_id.into()]).await
+}
+
+async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<Option<NamedMessage>, AppError> {
+    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).one(db).await.map_err(app_error)
+}
+
+/// Which part of a conversation's history is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History {
+    pub before_seq: Option<i64>,
+    pub after_seq: Option<i64>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub limit: u64,
+}
+
+impl History {
+    /// From the start of a range forwards, or from its end backwards.
+    #[must_use]
+    pub const fn forwards(&self) -> bool {
+        self.after_seq.is_some() || (self.from.is_some() && self.before_seq.is_none())
+    }
+}
+
+/// Messages of a conversation, oldest first, and whether there are more in the direction of reading. Deleted ones keep their place.
+pub async fn history<C: ConnectionTrait>(db: &C, id: ConversationId, part: History) -> Result<(Vec<NamedMessage>, bool), AppError> {
+    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1");
+    let mut values: Vec<Value> = vec![id.into()];
+    let mut condition = |text: &str, value: Value| {
+        values.push(value);
+        sql.push_str(&format!(" AND {text} ${}", values.len()));
+    };
+    if let Some(seq) = part.before_seq {
+        condition("m.seq <", seq.into());
+    }
+    if let Some(seq) = part.after_seq {
+        condition("m.seq >", seq.into());
+    }
+    if let Some(from) = part.from {
+        condition("m.created_at >=", from.into());
+    }
+    if let Some(to) = part.to {
+        condition("m.created_at <=", to.into());
+    }
+    let order = if part.forwards() { "ASC" } else { "DESC" };
+    sql.push_str(&format!(" ORDER BY m.seq {order} LIMIT {}", part.limit + 1));
+    let mut found = NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await.map_err(app_error)?;
+    let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    if !part.forwards() {
+        found.reverse();
+    }
+    Ok((found, more))
+}
+
+/// The newest message of each of these conversations.
+pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
+    let sql = format!(
+        "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL ORDER BY l.seq DESC LIMIT 1)",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
+    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
+    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// The newest messages up to and including `up_to_seq`, oldest first: what an assistant is given to read.
+pub async fn context<C: ConnectionTrait>(db: &C, id: ConversationId, up_to_seq: i64, limit: u64) -> Result<Vec<NamedMessage>, AppError> {
+    let part = History { before_seq: Some(up_to_seq.saturating_add(1)), limit, ..History::default() };
+    Ok(history(db, id, part).await?.0)
+}
+
+pub async fn edit<C: ConnectionTrait>(db: &C, id: MessageId, content: &str, now: Timestamp) -> Result<(), AppError> {
+    execute(db, "UPDATE messages SET content = $2, edited_at = $3 WHERE id = $1", vec![id.into(), content.into(), now.into()]).await.map(|_| ())
+}
+
+/// Takes the text away and leaves the place.
+pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
+    execute(db, "UPDATE messages SET content = '', deleted_at = $2 WHERE id = $1", vec![id.into(), now.into()]).await.map(|_| ())
+}
+
+/// Puts an assistant's message into the state `status`.
+pub async fn set_answer<C: ConnectionTrait>(
+    db: &C, id: MessageId, content: &str, status: view::MessageStatus, reason: Option<&str>, model: Option<&str>,
+) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model) WHERE id = $1";
+    execute(db, sql, vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into()]).await.map(|_| ())
+}
+
+/// Keeps what an assistant has written so far; `false` when the message is not being written any more.
+pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<bool, AppError> {
+    let sql = "UPDATE messages SET content = $2 WHERE id = $1 AND status = 'streaming' AND deleted_at IS NULL";
+    Ok(execute(db, sql, vec![id.into(), content.into()]).await? > 0)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(done.rows_affected())
+}

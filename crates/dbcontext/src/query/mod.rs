@@ -6,6 +6,7 @@ pub mod events;
 pub mod jobs;
 pub mod members;
 pub mod messages;
+mod rows;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;
