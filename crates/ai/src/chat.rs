@@ -1,0 +1,118 @@
+//! What is asked of a model and what comes back, in no provider's dialect.
+
+use futures_util::stream::BoxStream;
+
+use crate::AiError;
+
+/// Who said something, as a model sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    User,
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatMessage {
+    pub role: Role,
+    pub text: String,
+}
+
+impl ChatMessage {
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { role: Role::User, text: text.into() }
+    }
+
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, text: text.into() }
+    }
+}
+
+/// A question to a model. `model` is the upstream's own name for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChatRequest {
+    pub model: String,
+    pub system: Option<String>,
+    pub messages: Vec<ChatMessage>,
+}
+
+impl ChatRequest {
+    /// The turns as every provider accepts them: none empty, none of the assistant's before the first of a user's, neighbours
+    /// of one role made one. Some providers answer 400 to anything else.
+    pub fn alternating(&self) -> Vec<ChatMessage> {
+        let mut turns: Vec<ChatMessage> = Vec::with_capacity(self.messages.len());
+        for message in &self.messages {
+            let text = message.text.trim();
+            if text.is_empty() || (turns.is_empty() && message.role == Role::Assistant) {
+                continue;
+            }
+            match turns.last_mut() {
+                Some(last) if last.role == message.role => {
+                    last.text.push_str("\n\n");
+                    last.text.push_str(text);
+                }
+                _ => turns.push(ChatMessage { role: message.role, text: text.to_owned() }),
+            }
+        }
+        turns
+    }
+
+    /// The system prompt, unless it is blank.
+    pub fn system_text(&self) -> Option<&str> {
+        self.system.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    }
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It had said everything.
+    Stop,
+    /// It reached its longest answer.
+    Length,
+    /// The provider's filter cut it off.
+    Filtered,
+}
+
+/// Tokens, as the provider counted them; `None` where it did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub prompt_tokens: Option<u64>,
+    pub completion_tokens: Option<u64>,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatDelta {
+    /// More text, never empty.
+    Text(String),
+    /// The end, said by the provider. Nothing follows.
+    Done { finish: Finish, usage: Option<Usage> },
+}
+
+/// An answer on its way: any number of [`ChatDelta::Text`], then one [`ChatDelta::Done`] or one error, then nothing.
+/// Dropping it ends the request upstream.
+pub type ChatStream = BoxStream<'static, Result<ChatDelta, AiError>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_of_one_role_become_one_turn_and_a_user_comes_first() {
+        let request = ChatRequest {
+            messages: vec![
+                ChatMessage::assistant("Welcome"),
+                ChatMessage::user("An: hello"),
+                ChatMessage::user("  "),
+                ChatMessage::user("Binh: and me"),
+                ChatMessage::assistant("Hi both"),
+            ],
+            ..ChatRequest::default()
+        };
+        assert_eq!(
+            request.alternating(),
+            [ChatMessage::user("An: hello\n\nBinh: and me"), ChatMessage::assistant("Hi both")]
+        );
+    }
+}

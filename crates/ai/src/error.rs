@@ -1,0 +1,119 @@
+//! What can go wrong with a provider, in words for a reader and in codes for programs.
+
+use std::time::Duration;
+
+/// A failure of the AI layer.
+///
+/// `Display` is a sentence for whoever waits for the answer. It never holds a key, an address or text of the upstream: those
+/// would be shown in a chat. What an operator needs (provider, status, the upstream's own code) is logged where it happens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AiError {
+    /// Too many requests, or every key is resting.
+    #[error("The assistant's provider is busy. Try again in {}.", in_words(.retry_after))]
+    Busy { retry_after: Option<Duration> },
+    /// The provider answered 5xx or could not be reached.
+    #[error("The assistant's provider is not available right now. Try again in {}.", in_words(.retry_after))]
+    Unavailable { retry_after: Option<Duration> },
+    /// Silence for too long, or an answer that took longer than allowed.
+    #[error("The assistant's provider took too long to answer. Try again.")]
+    Timeout,
+    /// The stream ended before the answer did.
+    #[error("The answer was cut off before it was finished. Try again.")]
+    Cut,
+    /// What came was not what the provider's protocol says.
+    #[error("The assistant's provider sent an answer that could not be understood. Try again.")]
+    Garbled,
+    /// The key is missing, wrong or not allowed.
+    #[error("The assistant's provider did not accept this server's credentials. An administrator has to check them.")]
+    Credentials,
+    /// The account at the provider has no credit or quota left.
+    #[error("This server has used up its quota at the assistant's provider. An administrator has to look at it.")]
+    Quota,
+    /// No such model here or at the provider.
+    #[error("The model that this assistant uses is not available. An administrator has to choose another.")]
+    UnknownModel,
+    /// The provider refused the request as it is.
+    #[error("The assistant's provider refused this request. Change the message and try again.")]
+    Rejected,
+    /// More text than the model takes.
+    #[error("This conversation is too long for the assistant's model. Start a new one.")]
+    TooLong,
+    /// The provider's filter refused the question or the whole answer.
+    #[error("The assistant's provider declined to answer this. Rephrase the message and try again.")]
+    Declined,
+    /// The answer ended without a word.
+    #[error("The assistant gave an empty answer. Try again.")]
+    Empty,
+    /// The answer went over a limit of ours.
+    #[error("The answer was longer than this server allows.")]
+    TooLarge,
+}
+
+impl AiError {
+    /// The stable name of this failure, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "provider_busy",
+            Self::Unavailable { .. } => "provider_unavailable",
+            Self::Timeout => "provider_timeout",
+            Self::Cut => "answer_cut",
+            Self::Garbled => "provider_garbled",
+            Self::Credentials => "provider_credentials",
+            Self::Quota => "provider_quota",
+            Self::UnknownModel => "model_unavailable",
+            Self::Rejected => "provider_rejected",
+            Self::TooLong => "context_too_long",
+            Self::Declined => "provider_declined",
+            Self::Empty => "answer_empty",
+            Self::TooLarge => "answer_too_large",
+        }
+    }
+
+    /// Whether the same request may succeed a moment later. A time-out is not among these: the reader has waited long enough.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Cut)
+    }
+
+    /// Whether it is worth asking again later, by a person or by a schedule.
+    pub fn is_worth_retrying(&self) -> bool {
+        self.is_passing() || matches!(self, Self::Timeout | Self::Garbled | Self::Empty | Self::Quota)
+    }
+
+    /// How long the provider asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after } | Self::Unavailable { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// A wait as one says it: rounded up, never "0 seconds", "a minute" where nothing is known.
+fn in_words(wait: &Option<Duration>) -> String {
+    let Some(wait) = wait else { return "a minute".to_owned() };
+    let minutes = wait.as_secs().div_ceil(60);
+    match minutes {
+        0 | 1 => "a minute".to_owned(),
+        2..=59 => format!("{minutes} minutes"),
+        60..=90 => "an hour".to_owned(),
+        _ => format!("{} hours", minutes.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_said_in_words() {
+        let busy = |seconds| AiError::Busy { retry_after: Some(Duration::from_secs(seconds)) }.to_string();
+        assert_eq!(
+            AiError::Busy { retry_after: None }.to_string(),
+            "The assistant's provider is busy. Try again in a minute."
+        );
+        assert_eq!(busy(3), "The assistant's provider is busy. Try again in a minute.");
+        assert_eq!(busy(61), "The assistant's provider is busy. Try again in 2 minutes.");
+        assert_eq!(busy(3_700), "The assistant's provider is busy. Try again in an hour.");
+        assert_eq!(busy(40_000), "The assistant's provider is busy. Try again in 12 hours.");
+    }
+}

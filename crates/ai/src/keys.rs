@@ -1,0 +1,352 @@
+//! The key pool of one provider: who is used next, who rests, who is switched off.
+//!
+//! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. It rests for all
+//! models when its quota is spent. It is switched off by 401 and 403, and back on by the first request that succeeds with it:
+//! one request is lent a key that is off when its time for a probe has come, or at once when no other key is left (whoever waits
+//! for an answer is as good a probe as any). Server errors rest a key only where there are others, since they are seldom its fault.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{AiError, ApiKey};
+
+/// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// Rest of a key whose quota is spent, where the provider does not say when it is renewed.
+const QUOTA_REST: Duration = Duration::from_secs(600);
+/// A wait that a provider asks for is believed up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+/// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
+const FAILURE_REST: Duration = Duration::from_secs(5);
+const FAILURES_BEFORE_REST: u32 = 3;
+/// First wait before a key that was switched off is probed; doubles up to [`LAST_PROBE`].
+const FIRST_PROBE: Duration = Duration::from_secs(30);
+const LAST_PROBE: Duration = Duration::from_secs(600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The keys of one provider.
+#[derive(Debug)]
+pub struct KeyPool {
+    requests_per_minute: Option<u32>,
+    /// First rest after a 429 without a time: no longer than the wait before the next try, or each try would come too early.
+    backoff: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    slots: Vec<Slot>,
+    /// When the requests of the last minute started; kept only under a limit per minute.
+    started: VecDeque<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// `None`: a provider that asks for no key.
+    key: Option<ApiKey>,
+    in_flight: u32,
+    used: u64,
+    /// Server errors in a row.
+    failures: u32,
+    /// Rests of the key for a model, with the 429s in a row that led to them.
+    models: HashMap<String, Rest>,
+    resting_until: Option<Instant>,
+    off: Option<Off>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    in_a_row: u32,
+}
+
+#[derive(Debug)]
+struct Off {
+    since: Instant,
+    probe_at: Instant,
+    wait: Duration,
+    probing: bool,
+}
+
+/// Why no key could be lent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoKey {
+    /// All that might serve are resting; the soonest is back after this time.
+    Resting(Duration),
+    /// All are switched off.
+    Off,
+}
+
+/// A key while one request uses it.
+#[derive(Debug)]
+pub struct Lease {
+    pool: Arc<KeyPool>,
+    index: usize,
+    key: Option<ApiKey>,
+    model: String,
+}
+
+impl KeyPool {
+    pub fn new(keys: Vec<ApiKey>, requests_per_minute: Option<u32>, backoff: Duration) -> Arc<Self> {
+        let mut slots: Vec<Slot> = keys.into_iter().map(|key| Slot { key: Some(key), ..Slot::default() }).collect();
+        if slots.is_empty() {
+            slots.push(Slot::default());
+        }
+        Arc::new(Self { requests_per_minute, backoff, state: Mutex::new(State { slots, started: VecDeque::new() }) })
+    }
+
+    /// Lends the least used key for `model`, leaving out those in `tried`.
+    pub fn lend(self: &Arc<Self>, model: &str, tried: &[usize]) -> Result<Lease, NoKey> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some(wait) = state.wait_for_minute(self.requests_per_minute, now) {
+            return Err(NoKey::Resting(wait));
+        }
+        let fresh = |index: &usize| !tried.contains(index);
+        let ready = (0..state.slots.len())
+            .filter(fresh)
+            .filter(|&index| state.slots[index].is_ready(model, now))
+            .min_by_key(|&index| (state.slots[index].in_flight, state.slots[index].used));
+        let index = match ready {
+            Some(index) => index,
+            None => match state.soonest(model, now) {
+                Some(wait) => return Err(NoKey::Resting(wait)),
+                None => (0..state.slots.len())
+                    .filter(fresh)
+                    .filter(|&index| state.slots[index].off.as_ref().is_some_and(|off| !off.probing))
+                    .min_by_key(|&index| state.slots[index].off.as_ref().map(|off| off.since))
+                    .ok_or(NoKey::Off)?,
+            },
+        };
+        let slot = &mut state.slots[index];
+        slot.in_flight += 1;
+        slot.used += 1;
+        if let Some(off) = &mut slot.off {
+            off.probing = true;
+        }
+        let key = slot.key.clone();
+        if self.requests_per_minute.is_some() {
+            state.started.push_back(now);
+        }
+        drop(state);
+        Ok(Lease { pool: Arc::clone(self), index, key, model: model.to_owned() })
+    }
+
+    // The state is whole between any two statements, so a panic elsewhere cannot have left it torn.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait_for_minute(&mut self, limit: Option<u32>, now: Instant) -> Option<Duration> {
+        let limit = limit? as usize;
+        while self.started.front().is_some_and(|&started| now.duration_since(started) >= MINUTE) {
+            self.started.pop_front();
+        }
+        (self.started.len() >= limit)
+            .then(|| self.started.front().map_or(MINUTE, |&oldest| MINUTE - now.duration_since(oldest)))
+    }
+
+    /// Until the first of the keys that are on has rested.
+    fn soonest(&self, model: &str, now: Instant) -> Option<Duration> {
+        let on = self.slots.iter().filter(|slot| slot.off.is_none());
+        let rests = on.filter_map(|slot| slot.rested_at(model)).filter(|&until| until > now);
+        rests.min().map(|until| until - now)
+    }
+}
+
+impl Slot {
+    fn is_ready(&self, model: &str, now: Instant) -> bool {
+        let on = match &self.off {
+            Some(off) => !off.probing && off.probe_at <= now,
+            None => true,
+        };
+        on && self.rested_at(model).is_none_or(|until| until <= now)
+    }
+
+    fn rested_at(&self, model: &str) -> Option<Instant> {
+        self.resting_until.max(self.models.get(model).map(|rest| rest.until))
+    }
+}
+
+impl Lease {
+    pub fn key(&self) -> Option<&ApiKey> {
+        self.key.as_ref()
+    }
+
+    /// This key's place in the pool, to leave it out when another is lent.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The key did what it should.
+    pub fn succeeded(&self) {
+        let mut state = self.pool.state();
+        let slot = &mut state.slots[self.index];
+        slot.failures = 0;
+        slot.off = None;
+        slot.resting_until = None;
+        slot.models.remove(&self.model);
+    }
+
+    /// Draws the consequences of a failure. `true`: another key may do better at once.
+    pub fn failed(&self, error: &AiError) -> bool {
+        let now = Instant::now();
+        let mut state = self.pool.state();
+        let alone = state.slots.len() == 1;
+        let slot = &mut state.slots[self.index];
+        match error {
+            AiError::Busy { retry_after } => {
+                let in_a_row = slot.models.get(&self.model).map_or(0, |rest| rest.in_a_row);
+                let backoff = self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST);
+                let until = now + retry_after.map_or(backoff, |wait| wait.min(LONGEST_WAIT));
+                slot.models.insert(self.model.clone(), Rest { until, in_a_row: in_a_row.saturating_add(1) });
+                true
+            }
+            AiError::Quota => {
+                slot.resting_until = Some(now + QUOTA_REST);
+                true
+            }
+            AiError::Credentials => {
+                let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
+                let since = slot.off.as_ref().map_or(now, |off| off.since);
+                slot.off = Some(Off { since, probe_at: now + wait, wait, probing: false });
+                true
+            }
+            AiError::Unavailable { .. } | AiError::Timeout | AiError::Cut => {
+                slot.failures = slot.failures.saturating_add(1);
+                if slot.failures >= FAILURES_BEFORE_REST && !alone {
+                    slot.failures = 0;
+                    slot.resting_until = Some(now + FAILURE_REST);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        let slot = &mut state.slots[self.index];
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        if let Some(off) = &mut slot.off {
+            off.probing = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = "m";
+
+    fn pool(keys: &[&str]) -> Arc<KeyPool> {
+        KeyPool::new(keys.iter().map(|&key| ApiKey::new(key)).collect(), None, Duration::from_secs(1))
+    }
+
+    fn lend(pool: &Arc<KeyPool>) -> Lease {
+        pool.lend(MODEL, &[]).expect("a key")
+    }
+
+    fn busy(seconds: Option<u64>) -> AiError {
+        AiError::Busy { retry_after: seconds.map(Duration::from_secs) }
+    }
+
+    fn name(lease: &Lease) -> &str {
+        lease.key().map_or("none", ApiKey::expose)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_least_used_key_is_lent() {
+        let pool = pool(&["a", "b"]);
+        let first = lend(&pool);
+        let second = lend(&pool);
+        assert_eq!((name(&first), name(&second)), ("a", "b"));
+        drop(second);
+        assert_eq!(name(&lend(&pool)), "b", "a is still busy");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_key_rests_for_its_model_as_long_as_it_was_told() {
+        let pool = pool(&["a", "b"]);
+        assert!(lend(&pool).failed(&busy(Some(30))));
+        assert_eq!(name(&lend(&pool)), "b");
+        assert_eq!(name(&pool.lend("other", &[]).expect("a key")), "a", "the rest is for one model");
+        lend(&pool).failed(&busy(Some(10)));
+        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(name(&lend(&pool)), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rests_without_a_time_double_until_a_success() {
+        let pool = pool(&["a"]);
+        for seconds in [1, 2, 4] {
+            lend(&pool).failed(&busy(None));
+            assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+        }
+        lend(&pool).succeeded();
+        lend(&pool).failed(&busy(None));
+        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_key_is_off_until_a_probe_succeeds() {
+        let pool = pool(&["a", "b"]);
+        lend(&pool).failed(&AiError::Credentials);
+        assert_eq!(name(&lend(&pool)), "b");
+        assert_eq!(name(&lend(&pool)), "b");
+        tokio::time::advance(FIRST_PROBE).await;
+        let probe = lend(&pool);
+        assert_eq!(name(&probe), "a");
+        assert_eq!(name(&lend(&pool)), "b", "one probe at a time");
+        probe.succeeded();
+        drop(probe);
+        assert_eq!(name(&lend(&pool)), "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_all_keys_off_each_request_is_a_probe() {
+        let pool = pool(&["a"]);
+        lend(&pool).failed(&AiError::Credentials);
+        let probe = lend(&pool);
+        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Off));
+        probe.succeeded();
+        drop(probe);
+        lend(&pool);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn server_errors_rest_a_key_only_where_there_are_others() {
+        let alone = pool(&["a"]);
+        let two = pool(&["a", "b"]);
+        for _ in 0..FAILURES_BEFORE_REST {
+            lend(&alone).failed(&AiError::Timeout);
+            two.lend(MODEL, &[1]).expect("a").failed(&AiError::Timeout);
+        }
+        lend(&alone);
+        assert_eq!(two.lend(MODEL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
+        assert_eq!(name(&lend(&two)), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_per_minute_holds_requests_back() {
+        let pool = KeyPool::new(Vec::new(), Some(2), Duration::from_secs(1));
+        lend(&pool);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        lend(&pool);
+        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
+        tokio::time::advance(Duration::from_secs(40)).await;
+        lend(&pool);
+    }
+}

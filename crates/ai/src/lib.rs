@@ -1,0 +1,28 @@
+//! The AI layer: one door to every provider of language models.
+//!
+//! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text. Behind it stand, in this order: the
+//! model map ([`settings`]) that finds the provider; the key pool ([`keys`]) that lends the least used key which is not resting;
+//! the provider ([`provider`]) that speaks the upstream's dialect; and the wire ([`wire`]), which turns bytes into frames and
+//! holds every limit and time-out. A provider differs from another only in how it writes a request and reads a frame.
+//!
+//! A failure before the first token is retried silently ([`Ai::chat`]); after it there is never a second try, because a reader
+//! has seen text by then. An answer is complete only when the provider said so: a stream that merely ends is a failure.
+//!
+//! This crate knows no database and no request of ours, so that the worker and the gateway can share it.
+
+mod ai;
+mod chat;
+mod error;
+pub mod keys;
+pub mod provider;
+mod secret;
+pub mod settings;
+mod window;
+pub mod wire;
+
+pub use ai::Ai;
+pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role, Usage};
+pub use error::AiError;
+pub use secret::ApiKey;
+pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
+pub use window::{estimate_tokens, window};

@@ -1,0 +1,104 @@
+//! The built-in demo: it answers where no provider is configured, says so plainly, and shows what streaming looks like.
+//!
+//! The same question always gets the same answer, word by word.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use crate::{
+    AiError, ApiKey, ChatDelta, ChatRequest, ChatStream, Finish, Role, Usage, estimate_tokens, provider::Provider,
+};
+
+/// So much of the question is repeated in the answer.
+const QUOTED_CHARS: usize = 200;
+
+/// The demo, with the pause that it makes after each word.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    pause: Duration,
+}
+
+impl Demo {
+    pub fn new(pause: Duration) -> Self {
+        Self { pause }
+    }
+}
+
+#[async_trait]
+impl Provider for Demo {
+    async fn stream(&self, request: &ChatRequest, _: Option<&ApiKey>, _: Instant) -> Result<ChatStream, AiError> {
+        let question = request.messages.iter().rev().find(|message| message.role == Role::User);
+        let answer = answer_to(question.map_or("", |message| message.text.as_str()));
+        let usage = Usage {
+            prompt_tokens: Some(request.messages.iter().map(|message| estimate_tokens(&message.text) as u64).sum()),
+            completion_tokens: Some(estimate_tokens(&answer) as u64),
+        };
+        let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
+        let pause = self.pause;
+        let text = stream::iter(words).then(move |word| async move {
+            tokio::time::sleep(pause).await;
+            Ok(ChatDelta::Text(word))
+        });
+        let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(usage) })]);
+        Ok(text.chain(done).boxed())
+    }
+}
+
+fn answer_to(question: &str) -> String {
+    let question = question.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut quoted: String = question.chars().take(QUOTED_CHARS).collect();
+    if quoted.len() < question.len() {
+        quoted.push('…');
+    }
+    let about_question = if quoted.is_empty() {
+        "I got a message without text.".to_owned()
+    } else {
+        format!("I got your message:\n\n> {quoted}\n\nIt has {} in it.", count(&question))
+    };
+    format!(
+        "Hello! I am the **demo assistant** that is built into Natter. No AI provider is configured on this server, so no model has \
+         read this; I only show how an answer arrives.\n\n{about_question}\n\nTo talk to a real model, an administrator connects a \
+         provider and starts the server again, for example:\n\n```sh\nNATTER__AI__PROVIDERS__OPENAI__KIND=openai \\\n\
+         NATTER__AI__PROVIDERS__OPENAI__KEYS=sk-... \\\nNATTER__AI__PROVIDERS__OPENAI__MODELS=gpt-4o-mini \\\nnatter serve\n```\n\n\
+         Gemini and every OpenAI-compatible server, such as Ollama or vLLM, work the same way."
+    )
+}
+
+fn count(question: &str) -> String {
+    match question.split(' ').count() {
+        1 => "one word".to_owned(),
+        words => format!("{words} words"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ChatMessage;
+
+    async fn ask(question: &str) -> Vec<ChatDelta> {
+        let request = ChatRequest { messages: vec![ChatMessage::user(question)], ..ChatRequest::default() };
+        let answer = Demo::new(Duration::ZERO).stream(&request, None, Instant::now()).await.expect("an answer");
+        answer.map(|delta| delta.expect("a delta")).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_says_what_it_is_and_repeats_itself() {
+        let deltas = ask("What is  the\ncapital of Peru?").await;
+        assert_eq!(deltas, ask("What is  the\ncapital of Peru?").await);
+        assert!(deltas.len() > 40, "word by word");
+        let text: String = deltas
+            .iter()
+            .filter_map(|delta| match delta {
+                ChatDelta::Text(text) => Some(text.as_str()),
+                ChatDelta::Done { .. } => None,
+            })
+            .collect();
+        assert!(text.contains("No AI provider is configured"));
+        assert!(text.contains("> What is the capital of Peru?\n\nIt has 6 words in it."));
+        assert!(matches!(deltas.last(), Some(ChatDelta::Done { finish: Finish::Stop, usage: Some(_) })));
+    }
+}

@@ -1,0 +1,279 @@
+//! From what providers write when something went wrong to an [`AiError`].
+//!
+//! The shapes are OpenAI's `{"error":{message,type,code}}`, Google's `{"error":{code,status,message,details}}` (sometimes in an
+//! array), vLLM's `{"object":"error",message,code}` and whatever a proxy answers. Messages are looked at where nothing else
+//! tells failures apart, and go nowhere.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::{StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+use crate::AiError;
+
+/// Reads a response that is no success.
+pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> AiError {
+    let value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let told = Told::read(&value).unwrap_or_default();
+    let wait = retry_after(head, SystemTime::now()).or(told.retry_delay);
+    let error = told.classify(status.as_u16(), wait);
+    tracing::warn!(
+        status = status.as_u16(),
+        upstream_code = told.safe_code(),
+        code = error.code(),
+        "a provider answered with an error"
+    );
+    error
+}
+
+/// Reads an error that stands in a stream or in a body that began with 200; `None` where the value is no error.
+pub fn of_value(value: &Value) -> Option<AiError> {
+    let told = Told::read(value)?;
+    let error = told.classify(told.status, told.retry_delay);
+    tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "a provider sent an error inside its answer");
+    Some(error)
+}
+
+/// What an error object says.
+#[derive(Debug, Default)]
+struct Told {
+    /// An HTTP status inside the object; 0 where there is none.
+    status: u16,
+    /// Every machine-readable word in it, in lower case.
+    words: Vec<String>,
+    message: String,
+    retry_delay: Option<Duration>,
+    /// A quota that is renewed only once a day.
+    per_day: bool,
+}
+
+impl Told {
+    fn read(value: &Value) -> Option<Self> {
+        let object = match value {
+            Value::Array(items) => return items.first().and_then(Self::read),
+            Value::Object(object) => object,
+            _ => return None,
+        };
+        let error = match object.get("error") {
+            Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
+            Some(Value::Null) | None => return None,
+            Some(Value::String(message)) => return Some(Self { message: message.to_lowercase(), ..Self::default() }),
+            Some(error) => error,
+        };
+        let mut told = Self::default();
+        for field in ["code", "type", "status"] {
+            match error.get(field) {
+                Some(Value::String(word)) => match word.parse() {
+                    Ok(status) => told.status = status,
+                    Err(_) => told.words.push(word.to_lowercase()),
+                },
+                Some(Value::Number(number)) => {
+                    told.status = number.as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(told.status);
+                }
+                _ => {}
+            }
+        }
+        told.message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
+            told.read_detail(detail);
+        }
+        Some(told)
+    }
+
+    fn read_detail(&mut self, detail: &Value) {
+        if let Some(reason) = detail.get("reason").and_then(Value::as_str) {
+            self.words.push(reason.to_lowercase());
+        }
+        if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
+            self.retry_delay = delay.strip_suffix('s').and_then(seconds);
+        }
+        for violation in detail.get("violations").and_then(Value::as_array).into_iter().flatten() {
+            self.per_day |= violation.get("quotaId").and_then(Value::as_str).is_some_and(|id| id.contains("PerDay"));
+        }
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        self.words.iter().any(|word| words.contains(&word.as_str()))
+    }
+
+    fn mentions(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.message.contains(phrase))
+    }
+
+    fn classify(&self, status: u16, wait: Option<Duration>) -> AiError {
+        if self.says(&["insufficient_quota", "billing_hard_limit_reached"]) || status == 402 {
+            return AiError::Quota;
+        }
+        if self.says(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])
+            || (status == 400 && self.mentions(&["api key not valid", "api key expired"]))
+        {
+            return AiError::Credentials;
+        }
+        if self.says(&["context_length_exceeded", "exceed_context_size_error"])
+            || (matches!(status, 0 | 400 | 413 | 422)
+                && self.mentions(&[
+                    "context length",
+                    "maximum context",
+                    "context window",
+                    "maximum number of tokens",
+                    "context size",
+                ]))
+        {
+            return AiError::TooLong;
+        }
+        if self.says(&["content_filter", "content_policy_violation"]) {
+            return AiError::Declined;
+        }
+        match status {
+            429 => {
+                AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
+            }
+            401 | 403 => AiError::Credentials,
+            404 => AiError::UnknownModel,
+            413 => AiError::TooLong,
+            408 | 500..=599 => AiError::Unavailable { retry_after: wait },
+            300..=399 => AiError::Garbled,
+            400..=499 => AiError::Rejected,
+            _ => self.classify_words(wait),
+        }
+    }
+
+    fn classify_words(&self, wait: Option<Duration>) -> AiError {
+        if self.says(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "tokens", "requests"]) {
+            AiError::Busy { retry_after: wait }
+        } else if self.says(&["permission_error", "permission_denied"]) {
+            AiError::Credentials
+        } else if self.says(&["model_not_found", "not_found_error", "not_found"]) {
+            AiError::UnknownModel
+        } else if self.says(&["invalid_request_error", "invalid_argument", "failed_precondition", "badrequesterror"]) {
+            AiError::Rejected
+        } else {
+            AiError::Unavailable { retry_after: wait }
+        }
+    }
+
+    /// The upstream's first word where it is a plain identifier. Anything else might hold a key or an address.
+    fn safe_code(&self) -> &str {
+        let plain =
+            |word: &&String| word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        self.words.iter().find(plain).map_or("none", String::as_str)
+    }
+}
+
+/// `retry-after-ms`, else `retry-after` in seconds or as a date.
+fn retry_after(head: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| head.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if let Some(wait) = text("retry-after-ms").and_then(seconds) {
+        return Some(wait / 1_000);
+    }
+    let value = text("retry-after")?;
+    seconds(value)
+        .or_else(|| httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default()))
+}
+
+/// A number of seconds, a fraction allowed; `None` for what is no sane wait.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Until a daily quota is surely renewed: midnight in Pacific time is 07:00 or 08:00 UTC, and 08:00 is right all year.
+fn until_renewal(now: SystemTime) -> Duration {
+    const DAY: u64 = 24 * 3_600;
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % DAY;
+    let renewal = 8 * 3_600;
+    Duration::from_secs(if seconds < renewal { renewal - seconds } else { DAY + renewal - seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+    use serde_json::json;
+
+    use super::*;
+
+    fn response(status: u16, head: &[(&'static str, &str)], body: &Value) -> AiError {
+        let mut headers = HeaderMap::new();
+        for (name, value) in head {
+            headers.insert(*name, HeaderValue::from_str(value).expect("a header"));
+        }
+        of_response(StatusCode::from_u16(status).expect("a status"), &headers, body.to_string().as_bytes())
+    }
+
+    fn busy(milliseconds: u64) -> AiError {
+        AiError::Busy { retry_after: Some(Duration::from_millis(milliseconds)) }
+    }
+
+    #[test]
+    fn waits_are_read_in_every_form() {
+        assert_eq!(response(429, &[("retry-after", "7")], &Value::Null), busy(7_000));
+        assert_eq!(response(429, &[("retry-after", "9"), ("retry-after-ms", "250")], &Value::Null), busy(250));
+        assert_eq!(response(429, &[("retry-after", "-1")], &Value::Null), AiError::Busy { retry_after: None });
+        assert_eq!(response(429, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], &Value::Null), busy(0));
+        let told = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}]}});
+        assert_eq!(response(429, &[], &told), busy(34_500));
+    }
+
+    #[test]
+    fn a_spent_daily_quota_waits_for_its_renewal() {
+        let told = json!([{"error": {"code": 429, "details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]}}]);
+        let wait = response(429, &[], &told).retry_after().expect("a wait");
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(24 * 3_600));
+        let at =
+            |hour: u64| until_renewal(SystemTime::UNIX_EPOCH + Duration::from_secs(hour * 3_600)).as_secs() / 3_600;
+        assert_eq!((at(7), at(8), at(20)), (1, 24, 12));
+    }
+
+    #[test]
+    fn statuses_and_words_tell_failures_apart() {
+        let unavailable = AiError::Unavailable { retry_after: None };
+        let cases = [
+            (500, json!("boom"), unavailable.clone()),
+            (529, json!({"error": {"type": "overloaded_error"}}), unavailable),
+            (401, json!({"error": {"code": "invalid_api_key"}}), AiError::Credentials),
+            (403, Value::Null, AiError::Credentials),
+            (
+                400,
+                json!({"error": {"status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}}),
+                AiError::Credentials,
+            ),
+            (400, json!({"error": {"code": "context_length_exceeded"}}), AiError::TooLong),
+            (
+                400,
+                json!({"error": {"message": "This model's maximum context length is 8192 tokens."}}),
+                AiError::TooLong,
+            ),
+            (400, json!({"error": {"code": "content_filter"}}), AiError::Declined),
+            (400, json!({"error": {"message": "bad"}}), AiError::Rejected),
+            (404, json!({"error": {"code": "model_not_found"}}), AiError::UnknownModel),
+            (429, json!({"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}), AiError::Quota),
+            (302, Value::Null, AiError::Garbled),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(response(status, &[], &body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn errors_inside_an_answer_are_known_by_their_shape() {
+        assert_eq!(of_value(&json!({"choices": [], "error": null})), None);
+        assert_eq!(of_value(&json!([{"candidates": []}])), None);
+        assert_eq!(of_value(&json!({"error": "overloaded"})), Some(AiError::Unavailable { retry_after: None }));
+        assert_eq!(of_value(&json!({"object": "error", "code": 400, "message": "no"})), Some(AiError::Rejected));
+        assert_eq!(
+            of_value(&json!({"error": {"type": "rate_limit_error"}})),
+            Some(AiError::Busy { retry_after: None })
+        );
+        assert_eq!(of_value(&json!({"error": {"code": "429"}})), Some(AiError::Busy { retry_after: None }));
+    }
+
+    #[test]
+    fn only_plain_identifiers_of_the_upstream_reach_the_log() {
+        let told = Told {
+            words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()],
+            ..Told::default()
+        };
+        assert_eq!(told.safe_code(), "rate_limit");
+    }
+}

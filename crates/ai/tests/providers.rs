@@ -1,0 +1,340 @@
+//! Providers that stream, split, stall, break off, refuse and talk nonsense, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
+
+use ai::{
+    Ai, AiError, AiSettings, ApiKey, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
+    ProviderSettings, Usage,
+};
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+use upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
+
+/// Short enough for a test, long enough for a busy machine.
+fn limits() -> Limits {
+    Limits {
+        idle: Duration::from_millis(400),
+        linger: Duration::from_millis(200),
+        backoff: Duration::from_millis(10),
+        patience: Duration::from_secs(5),
+        ..Limits::default()
+    }
+}
+
+fn ai(kind: ProviderKind, upstream: &Upstream, version: &str, keys: &[&str], limits: Limits) -> Ai {
+    let provider = ProviderSettings {
+        name: "fake".to_owned(),
+        kind,
+        base_url: Some(format!("http://{}/{version}", upstream.address)),
+        keys: keys.iter().map(|&key| ApiKey::new(key)).collect(),
+        models: vec!["test-model".to_owned()],
+        requests_per_minute: None,
+    };
+    Ai::build(AiSettings { providers: vec![provider], limits, ..AiSettings::default() }).unwrap()
+}
+
+fn question() -> ChatRequest {
+    ChatRequest {
+        system: Some("Be kind.".to_owned()),
+        messages: vec![ChatMessage::user("Hi")],
+        ..ChatRequest::default()
+    }
+}
+
+/// Everything that an answer says, then how it ended.
+async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
+    let mut text = String::new();
+    let mut answer = match ai.chat(None, question()).await {
+        Ok(answer) => answer,
+        Err(error) => return (text, Err(error)),
+    };
+    while let Some(delta) = answer.next().await {
+        match delta {
+            Ok(ChatDelta::Text(more)) => text.push_str(&more),
+            Ok(ChatDelta::Done { finish, usage }) => {
+                assert!(answer.next().await.is_none(), "nothing follows the end");
+                return (text, Ok((finish, usage)));
+            }
+            Err(error) => {
+                assert!(answer.next().await.is_none(), "nothing follows a failure");
+                return (text, Err(error));
+            }
+        }
+    }
+    panic!("an answer must end with its end or a failure");
+}
+
+async fn openai(scripts: Vec<Script>, keys: &[&str]) -> (Upstream, Ai) {
+    let upstream = Upstream::start(scripts).await;
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", keys, limits());
+    (upstream, ai)
+}
+
+const HELLO: &str = "Hello, thế giới";
+const COUNTED: Usage = Usage { prompt_tokens: Some(3), completion_tokens: Some(2) };
+
+fn whole() -> (String, Result<(Finish, Option<Usage>), AiError>) {
+    (HELLO.to_owned(), Ok((Finish::Stop, Some(COUNTED))))
+}
+
+#[tokio::test]
+async fn an_openai_answer_streams() {
+    let (upstream, ai) = openai(vec![hello()], &["secret-key"]).await;
+    assert_eq!(ask(&ai).await, whole());
+    let request = upstream.requests().remove(0);
+    assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer secret-key\r\n"), "{request}");
+    assert!(request.ends_with(concat!(
+        r#"{"model":"test-model","messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"Hi"}],"#,
+        r#""stream":true,"stream_options":{"include_usage":true}}"#
+    )), "{request}");
+}
+
+#[tokio::test]
+async fn a_gemini_answer_streams() {
+    let frames = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello, \"}],\"role\":\"model\"}}]}\r\n\r\n\
+        data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"thế giới\"}]},\"finishReason\":\"STOP\"}],\
+        \"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2}}\r\n\r\n";
+    let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(frames.as_bytes().to_vec())];
+    let upstream = Upstream::start(vec![script]).await;
+    let ai = ai(ProviderKind::Gemini, &upstream, "v1beta", &["secret-key"], limits());
+    assert_eq!(ask(&ai).await, whole());
+    let request = upstream.requests().remove(0);
+    assert!(
+        request.starts_with("POST /v1beta/models/test-model:streamGenerateContent?alt=sse HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(request.contains("x-goog-api-key: secret-key\r\n"), "{request}");
+    assert!(request.ends_with(
+        r#"{"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}"#
+    ), "{request}");
+}
+
+#[tokio::test]
+async fn bytes_may_be_split_anywhere() {
+    let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
+    let (_upstream, ai) =
+        openai(vec![vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())]], &[]).await;
+    assert_eq!(ask(&ai).await, whole());
+}
+
+#[tokio::test]
+async fn a_provider_without_keys_is_asked_without_a_key() {
+    let (upstream, ai) = openai(vec![hello()], &[]).await;
+    assert_eq!(ask(&ai).await, whole());
+    assert!(!upstream.requests()[0].contains("authorization"));
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_is_taken() {
+    let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello, thế giới"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    let (_upstream, ai) = openai(vec![answer(200, "content-type: application/json\r\n", body)], &[]).await;
+    assert_eq!(ask(&ai).await, whole());
+}
+
+#[tokio::test]
+async fn what_passes_is_retried_before_the_first_token() {
+    let cut = vec![Step::Write(ok("text/event-stream"))];
+    let scripts = vec![answer(429, "", ""), answer(500, "", "oh no"), cut, hello()];
+    let (upstream, ai) = openai(scripts, &["k"]).await;
+    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(upstream.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn after_three_retries_the_reader_is_told() {
+    let (upstream, ai) = openai(vec![answer(500, "", "")], &["k"]).await;
+    assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Unavailable { retry_after: None })));
+    assert_eq!(upstream.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_asked_for_is_kept() {
+    let (upstream, ai) = openai(vec![answer(429, "retry-after: 1\r\n", ""), hello()], &["k"]).await;
+    let started = std::time::Instant::now();
+    assert_eq!(ask(&ai).await, whole());
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_is_told_at_once_and_spares_the_provider() {
+    let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
+    let (_, end) = ask(&ai).await;
+    assert_eq!(end.unwrap_err().to_string(), "The assistant's provider is busy. Try again in 2 minutes.");
+    assert!(matches!(ask(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn another_key_is_taken_at_once() {
+    let scripts = vec![answer(429, "retry-after: 90\r\n", ""), answer(401, "", ""), hello(), hello()];
+    let (upstream, ai) = openai(scripts, &["first", "second", "third"]).await;
+    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(ask(&ai).await, whole());
+    let keys: Vec<bool> = upstream.requests().iter().map(|request| request.contains("Bearer third")).collect();
+    assert_eq!(keys, [false, false, true, true]);
+}
+
+#[tokio::test]
+async fn refused_credentials_are_not_retried_and_stay_secret() {
+    let body = r#"{"error":{"message":"Incorrect API key provided: secret-key","code":"invalid_api_key"}}"#;
+    let (upstream, ai) = openai(vec![answer(401, "", body)], &["secret-key"]).await;
+    let (_, end) = ask(&ai).await;
+    let error = end.unwrap_err();
+    assert_eq!(error, AiError::Credentials);
+    assert!(!error.to_string().contains("secret-key"));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_stream_is_a_failure_and_is_not_retried_after_the_first_token() {
+    let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat())];
+    let (upstream, ai) = openai(vec![cut], &["k"]).await;
+    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Cut)));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_failure() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let text = text_chunk("Hello, ");
+    let cut = vec![Step::Write([head, format!("{:x}\r\n{text}\r\n40\r\ndata: ", text.len()).into_bytes()].concat())];
+    let (_upstream, ai) = openai(vec![cut], &["k"]).await;
+    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Cut)));
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_given_up() {
+    let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat()), Step::Stall];
+    let (_upstream, ai) = openai(vec![stalls], &["k"]).await;
+    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Timeout)));
+}
+
+#[tokio::test]
+async fn a_provider_that_never_answers_is_given_up_without_a_retry() {
+    let upstream = Upstream::start(vec![vec![Step::Stall]]).await;
+    let limits = Limits { connect: Duration::from_millis(100), ..limits() };
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Timeout)));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn one_deadline_holds_for_all() {
+    let slow: Script = std::iter::once(Step::Write(ok("text/event-stream")))
+        .chain([Step::WriteSlowly(text_chunk("a").repeat(2_000).into_bytes()), Step::Stall])
+        .collect();
+    let upstream = Upstream::start(vec![slow]).await;
+    let limits = Limits { deadline: Duration::from_millis(600), idle: Duration::from_secs(30), ..limits() };
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let (text, end) = ask(&ai).await;
+    assert_eq!(end, Err(AiError::Timeout));
+    assert!(!text.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_without_a_last_frame() {
+    let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let stalls = [ok("text/event-stream"), text_chunk("Hello").into_bytes(), end.as_bytes().to_vec()].concat();
+    let (_upstream, ai) = openai(vec![vec![Step::Write(stalls), Step::Stall]], &["k"]).await;
+    assert_eq!(ask(&ai).await, ("Hello".to_owned(), Ok((Finish::Stop, None))));
+}
+
+#[tokio::test]
+async fn errors_inside_a_stream_are_errors() {
+    let inside = |frame: &str| {
+        vec![Step::Write(
+            [ok("text/event-stream"), text_chunk("Hello").into_bytes(), frame.as_bytes().to_vec()].concat(),
+        )]
+    };
+    let unavailable = AiError::Unavailable { retry_after: None };
+    for (frame, expected) in [
+        ("data: {\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\"}}\n\n", AiError::TooLong),
+        ("event: error\ndata: oh no\n\n", unavailable.clone()),
+        ("{\"object\":\"error\",\"message\":\"x\",\"code\":503}", unavailable),
+        ("data: <html>\n\n", AiError::Garbled),
+    ] {
+        let (_upstream, ai) = openai(vec![inside(frame)], &["k"]).await;
+        assert_eq!(ask(&ai).await, ("Hello".to_owned(), Err(expected)), "{frame}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_no_streams_are_understood_or_refused() {
+    let json = "content-type: application/json; charset=utf-8\r\n";
+    for (script, expected) in [
+        (answer(200, "content-type: text/html\r\n", "<html>Sign in</html>"), AiError::Garbled),
+        (answer(200, json, "{"), AiError::Garbled),
+        (answer(200, json, r#"{"error":{"message":"no such model","code":404}}"#), AiError::UnknownModel),
+        (answer(200, json, r#"{"choices":[]}"#), AiError::Cut),
+        (answer(302, "location: http://127.0.0.1:1/\r\n", ""), AiError::Garbled),
+        (vec![Step::Write([ok("text/event-stream"), OPENAI_END.as_bytes().to_vec()].concat())], AiError::Empty),
+        (answer(400, json, r#"{"error":{"message":"x"}}"#), AiError::Rejected),
+    ] {
+        let (_upstream, ai) = openai(vec![script], &["k"]).await;
+        assert_eq!(ask(&ai).await, (String::new(), Err(expected)));
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_told_in_words() {
+    let mut upstream = Upstream::start(vec![hello()]).await;
+    // A port that was free a moment ago.
+    upstream.address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits());
+    assert_eq!(
+        ask(&ai).await.1.unwrap_err().to_string(),
+        "The assistant's provider is not available right now. Try again in a minute."
+    );
+}
+
+#[tokio::test]
+async fn dropping_the_answer_ends_the_request() {
+    let gone = Arc::new(Notify::new());
+    let waits = vec![
+        Step::Write([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat()),
+        Step::WaitForGone(Arc::clone(&gone)),
+    ];
+    let upstream = Upstream::start(vec![waits]).await;
+    let limits = Limits { idle: Duration::from_secs(60), ..limits() };
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let mut answer = ai.chat(None, question()).await.unwrap();
+    assert_eq!(answer.next().await, Some(Ok(ChatDelta::Text("Hello".to_owned()))));
+    drop(answer);
+    tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn requests_go_through_the_proxy() {
+    let proxy = Upstream::start(vec![hello()]).await;
+    let provider = ProviderSettings {
+        name: "fake".to_owned(),
+        kind: ProviderKind::OpenAi,
+        base_url: Some("http://provider.invalid/v1".to_owned()),
+        keys: Vec::new(),
+        models: vec!["m".to_owned()],
+        requests_per_minute: None,
+    };
+    let settings = AiSettings {
+        providers: vec![provider],
+        proxy: Some(format!("http://{}", proxy.address)),
+        ..AiSettings::default()
+    };
+    assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
+    assert!(proxy.requests()[0].starts_with("POST http://provider.invalid/v1/chat/completions HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn without_providers_the_demo_answers() {
+    let limits = Limits { demo_pause: Duration::ZERO, ..Limits::default() };
+    let ai = Ai::build(AiSettings { limits, ..AiSettings::default() }).unwrap();
+    assert_eq!((ai.default_model(), ai.models(), ai.has_model("gpt")), ("demo", vec!["demo"], false));
+    let (text, end) = ask(&ai).await;
+    assert!(text.contains("No AI provider is configured"));
+    assert!(end.is_ok());
+}
