@@ -1,1 +1,25 @@
-//! Table.
+//! A person's account.
+
+use appcore::{Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    /// In lower case.
+    pub email: String,
+    pub display_name: String,
+    /// The display name in lower case, to search in.
+    pub search_name: String,
+    /// Argon2id, as a PHC string.
+    pub password_hash: Option<String>,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub is_deleted: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,1 +1,20 @@
-//! Table.
+//! A tenant.
+
+use appcore::{Timestamp, UserId, WorkspaceId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "workspaces")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: WorkspaceId,
+    pub name: String,
+    pub kind: String,
+    pub created_by: Option<UserId>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub is_deleted: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
