@@ -23,6 +23,7 @@ export type LogInput =
   | { kind: 'unavailable' }
   | { kind: 'page'; items: readonly Message[]; hasMore: boolean; basis: number; part: 'latest' | 'older' }
   | { kind: 'fetched'; message: Message; basis: number }
+  | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
   | { kind: 'delta'; delta: Delta }
   | { kind: 'heard'; seq: number }
@@ -47,6 +48,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return takePage(state, input);
     case 'fetched':
       return takeMessage(state, input.message, input.basis);
+    case 'removed':
+      return remove(state, input.id);
     case 'event':
       return takeEvent(state, input.frame);
     case 'delta':

@@ -1,0 +1,39 @@
+/** Where messages wait that are not sent yet: in the browser's database, so that they outlive the page. */
+import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
+import type { Outgoing } from './state.ts';
+
+export interface OutboxStorage {
+  load(userId: string): Promise<Outgoing[]>;
+  put(userId: string, outgoing: Outgoing): Promise<void>;
+  remove(userId: string, clientId: string): Promise<void>;
+}
+
+/** A browser that offers no database (a strict private window) keeps them for as long as the page lives. */
+export class BrowserOutboxStorage implements OutboxStorage {
+  #store: UseStore | undefined;
+
+  async load(userId: string): Promise<Outgoing[]> {
+    const all = await this.#try((store) => entries<string, Outgoing>(store));
+    return (all ?? [])
+      .filter(([key]) => key.startsWith(`${userId}/`))
+      .map(([, outgoing]) => outgoing)
+      .sort((a, b) => a.created_at.localeCompare(b.created_at));
+  }
+
+  async put(userId: string, outgoing: Outgoing): Promise<void> {
+    await this.#try((store) => set(`${userId}/${outgoing.client_id}`, outgoing, store));
+  }
+
+  async remove(userId: string, clientId: string): Promise<void> {
+    await this.#try((store) => del(`${userId}/${clientId}`, store));
+  }
+
+  async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {
+    try {
+      this.#store ??= createStore('natter-outbox', 'messages');
+      return await act(this.#store);
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Where the reader is. At the end the view follows what is new; anywhere else it stays where it is, counts what has
+ * come, and says so.
+ */
+export interface Metrics {
+  readonly offset: number;
+  readonly viewport: number;
+  readonly size: number;
+}
+
+/** Close enough to the end to mean it. */
+const END_WITHIN = 32;
+/** Older messages are asked for this many screens before their end is reached. */
+const ASK_AHEAD = 2;
+
+export class Place {
+  #follows = true;
+  #offset = 0;
+  #missed = 0;
+
+  get follows(): boolean {
+    return this.#follows;
+  }
+
+  /** Messages that came while the reader was elsewhere. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  /** The view moved. Only a move upwards leaves the end: text that grows below is no move. */
+  scrolled({ offset, viewport, size }: Metrics): void {
+    const distance = size - viewport - offset;
+    if (distance <= END_WITHIN) this.#arrive();
+    else if (offset < this.#offset - 1) this.#follows = false;
+    this.#offset = offset;
+  }
+
+  /** Messages were added below. One's own takes the reader to the end. */
+  appended(count: number, own: boolean): void {
+    if (own) this.#arrive();
+    else if (!this.#follows) this.#missed += count;
+  }
+
+  /** The reader asked for a place that is not the end. */
+  leave(): void {
+    this.#follows = false;
+  }
+
+  /** The reader asked for the end. */
+  goToEnd(): void {
+    this.#arrive();
+  }
+
+  static isNearStart({ offset, viewport }: Metrics): boolean {
+    return offset < viewport * ASK_AHEAD;
+  }
+
+  #arrive(): void {
+    this.#follows = true;
+    this.#missed = 0;
+  }
+}

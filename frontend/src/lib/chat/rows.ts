@@ -1,0 +1,216 @@
+/**
+ * From what is known to what is drawn: one row per message, with its day break, unread line and place in a group.
+ * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
+ * touches one row of a hundred thousand.
+ */
+import type { MessageStatus, Sender } from '#lib/api/types.ts';
+import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
+
+/** A message as it is shown, whether the server has it or not. */
+export interface MessageView {
+  /** The same before and after sending, so that the row on the page stays the same, too. */
+  readonly key: string;
+  readonly id: string | null;
+  readonly seq: number | null;
+  readonly clientId: string | null;
+  readonly sender: Sender;
+  readonly own: boolean;
+  readonly content: string;
+  readonly status: MessageStatus;
+  /** How far one's own message has come; `null` once its event is there. */
+  readonly sending: OutgoingState | null;
+  /** Why it was not sent, or why an answer failed. */
+  readonly failure: Failure | null;
+  readonly replyTo: string | null;
+  readonly isEdited: boolean;
+  readonly model: string | null;
+  readonly createdAt: string;
+  readonly time: number;
+}
+
+export interface Row {
+  readonly key: string;
+  readonly view: MessageView;
+  /** It opens a day. */
+  readonly opensDay: boolean;
+  readonly opensUnread: boolean;
+  /** It has avatar, name and time; the rows of its group below it have not. */
+  readonly isHead: boolean;
+  readonly isTail: boolean;
+}
+
+export interface Reader {
+  readonly me: Sender;
+  /** The first message that was unread when the conversation was opened. */
+  readonly unreadFrom: number | null;
+}
+
+/** Messages of one person join a group while each follows the last within a minute, and for five minutes at most. */
+const JOIN_WITHIN = 60_000;
+const GROUP_WITHIN = 5 * 60_000;
+
+export class RowBuilder {
+  #entries: readonly Entry[] = [];
+  #reader: Reader | null = null;
+  #views: MessageView[] = [];
+  #rows: Row[] = [];
+
+  build(entries: readonly Entry[], outbox: readonly Outgoing[], reader: Reader): readonly Row[] {
+    const sameReader = this.#reader?.me.id === reader.me.id && this.#reader.unreadFrom === reader.unreadFrom;
+    const head = sameReader ? commonPrefix(this.#entries, entries) : 0;
+    const tail = sameReader ? commonSuffix(this.#entries, entries, head) : 0;
+    const fresh = entries.slice(head, entries.length - tail).map((entry) => toView(entry, reader));
+    const views = [
+      ...this.#views.slice(0, head),
+      ...fresh,
+      ...this.#views.slice(this.#entries.length - tail, this.#entries.length),
+      ...outbox.map((outgoing) => toOutgoingView(outgoing, reader))
+    ];
+
+    const before = this.#rows;
+    const rows = new Array<Row>(views.length);
+    const shift = views.length - outbox.length - this.#entries.length;
+    let groupStart = 0;
+    for (let at = 0; at < views.length; at++) {
+      // Far from what changed, a row is what it was: the ones next to a change may gain or lose their place in a group.
+      const old =
+        at < head - 1
+          ? before[at]
+          : at > entries.length - tail && at < entries.length - 1
+            ? before[at - shift]
+            : undefined;
+      if (old) {
+        rows[at] = old;
+        if (old.isHead) groupStart = at;
+        continue;
+      }
+      const row = toRow(views, at, groupStart, reader);
+      if (row.isHead) groupStart = at;
+      rows[at] = keep(before[at], row) ?? keep(before[at - shift], row) ?? row;
+    }
+    this.#entries = entries;
+    this.#reader = reader;
+    this.#views = views;
+    this.#rows = rows;
+    return rows;
+  }
+}
+
+function toView(entry: Entry, reader: Reader): MessageView {
+  const { message } = entry;
+  const own = message.sender.kind === 'user' && message.sender.id === reader.me.id;
+  const reason = message.status === 'failed' ? (entry.reason ?? message.reason ?? '') : null;
+  return {
+    key: own && message.client_id ? message.client_id : message.id,
+    id: message.id,
+    seq: message.seq,
+    clientId: message.client_id,
+    sender: message.sender,
+    own,
+    content: message.content,
+    status: message.status,
+    sending: null,
+    failure: reason === null ? null : { code: 'answer_failed', message: reason },
+    replyTo: message.reply_to,
+    isEdited: message.edited_at !== null,
+    model: message.model ?? null,
+    createdAt: message.created_at,
+    time: Date.parse(message.created_at)
+  };
+}
+
+function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
+  return {
+    key: outgoing.client_id,
+    id: null,
+    seq: outgoing.seq,
+    clientId: outgoing.client_id,
+    sender: reader.me,
+    own: true,
+    content: outgoing.content,
+    status: 'complete',
+    sending: outgoing.state,
+    failure: outgoing.failure,
+    replyTo: outgoing.reply_to,
+    isEdited: false,
+    model: null,
+    createdAt: outgoing.created_at,
+    time: Date.parse(outgoing.created_at)
+  };
+}
+
+function toRow(views: readonly MessageView[], at: number, groupStart: number, reader: Reader): Row {
+  const view = views[at] as MessageView;
+  const next = views[at + 1];
+  const isHead = startsGroup(views[at - 1], view, views[groupStart], reader);
+  const start = isHead ? view : views[groupStart];
+  return {
+    key: view.key,
+    view,
+    opensDay: startsDay(views[at - 1], view),
+    opensUnread: startsUnread(views[at - 1], view, reader),
+    isHead,
+    isTail: next === undefined || startsGroup(view, next, start, reader)
+  };
+}
+
+function startsGroup(
+  previous: MessageView | undefined,
+  view: MessageView,
+  start: MessageView | undefined,
+  reader: Reader
+) {
+  return (
+    previous === undefined ||
+    previous.sender.id !== view.sender.id ||
+    previous.sender.kind !== view.sender.kind ||
+    view.sender.kind !== 'user' ||
+    view.replyTo !== null ||
+    view.time - previous.time > JOIN_WITHIN ||
+    view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
+    startsDay(previous, view) ||
+    startsUnread(previous, view, reader)
+  );
+}
+
+function startsDay(previous: MessageView | undefined, view: MessageView): boolean {
+  if (previous === undefined) return true;
+  // Most neighbours are close in time: only those that may be on different days are looked up in the calendar.
+  return previous.time !== view.time && dayOf(previous.time) !== dayOf(view.time);
+}
+
+function startsUnread(previous: MessageView | undefined, view: MessageView, reader: Reader): boolean {
+  if (reader.unreadFrom === null || view.seq === null || view.seq < reader.unreadFrom) return false;
+  return previous?.seq == null || previous.seq < reader.unreadFrom;
+}
+
+/** A number that is the same for all times of one day, where the reader is. */
+function dayOf(time: number): number {
+  const date = new Date(time);
+  return date.getFullYear() * 1_000 + date.getMonth() * 50 + date.getDate();
+}
+
+function keep(old: Row | undefined, row: Row): Row | undefined {
+  return old !== undefined &&
+    old.view === row.view &&
+    old.opensDay === row.opensDay &&
+    old.opensUnread === row.opensUnread &&
+    old.isHead === row.isHead &&
+    old.isTail === row.isTail
+    ? old
+    : undefined;
+}
+
+function commonPrefix(a: readonly Entry[], b: readonly Entry[]): number {
+  const most = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < most && a[at] === b[at]) at++;
+  return at;
+}
+
+function commonSuffix(a: readonly Entry[], b: readonly Entry[], head: number): number {
+  const most = Math.min(a.length, b.length) - head;
+  let count = 0;
+  while (count < most && a[a.length - 1 - count] === b[b.length - 1 - count]) count++;
+  return count;
+}

@@ -1,0 +1,303 @@
+/** One conversation as the page sees it: what is known of it, and what can be done with its messages. */
+import { SvelteMap } from 'svelte/reactivity';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Cursor, DurableFrame, Member, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
+import { reduce, type LogInput } from '#lib/chat/reducer.ts';
+import { RowBuilder, type Row } from '#lib/chat/rows.ts';
+import { EMPTY, findIndexById, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
+import type { Outbox } from './outbox.svelte.ts';
+
+export interface Position {
+  readonly delivered: number;
+  readonly read: number;
+}
+
+/** What a log needs from the store that holds it. */
+export interface LogHost {
+  readonly api: Api;
+  readonly outbox: Outbox;
+  readonly me: () => Sender;
+  readonly tell: (type: string, payload: unknown) => void;
+  readonly sync: () => void;
+}
+
+const PAGE = 50;
+const OLDER_PAGE = 100;
+/** A hole in an answer's text heals when the server has stored the text; it does so once a second. */
+const MEND_AFTER = 300;
+
+export class ConversationLog {
+  #state = $state.raw<LogState>(EMPTY);
+  #error = $state.raw<unknown>(null);
+  #loadingOlder = $state(false);
+  #olderError = $state.raw<unknown>(null);
+  #unreadFrom = $state<number | null>(null);
+  readonly positions = new SvelteMap<string, Position>();
+
+  readonly #builder = new RowBuilder();
+  readonly #rows = $derived.by(() =>
+    this.#builder.build(this.#state.entries, this.#state.outbox, { me: this.#host.me(), unreadFrom: this.#unreadFrom })
+  );
+  #latest: Promise<void> | null = null;
+  #deltas: Delta[] = [];
+  #flush: (() => void) | null = null;
+  #mending: ReturnType<typeof setTimeout> | null = null;
+  #readTo = 0;
+  readonly #host: LogHost;
+
+  constructor(
+    readonly id: string,
+    host: LogHost
+  ) {
+    this.#host = host;
+  }
+
+  /** Everything that is shown, in order; rows stay the same objects while nothing about them changes. */
+  get items(): readonly Row[] {
+    return this.#rows;
+  }
+
+  get isLoaded(): boolean {
+    return this.#state.loaded;
+  }
+
+  get hasOlder(): boolean {
+    return this.#state.hasOlder;
+  }
+
+  get loading(): boolean {
+    return !this.#state.loaded && this.#error === null;
+  }
+
+  get loadingOlder(): boolean {
+    return this.#loadingOlder;
+  }
+
+  get error(): unknown {
+    return this.#error;
+  }
+
+  get olderError(): unknown {
+    return this.#olderError;
+  }
+
+  get isBehind(): boolean {
+    return isBehind(this.#state);
+  }
+
+  get cursor(): number {
+    return this.#state.cursor;
+  }
+
+  /** How many events are known to exist beyond the cursor. */
+  get missing(): number {
+    return this.#state.known - this.#state.cursor;
+  }
+
+  /** The answers that are being written here. */
+  get streaming(): readonly Message[] {
+    return this.#state.entries.slice(-20).flatMap(({ message }) => (message.status === 'streaming' ? [message] : []));
+  }
+
+  find(id: string): Message | null {
+    return this.#state.entries[findIndexById(this.#state.entries, id)]?.message ?? null;
+  }
+
+  isGone(id: string): boolean {
+    return this.#state.gone.has(id);
+  }
+
+  // ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The line above what the reader has not seen; `null` takes it away. */
+  markUnreadFrom(seq: number | null): void {
+    this.#unreadFrom = seq;
+  }
+
+  loadLatest(): Promise<void> {
+    this.#latest ??= this.#loadLatest().finally(() => (this.#latest = null));
+    return this.#latest;
+  }
+
+  async #loadLatest(): Promise<void> {
+    if (this.#state.loaded) return;
+    this.#error = null;
+    this.apply({ kind: 'requested' });
+    const basis = this.#state.known;
+    try {
+      const page = await this.#page({ limit: PAGE });
+      this.apply({ kind: 'page', part: 'latest', items: page.items, hasMore: page.has_more, basis });
+    } catch (error) {
+      this.apply({ kind: 'unavailable' });
+      this.#error = error;
+    }
+  }
+
+  async loadOlder(): Promise<void> {
+    const oldest = this.#state.entries[0]?.message.seq;
+    if (!this.#state.hasOlder || this.#loadingOlder || oldest === undefined) return;
+    this.#loadingOlder = true;
+    this.#olderError = null;
+    const basis = this.#state.known;
+    try {
+      const page = await this.#page({ before_seq: oldest, limit: OLDER_PAGE });
+      this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
+    } catch (error) {
+      this.#olderError = error;
+    } finally {
+      this.#loadingOlder = false;
+    }
+  }
+
+  #page(query: Record<string, number>): Promise<Cursor<Message>> {
+    return this.#host.api.get<Cursor<Message>>(`/conversations/${this.id}/messages`, query);
+  }
+
+  // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  apply(input: LogInput): void {
+    this.#state = reduce(this.#state, input);
+    if (this.#state.torn.size > 0) this.#mend();
+  }
+
+  hear(frame: DurableFrame): void {
+    this.#takeDeltas();
+    this.apply({ kind: 'event', frame });
+    if (this.isBehind) this.#host.sync();
+  }
+
+  /** Something up to `seq` exists, as the server says in its hello. */
+  hearOf(seq: number): void {
+    this.apply({ kind: 'heard', seq });
+  }
+
+  hearDelta(delta: Delta): void {
+    this.#deltas.push(delta);
+    if (this.#flush) return;
+    // Several pieces of an answer are one change of the page; a page out of sight draws no frames.
+    const take = () => this.#takeDeltas();
+    if (typeof requestAnimationFrame === 'undefined' || document.visibilityState === 'hidden') {
+      const timer = setTimeout(take, 100);
+      this.#flush = () => clearTimeout(timer);
+    } else {
+      const frame = requestAnimationFrame(take);
+      this.#flush = () => cancelAnimationFrame(frame);
+    }
+  }
+
+  hearPosition({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
+    this.#place(user_id, { delivered: delivered_seq, read: read_seq });
+  }
+
+  hearMembers(members: readonly Member[]): void {
+    for (const { user_id, delivered_seq = 0, read_seq = 0 } of members) {
+      if (user_id) this.#place(user_id, { delivered: delivered_seq, read: read_seq });
+    }
+  }
+
+  /** The log has been trimmed, or is too far behind: what is shown is read anew. */
+  startOver(): Promise<void> {
+    this.apply({ kind: 'expired' });
+    return this.loadLatest();
+  }
+
+  #place(userId: string, { delivered, read }: Position): void {
+    const have = this.positions.get(userId);
+    if (have && have.delivered >= delivered && have.read >= read) return;
+    this.positions.set(userId, {
+      delivered: Math.max(delivered, read, have?.delivered ?? 0),
+      read: Math.max(read, have?.read ?? 0)
+    });
+  }
+
+  #takeDeltas(): void {
+    this.#flush?.();
+    this.#flush = null;
+    if (this.#deltas.length === 0) return;
+    const deltas = this.#deltas;
+    this.#deltas = [];
+    this.#state = deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state);
+    if (this.#state.torn.size > 0) this.#mend();
+  }
+
+  #mend(): void {
+    this.#mending ??= setTimeout(() => {
+      void this.#fetchTorn().finally(() => {
+        this.#mending = null;
+        if (this.#state.torn.size > 0) this.#mend();
+      });
+    }, MEND_AFTER);
+  }
+
+  async #fetchTorn(): Promise<void> {
+    for (const id of this.#state.torn.keys()) {
+      const basis = this.#state.known;
+      try {
+        this.apply({ kind: 'fetched', message: await this.#host.api.get<Message>(`/messages/${id}`), basis });
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
+      }
+    }
+  }
+
+  // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(content: string, replyTo: string | null = null): void {
+    this.#host.outbox.send(this.id, content, replyTo);
+  }
+
+  retry(clientId: string): void {
+    this.#host.outbox.retry(clientId);
+  }
+
+  discard(clientId: string): void {
+    this.#host.outbox.discard(clientId);
+  }
+
+  edit(id: string, content: string): Promise<void> {
+    return this.#change(() => this.#host.api.patch<Message>(`/messages/${id}`, { content }));
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#host.api.delete(`/messages/${id}`);
+    this.apply({ kind: 'removed', id });
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#host.api.post(`/messages/${id}/stop`);
+  }
+
+  async regenerate(id: string): Promise<void> {
+    await this.#host.api.post(`/messages/${id}/regenerate`);
+  }
+
+  /** The reader has seen everything up to here. */
+  markRead(seq: number): void {
+    if (seq <= this.#readTo) return;
+    this.#readTo = seq;
+    this.#host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
+  }
+
+  /** What was said without a connection was not heard. */
+  repeatRead(): void {
+    if (this.#readTo > 0) this.#host.tell('receipt', { conversation_id: this.id, seq: this.#readTo, state: 'read' });
+  }
+
+  /** A message that is quoted but not loaded; `null` where there is none any more. */
+  async fetch(id: string): Promise<Message | null> {
+    const have = this.find(id);
+    if (have || this.isGone(id)) return have;
+    try {
+      const message = await this.#host.api.get<Message>(`/messages/${id}`);
+      return message.deleted_at ? null : message;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  async #change(ask: () => Promise<Message>): Promise<void> {
+    const basis = this.#state.known;
+    this.apply({ kind: 'fetched', message: await ask(), basis });
+  }
+}

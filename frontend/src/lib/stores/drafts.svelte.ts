@@ -1,0 +1,46 @@
+import { SvelteMap } from 'svelte/reactivity';
+
+type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
+
+const PREFIX = 'natter.draft.';
+
+/** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
+export class DraftsStore {
+  readonly #texts = new SvelteMap<string, string>();
+  readonly #storage: DraftStorage | undefined;
+  #prefix = PREFIX;
+
+  constructor(storage: DraftStorage | undefined) {
+    this.#storage = storage;
+  }
+
+  open(userId: string): void {
+    this.close();
+    this.#prefix = `${PREFIX}${userId}.`;
+    for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
+      const key = this.#storage?.key(index);
+      const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
+      if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
+    }
+  }
+
+  close(): void {
+    this.#texts.clear();
+  }
+
+  get(conversationId: string): string {
+    return this.#texts.get(conversationId) ?? '';
+  }
+
+  set(conversationId: string, text: string): void {
+    const isEmpty = text.trim() === '';
+    if (isEmpty) this.#texts.delete(conversationId);
+    else this.#texts.set(conversationId, text);
+    try {
+      if (isEmpty) this.#storage?.removeItem(this.#prefix + conversationId);
+      else this.#storage?.setItem(this.#prefix + conversationId, text);
+    } catch {
+      // A full or forbidden storage keeps the draft as long as the page.
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * All conversations that have been opened, fed by the one connection. After each hello and each resync every log asks
+ * for what came after its cursor, in one question.
+ */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { AckPayload, DurableFrame, DurablePayloads, HelloPayload, Sender, ServerFrame } from '#lib/api/types.ts';
+import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
+import { Outbox, type OutboxLine } from './outbox.svelte.ts';
+
+/** What of the connection is used here. */
+export interface MessagesLine extends OutboxLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: (hello: HelloPayload) => void): () => void;
+  request(type: string, payload: unknown): Promise<AckPayload>;
+  notify(type: string, payload: unknown): void;
+}
+
+const DURABLE: Record<keyof DurablePayloads, true> = {
+  'message.created': true,
+  'message.updated': true,
+  'message.deleted': true,
+  'message.completed': true,
+  'message.failed': true,
+  'reaction.added': true,
+  'reaction.removed': true,
+  'member.added': true,
+  'member.removed': true,
+  'member.updated': true,
+  'assistant.added': true,
+  'conversation.updated': true,
+  'conversation.deleted': true
+};
+
+/** A log that missed more than this is read anew rather than caught up event by event. */
+const WORTH_CATCHING_UP = 1_000;
+/** Events of two instances may arrive in the wrong order: such a gap closes by itself. */
+const REORDER_WITHIN = 150;
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 30_000;
+/** “Delivered” is told this long after the last message came, once for all of them. */
+const DELIVERED_AFTER = 400;
+const NOBODY: Sender = { kind: 'user', id: null, name: '' };
+
+export class MessagesStore {
+  readonly outbox: Outbox;
+  readonly #logs = new Map<string, ConversationLog>();
+  readonly #line: MessagesLine;
+  readonly #host: LogHost;
+  readonly #delivered = new Map<string, number>();
+  #deliveredTimer: ReturnType<typeof setTimeout> | undefined;
+  #me = $state.raw<Sender>(NOBODY);
+  #syncTimer: ReturnType<typeof setTimeout> | undefined;
+  #isSyncing = false;
+  #pauses = 0;
+  /** Logs that are to be asked for although they know of nothing that they miss. */
+  readonly #doubtful = new Set<string>();
+
+  constructor(api: Api, line: MessagesLine, storage: OutboxStorage = new BrowserOutboxStorage()) {
+    this.#line = line;
+    this.outbox = new Outbox(line, storage, (id, input) => this.conversation(id).apply(input));
+    this.#host = {
+      api,
+      outbox: this.outbox,
+      me: () => this.#me,
+      tell: (type, payload) => line.notify(type, payload),
+      sync: () => this.#syncSoon(REORDER_WITHIN)
+    };
+    line.on((frame) => this.#hear(frame));
+    line.onHello((hello) => this.#greet(hello));
+  }
+
+  /** Somebody has signed in. */
+  open(me: Sender): void {
+    this.#me = me;
+    if (me.id) void this.outbox.open(me.id);
+  }
+
+  close(): void {
+    this.#me = NOBODY;
+    this.outbox.close();
+    this.#logs.clear();
+    this.#doubtful.clear();
+    this.#delivered.clear();
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = undefined;
+    clearTimeout(this.#deliveredTimer);
+  }
+
+  conversation(id: string): ConversationLog {
+    let log = this.#logs.get(id);
+    if (!log) {
+      log = new ConversationLog(id, this.#host);
+      this.#logs.set(id, log);
+    }
+    return log;
+  }
+
+  #hear(frame: ServerFrame): void {
+    if (isDurable(frame)) {
+      this.conversation(frame.payload.conversation_id).hear(frame);
+      if (frame.type === 'message.created' && frame.payload.message.sender.id !== this.#me.id) {
+        this.#sayDelivered(frame.payload.conversation_id, frame.payload.seq);
+      }
+      return;
+    }
+    switch (frame.type) {
+      case 'message.delta':
+        this.#logs.get(frame.payload.conversation_id)?.hearDelta(frame.payload);
+        break;
+      case 'receipt':
+        this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
+        break;
+      case 'resync':
+        for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
+        this.#syncSoon(0);
+        break;
+    }
+  }
+
+  #greet(hello: HelloPayload): void {
+    for (const { id, last_seq } of hello.conversations) this.#logs.get(id)?.hearOf(last_seq);
+    for (const log of this.#logs.values()) log.repeatRead();
+    this.#pauses = 0;
+    this.#syncSoon(0);
+    this.outbox.resume();
+  }
+
+  #sayDelivered(conversationId: string, seq: number): void {
+    this.#delivered.set(conversationId, Math.max(seq, this.#delivered.get(conversationId) ?? 0));
+    clearTimeout(this.#deliveredTimer);
+    this.#deliveredTimer = setTimeout(() => {
+      for (const [conversation_id, upTo] of this.#delivered) {
+        this.#line.notify('receipt', { conversation_id, seq: upTo, state: 'delivered' });
+      }
+      this.#delivered.clear();
+    }, DELIVERED_AFTER);
+  }
+
+  #syncSoon(milliseconds: number): void {
+    if (this.#isSyncing || (this.#syncTimer !== undefined && milliseconds > 0)) return;
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = undefined;
+      void this.#sync();
+    }, milliseconds);
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#line.ready || this.#isSyncing) return;
+    const behind = [...this.#logs.values()].filter(
+      (log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id))
+    );
+    const far = behind.filter((log) => log.missing > WORTH_CATCHING_UP);
+    for (const log of far) void log.startOver();
+    const near = behind.filter((log) => !far.includes(log));
+    for (const log of behind) this.#doubtful.delete(log.id);
+    if (near.length === 0) return;
+    this.#isSyncing = true;
+    try {
+      await this.#line.request('sync', { cursors: Object.fromEntries(near.map((log) => [log.id, log.cursor])) });
+    } catch (error) {
+      // Without a connection the next hello asks again.
+      if (!(error instanceof ApiError)) return;
+      if (error.code === 'cursor_expired') for (const log of near) void log.startOver();
+      else for (const log of near) this.#doubtful.add(log.id);
+    } finally {
+      this.#isSyncing = false;
+    }
+    const isDone = this.#doubtful.size === 0 && ![...this.#logs.values()].some((log) => log.isBehind);
+    this.#pauses = isDone ? 0 : this.#pauses + 1;
+    if (!isDone) this.#syncSoon(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
+  }
+}
+
+function isDurable(frame: ServerFrame): frame is DurableFrame {
+  return frame.type in DURABLE;
+}

@@ -1,0 +1,184 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Message } from '#lib/api/types.ts';
+import { created, frame, message, ModelServer } from '#lib/chat/testing.ts';
+import { MessagesStore } from './messages.svelte.ts';
+import { FakeLine, MemoryOutboxStorage } from './testing.ts';
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+async function open(server = new ModelServer()) {
+  const line = new FakeLine();
+  const get = vi.fn((path: string, query: { before_seq?: number; limit?: number } = {}): Promise<unknown> => {
+    const one = /^\/messages\/(.+)$/.exec(path);
+    if (one) return Promise.resolve(server.messages.find((other) => other.id === one[1]));
+    const page = server.page(query.before_seq ?? Infinity, query.limit ?? 50);
+    return Promise.resolve({ items: page.items, has_more: page.hasMore });
+  });
+  const store = new MessagesStore({ get } as unknown as Api, line, new MemoryOutboxStorage());
+  store.open({ kind: 'user', id: 'me', name: 'Elena' });
+  const log = store.conversation('c1');
+  const texts = () => log.items.map((row) => row.view.content);
+  return { server, line, get, store, log, texts };
+}
+
+describe('the messages store', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it('shows the newest page, and older ones before it', async () => {
+    const server = new ModelServer();
+    for (let count = 0; count < 120; count++) server.create();
+    const { log, texts } = await open(server);
+    await log.loadLatest();
+    expect(texts()).toHaveLength(50);
+    expect(log.hasOlder).toBe(true);
+    await log.loadOlder();
+    expect(texts()).toHaveLength(120);
+    expect(log.hasOlder).toBe(false);
+  });
+
+  it('says what went wrong, and loads when asked again', async () => {
+    const { log, get } = await open();
+    get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
+    await log.loadLatest();
+    expect(log.error).toBeInstanceOf(ApiError);
+    expect(log.loading).toBe(false);
+    await log.loadLatest();
+    expect(log.error).toBeNull();
+    expect(log.isLoaded).toBe(true);
+  });
+
+  it('asks for what is missing when a gap stays, with its cursor', async () => {
+    const { server, line, log, texts } = await open();
+    server.create();
+    await log.loadLatest();
+    line.receive(created(3));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(line.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
+    line.receive(created(2));
+    expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
+  });
+
+  it('does not ask when the missing one was only late', async () => {
+    const { server, line, log } = await open();
+    server.create();
+    await log.loadLatest();
+    line.receive(created(3));
+    line.receive(created(2));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(line.requests).toEqual([]);
+  });
+
+  it('asks after a hello that knows more, and after every resync', async () => {
+    const { server, line, log } = await open();
+    server.create();
+    await log.loadLatest();
+    line.greet([{ id: 'c1', last_seq: 1 }]);
+    await settled();
+    expect(line.requests).toEqual([]);
+    line.greet([{ id: 'c1', last_seq: 2 }]);
+    await settled();
+    const asked = line.next();
+    expect(asked.payload).toEqual({ cursors: { c1: 1 } });
+    line.receive(created(2));
+    asked.resolve({});
+    await settled();
+    line.receive({ type: 'resync', payload: { conversation_ids: null } });
+    await settled();
+    expect(line.next().payload).toEqual({ cursors: { c1: 2 } });
+  });
+
+  it('reads a conversation anew when the log no longer reaches back', async () => {
+    const { server, line, log, texts } = await open();
+    server.create();
+    await log.loadLatest();
+    server.create();
+    server.create();
+    line.receive(created(3));
+    await vi.advanceTimersByTimeAsync(200);
+    line.refuse('cursor_expired');
+    await settled();
+    expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
+  });
+
+  it('fetches an answer with a hole in its text', async () => {
+    const { server, line, log, texts } = await open();
+    const answer = server.create({ status: 'streaming', content: '' });
+    await log.loadLatest();
+    const piece = (offset: number, text: string) =>
+      line.receive({ type: 'message.delta', payload: { conversation_id: 'c1', message_id: answer.id, offset, text } });
+    piece(0, 'One ');
+    piece(8, 'three');
+    await vi.advanceTimersByTimeAsync(150);
+    expect(texts()).toEqual(['One ']);
+    server.store(answer.id, 'One two ');
+    await vi.advanceTimersByTimeAsync(400);
+    expect(texts()).toEqual(['One two three']);
+  });
+
+  it('shows a piece before the event that ends the answer', async () => {
+    const { server, line, log, texts } = await open();
+    const answer = server.create({ status: 'streaming', content: '' });
+    await log.loadLatest();
+    line.receive({
+      type: 'message.delta',
+      payload: { conversation_id: 'c1', message_id: answer.id, offset: 0, text: 'One' }
+    });
+    const done: Message = { ...answer, content: 'One.', status: 'complete' };
+    line.receive(frame('message.completed', { seq: 2, message: done }));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(texts()).toEqual(['One.']);
+  });
+
+  it('tells that messages were delivered, once for several', async () => {
+    const { line } = await open();
+    line.receive(created(1));
+    line.receive(created(2));
+    line.receive(created(3, { sender: { kind: 'user', id: 'me', name: 'Elena' } }));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(line.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c1', seq: 2, state: 'delivered' } }]);
+  });
+
+  it('tells what was read, never backwards, and again after a reconnect', async () => {
+    const { line, log } = await open();
+    log.markRead(3);
+    log.markRead(2);
+    line.lose();
+    log.markRead(4);
+    line.greet();
+    expect(line.told.map((one) => one.payload.seq)).toEqual([3, 4]);
+  });
+
+  it('keeps the furthest position of each reader', async () => {
+    const { line, log, server } = await open();
+    server.create();
+    await log.loadLatest();
+    const at = (delivered_seq: number, read_seq: number) =>
+      line.receive({ type: 'receipt', payload: { conversation_id: 'c1', user_id: 'u1', delivered_seq, read_seq } });
+    at(4, 2);
+    at(3, 3);
+    expect(log.positions.get('u1')).toEqual({ delivered: 4, read: 3 });
+  });
+
+  it('sends with the connection, and shows one message for it', async () => {
+    const { line, log, texts } = await open();
+    await log.loadLatest();
+    log.send('mine');
+    const sent = line.next();
+    line.receive(
+      frame('message.created', {
+        seq: 1,
+        message: message(1, {
+          client_id: String(sent.payload.client_id),
+          content: 'mine',
+          sender: { kind: 'user', id: 'me', name: 'Elena' }
+        })
+      })
+    );
+    sent.resolve({ seq: 1 });
+    await settled();
+    expect(texts()).toEqual(['mine']);
+    expect(log.items[0]?.view).toMatchObject({ own: true, sending: null });
+  });
+});

@@ -1,0 +1,193 @@
+/**
+ * What one wants to say goes through here. A message is kept until the server has confirmed it, goes out in the order
+ * in which it was written, one at a time for each conversation, and may be sent again without harm: the server knows
+ * it by its `client_id`.
+ */
+import { ApiError, newId } from '#lib/api/client.ts';
+import type { AckPayload } from '#lib/api/types.ts';
+import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import type { LogInput } from '#lib/chat/reducer.ts';
+import type { Failure, Outgoing } from '#lib/chat/state.ts';
+
+export interface OutboxLine {
+  readonly ready: boolean;
+  request(type: string, payload: unknown): Promise<AckPayload>;
+}
+
+/** Failures that pass by themselves: the message waits and goes out later. */
+const PASSING = new Set(['rate_limited', 'unavailable', 'internal']);
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+
+export class Outbox {
+  #queue = $state.raw<readonly Outgoing[]>([]);
+  /** Until when the server asked us to slow down (milliseconds since 1970), or 0. */
+  #slowedUntil = $state(0);
+  #userId: string | null = null;
+  #lastTime = 0;
+  #pauses = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #busy = new Set<string>();
+  readonly #line: OutboxLine;
+  readonly #storage: OutboxStorage;
+  readonly #tell: (conversationId: string, input: LogInput) => void;
+
+  constructor(line: OutboxLine, storage: OutboxStorage, tell: (conversationId: string, input: LogInput) => void) {
+    this.#line = line;
+    this.#storage = storage;
+    this.#tell = tell;
+  }
+
+  /** Messages that will be sent when the connection is back. */
+  get waiting(): number {
+    return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
+  }
+
+  get slowedUntil(): number {
+    return this.#slowedUntil;
+  }
+
+  /** Takes up what this user left unsent, and sends it. */
+  async open(userId: string): Promise<void> {
+    this.close();
+    this.#userId = userId;
+    const kept = await this.#storage.load(userId);
+    if (this.#userId !== userId) return;
+    const fresh = new Set(this.#queue.map((outgoing) => outgoing.client_id));
+    const restored = kept
+      .filter((outgoing) => !fresh.has(outgoing.client_id))
+      .map((outgoing) => (outgoing.state === 'failed' ? outgoing : { ...outgoing, state: 'waiting' as const }));
+    this.#queue = [...restored, ...this.#queue];
+    for (const outgoing of restored) this.#tell(outgoing.conversation_id, { kind: 'queued', outgoing });
+    this.resume();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#userId = null;
+    this.#queue = [];
+    this.#busy.clear();
+    this.#slowedUntil = 0;
+  }
+
+  send(conversationId: string, content: string, replyTo: string | null): void {
+    // The order in which they are kept is the order of their times.
+    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
+    const outgoing: Outgoing = {
+      client_id: newId(),
+      conversation_id: conversationId,
+      content,
+      reply_to: replyTo,
+      created_at: new Date(this.#lastTime).toISOString(),
+      state: 'waiting',
+      failure: null,
+      seq: null
+    };
+    this.#queue = [...this.#queue, outgoing];
+    this.#tell(conversationId, { kind: 'queued', outgoing });
+    this.#keep(outgoing);
+    void this.#pump(conversationId);
+  }
+
+  retry(clientId: string): void {
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    this.#change(outgoing, { state: 'waiting', failure: null });
+    this.#tell(outgoing.conversation_id, { kind: 'waiting', client_id: clientId });
+    void this.#pump(outgoing.conversation_id);
+  }
+
+  discard(clientId: string): void {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return;
+    this.#drop(clientId);
+    this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
+  }
+
+  /** The connection stands (again). */
+  resume(): void {
+    for (const id of new Set(this.#queue.map((outgoing) => outgoing.conversation_id))) void this.#pump(id);
+  }
+
+  async #pump(conversationId: string): Promise<void> {
+    if (this.#busy.has(conversationId)) return;
+    const userId = this.#userId;
+    this.#busy.add(conversationId);
+    try {
+      while (this.#line.ready && this.#userId === userId && this.#slowedUntil <= Date.now()) {
+        const next = this.#queue.find((one) => one.conversation_id === conversationId && one.state === 'waiting');
+        if (!next || !(await this.#deliver(next))) return;
+      }
+    } finally {
+      this.#busy.delete(conversationId);
+    }
+  }
+
+  /** True where the next one may go. */
+  async #deliver(outgoing: Outgoing): Promise<boolean> {
+    const { client_id, conversation_id, content, reply_to } = outgoing;
+    this.#tell(conversation_id, { kind: 'sending', client_id });
+    try {
+      const ack = await this.#line.request('message.send', {
+        conversation_id,
+        client_id,
+        content,
+        ...(reply_to === null ? {} : { reply_to })
+      });
+      this.#pauses = 0;
+      this.#drop(client_id);
+      this.#tell(conversation_id, { kind: 'acked', client_id, seq: ack.seq ?? 0 });
+      return true;
+    } catch (error) {
+      // It may have been discarded, or another account may be here by now.
+      if (!this.#find(client_id)) return true;
+      if (!(error instanceof ApiError)) {
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        return false;
+      }
+      if (isPassing(error)) {
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#pause(error.retryAfter);
+        return false;
+      }
+      const failure: Failure = { code: error.code, message: error.message };
+      this.#change(outgoing, { state: 'failed', failure });
+      this.#tell(conversation_id, { kind: 'refused', client_id, failure });
+      return true;
+    }
+  }
+
+  #pause(seconds: number | undefined): void {
+    const pause = seconds ? seconds * 1_000 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses);
+    this.#pauses++;
+    this.#slowedUntil = Date.now() + pause;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#slowedUntil = 0;
+      this.resume();
+    }, pause);
+  }
+
+  #find(clientId: string): Outgoing | undefined {
+    return this.#queue.find((outgoing) => outgoing.client_id === clientId);
+  }
+
+  #change(outgoing: Outgoing, change: Partial<Outgoing>): void {
+    const changed = { ...outgoing, ...change };
+    this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
+    this.#keep(changed);
+  }
+
+  #keep(outgoing: Outgoing): void {
+    if (this.#userId !== null) void this.#storage.put(this.#userId, outgoing);
+  }
+
+  #drop(clientId: string): void {
+    this.#queue = this.#queue.filter((outgoing) => outgoing.client_id !== clientId);
+    if (this.#userId !== null) void this.#storage.remove(this.#userId, clientId);
+  }
+}
+
+function isPassing(error: ApiError): boolean {
+  return error.isNetwork || error.status === 429 || error.status >= 500 || PASSING.has(error.code);
+}

@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { reduce, type LogInput } from '#lib/chat/reducer.ts';
+import { EMPTY, type LogState } from '#lib/chat/state.ts';
+import { Outbox } from './outbox.svelte.ts';
+import { FakeLine, MemoryOutboxStorage } from './testing.ts';
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+class Desk {
+  readonly line = new FakeLine();
+  readonly logs = new Map<string, LogState>();
+  readonly outbox: Outbox;
+
+  constructor(readonly storage = new MemoryOutboxStorage()) {
+    this.outbox = new Outbox(this.line, storage, (id, input: LogInput) => {
+      this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input));
+    });
+  }
+
+  shown(id: string) {
+    return (this.logs.get(id)?.outbox ?? []).map((outgoing) => [outgoing.content, outgoing.state]);
+  }
+}
+
+describe('the outbox', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it('sends at once, and keeps a message until it is confirmed', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'hello', 'm1');
+    expect(desk.line.requests[0]?.payload).toMatchObject({ conversation_id: 'c1', content: 'hello', reply_to: 'm1' });
+    expect(desk.shown('c1')).toEqual([['hello', 'sending']]);
+    expect(desk.storage.kept.size).toBe(1);
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
+    expect(desk.storage.kept.size).toBe(0);
+  });
+
+  it('sends what was written offline in its order, each once, when the connection is back', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.line.ready = false;
+    for (const text of ['one', 'two', 'three']) desk.outbox.send('c1', text, null);
+    expect(desk.outbox.waiting).toBe(3);
+    desk.line.greet();
+    desk.outbox.resume();
+    desk.outbox.resume();
+    const sent: unknown[] = [];
+    for (let seq = 1; seq <= 3; seq++) {
+      expect(desk.line.requests).toHaveLength(1);
+      const request = desk.line.next();
+      sent.push(request.payload.content);
+      request.resolve({ seq });
+      await settled();
+    }
+    expect(sent).toEqual(['one', 'two', 'three']);
+    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.outbox.waiting).toBe(0);
+  });
+
+  it('asks again under the same id when the answer was lost', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.outbox.send('c1', 'two', null);
+    const first = desk.line.requests[0]?.payload.client_id;
+    desk.line.lose();
+    await settled();
+    expect(desk.shown('c1')).toEqual([
+      ['one', 'waiting'],
+      ['two', 'waiting']
+    ]);
+    desk.line.greet();
+    desk.outbox.resume();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
+  });
+
+  it('takes up after a reload what was left, in its order', async () => {
+    const before = new Desk();
+    await before.outbox.open('me');
+    before.line.ready = false;
+    before.outbox.send('c1', 'one', null);
+    before.outbox.send('c1', 'two', null);
+    const after = new Desk(before.storage);
+    await after.outbox.open('me');
+    expect(after.shown('c1')).toEqual([
+      ['one', 'sending'],
+      ['two', 'waiting']
+    ]);
+    const other = new Desk(before.storage);
+    await other.outbox.open('you');
+    expect(other.outbox.waiting).toBe(0);
+  });
+
+  it('goes on with the rest when one is refused, which can be tried again or discarded', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'bad', null);
+    desk.outbox.send('c1', 'good', null);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('invalid');
+    await settled();
+    expect(desk.shown('c1')).toEqual([
+      ['bad', 'failed'],
+      ['good', 'sending']
+    ]);
+    desk.line.next().resolve({ seq: 5 });
+    await settled();
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+    desk.line.refuse('invalid');
+    await settled();
+    desk.outbox.discard(id);
+    expect(desk.shown('c1')).toEqual([['good', 'sent']]);
+    expect(desk.storage.kept.size).toBe(0);
+  });
+
+  it('slows down when it is told to, and goes on by itself', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.line.refuse('rate_limited', 8);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
+    expect(desk.outbox.slowedUntil - Date.now()).toBe(8_000);
+    desk.outbox.send('c1', 'two', null);
+    expect(desk.line.requests).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(desk.line.requests[0]?.payload.content).toBe('one');
+  });
+
+  it('does not let one conversation wait for another', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.outbox.send('c2', 'two', null);
+    expect(desk.line.requests.map((request) => request.payload.content)).toEqual(['one', 'two']);
+  });
+});

@@ -1,0 +1,86 @@
+/** A server's end of the line, for the tests of the stores. */
+import { ApiError } from '#lib/api/client.ts';
+import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
+import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import type { Outgoing } from '#lib/chat/state.ts';
+import type { MessagesLine } from './messages.svelte.ts';
+
+interface Request {
+  type: string;
+  payload: Record<string, unknown>;
+  resolve: (payload: AckPayload) => void;
+  reject: (error: Error) => void;
+}
+
+export class FakeLine implements MessagesLine {
+  ready = true;
+  readonly requests: Request[] = [];
+  readonly told: { type: string; payload: Record<string, unknown> }[] = [];
+  readonly #handlers = new Set<(frame: ServerFrame) => void>();
+  readonly #helloHandlers = new Set<(hello: HelloPayload) => void>();
+
+  on(handler: (frame: ServerFrame) => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  onHello(handler: (hello: HelloPayload) => void): () => void {
+    this.#helloHandlers.add(handler);
+    return () => this.#helloHandlers.delete(handler);
+  }
+
+  request(type: string, payload: unknown): Promise<AckPayload> {
+    if (!this.ready) return Promise.reject(new Error('not connected'));
+    return new Promise((resolve, reject) => {
+      this.requests.push({ type, payload: payload as Record<string, unknown>, resolve, reject });
+    });
+  }
+
+  notify(type: string, payload: unknown): void {
+    if (this.ready) this.told.push({ type, payload: payload as Record<string, unknown> });
+  }
+
+  receive(frame: unknown): void {
+    for (const handler of this.#handlers) handler(frame as ServerFrame);
+  }
+
+  greet(conversations: HelloPayload['conversations'] = []): void {
+    this.ready = true;
+    for (const handler of this.#helloHandlers) handler({ conversations } as HelloPayload);
+  }
+
+  /** The socket goes away with everything that was asked on it. */
+  lose(): void {
+    this.ready = false;
+    for (const request of this.requests.splice(0)) request.reject(new Error('the connection was lost'));
+  }
+
+  /** Takes the oldest open request off the line. */
+  next(): Request {
+    const request = this.requests.shift();
+    if (!request) throw new Error('nothing was asked');
+    return request;
+  }
+
+  refuse(code: string, retryAfter?: number): void {
+    this.next().reject(new ApiError(400, code, `refused: ${code}`, undefined, [], retryAfter));
+  }
+}
+
+export class MemoryOutboxStorage implements OutboxStorage {
+  readonly kept = new Map<string, Outgoing>();
+
+  load(userId: string): Promise<Outgoing[]> {
+    return Promise.resolve([...this.kept].filter(([key]) => key.startsWith(userId)).map(([, outgoing]) => outgoing));
+  }
+
+  put(userId: string, outgoing: Outgoing): Promise<void> {
+    this.kept.set(`${userId}/${outgoing.client_id}`, outgoing);
+    return Promise.resolve();
+  }
+
+  remove(userId: string, clientId: string): Promise<void> {
+    this.kept.delete(`${userId}/${clientId}`);
+    return Promise.resolve();
+  }
+}

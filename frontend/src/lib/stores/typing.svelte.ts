@@ -1,0 +1,71 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { ServerFrame } from '#lib/api/types.ts';
+
+interface TypingLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  notify(type: string, payload: unknown): void;
+}
+
+const SAY_EVERY = 3_000;
+const EXPIRES_AFTER = 6_000;
+
+/** Who writes where, and telling the others that one does. */
+export class TypingStore {
+  readonly #writers = new SvelteMap<string, readonly string[]>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #saidAt = new Map<string, number>();
+  readonly #line: TypingLine;
+
+  constructor(line: TypingLine) {
+    this.#line = line;
+    line.on((frame) => {
+      if (frame.type === 'typing')
+        this.#hear(frame.payload.conversation_id, frame.payload.user_id, frame.payload.active);
+      if (frame.type === 'message.created' && frame.payload.message.sender.id) {
+        this.#hear(frame.payload.conversation_id, frame.payload.message.sender.id, false);
+      }
+    });
+  }
+
+  /** The ids of those who write in this conversation. */
+  in(conversationId: string): readonly string[] {
+    return this.#writers.get(conversationId) ?? [];
+  }
+
+  /** A key was pressed. */
+  say(conversationId: string): void {
+    const now = Date.now();
+    if (now - (this.#saidAt.get(conversationId) ?? -Infinity) < SAY_EVERY) return;
+    this.#saidAt.set(conversationId, now);
+    this.#line.notify('typing', { conversation_id: conversationId, active: true });
+  }
+
+  /** The text was sent or taken back. */
+  stop(conversationId: string): void {
+    if (!this.#saidAt.delete(conversationId)) return;
+    this.#line.notify('typing', { conversation_id: conversationId, active: false });
+  }
+
+  /** Without a connection nobody is known to write. */
+  forget(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#writers.clear();
+    this.#saidAt.clear();
+  }
+
+  #hear(conversationId: string, userId: string, active: boolean): void {
+    const key = `${conversationId}/${userId}`;
+    clearTimeout(this.#timers.get(key));
+    this.#timers.delete(key);
+    const others = this.in(conversationId).filter((other) => other !== userId);
+    if (active) {
+      this.#writers.set(conversationId, [...others, userId]);
+      this.#timers.set(
+        key,
+        setTimeout(() => this.#hear(conversationId, userId, false), EXPIRES_AFTER)
+      );
+    } else if (others.length > 0) this.#writers.set(conversationId, others);
+    else this.#writers.delete(conversationId);
+  }
+}
