@@ -71,6 +71,7 @@ impl Resolution {
         Ok(())
     }
 
+    #[cfg(test)]
     pub fn get(&self, key: &Key) -> Option<&Resolved> {
         self.settings.iter().find(|resolved| resolved.key == *key)
     }

@@ -1,0 +1,106 @@
+//! The program's own doings: starting, configuration, stopping.
+
+use support::{Application, Setup};
+
+#[tokio::test]
+async fn it_serves_without_any_configuration_beyond_its_database() {
+    let app = Setup::new().from_nothing().start().await;
+    let health = app.anonymous().get("/health/simple").await;
+    assert_eq!(health.status, 200, "{health:?}");
+    // At the very first start, the first account is the administrator.
+    let first = app.sign_up("First").await;
+    let second = app.sign_up("Second").await;
+    let role = |member: &support::Member| member.tokens["user"]["role"].as_str().map(str::to_owned);
+    if app.redis.is_none() {
+        assert_eq!(role(&first).as_deref(), Some("admin"));
+    }
+    assert_eq!(role(&second).as_deref(), Some("user"));
+}
+
+#[tokio::test]
+async fn health_names_its_dependencies() {
+    let app = Application::start().await;
+    let health = app.anonymous().get("/health").await;
+    assert_eq!(health.status, 200, "{health:?}");
+    let names: &[&str] = if app.redis.is_some() { &["database", "redis"] } else { &["database"] };
+    for name in names {
+        let part = &health.body[*name];
+        let part = if part.is_null() { &health.body["dependencies"][*name] } else { part };
+        assert_eq!(part["status"], "up", "{health:?}");
+        assert!(part["latency_ms"].is_number(), "{health:?}");
+    }
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_with_zero() {
+    let mut app = Application::start().await;
+    let member = app.sign_up("Anna").await;
+    let mut socket = member.connect().await;
+    app.instances[0].ask_to_stop();
+    assert_eq!(socket.closed().await.code, 1012);
+    let ended = app.instances[0].ended().await;
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_impossible_setting_stops_the_start_with_one_sentence_that_names_it() {
+    let app = Setup::new().start().await;
+    for (key, value) in [("server.port", "many"), ("server.prot", "1"), ("database.url", "mysql://root:hunter22@x/y")] {
+        let variable = format!("NATTER__{}", key.replace('.', "__").to_uppercase());
+        let output = tokio::process::Command::new(support::natter())
+            .arg("serve")
+            .env(&variable, value)
+            .current_dir(app.folder())
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(said.contains(key), "{said}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+        assert!(!said.contains("hunter22"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn config_prints_each_value_with_its_source() {
+    let app = Application::start().await;
+    let output = app.command(&["config"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    let line =
+        |key: &str| said.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("no {key} in {said}"));
+    assert!(
+        line("rate_limit.enabled").contains("false")
+            && line("rate_limit.enabled").contains("NATTER__RATE_LIMIT__ENABLED")
+    );
+    assert!(line("server.port").contains("8080") && line("server.port").contains("default"));
+}
+
+#[tokio::test]
+async fn migrations_go_down_and_up_again() {
+    let app = Setup::new().start().await;
+    let told = |output: std::process::Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = told(app.command(&["migrate", "status"]).await);
+    assert!(!before.to_lowercase().contains("pending"), "{before}");
+    told(app.command(&["migrate", "down"]).await);
+    let between = told(app.command(&["migrate", "status"]).await);
+    assert!(between.to_lowercase().contains("pending"), "{between}");
+    told(app.command(&["migrate", "up"]).await);
+    assert_eq!(told(app.command(&["migrate", "status"]).await), before);
+}
+
+#[tokio::test]
+async fn each_request_leaves_one_line_with_its_id() {
+    let app = Application::start().await;
+    let answer = app.anonymous().get("/r1/nothing-here").await;
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    answer.refused(404, "not_found");
+    let mut app = app;
+    app.instances[0].terminate().await;
+    let lines: Vec<_> = app.instances[0].log().into_iter().filter(|line| line.contains(&id)).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}

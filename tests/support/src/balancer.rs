@@ -1,0 +1,52 @@
+//! HAProxy in front of several instances, without sticky sessions.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::instance::Instance;
+use crate::place::{free_port, program, wait_until};
+
+/// Killed when it is dropped.
+pub struct Balancer {
+    port: u16,
+    _child: Child,
+    _folder: TempDir,
+}
+
+impl Balancer {
+    /// Takes turns between the instances; one that does not answer its health check gets nothing.
+    pub async fn start(instances: &[Instance]) -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-haproxy").tempdir().expect("a temporary folder");
+        let port = free_port();
+        let mut config = format!(
+            "defaults\n  mode http\n  balance roundrobin\n  timeout connect 2s\n  timeout client 90s\n  timeout server 90s\n  \
+             timeout tunnel 1h\n  retries 3\n  option redispatch\n  retry-on conn-failure empty-response 503\n\
+             frontend natter\n  bind 127.0.0.1:{port}\n  default_backend instances\n\
+             backend instances\n  option httpchk GET /health/simple\n"
+        );
+        for (place, instance) in instances.iter().enumerate() {
+            let _ = writeln!(config, "  server i{place} 127.0.0.1:{} check inter 200ms fall 1 rise 1", instance.port());
+        }
+        let file = folder.path().join("haproxy.cfg");
+        tokio::fs::write(&file, config).await.expect("a writable folder");
+        let child = Command::new(program("haproxy", &["/usr/sbin", "/usr/local/sbin"]))
+            .arg("-f")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("haproxy starts");
+        wait_until("HAProxy's start", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
+        Self { port, _child: child, _folder: folder }
+    }
+
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}

@@ -1,0 +1,174 @@
+//! A database per test, made as a copy of one that was migrated once.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::OnceCell;
+
+use crate::application::{ADMIN_EMAIL, PASSWORD};
+use crate::instance::{Instance, command};
+
+/// What a run of the tests is made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// As `NATTER_TEST_DATABASE` says.
+    #[must_use]
+    pub fn of_this_run() -> Self {
+        match std::env::var("NATTER_TEST_DATABASE").as_deref() {
+            Ok("postgres") => Self::Postgres,
+            Ok("sqlite") | Err(_) => Self::Sqlite,
+            Ok(other) => panic!("NATTER_TEST_DATABASE is sqlite or postgres, not {other}"),
+        }
+    }
+}
+
+/// The database of one test.
+pub struct TestDatabase {
+    pub engine: Engine,
+    pub url: String,
+}
+
+/// Migrated, with an administrator and signing keys in it.
+struct Template {
+    /// A file, or the name of a database.
+    name: String,
+    /// Holds the file until the process ends.
+    _folder: TempDir,
+}
+
+static SQLITE: OnceCell<Template> = OnceCell::const_new();
+static POSTGRES: OnceCell<Template> = OnceCell::const_new();
+
+impl TestDatabase {
+    /// A copy of the template: migrated, with an administrator in it, so that everyone who signs up is an ordinary user.
+    pub async fn copy(engine: Engine, folder: &Path) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let template = SQLITE.get_or_init(|| Template::make(engine)).await;
+                let file = folder.join("natter.db");
+                tokio::fs::copy(&template.name, &file).await.expect("the template is there");
+                Self { engine, url: sqlite_url(&file) }
+            }
+            Engine::Postgres => {
+                let template = POSTGRES.get_or_init(|| Template::make(engine)).await;
+                let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+                administer(&format!("CREATE DATABASE {name} TEMPLATE {}", template.name)).await;
+                Self { engine, url: postgres_url(&name) }
+            }
+        }
+    }
+
+    /// Nothing in it: not even tables.
+    pub async fn empty(engine: Engine, folder: &Path) -> Self {
+        let url = match engine {
+            Engine::Sqlite => sqlite_url(&folder.join("natter.db")),
+            Engine::Postgres => {
+                let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+                administer(&format!("CREATE DATABASE {name}")).await;
+                postgres_url(&name)
+            }
+        };
+        Self { engine, url }
+    }
+
+    /// What a query of one whole number answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+            }
+        }
+    }
+
+    /// Runs a statement.
+    pub async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
+                connection.execute(sql).await.expect("the statement is right");
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
+                connection.execute(sql).await.expect("the statement is right");
+            }
+        }
+    }
+}
+
+impl Template {
+    async fn make(engine: Engine) -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-template").tempdir().expect("a temporary folder");
+        let database = TestDatabase::empty(engine, folder.path()).await;
+        let settings = vec![
+            ("database.url".to_owned(), database.url.clone()),
+            ("database.migrate_on_start".to_owned(), "true".to_owned()),
+            ("workspaces.shared".to_owned(), "Home".to_owned()),
+            ("server.data_dir".to_owned(), folder.path().display().to_string()),
+        ];
+        // Its first start makes the signing keys, which every copy then has.
+        let mut instance = Instance::start(folder.path(), &settings).await;
+        let ended = instance.terminate().await;
+        assert!(ended.success(), "the template's server ended with {ended}");
+        create_admin(folder.path(), &settings, ADMIN_EMAIL).await;
+        let name = match engine {
+            Engine::Sqlite => {
+                // Into the file itself, so that it can be copied alone.
+                database.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+                folder.path().join("natter.db").display().to_string()
+            }
+            Engine::Postgres => database.url.rsplit('/').next().unwrap_or_default().to_owned(),
+        };
+        Self { name, _folder: folder }
+    }
+}
+
+/// `natter admin create`, the password by its standard input.
+pub(crate) async fn create_admin(folder: &Path, settings: &[(String, String)], email: &str) {
+    let mut child = command(folder, settings)
+        .args(["admin", "create", "--email", email, "--name", "Admin", "--password-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("natter starts");
+    let mut input = child.stdin.take().expect("stdin is piped");
+    input.write_all(PASSWORD.as_bytes()).await.expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().await.expect("it ends");
+    assert!(output.status.success(), "natter admin create: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}", PathBuf::from(file).display())
+}
+
+fn maintenance_url() -> String {
+    std::env::var("NATTER_TEST_POSTGRES")
+        .expect("NATTER_TEST_POSTGRES names a PostgreSQL server; scripts/test starts one")
+}
+
+fn postgres_url(name: &str) -> String {
+    let url = maintenance_url();
+    let (server, _) = url.rsplit_once('/').expect("an address of a database");
+    format!("{server}/{name}")
+}
+
+async fn administer(sql: &str) {
+    let mut connection = PgConnection::connect(&maintenance_url()).await.expect("PostgreSQL answers");
+    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}

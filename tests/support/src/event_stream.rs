@@ -1,0 +1,67 @@
+//! A client of Server-Sent Events.
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use reqwest::RequestBuilder;
+use tokio::time::timeout;
+
+use crate::place::PATIENCE;
+use crate::socket::Frame;
+
+/// An open stream of events.
+pub struct EventStream {
+    chunks: BoxStream<'static, reqwest::Result<Vec<u8>>>,
+    text: String,
+    /// The `id` of the last event that had one.
+    pub last_event_id: Option<String>,
+}
+
+impl EventStream {
+    pub(crate) async fn open(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("the server answers");
+        assert_eq!(response.status().as_u16(), 200, "{:?}", response.headers());
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        assert!(kind.starts_with("text/event-stream"), "the stream is {kind:?}");
+        let chunks = response.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec())).boxed();
+        Self { chunks, text: String::new(), last_event_id: None }
+    }
+
+    /// The next event; comments are passed over.
+    pub async fn next(&mut self) -> Frame {
+        self.try_next().await.expect("the stream goes on")
+    }
+
+    /// The next event, or nothing at the end of the stream.
+    pub async fn try_next(&mut self) -> Option<Frame> {
+        loop {
+            while let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                if let Some(frame) = self.parse(&block) {
+                    return Some(frame);
+                }
+            }
+            let chunk = timeout(PATIENCE, self.chunks.next()).await.expect("something comes")?.ok()?;
+            self.text.push_str(&String::from_utf8(chunk).expect("UTF-8, not cut within a character"));
+        }
+    }
+
+    /// The next event of this type; those before it are dropped.
+    pub async fn expect(&mut self, kind: &str) -> Frame {
+        loop {
+            let frame = self.next().await;
+            if frame.kind == kind {
+                return frame;
+            }
+        }
+    }
+
+    fn parse(&mut self, block: &str) -> Option<Frame> {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        if let Some(id) = field("id") {
+            self.last_event_id = Some(id.to_owned());
+        }
+        let frame = Frame::of(&serde_json::from_str(field("data")?).expect("an envelope"));
+        assert_eq!(field("event"), Some(frame.kind.as_str()), "{block}");
+        Some(frame)
+    }
+}

@@ -1,0 +1,42 @@
+//! What the black-box tests stand on.
+//!
+//! An [`Application`] is the real binary, started as a process with a database of its own (a SQLite file, or a PostgreSQL
+//! database and a Redis), and several of them behind a load balancer when a test asks for it. Callers are types with verbs:
+//! [`Anonymous`], [`Member`]; a [`Socket`] is a real-time connection that can be read frame by frame; an [`Upstream`] is an
+//! AI provider that does what the test tells it to. Nothing in here knows the server's code.
+//!
+//! Which database a run uses is told by `NATTER_TEST_DATABASE` (`sqlite`, the default, or `postgres`, which needs
+//! `NATTER_TEST_POSTGRES`, the address of a maintenance database). `scripts/test` sets both.
+
+mod application;
+mod balancer;
+mod caller;
+mod database;
+mod event_stream;
+mod instance;
+mod member;
+mod place;
+mod postgres;
+mod redis;
+mod socket;
+mod upstream;
+
+pub use application::{ADMIN_EMAIL, Application, PASSWORD, Setup};
+pub use balancer::Balancer;
+pub use caller::{Answer, Caller, Credentials};
+pub use database::{Engine, TestDatabase};
+pub use event_stream::EventStream;
+pub use instance::Instance;
+pub use member::{Anonymous, Member, new_email};
+pub use place::{PATIENCE, free_port, natter};
+pub use postgres::PostgresServer;
+pub use redis::RedisServer;
+pub use serde_json::{Value, json};
+pub use socket::{Closed, Codec, Frame, Socket};
+pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
+
+/// A new id as clients choose them.
+#[must_use]
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}

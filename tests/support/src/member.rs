@@ -1,0 +1,218 @@
+//! People, with verbs.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::application::PASSWORD;
+use crate::caller::{Answer, Caller, Credentials};
+use crate::event_stream::EventStream;
+use crate::new_id;
+use crate::socket::{Codec, Socket};
+
+/// Nobody in particular: no credentials.
+pub struct Anonymous(pub Caller);
+
+/// Somebody with an account, signed in.
+#[derive(Clone)]
+pub struct Member {
+    caller: Caller,
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub session_id: String,
+    /// The answer to signing up or in: tokens and user.
+    pub tokens: Value,
+}
+
+impl Deref for Anonymous {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl Deref for Member {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Anonymous {
+    pub async fn sign_up(&self, email: &str, password: &str, name: &str) -> Answer {
+        self.post("/r1/auth/signup", json!({ "email": email, "password": password, "display_name": name })).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/r1/auth/signin", json!({ "email": email, "password": password })).await
+    }
+
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.post("/r1/auth/refresh", json!({ "refresh_token": refresh_token })).await
+    }
+}
+
+/// An address that nobody has yet.
+#[must_use]
+pub fn new_email(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{}-{}@example.test", plain.to_lowercase(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Member {
+    /// A new account, signed in with a bearer token.
+    pub async fn sign_up(base: &str, name: &str) -> Self {
+        let email = new_email(name);
+        let answer = Anonymous(Caller::anonymous(base)).sign_up(&email, PASSWORD, name).await;
+        Self::of_tokens(base, &email, answer.data_with(201))
+    }
+
+    pub async fn sign_in(base: &str, email: &str, password: &str) -> Self {
+        let answer = Anonymous(Caller::anonymous(base)).sign_in(email, password).await;
+        Self::of_tokens(base, email, answer.data_with(200))
+    }
+
+    /// The same account from another device.
+    pub async fn another_device(&self) -> Self {
+        Self::sign_in(self.base(), &self.email, PASSWORD).await
+    }
+
+    /// A new account, signed in with cookies as a browser is.
+    pub async fn sign_up_browser(base: &str, name: &str) -> Self {
+        let email = new_email(name);
+        let anonymous = Caller::anonymous(base);
+        let body = json!({ "email": email, "password": PASSWORD, "display_name": name });
+        let request = anonymous
+            .request(reqwest::Method::POST, "/r1/auth/signup")
+            .header("x-natter-transport", "cookie")
+            .header("origin", base)
+            .json(&body);
+        let answer = anonymous.send(request).await;
+        let header = answer.cookies();
+        assert!(header.contains("natter_access="), "{answer:?} sets no cookie");
+        let tokens = answer.data_with(201);
+        let mut member = Self::of_tokens(base, &email, tokens);
+        member.caller.credentials = Credentials::Cookies { header, origin: base.to_owned() };
+        member
+    }
+
+    fn of_tokens(base: &str, email: &str, tokens: Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let credentials = match tokens["access_token"].as_str() {
+            Some(token) => Credentials::Bearer(token.to_owned()),
+            None => Credentials::None,
+        };
+        Self {
+            caller: Caller::new(base, credentials),
+            id: text(&tokens["user"]["id"]),
+            name: text(&tokens["user"]["display_name"]),
+            email: email.to_owned(),
+            session_id: text(&tokens["session_id"]),
+            tokens,
+        }
+    }
+
+    /// The same person, talking to another instance.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { caller: self.caller.at(base), ..self.clone() }
+    }
+
+    #[must_use]
+    pub fn access_token(&self) -> &str {
+        self.tokens["access_token"].as_str().expect("signed in with a bearer token")
+    }
+
+    #[must_use]
+    pub fn refresh_token(&self) -> &str {
+        self.tokens["refresh_token"].as_str().expect("signed in with a bearer token")
+    }
+
+    // ---- Conversations --------------------------------------------------------------------------------------------
+
+    /// The conversation of the two, as its id.
+    pub async fn open_single(&self, other: &Self) -> String {
+        self.open(json!({ "kind": "single", "member_ids": [other.id] })).await
+    }
+
+    pub async fn open_group(&self, title: &str, others: &[&Self]) -> String {
+        let members: Vec<_> = others.iter().map(|other| &other.id).collect();
+        self.open(json!({ "kind": "group", "title": title, "member_ids": members })).await
+    }
+
+    /// A new conversation with the default assistant.
+    pub async fn open_assistant(&self) -> String {
+        self.open(json!({ "kind": "assistant" })).await
+    }
+
+    async fn open(&self, body: Value) -> String {
+        let conversation = self.post("/r1/conversations", body).await.data();
+        conversation["id"].as_str().expect("a conversation has an id").to_owned()
+    }
+
+    pub async fn conversation(&self, id: &str) -> Value {
+        self.get(&format!("/r1/conversations/{id}")).await.data()
+    }
+
+    // ---- Messages -------------------------------------------------------------------------------------------------
+
+    /// Sends over REST; the message.
+    pub async fn send_message(&self, conversation: &str, content: &str) -> Value {
+        self.send_as(conversation, &new_id(), content).await.data_with(201)
+    }
+
+    /// Sends under a `client_id` that the test chooses.
+    pub async fn send_as(&self, conversation: &str, client_id: &str, content: &str) -> Answer {
+        let body = json!({ "client_id": client_id, "content": content });
+        self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
+    }
+
+    /// All messages, the oldest first.
+    pub async fn history(&self, conversation: &str) -> Vec<Value> {
+        self.read_all(&format!("/r1/conversations/{conversation}/messages")).await
+    }
+
+    /// All durable events, the oldest first.
+    pub async fn event_log(&self, conversation: &str) -> Vec<Value> {
+        self.read_all(&format!("/r1/conversations/{conversation}/events")).await
+    }
+
+    async fn read_all(&self, path: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut after = 0;
+        loop {
+            let slice = self.get(&format!("{path}?after_seq={after}&limit=200")).await.data();
+            let items = slice["items"].as_array().expect("a slice has items").clone();
+            after = items.last().and_then(|item| item["seq"].as_i64()).unwrap_or(after);
+            all.extend(items);
+            if slice["has_more"] != true {
+                return all;
+            }
+        }
+    }
+
+    // ---- Real time ------------------------------------------------------------------------------------------------
+
+    /// A native WebSocket in JSON; `hello` has been read.
+    pub async fn connect(&self) -> Socket {
+        self.connect_with(Codec::Json).await
+    }
+
+    pub async fn connect_with(&self, codec: Codec) -> Socket {
+        Socket::open(self.base(), "/r1/websocket", self.headers(), codec).await
+    }
+
+    /// Server-Sent Events, from where `last_event_id` says.
+    pub async fn event_stream(&self, last_event_id: Option<&str>) -> EventStream {
+        let mut request = self.request(reqwest::Method::GET, "/r1/events").timeout(std::time::Duration::from_secs(600));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        EventStream::open(request).await
+    }
+}

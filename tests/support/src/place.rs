@@ -1,0 +1,63 @@
+//! Where things run: free ports, programs, and how long anything may take.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+/// After this the thing that a test waits for is not going to happen. Generous: two cores run many processes at once.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A port that nobody listens on. It lies below those that the kernel hands to outgoing connections, so that it stays free
+/// until somebody binds it, and can be bound again after a kill.
+#[must_use]
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test runs side by side begin at different places.
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or_default();
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (start + step % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
+}
+
+/// The server's binary: `NATTER_BIN`, else the one that was built beside these tests.
+#[must_use]
+pub fn natter() -> PathBuf {
+    if let Some(path) = std::env::var_os("NATTER_BIN") {
+        return path.into();
+    }
+    let mut path = std::env::current_exe().expect("a test has a path");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.push("natter");
+    assert!(path.exists(), "{} is not built: cargo build --package natter", path.display());
+    path
+}
+
+/// A program of the system that may lie outside of PATH.
+pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(places.iter().copied())
+        .map(|folder| PathBuf::from(folder).join(name))
+        .find(|candidate| candidate.exists())
+        .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
+
+/// Asks again until it is so.
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !ask().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

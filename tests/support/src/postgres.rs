@@ -1,0 +1,99 @@
+//! A PostgreSQL of the test's own, which can go away and come back.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::place::{free_port, program};
+
+/// Stopped when it is dropped. fsync is on: a commit costs what it costs in life.
+pub struct PostgresServer {
+    port: u16,
+    runs: bool,
+    folder: TempDir,
+}
+
+impl PostgresServer {
+    /// Makes a cluster and starts it: about two seconds.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-postgres").tempdir().expect("a temporary folder");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(folder.path()));
+        }
+        let mut server = Self { port: free_port(), runs: false, folder };
+        let data = server.data();
+        run(tool("initdb").arg("--pgdata").arg(&data).args([
+            "--username=natter",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+        ]));
+        server.start_again();
+        server
+    }
+
+    /// Its database `natter`'s address: the maintenance database serves, it is empty.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://natter@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Every backend is killed, as when the machine goes down.
+    pub fn stop(&mut self) {
+        self.control(&["stop", "--mode=immediate"]);
+        self.runs = false;
+    }
+
+    /// The same data on the same port.
+    pub fn start_again(&mut self) {
+        let options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories= -c max_connections=200",
+            self.port
+        );
+        let log = self.folder.path().join("log");
+        self.control(&["start", "--log", log.to_str().expect("a plain path"), "-o", &options]);
+        self.runs = true;
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        run(tool("pg_ctl").args(["--silent", "--wait", "--pgdata"]).arg(self.data()).args(arguments));
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        if self.runs {
+            self.stop();
+        }
+    }
+}
+
+/// A program of PostgreSQL, as the user that may run it: it refuses to run as root.
+fn tool(name: &str) -> Command {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places: Vec<String> = versions.map(|version| version.path().join("bin").display().to_string()).collect();
+    places.sort();
+    places.reverse();
+    let path = program(name, &places.iter().map(String::as_str).collect::<Vec<_>>());
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]).arg(path);
+    command
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn run(command: &mut Command) {
+    let output = command.current_dir(Path::new("/")).output().expect("the program is there");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
