@@ -157,6 +157,18 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     row("ai.workers", Kind::Number(1, 1_000), Value("4"), "Answers that this instance writes at the same time."),
     row(
+        "ai.idle_timeout",
+        Kind::Number(1, 3_600),
+        Value("45"),
+        "Seconds that a provider may be silent while an answer is awaited or streams.",
+    ),
+    row(
+        "ai.answer_timeout",
+        Kind::Number(1, 86_400),
+        Value("600"),
+        "Seconds that one answer may take, retries included.",
+    ),
+    row(
         "ai.proxy",
         Kind::SecretUrl(&["http", "https", "socks5", "socks5h"]),
         Unset("socks5h://proxy.example.org:1080"),

@@ -138,6 +138,10 @@ pub struct Realtime {
 pub struct Ai {
     pub default_model: Option<String>,
     pub workers: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub answer_timeout: Duration,
     pub proxy: Option<Secret>,
     /// In the order in which they were written.
     #[serde(default, deserialize_with = "named_providers")]
@@ -159,6 +163,8 @@ pub struct Provider {
     #[serde(default)]
     pub keys: Vec<Secret>,
     pub models: Vec<String>,
+    /// Of one key; none: no limit.
+    pub requests_per_minute: Option<u32>,
 }
 
 /// The API that a provider speaks.
