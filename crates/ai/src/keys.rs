@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{AiError, ApiKey};
+use crate::{AiError, Secret};
 
 /// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Slot {
     /// `None`: a provider that asks for no key.
-    key: Option<ApiKey>,
+    key: Option<Secret>,
     in_flight: u32,
     used: u64,
     /// Server errors in a row.
@@ -87,12 +87,12 @@ pub enum NoKey {
 pub struct Lease {
     pool: Arc<KeyPool>,
     index: usize,
-    key: Option<ApiKey>,
+    key: Option<Secret>,
     model: String,
 }
 
 impl KeyPool {
-    pub fn new(keys: Vec<ApiKey>, requests_per_minute: Option<u32>, backoff: Duration) -> Arc<Self> {
+    pub fn new(keys: Vec<Secret>, requests_per_minute: Option<u32>, backoff: Duration) -> Arc<Self> {
         let mut slots: Vec<Slot> = keys.into_iter().map(|key| Slot { key: Some(key), ..Slot::default() }).collect();
         if slots.is_empty() {
             slots.push(Slot::default());
@@ -176,7 +176,7 @@ impl Slot {
 }
 
 impl Lease {
-    pub fn key(&self) -> Option<&ApiKey> {
+    pub fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
     }
 
@@ -250,7 +250,7 @@ mod tests {
     const MODEL: &str = "m";
 
     fn pool(keys: &[&str]) -> Arc<KeyPool> {
-        KeyPool::new(keys.iter().map(|&key| ApiKey::new(key)).collect(), None, Duration::from_secs(1))
+        KeyPool::new(keys.iter().map(|&key| Secret::new(key)).collect(), None, Duration::from_secs(1))
     }
 
     fn lend(pool: &Arc<KeyPool>) -> Lease {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn name(lease: &Lease) -> &str {
-        lease.key().map_or("none", ApiKey::expose)
+        lease.key().map_or("none", Secret::expose)
     }
 
     #[tokio::test(start_paused = true)]

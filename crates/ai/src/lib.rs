@@ -15,14 +15,13 @@ mod chat;
 mod error;
 pub mod keys;
 pub mod provider;
-mod secret;
 pub mod settings;
 mod window;
 pub mod wire;
 
 pub use ai::Ai;
+pub use appcore::Secret;
 pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role, Usage};
 pub use error::AiError;
-pub use secret::ApiKey;
 pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
 pub use window::{estimate_tokens, window};

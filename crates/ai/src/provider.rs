@@ -7,7 +7,7 @@ pub mod openai;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::{AiError, ApiKey, ChatRequest, ChatStream};
+use crate::{AiError, ChatRequest, ChatStream, Secret};
 
 /// Someone who answers: it writes a request in its upstream's dialect and reads the frames of the answer.
 ///
@@ -18,7 +18,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn stream(
         &self,
         request: &ChatRequest,
-        key: Option<&ApiKey>,
+        key: Option<&Secret>,
         deadline: Instant,
     ) -> Result<ChatStream, AiError>;
 }

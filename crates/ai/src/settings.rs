@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{AiError, ApiKey};
+use crate::{AiError, Secret};
 
 /// The section `ai` of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ pub struct ProviderSettings {
     /// With the version segment (`…/v1`, `…/v1beta`). Without it the kind's public service.
     pub base_url: Option<String>,
     /// None: requests carry no key, as local servers expect.
-    pub keys: Vec<ApiKey>,
+    pub keys: Vec<Secret>,
     /// What may be asked of it. None named: any model.
     pub models: Vec<String>,
     pub requests_per_minute: Option<u32>,

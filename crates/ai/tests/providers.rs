@@ -7,8 +7,8 @@ mod upstream;
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiError, AiSettings, ApiKey, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
-    ProviderSettings, Usage,
+    Ai, AiError, AiSettings, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind, ProviderSettings,
+    Secret, Usage,
 };
 use futures_util::StreamExt;
 use tokio::sync::Notify;
@@ -30,7 +30,7 @@ fn ai(kind: ProviderKind, upstream: &Upstream, version: &str, keys: &[&str], lim
         name: "fake".to_owned(),
         kind,
         base_url: Some(format!("http://{}/{version}", upstream.address)),
-        keys: keys.iter().map(|&key| ApiKey::new(key)).collect(),
+        keys: keys.iter().map(|&key| Secret::new(key)).collect(),
         models: vec!["test-model".to_owned()],
         requests_per_minute: None,
     };

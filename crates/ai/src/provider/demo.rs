@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
-    AiError, ApiKey, ChatDelta, ChatRequest, ChatStream, Finish, Role, Usage, estimate_tokens, provider::Provider,
+    AiError, ChatDelta, ChatRequest, ChatStream, Finish, Role, Secret, Usage, estimate_tokens, provider::Provider,
 };
 
 /// So much of the question is repeated in the answer.
@@ -29,7 +29,7 @@ impl Demo {
 
 #[async_trait]
 impl Provider for Demo {
-    async fn stream(&self, request: &ChatRequest, _: Option<&ApiKey>, _: Instant) -> Result<ChatStream, AiError> {
+    async fn stream(&self, request: &ChatRequest, _: Option<&Secret>, _: Instant) -> Result<ChatStream, AiError> {
         let question = request.messages.iter().rev().find(|message| message.role == Role::User);
         let answer = answer_to(question.map_or("", |message| message.text.as_str()));
         let usage = Usage {

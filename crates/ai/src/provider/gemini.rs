@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    AiError, ApiKey, ChatMessage, ChatRequest, ChatStream, Finish, Role, Usage,
+    AiError, ChatMessage, ChatRequest, ChatStream, Finish, Role, Secret, Usage,
     provider::Provider,
     wire::{Decoder, Ending, Http, Read, failure},
 };
@@ -46,7 +46,7 @@ impl Provider for Gemini {
     async fn stream(
         &self,
         request: &ChatRequest,
-        key: Option<&ApiKey>,
+        key: Option<&Secret>,
         deadline: Instant,
     ) -> Result<ChatStream, AiError> {
         let body = write_request(request)?;

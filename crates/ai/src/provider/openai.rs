@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    AiError, ApiKey, ChatRequest, ChatStream, Finish, Role, Usage,
+    AiError, ChatRequest, ChatStream, Finish, Role, Secret, Usage,
     provider::Provider,
     wire::{Decoder, Ending, Http, Read, failure},
 };
@@ -30,7 +30,7 @@ impl Provider for OpenAi {
     async fn stream(
         &self,
         request: &ChatRequest,
-        key: Option<&ApiKey>,
+        key: Option<&Secret>,
         deadline: Instant,
     ) -> Result<ChatStream, AiError> {
         let body = write_request(request)?;
@@ -38,7 +38,7 @@ impl Provider for OpenAi {
     }
 }
 
-fn headers(key: Option<&ApiKey>) -> Result<HeaderMap, AiError> {
+fn headers(key: Option<&Secret>) -> Result<HeaderMap, AiError> {
     let mut headers = HeaderMap::new();
     if let Some(key) = key {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| AiError::Credentials)?;

@@ -1,1 +1,26 @@
-//! Table.
+//! Assistants that one can talk to.
+
+use appcore::{AssistantId, Timestamp, UserId, WorkspaceId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "assistants")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: AssistantId,
+    /// None: the default one, which is in no workspace and in all.
+    pub workspace_id: Option<WorkspaceId>,
+    pub name: String,
+    /// The name in lower case.
+    pub search_name: String,
+    /// None: the installation's default.
+    pub model: Option<String>,
+    pub system_prompt: Option<String>,
+    pub created_by: Option<UserId>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub is_deleted: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

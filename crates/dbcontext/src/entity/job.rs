@@ -1,1 +1,31 @@
-//! Table.
+//! Durable jobs. `due_at` is the time from which one may be claimed: while it runs, the end of its lease; none once it has ended.
+
+use appcore::{InstanceId, JobId, Timestamp};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "jobs")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: JobId,
+    pub kind: String,
+    /// Of the jobs with the same lane one runs at a time.
+    pub lane: String,
+    /// What the kind needs, as JSON.
+    pub payload: String,
+    pub status: String,
+    /// How often it was claimed, ever.
+    pub attempt: i32,
+    /// Claims before it was last asked for.
+    pub attempts_before: i32,
+    pub due_at: Option<Timestamp>,
+    pub leased_by: Option<InstanceId>,
+    pub stop_requested: bool,
+    /// What went wrong, for an operator.
+    pub error: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

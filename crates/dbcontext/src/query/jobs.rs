@@ -1,1 +1,175 @@
-//! Queries.
+//! Durable jobs: claimed with a lease by one worker, and by another one when the lease has run out.
+//!
+//! A claim is known by the job's id and the number of the attempt; whoever acts for a claim names both, so a worker that was
+//! taken for dead changes nothing any more. Times are the database's, because the clocks of two instances differ.
+
+use std::time::Duration;
+
+use appcore::{AppError, AssistantId, ConversationId, InstanceId, JobId, MessageId};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{self, Column};
+use crate::{constraint::app_error, entity::job::Model};
+
+/// The kind of job by which an assistant answers a message.
+pub const ANSWER: &str = "answer";
+
+/// What an answer needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerPayload {
+    pub conversation_id: ConversationId,
+    /// The message that is answered.
+    pub question_id: MessageId,
+    pub assistant_id: AssistantId,
+}
+
+/// An answer that is asked for. Its job's id becomes the id of the assistant's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAnswer {
+    pub id: JobId,
+    pub conversation_id: ConversationId,
+    pub question_id: MessageId,
+    pub assistant_id: AssistantId,
+}
+
+/// What a worker hears when it renews its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    pub stop_requested: bool,
+}
+
+/// Asks for answers. An assistant gives its answers in one conversation one after the other.
+pub async fn insert_answers<C: ConnectionTrait>(db: &C, answers: &[NewAnswer]) -> Result<(), AppError> {
+    #[derive(Serialize)]
+    struct Row {
+        id: String,
+        lane: String,
+        payload: String,
+    }
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let rows: Result<Vec<Row>, AppError> = answers
+        .iter()
+        .map(|answer| {
+            let NewAnswer { id, conversation_id, question_id, assistant_id } = *answer;
+            let payload = AnswerPayload { conversation_id, question_id, assistant_id };
+            Ok(Row {
+                id: rows::hex(id.0),
+                lane: format!("{ANSWER}:{conversation_id}:{assistant_id}"),
+                payload: serde_json::to_string(&payload).map_err(AppError::internal)?,
+            })
+        })
+        .collect();
+    let backend = db.get_database_backend();
+    let now = now(backend);
+    let sql = format!(
+        "INSERT INTO jobs (id, kind, lane, payload, status, due_at, created_at, updated_at) \
+         SELECT w.id, '{ANSWER}', w.lane, w.payload, 'waiting', {now}, {now}, {now} FROM {}",
+        rows::unfold(backend, &[Column::Uuid("id"), Column::Text("lane"), Column::Text("payload")])
+    );
+    db.execute_raw(rows::statement(db, sql, &rows?)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Whether a job can be claimed; cheap, so that an idle worker takes no lock.
+pub async fn any_due<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+    let backend = db.get_database_backend();
+    let sql = format!("SELECT 1 AS one FROM jobs WHERE due_at <= {} LIMIT 1", now(backend));
+    Ok(db.query_one_raw(Statement::from_string(backend, sql)).await.map_err(app_error)?.is_some())
+}
+
+/// Claims the job that has waited longest, if there is one, until `lease` has passed.
+pub async fn claim<C: ConnectionTrait>(db: &C, worker: InstanceId, lease: Duration) -> Result<Option<Model>, AppError> {
+    let backend = db.get_database_backend();
+    let now = now(backend);
+    // SQLite's statement holds the only write lock there is.
+    let skip_locked = if backend == DatabaseBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = format!(
+        "UPDATE jobs SET status = 'running', attempt = attempt + 1, leased_by = $1, due_at = {now} + $2, updated_at = {now} \
+         WHERE id = (SELECT j.id FROM jobs j WHERE j.due_at <= {now} \
+           AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.lane = j.lane AND r.id <> j.id AND r.status = 'running' AND r.due_at > {now}) \
+           ORDER BY j.due_at, j.id LIMIT 1 {skip_locked}) \
+         RETURNING *"
+    );
+    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [worker.into(), millis(lease)])).one(db).await.map_err(app_error)
+}
+
+/// Extends a claim; `None` when it is lost.
+pub async fn renew<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, lease: Duration) -> Result<Option<Renewed>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        stop_requested: bool,
+    }
+    let backend = db.get_database_backend();
+    let now = now(backend);
+    let sql = format!(
+        "UPDATE jobs SET due_at = {now} + $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING stop_requested"
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [id.into(), attempt.into(), millis(lease)]);
+    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
+}
+
+/// Whether this claim still holds. In a transaction it is then held until its end.
+pub async fn is_held<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    change(db, "updated_at = updated_at WHERE id = $1 AND attempt = $2 AND status = 'running'", vec![id.into(), attempt.into()]).await
+}
+
+/// Ends a job; `false` when the claim is lost.
+pub async fn finish<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    let set = "status = 'done', due_at = NULL, leased_by = NULL, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, set, vec![id.into(), attempt.into()]).await
+}
+
+/// Gives a job back so that another worker takes it at once.
+pub async fn release<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    let set = "status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, set, vec![id.into(), attempt.into()]).await
+}
+
+/// Gives a job back to be tried again after `wait`.
+pub async fn postpone<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
+    let set = "status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
+               WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, set, vec![id.into(), attempt.into(), millis(wait), error.into()]).await
+}
+
+/// Puts a job among the dead letters.
+pub async fn bury<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
+    let set = "status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, set, vec![id.into(), attempt.into(), error.into()]).await
+}
+
+/// Asks whoever works on a job, now or later, to stop; `false` when it has ended.
+pub async fn request_stop<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
+    change(db, "stop_requested = TRUE WHERE id = $1 AND due_at IS NOT NULL", vec![id.into()]).await
+}
+
+/// Asks again for a job that has ended; `false` when it has not.
+pub async fn requeue<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
+    let set = "status = 'waiting', due_at = {now}, attempts_before = attempt, stop_requested = FALSE, error = NULL, updated_at = {now} \
+               WHERE id = $1 AND due_at IS NULL";
+    change(db, set, vec![id.into()]).await
+}
+
+/// The statement `UPDATE jobs SET …`, and whether it found a job. `{now}` stands for the database's time.
+async fn change<C: ConnectionTrait>(db: &C, set: &str, values: Vec<Value>) -> Result<bool, AppError> {
+    let backend = db.get_database_backend();
+    let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(backend)));
+    let done = db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The database's time in milliseconds.
+const fn now(backend: DatabaseBackend) -> &'static str {
+    match backend {
+        DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
+        _ => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    }
+}
+
+fn millis(duration: Duration) -> Value {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).into()
+}
