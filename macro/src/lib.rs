@@ -1,1 +1,25 @@
-//! macros
+//! Sugar for the endpoint crate. Everything that these macros write can be written by hand.
+//!
+//! `#[endpoint]` stands on an `impl Endpoint for Name`: it makes the unit struct `Name`, fills in the constants of the trait
+//! from its arguments and from the doc comment, and checks when it compiles that the path's fields are those of the request.
+//! `#[dto(request)]` and `#[dto(response)]` stand on the structs that come in and go out.
+
+mod dto;
+mod endpoint;
+
+use proc_macro::TokenStream;
+
+/// `#[endpoint(METHOD "/path/{id}", tag = "…", access = Access::…, rate = RateGroup::…, status = 201, errors(NotFound))]`
+///
+/// `status` (200; `status(201, 200)` where a call has two, the usual one first) and `errors` (none beyond those that the rest implies) may be left out; nothing else may.
+#[proc_macro_attribute]
+pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// `#[dto(request)]`: what a caller sends, each field `#[from(path)]`, `#[from(query)]`, `#[from(header)]`, `#[from(page)]` or,
+/// without one, from the body. `#[dto(response)]`: what a caller gets.
+#[proc_macro_attribute]
+pub fn dto(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    dto::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}

@@ -1,0 +1,182 @@
+//! `#[dto(request)]` and `#[dto(response)]`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{
+    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, Meta, PathArguments, Result, Token, Type, parse2, punctuated::Punctuated};
+
+use crate::endpoint::doc_text;
+
+pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let direction: Ident =
+        parse2(arguments.clone()).map_err(|_| Error::new_spanned(&arguments, "say which way it goes: #[dto(request)] or #[dto(response)]"))?;
+    let item: ItemStruct = parse2(item).map_err(|error| Error::new(error.span(), "#[dto] stands on a struct with named fields"))?;
+    if !matches!(item.fields, Fields::Named(_)) {
+        return Err(Error::new_spanned(&item.ident, "#[dto] stands on a struct with named fields"));
+    }
+    match direction.to_string().as_str() {
+        "request" => request(item),
+        "response" => Ok(quote! {
+            #[derive(Debug, ::serde::Serialize, ::utoipa::ToSchema)]
+            #item
+        }),
+        _ => Err(Error::new(direction.span(), "say which way it goes: #[dto(request)] or #[dto(response)]")),
+    }
+}
+
+/// Where a field comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Path,
+    Query,
+    Header,
+    Page,
+    Body,
+}
+
+fn request(mut item: ItemStruct) -> Result<TokenStream> {
+    let name = item.ident.clone();
+    let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body) = (vec![], vec![], vec![], vec![], vec![], vec![]);
+    for field in &mut item.fields {
+        let place = place(field)?;
+        field.attrs.retain(|attribute| !attribute.path().is_ident("from"));
+        let Some(ident) = field.ident.clone() else { continue };
+        let (text, ty, documentation) = (ident.to_string(), field.ty.clone(), doc_text(&field.attrs));
+        let optional = inner(&ty, "Option");
+        let (plain, required) = (optional.unwrap_or(&ty), optional.is_none());
+        match place {
+            Place::Path => {
+                reads.push(quote!(let #ident = source.path::<#ty>(#text)?;));
+                described.push(quote!(operation.path::<#ty>(#text, #documentation);));
+                path_names.push(text);
+                finds.push(quote!(Some(#ident)));
+            }
+            Place::Page => {
+                reads.push(quote!(let #ident = source.page();));
+                described.push(quote!(operation.page();));
+                finds.push(quote!(#ident));
+            }
+            Place::Query | Place::Header => {
+                let (read, describe) = if place == Place::Query { (quote!(query), quote!(query)) } else { (quote!(header), quote!(header)) };
+                let need = if required { quote!(.required()) } else { quote!(.optional()) };
+                reads.push(quote!(let #ident = source.#read::<#plain>(#text) #need;));
+                described.push(quote!(operation.#describe::<#plain>(#text, #documentation, #required);));
+                finds.push(quote!(#ident));
+            }
+            Place::Body => {
+                // An optional value that may also be null tells "not said" from "nothing": `Option<Option<T>>`.
+                let read = match (required, inner(plain, "Option").is_some()) {
+                    (true, _) => quote!(source.body::<#ty>(#text).required()),
+                    (false, true) => quote!(source.body::<#plain>(#text).stated()),
+                    (false, false) => quote!(source.body::<#plain>(#text).optional()),
+                };
+                reads.push(quote!(let #ident = #read;));
+                body.push(schema_field(field)?);
+                finds.push(quote!(#ident));
+            }
+        }
+        idents.push(ident);
+    }
+    let has_body = !body.is_empty();
+    let schema = format_ident!("{name}Body");
+    let (schema_item, schema_call) = if has_body {
+        let documentation = doc_text(&item.attrs);
+        let documentation = (!documentation.is_empty()).then(|| quote!(#[doc = #documentation]));
+        (
+            Some(quote! {
+                #documentation
+                #[allow(dead_code, reason = "its fields are only described")]
+                #[derive(::utoipa::ToSchema)]
+                #[schema(as = #name)]
+                struct #schema { #(#body),* }
+            }),
+            Some(quote!(operation.body::<#schema>();)),
+        )
+    } else {
+        (None, None)
+    };
+    let finds = finds.iter();
+    Ok(quote! {
+        #[derive(::validator::Validate)]
+        #item
+
+        #schema_item
+
+        impl ::endpoint::Input for #name {
+            const PATH_FIELDS: &'static [&'static str] = &[#(#path_names),*];
+            const HAS_BODY: bool = #has_body;
+
+            fn read(source: &mut ::endpoint::Source) -> Result<Self, ::appcore::AppError> {
+                #(#reads)*
+                let whole = (|| Some(Self { #(#idents: #finds?),* }))();
+                source.finish(whole)
+            }
+
+            fn describe(operation: &mut ::endpoint::Description) {
+                #(#described)*
+                #schema_call
+            }
+        }
+    })
+}
+
+fn place(field: &Field) -> Result<Place> {
+    let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) else { return Ok(Place::Body) };
+    let place: Ident = attribute.parse_args()?;
+    match place.to_string().as_str() {
+        "path" => Ok(Place::Path),
+        "query" => Ok(Place::Query),
+        "header" => Ok(Place::Header),
+        "page" => Ok(Place::Page),
+        _ => Err(Error::new(place.span(), "a field comes from(path), from(query), from(header), from(page) or, with none of these, from the body")),
+    }
+}
+
+/// The field as the description shows it: what `validator` checks is said there too.
+fn schema_field(field: &Field) -> Result<TokenStream> {
+    let (ident, ty) = (&field.ident, &field.ty);
+    let ty = inner(ty, "Option").filter(|plain| inner(plain, "Option").is_some()).unwrap_or(ty);
+    let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
+    let mut limits = Vec::new();
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("validate")) {
+        limits.extend(limits_of(attribute, field)?);
+    }
+    let schema = field.attrs.iter().filter(|attribute| attribute.path().is_ident("schema"));
+    let limits = (!limits.is_empty()).then(|| quote!(#[schema(#(#limits),*)]));
+    Ok(quote!(#(#docs)* #(#schema)* #limits #ident: #ty))
+}
+
+fn limits_of(attribute: &Attribute, field: &Field) -> Result<Vec<TokenStream>> {
+    let mut limits = Vec::new();
+    let plain = inner(&field.ty, "Option").unwrap_or(&field.ty);
+    let items = inner(plain, "Vec").is_some();
+    for rule in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
+        let Meta::List(list) = rule else { continue };
+        let (least, most) = if list.path.is_ident("length") {
+            if items { ("min_items", "max_items") } else { ("min_length", "max_length") }
+        } else if list.path.is_ident("range") {
+            ("minimum", "maximum")
+        } else {
+            continue;
+        };
+        for bound in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
+            let Meta::NameValue(bound) = bound else { continue };
+            let value: &Expr = &bound.value;
+            let key = if bound.path.is_ident("min") { least } else if bound.path.is_ident("max") { most } else { continue };
+            let key = format_ident!("{key}");
+            limits.push(quote!(#key = #value));
+        }
+    }
+    Ok(limits)
+}
+
+/// The `T` of `Wrapper<T>`.
+fn inner<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == wrapper)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first()? {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    }
+}

@@ -1,0 +1,153 @@
+//! `#[endpoint]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{
+    Attribute, Error, Expr, ExprLit, Ident, ImplItem, ItemImpl, Lit, LitInt, LitStr, Meta, Result, Token, Type, parenthesized,
+    parse::{Parse, ParseStream},
+    parse2,
+    punctuated::Punctuated,
+    token::Paren,
+};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+struct Arguments {
+    method: Ident,
+    path: LitStr,
+    tag: LitStr,
+    access: Expr,
+    rate: Expr,
+    statuses: Vec<LitInt>,
+    errors: Vec<Ident>,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let method: Ident = input.parse().map_err(|error| Error::new(error.span(), "begin with the method: #[endpoint(GET \"/r1/…\", …)]"))?;
+        if !METHODS.iter().any(|known| method == known) {
+            return Err(Error::new(method.span(), format!("the method is one of {}", METHODS.join(", "))));
+        }
+        let path: LitStr = input.parse().map_err(|error| Error::new(error.span(), "after the method comes the path: \"/r1/things/{id}\""))?;
+        if !path.value().starts_with('/') {
+            return Err(Error::new(path.span(), "a path begins with a slash"));
+        }
+        let (mut tag, mut access, mut rate, mut statuses, mut errors) = (None, None, None, Vec::new(), Vec::new());
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let key: Ident = input.parse()?;
+            if key == "errors" || (key == "status" && input.peek(Paren)) {
+                let list;
+                parenthesized!(list in input);
+                if key == "errors" {
+                    errors.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&list)?);
+                } else {
+                    statuses.extend(Punctuated::<LitInt, Token![,]>::parse_terminated(&list)?);
+                }
+                continue;
+            }
+            input.parse::<Token![=]>()?;
+            match key.to_string().as_str() {
+                "tag" => tag = Some(input.parse()?),
+                "access" => access = Some(input.parse()?),
+                "rate" => rate = Some(input.parse()?),
+                "status" => statuses.push(input.parse()?),
+                _ => return Err(Error::new(key.span(), "unknown: an endpoint has tag, access, rate, status and errors(…)")),
+            }
+        }
+        let missing = |what: &str| Error::new(Span::call_site(), what);
+        Ok(Self {
+            tag: tag.ok_or_else(|| missing("say which part of the API it belongs to: tag = \"messages\""))?,
+            access: access.ok_or_else(|| missing("say who may call it: access = Access::User (or Public, Admin)"))?,
+            rate: rate.ok_or_else(|| missing("say which limit it counts against: rate = RateGroup::Read (or Write, Auth, MessageSend)"))?,
+            method,
+            path,
+            statuses,
+            errors,
+        })
+    }
+}
+
+pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let arguments: Arguments = parse2(arguments)?;
+    let block: ItemImpl = parse2(item).map_err(|error| Error::new(error.span(), "#[endpoint] stands on `impl Endpoint for Name { … }`"))?;
+    if !block.trait_.as_ref().is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == "Endpoint")) {
+        return Err(Error::new_spanned(&block.self_ty, "#[endpoint] stands on `impl Endpoint for Name { … }`"));
+    }
+    let name = type_name(&block.self_ty)?;
+    let (summary, description) = documentation(&block.attrs, name)?;
+    for (wanted, hint) in [("Request", "type Request = NoInput;"), ("Response", "type Response = NoData;")] {
+        if !block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == wanted)) {
+            return Err(Error::new(name.span(), format!("say what goes in and out; where that is nothing: `{hint}`")));
+        }
+    }
+    let Arguments { method, path, tag, access, rate, statuses, errors } = arguments;
+    let statuses = (!statuses.is_empty()).then(|| quote!(const STATUSES: &'static [u16] = &[#(#statuses),*];));
+    let errors = (!errors.is_empty()).then(|| quote!(const ERRORS: &'static [::appcore::Code] = &[#(::appcore::Code::#errors),*];));
+    let text = name.to_string();
+    let documented = format!("`{method} {}`: {summary}", path.value());
+    let (attributes, items) = (&block.attrs, &block.items);
+    let trait_path = block.trait_.as_ref().map(|(_, path, _)| path);
+    let check = quote_spanned! {path.span()=>
+        const _: () = ::endpoint::assert_path(#path, <<#name as ::endpoint::Endpoint>::Request as ::endpoint::Input>::PATH_FIELDS);
+    };
+    Ok(quote! {
+        #[doc = #documented]
+        pub struct #name;
+
+        #check
+
+        #(#attributes)*
+        impl #trait_path for #name {
+            const NAME: &'static str = #text;
+            const METHOD: ::endpoint::Method = ::endpoint::Method::#method;
+            const PATH: &'static str = #path;
+            const SUMMARY: &'static str = #summary;
+            const DESCRIPTION: &'static str = #description;
+            const TAG: &'static str = #tag;
+            const ACCESS: ::endpoint::Access = #access;
+            const RATE: ::endpoint::RateGroup = #rate;
+            #statuses
+            #errors
+            #(#items)*
+        }
+    })
+}
+
+fn type_name(ty: &Type) -> Result<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.get_ident().ok_or_else(|| Error::new_spanned(ty, "give the endpoint a plain name")),
+        other => Err(Error::new_spanned(other, "give the endpoint a plain name")),
+    }
+}
+
+/// The first paragraph of the doc comment, and the rest of it.
+fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, String)> {
+    let text = doc_text(attributes);
+    let (summary, description) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+    if summary.is_empty() {
+        return Err(Error::new(name.span(), "describe it: the first line of its doc comment is its title in the API's description"));
+    }
+    Ok((summary, description.trim().to_owned()))
+}
+
+/// A doc comment, without the space that each line begins with.
+pub fn doc_text(attributes: &[Attribute]) -> String {
+    let lines: Vec<String> = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"))
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(pair) => match &pair.value {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .map(|line| line.strip_prefix(' ').map_or(line.clone(), str::to_owned))
+        .collect();
+    lines.join("\n").trim().to_owned()
+}

@@ -1,0 +1,7 @@
+#[natter_macro::endpoint(GET "/r1/things", tag = "things", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for List {
+    type Request = NoInput;
+    type Response = NoData;
+}
+
+fn main() {}
