@@ -1,0 +1,107 @@
+//! How many messages a second are persisted and delivered when everybody sends as fast as they are answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use support::{Application, new_id};
+
+use crate::stage::{Pair, Stopwatch};
+use crate::wire::{Incoming, Reader, Writer, connect};
+
+/// Messages that each sender has outstanding.
+const WINDOW: usize = 16;
+
+pub struct Throughput {
+    /// Acknowledged, so committed.
+    pub persisted_per_second: f64,
+    /// Received by the other side.
+    pub delivered_per_second: f64,
+}
+
+#[derive(Default)]
+struct Counts {
+    acks: AtomicU64,
+    deliveries: AtomicU64,
+    over: AtomicBool,
+}
+
+pub async fn measure(
+    app: &Application,
+    pairs: &[Pair],
+    warm_up: Duration,
+    duration: Duration,
+) -> anyhow::Result<Throughput> {
+    let counts = Arc::new(Counts::default());
+    let watch = Stopwatch::start();
+    let mut tasks = Vec::new();
+    for pair in pairs {
+        let (reader, writer) = connect(pair.receiver.base(), pair.receiver.access_token()).await?;
+        tasks.push(tokio::spawn(receive(reader, writer, Arc::clone(&counts))));
+        let (reader, writer) = connect(pair.sender.base(), pair.sender.access_token()).await?;
+        tasks.push(tokio::spawn(send(reader, writer, pair.conversation.clone(), watch, Arc::clone(&counts))));
+    }
+    tokio::time::sleep(warm_up).await;
+    let read = || (counts.acks.load(Ordering::Relaxed), counts.deliveries.load(Ordering::Relaxed), Instant::now());
+    let before = read();
+    tokio::time::sleep(duration).await;
+    let after = read();
+    counts.over.store(true, Ordering::Relaxed);
+    for task in &tasks {
+        if task.is_finished() {
+            anyhow::bail!("a connection ended during the measurement; {}", app.instances[0].log().join("\n"));
+        }
+        task.abort();
+    }
+    let seconds = (after.2 - before.2).as_secs_f64();
+    #[expect(clippy::cast_precision_loss)]
+    let rate = |from: u64, to: u64| (to - from) as f64 / seconds;
+    Ok(Throughput { persisted_per_second: rate(before.0, after.0), delivered_per_second: rate(before.1, after.1) })
+}
+
+async fn receive(mut reader: Reader, mut writer: Writer, counts: Arc<Counts>) -> anyhow::Result<()> {
+    loop {
+        match reader.next().await? {
+            Incoming::Message(_) => {
+                counts.deliveries.fetch_add(1, Ordering::Relaxed);
+            }
+            Incoming::Ping => {
+                writer.push_pong();
+                writer.flush().await?;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn send(
+    mut reader: Reader,
+    mut writer: Writer,
+    conversation: String,
+    watch: Stopwatch,
+    counts: Arc<Counts>,
+) -> anyhow::Result<()> {
+    let filler = "x".repeat(230);
+    let push = |writer: &mut Writer| {
+        writer.push_message(&conversation, &new_id(), &format!("{} {filler}", watch.nanoseconds()));
+    };
+    for _ in 0..WINDOW {
+        push(&mut writer);
+    }
+    writer.flush().await?;
+    while !counts.over.load(Ordering::Relaxed) {
+        match reader.next().await? {
+            Incoming::Ack => {
+                counts.acks.fetch_add(1, Ordering::Relaxed);
+                push(&mut writer);
+            }
+            Incoming::Refused(why) => anyhow::bail!("a message was refused: {why}"),
+            Incoming::Ping => writer.push_pong(),
+            _ => {}
+        }
+        if !reader.has_more() {
+            writer.flush().await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! A WebSocket client that costs as little as possible, so that what is measured is the server.
+//!
+//! Frames are masked with the key zero, which is allowed and changes nothing; of what comes in only the few bytes that tell
+//! one frame from another are looked at.
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// The half that reads.
+pub struct Reader {
+    half: OwnedReadHalf,
+    buffer: Vec<u8>,
+    /// How much of the buffer has been handed out.
+    taken: usize,
+}
+
+/// The half that writes.
+pub struct Writer {
+    half: OwnedWriteHalf,
+    buffer: Vec<u8>,
+}
+
+/// What the load generator can tell apart.
+pub enum Incoming {
+    Ack,
+    /// A new message; what its content begins with, in nanoseconds.
+    Message(u64),
+    Refused(String),
+    Ping,
+    Other,
+}
+
+pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)> {
+    let address = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let request = format!(
+        "GET /r1/websocket HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: natter.json\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut buffer = Vec::with_capacity(1024);
+    let end = loop {
+        if let Some(place) = memmem::find(&buffer, b"\r\n\r\n") {
+            break place + 4;
+        }
+        if stream.read_buf(&mut buffer).await? == 0 {
+            bail!("the server ended the upgrade");
+        }
+    };
+    if !buffer.starts_with(b"HTTP/1.1 101") {
+        bail!("the upgrade was refused: {}", String::from_utf8_lossy(&buffer));
+    }
+    let (read, write) = stream.into_split();
+    Ok((Reader { half: read, buffer, taken: end }, Writer { half: write, buffer: Vec::new() }))
+}
+
+impl Reader {
+    /// The next frame that is whole. The socket is only read when none is left.
+    pub async fn next(&mut self) -> anyhow::Result<Incoming> {
+        loop {
+            if let Some(incoming) = self.take()? {
+                return Ok(incoming);
+            }
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            if self.half.read_buf(&mut self.buffer).await.context("the connection broke")? == 0 {
+                bail!("the server ended the connection");
+            }
+        }
+    }
+
+    /// Whether another frame is there without waiting.
+    pub fn has_more(&self) -> bool {
+        frame(&self.buffer[self.taken..]).is_some()
+    }
+
+    /// Gives back the memory that a burst has taken.
+    pub fn shrink(&mut self) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        self.buffer.shrink_to_fit();
+    }
+
+    fn take(&mut self) -> anyhow::Result<Option<Incoming>> {
+        let Some((opcode, start, end)) = frame(&self.buffer[self.taken..]) else { return Ok(None) };
+        let payload = &self.buffer[self.taken + start..self.taken + end];
+        let incoming = match opcode {
+            1 => classify(payload),
+            8 => {
+                let code = payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+                bail!("the server closed the connection with {code}");
+            }
+            9 => Incoming::Ping,
+            _ => Incoming::Other,
+        };
+        self.taken += end;
+        Ok(Some(incoming))
+    }
+}
+
+impl Writer {
+    pub fn push_message(&mut self, conversation: &str, client_id: &str, content: &str) {
+        let text = format!(
+            r#"{{"id":"{client_id}","type":"message.send","timestamp":"2026-01-01T00:00:00.000Z","payload":{{"conversation_id":"{conversation}","client_id":"{client_id}","content":"{content}"}}}}"#
+        );
+        self.push(0x81, text.as_bytes());
+    }
+
+    pub fn push_pong(&mut self) {
+        self.push(0x8a, b"");
+    }
+
+    pub async fn flush(&mut self) -> anyhow::Result<()> {
+        self.half.write_all(&self.buffer).await.context("the connection broke")?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn push(&mut self, first: u8, payload: &[u8]) {
+        self.buffer.push(first);
+        match u16::try_from(payload.len()) {
+            Ok(length @ 0..126) => self.buffer.push(0x80 | u8::try_from(length).unwrap_or(0)),
+            Ok(length) => {
+                self.buffer.push(0x80 | 126);
+                self.buffer.extend(length.to_be_bytes());
+            }
+            Err(_) => unreachable!("no frame of the load generator is that long"),
+        }
+        self.buffer.extend([0; 4]);
+        self.buffer.extend(payload);
+    }
+}
+
+/// Opcode, beginning and end of the payload of the first frame in these bytes, where it is whole.
+fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+    let (start, length) = match second & 0x7f {
+        126 => (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
+        127 => {
+            let long: [u8; 8] = bytes.get(2..10)?.try_into().ok()?;
+            (10, usize::try_from(u64::from_be_bytes(long)).ok()?)
+        }
+        short => (2, usize::from(short)),
+    };
+    (bytes.len() >= start + length).then_some((first & 0x0f, start, start + length))
+}
+
+fn classify(payload: &[u8]) -> Incoming {
+    let after = |needle: &[u8]| memmem::find(payload, needle).map(|place| &payload[place + needle.len()..]);
+    let Some(kind) = after(br#""type":""#) else { return Incoming::Other };
+    if kind.starts_with(b"ack\"") {
+        return Incoming::Ack;
+    }
+    if kind.starts_with(b"error\"") {
+        return Incoming::Refused(String::from_utf8_lossy(payload).into_owned());
+    }
+    if !kind.starts_with(b"message.created\"") {
+        return Incoming::Other;
+    }
+    let stamp = after(br#""content":""#).map_or(0, |content| {
+        content
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'))
+    });
+    Incoming::Message(stamp)
+}
