@@ -249,7 +249,9 @@ export type DurableEvent = {
   [Type in keyof DurablePayloads]: { seq: number; type: Type; payload: DurablePayloads[Type]; created_at: Timestamp };
 }[keyof DurablePayloads];
 
-export type DurableFrame = { [Type in keyof DurablePayloads]: Frame<Type, DurablePayloads[Type]> }[keyof DurablePayloads];
+export type DurableFrame = {
+  [Type in keyof DurablePayloads]: Frame<Type, DurablePayloads[Type]>;
+}[keyof DurablePayloads];
 
 // What the client says
 

@@ -1,0 +1,220 @@
+/**
+ * The one way to the server: JSON under `/r1`, the envelope taken off, failures as `ApiError`.
+ *
+ * The tokens travel in cookies that scripts can't read. When the access token has run out the client refreshes it once and
+ * asks again. Several tabs share these cookies and a refresh token works a single time, so tabs take turns by a lock, and a
+ * refresh whose answer was lost is asked for again under the same `Idempotency-Key`.
+ */
+
+export interface FieldError {
+  field: string;
+  code: string;
+  message: string;
+}
+
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    /** The HTTP status; 0 when the server could not be reached. */
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly requestId?: string,
+    readonly fields: FieldError[] = [],
+    /** Seconds to wait before asking again, where the server says so. */
+    readonly retryAfter?: number
+  ) {
+    super(message);
+  }
+
+  get isNetwork(): boolean {
+    return this.status === 0;
+  }
+}
+
+export type Query = Record<string, string | number | boolean | undefined>;
+
+interface Envelope {
+  status?: string;
+  data?: unknown;
+  message?: string;
+  code?: string;
+  request_id?: string;
+  errors?: FieldError[];
+}
+
+/** The part of `navigator.locks` that is needed; absent on plain http outside localhost. */
+export interface Locks {
+  request<T>(name: string, run: () => Promise<T>): Promise<T>;
+}
+
+export interface ApiOptions {
+  fetch?: typeof fetch;
+  locks?: Locks | undefined;
+  /** Remembers for all tabs when the cookies were last renewed. */
+  storage?: Pick<Storage, 'getItem' | 'setItem'> | undefined;
+  wait?: (milliseconds: number) => Promise<void>;
+  newKey?: () => string;
+}
+
+const BASE = '/r1';
+const LOCK = 'natter.refresh';
+const RENEWED = 'natter.renewed';
+const REFRESH_TRIES = 3;
+
+export class Api {
+  /** Called when the server has refused to renew the session: it has ended. */
+  onSignedOut: (() => void) | undefined;
+
+  readonly #fetch: typeof fetch;
+  readonly #locks: Locks | undefined;
+  readonly #storage: ApiOptions['storage'];
+  readonly #wait: (milliseconds: number) => Promise<void>;
+  readonly #newKey: () => string;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(options: ApiOptions = {}) {
+    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#locks = options.locks;
+    this.#storage = options.storage;
+    this.#wait = options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)));
+    this.#newKey = options.newKey ?? newId;
+  }
+
+  get<T>(path: string, query?: Query): Promise<T> {
+    return this.#call<T>('GET', path + search(query));
+  }
+
+  post<T>(path: string, body?: unknown): Promise<T> {
+    return this.#call<T>('POST', path, body);
+  }
+
+  patch<T>(path: string, body?: unknown): Promise<T> {
+    return this.#call<T>('PATCH', path, body);
+  }
+
+  put<T>(path: string, body?: unknown): Promise<T> {
+    return this.#call<T>('PUT', path, body);
+  }
+
+  delete<T>(path: string, body?: unknown): Promise<T> {
+    return this.#call<T>('DELETE', path, body);
+  }
+
+  /** Renews the session's cookies; every caller in this tab shares one attempt. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refreshInTurn(this.#renewedAt()).finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const renewedBefore = this.#renewedAt();
+    try {
+      return await this.#send<T>(method, path, body);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'unauthenticated' || path.startsWith('/auth/signin'))
+        throw error;
+      // Another tab may have renewed the cookies while this request was on its way.
+      if (this.#renewedAt() === renewedBefore) await this.refresh();
+      return await this.#send<T>(method, path, body);
+    }
+  }
+
+  async #refreshInTurn(renewedBefore: string | null): Promise<void> {
+    const run = async () => {
+      if (this.#renewedAt() !== renewedBefore) return;
+      await this.#refreshNow();
+    };
+    try {
+      await (this.#locks ? this.#locks.request(LOCK, run) : run());
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.onSignedOut?.();
+      throw error;
+    }
+  }
+
+  async #refreshNow(): Promise<void> {
+    const key = this.#newKey();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#send('POST', '/auth/refresh', undefined, { 'Idempotency-Key': key });
+        this.#storage?.setItem(RENEWED, key);
+        return;
+      } catch (error) {
+        const lost = error instanceof ApiError && (error.isNetwork || error.status >= 500);
+        if (!lost || attempt >= REFRESH_TRIES) throw error;
+        await this.#wait(300 * 2 ** attempt);
+      }
+    }
+  }
+
+  #renewedAt(): string | null {
+    return this.#storage?.getItem(RENEWED) ?? null;
+  }
+
+  async #send<T>(method: string, path: string, body: unknown, extra: Record<string, string> = {}): Promise<T> {
+    const headers: Record<string, string> = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...extra };
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    let response: Response;
+    try {
+      response = await this.#fetch(BASE + path, {
+        method,
+        headers,
+        credentials: 'same-origin',
+        cache: 'no-store',
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      });
+    } catch {
+      throw new ApiError(0, 'network', 'The server could not be reached.');
+    }
+    const envelope = await readEnvelope(response);
+    if (response.ok && envelope) return envelope.data as T;
+    throw failure(response, envelope);
+  }
+}
+
+async function readEnvelope(response: Response): Promise<Envelope | undefined> {
+  try {
+    const text = await response.text();
+    if (text === '') return {};
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Envelope) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function failure(response: Response, envelope: Envelope | undefined): ApiError {
+  // A proxy before the server may answer with a page instead of the envelope.
+  const status = response.ok ? 502 : response.status;
+  const wait = Number(response.headers.get('retry-after'));
+  return new ApiError(
+    status,
+    envelope?.code ?? `http_${status}`,
+    envelope?.message ?? 'The server gave an answer that this app does not understand.',
+    envelope?.request_id ?? response.headers.get('x-request-id') ?? undefined,
+    envelope?.errors ?? [],
+    Number.isFinite(wait) && wait > 0 ? wait : undefined
+  );
+}
+
+function search(query: Query | undefined): string {
+  const entries = Object.entries(query ?? {}).filter((entry): entry is [string, string | number | boolean] => {
+    return entry[1] !== undefined;
+  });
+  if (entries.length === 0) return '';
+  return `?${new URLSearchParams(entries.map(([name, value]) => [name, String(value)]))}`;
+}
+
+/** A random UUID, also on plain http, where `crypto.randomUUID` is missing. */
+export function newId(): string {
+  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

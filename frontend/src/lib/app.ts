@@ -1,0 +1,50 @@
+import { createContext } from 'svelte';
+import { Api, type Locks } from './api/client.ts';
+import { Connection } from './stores/connection.svelte.ts';
+import { Conversations } from './stores/conversations.svelte.ts';
+import { Presence } from './stores/presence.svelte.ts';
+import { Session } from './stores/session.svelte.ts';
+import { Settings } from './stores/settings.svelte.ts';
+import { Shell } from './stores/shell.svelte.ts';
+import { Workspaces } from './stores/workspaces.svelte.ts';
+
+/** Everything that lives as long as the page. */
+export interface App {
+  api: Api;
+  session: Session;
+  connection: Connection;
+  conversations: Conversations;
+  presence: Presence;
+  workspaces: Workspaces;
+  settings: Settings;
+  shell: Shell;
+}
+
+export const [useApp, provideApp] = createContext<App>();
+
+export function createApp(): App {
+  const storage = safeStorage();
+  const api = new Api({ locks: navigator.locks as Locks | undefined, storage });
+  const session = new Session(api, { storage, channel: new BroadcastChannel('natter.session') });
+  const connection = new Connection(api);
+  return {
+    api,
+    session,
+    connection,
+    conversations: new Conversations(api, connection, session),
+    presence: new Presence(connection, storage),
+    workspaces: new Workspaces(api, storage),
+    settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
+    shell: new Shell()
+  };
+}
+
+/** A browser may forbid storage; then nothing is remembered, and all else works. */
+function safeStorage(): Storage | undefined {
+  try {
+    localStorage.getItem('natter.theme');
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}

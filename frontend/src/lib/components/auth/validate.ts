@@ -1,0 +1,27 @@
+import * as z from 'zod/mini';
+import { m } from '#lib/paraglide/messages.js';
+
+export const PASSWORD_LEAST = 8;
+
+const email = z.email();
+
+/** What is wrong with what was typed, or nothing. The server has the last word. */
+export function emailProblem(value: string): string | undefined {
+  const text = value.trim();
+  if (text === '') return m.email_missing();
+  if (!text.includes('@')) return m.email_no_at();
+  const domain = text.slice(text.lastIndexOf('@') + 1);
+  if (!domain.includes('.')) return m.email_no_dot();
+  return email.safeParse(text).success ? undefined : m.email_invalid();
+}
+
+export function nameProblem(value: string): string | undefined {
+  const text = value.trim();
+  if (text === '') return m.display_name_missing();
+  return text.length > 80 ? m.display_name_long() : undefined;
+}
+
+export function newPasswordProblem(value: string): string | undefined {
+  if (value === '') return m.password_missing();
+  return [...value].length < PASSWORD_LEAST ? m.password_short({ count: PASSWORD_LEAST }) : undefined;
+}

@@ -1,0 +1,33 @@
+const BROWSERS: [RegExp, string][] = [
+  [/Edg(?:A|iOS)?\//, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/SamsungBrowser\//, 'Samsung Internet'],
+  [/Firefox\/|FxiOS\//, 'Firefox'],
+  [/Chrome\/|CriOS\//, 'Chrome'],
+  [/Version\/.*Safari\//, 'Safari']
+];
+
+const SYSTEMS: [RegExp, string][] = [
+  [/iPhone|iPad/, 'iOS'],
+  [/Android/, 'Android'],
+  [/Windows/, 'Windows'],
+  [/Mac OS X|Macintosh/, 'macOS'],
+  [/CrOS/, 'ChromeOS'],
+  [/Linux/, 'Linux']
+];
+
+export interface DeviceName {
+  /** “Firefox”, or the name that a program gives itself. */
+  program: string | undefined;
+  system: string | undefined;
+  kind: 'phone' | 'computer' | 'program';
+}
+
+/** What a `User-Agent` says to a person. */
+export function deviceName(userAgent: string | null): DeviceName {
+  const text = userAgent ?? '';
+  const program = BROWSERS.find(([pattern]) => pattern.test(text))?.[1];
+  const system = SYSTEMS.find(([pattern]) => pattern.test(text))?.[1];
+  if (!program) return { program: text.split(/[\s/]/)[0] || undefined, system, kind: 'program' };
+  return { program, system, kind: /Mobile|iPhone|Android/.test(text) ? 'phone' : 'computer' };
+}

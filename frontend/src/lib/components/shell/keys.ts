@@ -1,0 +1,12 @@
+const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
+
+/** How the command key is written on this machine. */
+export const commandKey = isApple ? '⌘' : 'Ctrl ';
+export const altKey = isApple ? '⌥' : 'Alt ';
+
+/** Whether the person is writing: single keys are letters then. */
+export function isTyping(event: KeyboardEvent): boolean {
+  const target = event.target;
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName);
+}

@@ -1,0 +1,35 @@
+import { m } from '#lib/paraglide/messages.js';
+import { getLocale } from '#lib/paraglide/runtime.js';
+
+const DAY = 86_400_000;
+
+/** When something was, as short as a list needs it: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
+export function shortTime(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const locale = getLocale();
+  const days = daysBetween(at, now);
+  if (days <= 0) return at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  if (days < 7) return at.toLocaleDateString(locale, { weekday: 'short' });
+  if (at.getFullYear() === now.getFullYear()) return at.toLocaleDateString(locale, { day: 'numeric', month: 'short' });
+  return at.toLocaleDateString(locale, { day: 'numeric', month: 'numeric', year: '2-digit' });
+}
+
+/** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
+export function longTime(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const locale = getLocale();
+  const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
+  if (minutes < 1) return m.time_now();
+  if (minutes < 60) return m.time_minutes_ago({ count: minutes });
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const days = daysBetween(at, now);
+  if (days <= 0) return m.time_today_at({ time });
+  if (days === 1) return m.time_yesterday_at({ time });
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
+}
+
+function daysBetween(at: Date, now: Date): number {
+  const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return Math.round((midnight(now) - midnight(at)) / DAY);
+}

@@ -1,0 +1,24 @@
+const HUES = 12;
+
+/** One of twelve hues, always the same one for the same text. */
+export function hueOf(text: string): number {
+  let hash = 2166136261;
+  for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16777619);
+  // Its high bits are the better mixed ones.
+  return ((hash >>> 16) % HUES) * (360 / HUES) + 25;
+}
+
+/** First letters of the first and the last word: “Tomasz Kowalczyk-Brzeziński” is TK. */
+export function initialsOf(name: string, count: 1 | 2): string {
+  const words = name
+    .trim()
+    .split(/\s+/)
+    .filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const first = letterOf(words[0] ?? '?');
+  const last = words.length > 1 ? letterOf(words.at(-1) ?? '') : '';
+  return count === 1 ? first : first + last;
+}
+
+function letterOf(word: string): string {
+  return (word.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toLocaleUpperCase();
+}

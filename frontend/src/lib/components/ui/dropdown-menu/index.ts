@@ -1,0 +1,12 @@
+import { DropdownMenu } from 'bits-ui';
+import Content from './content.svelte';
+
+export const Root = DropdownMenu.Root;
+export const Trigger = DropdownMenu.Trigger;
+export const Item = DropdownMenu.Item;
+export const RadioGroup = DropdownMenu.RadioGroup;
+export const RadioItem = DropdownMenu.RadioItem;
+export const Group = DropdownMenu.Group;
+export const GroupHeading = DropdownMenu.GroupHeading;
+export const Separator = DropdownMenu.Separator;
+export { Content };

@@ -1,0 +1,25 @@
+export interface Toast {
+  id: number;
+  message: string;
+  action?: { label: string; run: () => void } | undefined;
+}
+
+const SHOWN_FOR = 6000;
+
+let nextId = 1;
+
+/** Short words about something that has just happened, at most three at a time. */
+export const toasts = $state<Toast[]>([]);
+
+export function toast(message: string, options: { action?: Toast['action'] } = {}): void {
+  const id = nextId;
+  nextId += 1;
+  toasts.push({ id, message, action: options.action });
+  if (toasts.length > 3) toasts.shift();
+  setTimeout(() => dismiss(id), SHOWN_FOR);
+}
+
+export function dismiss(id: number): void {
+  const index = toasts.findIndex((entry) => entry.id === id);
+  if (index >= 0) toasts.splice(index, 1);
+}

@@ -1,0 +1,332 @@
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type {
+  Conversation,
+  ConversationKind,
+  HelloPayload,
+  Id,
+  Member,
+  Message,
+  Page,
+  ServerFrame
+} from '#lib/api/types.ts';
+import { SvelteMap } from 'svelte/reactivity';
+import type { Connection } from './connection.svelte.ts';
+import type { Session } from './session.svelte.ts';
+
+export interface NewConversation {
+  kind: ConversationKind;
+  title?: string;
+  workspace_id?: Id;
+  member_ids?: Id[];
+  assistant_id?: Id;
+}
+
+const PAGE_SIZE = 200;
+
+/** All conversations of the account: names, last messages, unread counts; live. */
+export class Conversations {
+  isLoaded = $state(false);
+  error = $state<unknown>(null);
+  #openId = $state<Id | null>(null);
+
+  readonly #items = new SvelteMap<Id, Conversation>();
+  readonly #drafts = new SvelteMap<Id, string>();
+  readonly #api: Api;
+  readonly #session: Session;
+  #loading: Promise<void> | undefined;
+  /** Events that came while the list was being read: they are newer than some of what it says. */
+  #heardWhileLoading: ServerFrame[] = [];
+
+  constructor(api: Api, connection: Connection, session: Session) {
+    this.#api = api;
+    this.#session = session;
+    connection.on((frame) => {
+      if (this.#loading && frame.type !== 'resync') this.#heardWhileLoading.push(frame);
+      this.#apply(frame);
+    });
+    connection.onHello((hello) => this.#compare(hello));
+  }
+
+  get openId(): Id | null {
+    return this.#openId;
+  }
+
+  get(id: Id): Conversation | undefined {
+    return this.#items.get(id);
+  }
+
+  /** Newest activity first. */
+  in(workspaceId: Id | undefined): Conversation[] {
+    return [...this.#items.values()]
+      .filter((conversation) => workspaceId === undefined || conversation.workspace_id === workspaceId)
+      .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
+  }
+
+  unreadIn(workspaceId: Id): number {
+    let count = 0;
+    for (const conversation of this.#items.values()) {
+      if (conversation.workspace_id === workspaceId) count += conversation.unread;
+    }
+    return count;
+  }
+
+  get unread(): number {
+    let count = 0;
+    for (const conversation of this.#items.values()) count += conversation.unread;
+    return count;
+  }
+
+  /** Its title, else the names of those it is with. Empty only for a moment, while the members are not known. */
+  nameOf(conversation: Conversation): string {
+    if (conversation.title) return conversation.title;
+    const people = this.others(conversation).map((member) => member.display_name);
+    const assistants = (conversation.assistants ?? []).map((assistant) => assistant.name);
+    const names = conversation.kind === 'assistant' ? assistants : [...people, ...assistants];
+    return names.join(', ');
+  }
+
+  /** The people in it but oneself. */
+  others(conversation: Conversation): Member[] {
+    const own = this.#session.account?.id;
+    return (conversation.members ?? []).filter((member) => member.user_id !== own);
+  }
+
+  /** The conversation on the screen. */
+  open(id: Id | null): void {
+    this.#openId = id;
+  }
+
+  /** The account has read up to here: the list says so before the server does. */
+  seen(id: Id, seq: number): void {
+    const conversation = this.#items.get(id);
+    if (!conversation || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
+    this.#items.set(id, {
+      ...conversation,
+      read_seq: Math.max(conversation.read_seq, seq),
+      unread: seq >= (conversation.last_message?.seq ?? 0) ? 0 : conversation.unread
+    });
+  }
+
+  draft(id: Id): string {
+    return this.#drafts.get(id) ?? '';
+  }
+
+  setDraft(id: Id, text: string): void {
+    const line = text.trim();
+    if (line === '') this.#drafts.delete(id);
+    else this.#drafts.set(id, line);
+  }
+
+  /** Reads the whole list anew; calls in between share the reading. */
+  load(): Promise<void> {
+    this.#loading ??= this.#loadAll().finally(() => {
+      this.#loading = undefined;
+      this.#heardWhileLoading = [];
+    });
+    return this.#loading;
+  }
+
+  /** One conversation, from the list or from the server. */
+  async find(id: Id): Promise<Conversation> {
+    return this.#items.get(id) ?? (await this.refresh(id));
+  }
+
+  async refresh(id: Id): Promise<Conversation> {
+    try {
+      const conversation = await this.#api.get<Conversation>(`/conversations/${id}`);
+      this.#put(conversation);
+      return conversation;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.#items.delete(id);
+      throw error;
+    }
+  }
+
+  async create(conversation: NewConversation): Promise<Conversation> {
+    const created = await this.#api.post<Conversation>('/conversations', conversation);
+    this.#put(created);
+    if (!created.members) return this.refresh(created.id);
+    return created;
+  }
+
+  async update(id: Id, changes: { title?: string; topic?: string }): Promise<void> {
+    this.#put(await this.#api.patch<Conversation>(`/conversations/${id}`, changes));
+  }
+
+  async addMember(id: Id, userId: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/members`, { user_id: userId });
+    await this.refresh(id);
+  }
+
+  async removeMember(id: Id, userId: Id): Promise<void> {
+    await this.#api.delete(`/conversations/${id}/members/${userId}`);
+    await this.refresh(id);
+  }
+
+  async setRole(id: Id, userId: Id, role: Member['role']): Promise<void> {
+    await this.#api.patch(`/conversations/${id}/members/${userId}`, { role });
+    await this.refresh(id);
+  }
+
+  async leave(id: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/leave`);
+    this.#items.delete(id);
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/conversations/${id}`);
+    this.#items.delete(id);
+  }
+
+  reset(): void {
+    this.#items.clear();
+    this.#drafts.clear();
+    this.isLoaded = false;
+    this.error = null;
+    this.#openId = null;
+  }
+
+  async #loadAll(): Promise<void> {
+    this.#heardWhileLoading = [];
+    this.error = null;
+    try {
+      const found = new Map<Id, Conversation>();
+      for (let page = 1; ; page += 1) {
+        const answer = await this.#api.get<Page<Conversation>>('/conversations', { page, page_size: PAGE_SIZE });
+        for (const conversation of answer.items) found.set(conversation.id, conversation);
+        if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
+      }
+      for (const id of [...this.#items.keys()]) if (!found.has(id)) this.#items.delete(id);
+      for (const conversation of found.values()) this.#put(conversation);
+      for (const frame of this.#heardWhileLoading) this.#apply(frame);
+      this.isLoaded = true;
+    } catch (error) {
+      this.error = error;
+    }
+  }
+
+  #put(conversation: Conversation): void {
+    const known = this.#items.get(conversation.id);
+    // An answer that left the server before an event arrived must not undo it.
+    if (known && known.last_seq > conversation.last_seq) {
+      this.#items.set(conversation.id, { ...conversation, ...known, members: conversation.members ?? known.members });
+      return;
+    }
+    const unread = this.#isBeingRead(conversation.id) ? 0 : conversation.unread;
+    this.#items.set(conversation.id, { ...conversation, unread, members: conversation.members ?? known?.members });
+  }
+
+  /** What the hello names and we do not have, or have older, has changed while we were away. */
+  #compare(hello: HelloPayload): void {
+    if (!this.isLoaded) return;
+    const differs =
+      hello.conversations.length !== this.#items.size ||
+      hello.conversations.some(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
+    if (differs) void this.load();
+  }
+
+  #apply(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'conversation.created':
+        this.#fetchQuietly(frame.payload.conversation_id);
+        return;
+      case 'resync':
+        // A reading that is under way may have begun before what was missed.
+        void Promise.resolve(this.#loading).then(() => this.load());
+        return;
+      case 'receipt':
+        if (frame.payload.user_id === this.#session.account?.id) {
+          this.seen(frame.payload.conversation_id, frame.payload.read_seq);
+        }
+        return;
+      case 'message.created':
+        this.#change(frame, (conversation) => this.#withMessage(conversation, frame.payload.message));
+        return;
+      case 'message.updated':
+      case 'message.completed':
+      case 'message.failed':
+        this.#change(frame, (conversation) => {
+          const { message } = frame.payload;
+          return conversation.last_message?.id === message.id
+            ? { ...conversation, last_message: message }
+            : conversation;
+        });
+        return;
+      case 'message.deleted':
+        this.#change(frame, (conversation) => {
+          if (conversation.last_message?.id === frame.payload.message_id) this.#fetchQuietly(conversation.id);
+          return conversation;
+        });
+        return;
+      case 'member.added':
+      case 'member.updated':
+        this.#change(frame, (conversation) => {
+          const { member } = frame.payload;
+          const rest = (conversation.members ?? []).filter((other) => other.user_id !== member.user_id);
+          return { ...conversation, members: [...rest, member] };
+        });
+        return;
+      case 'member.removed':
+        if (frame.payload.user_id === this.#session.account?.id) {
+          this.#items.delete(frame.payload.conversation_id);
+          return;
+        }
+        this.#change(frame, (conversation) => ({
+          ...conversation,
+          members: conversation.members?.filter((member) => member.user_id !== frame.payload.user_id)
+        }));
+        return;
+      case 'assistant.added':
+        this.#change(frame, (conversation) => {
+          const { assistant_id: id, name } = frame.payload;
+          const rest = (conversation.assistants ?? []).filter((assistant) => assistant.id !== id);
+          return { ...conversation, assistants: [...rest, { id, name, model: null }] };
+        });
+        return;
+      case 'conversation.updated':
+        this.#change(frame, (conversation) => ({
+          ...conversation,
+          title: frame.payload.title,
+          topic: frame.payload.topic
+        }));
+        return;
+      case 'conversation.deleted':
+        this.#items.delete(frame.payload.conversation_id);
+    }
+  }
+
+  /** Applies a durable event once: one that is already in the list changes nothing. */
+  #change(
+    frame: { payload: { conversation_id: Id; seq: number } },
+    edit: (conversation: Conversation) => Conversation
+  ): void {
+    const { conversation_id: id, seq } = frame.payload;
+    const conversation = this.#items.get(id);
+    if (!conversation) {
+      if (this.isLoaded) this.#fetchQuietly(id);
+      return;
+    }
+    if (seq <= conversation.last_seq) return;
+    this.#items.set(id, { ...edit(conversation), last_seq: seq });
+  }
+
+  #withMessage(conversation: Conversation, message: Message): Conversation {
+    const isOwn = message.sender.kind === 'user' && message.sender.id === this.#session.account?.id;
+    const isRead = isOwn || this.#isBeingRead(conversation.id);
+    return {
+      ...conversation,
+      last_message: message,
+      last_activity_at: message.created_at,
+      unread: isRead ? conversation.unread : conversation.unread + 1
+    };
+  }
+
+  #isBeingRead(id: Id): boolean {
+    return this.#openId === id && document.visibilityState === 'visible' && document.hasFocus();
+  }
+
+  #fetchQuietly(id: Id): void {
+    // Not visible any more, or not reachable: the next hello or event tells.
+    this.refresh(id).catch(() => undefined);
+  }
+}

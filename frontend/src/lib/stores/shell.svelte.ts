@@ -1,0 +1,32 @@
+export type Dialog = 'new-chat' | 'palette' | 'shortcuts' | 'new-workspace' | 'workspace-members' | null;
+
+/** What of the frame is open. */
+export class Shell {
+  /** The side panel with the conversation's members. */
+  panel = $state(false);
+  dialog = $state<Dialog>(null);
+
+  togglePanel(): void {
+    this.panel = !this.panel;
+  }
+
+  closePanel(): void {
+    this.panel = false;
+  }
+
+  openNewChat(): void {
+    this.dialog = 'new-chat';
+  }
+
+  openPalette(): void {
+    this.dialog = 'palette';
+  }
+
+  openShortcuts(): void {
+    this.dialog = 'shortcuts';
+  }
+
+  close(): void {
+    this.dialog = null;
+  }
+}
