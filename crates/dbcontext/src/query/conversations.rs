@@ -1,6 +1,6 @@
 //! Conversations: seen by their members only.
 
-use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, page::PageRequest, view::AssistantMember};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
 
 use super::rows::{self, Column};
@@ -104,6 +104,12 @@ pub struct MemberAssistant {
     pub assistant_id: AssistantId,
     pub name: String,
     pub model: Option<String>,
+}
+
+impl From<MemberAssistant> for AssistantMember {
+    fn from(row: MemberAssistant) -> Self {
+        Self { id: row.assistant_id, name: row.name, model: row.model }
+    }
 }
 
 /// The assistants of these conversations.

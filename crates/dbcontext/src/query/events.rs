@@ -5,11 +5,11 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryRe
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::rows::{self, Column};
-use crate::{
-    constraint::app_error,
-    entity::{conversation_event, message},
+use super::{
+    messages::NamedMessage,
+    rows::{self, Column},
 };
+use crate::{constraint::app_error, entity::conversation_event};
 
 /// A conversation under the group's lock.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -29,14 +29,6 @@ pub struct Standing {
     pub user_id: UserId,
     pub role: String,
     pub display_name: String,
-}
-
-/// An assistant in one of the group's conversations.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct PresentAssistant {
-    pub conversation_id: ConversationId,
-    pub assistant_id: appcore::AssistantId,
-    pub name: String,
 }
 
 #[derive(Debug)]
@@ -96,7 +88,7 @@ pub async fn standings<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, Use
 }
 
 /// Messages that were sent before with the same `client_id`.
-pub async fn repeated<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId, &str)]) -> Result<Vec<message::Model>, AppError> {
+pub async fn repeated<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId, &str)]) -> Result<Vec<NamedMessage>, AppError> {
     #[derive(Serialize)]
     struct Row<'a> {
         conversation_id: String,
@@ -104,15 +96,16 @@ pub async fn repeated<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, User
         client_id: &'a str,
     }
     let sql = format!(
-        "SELECT m.* FROM {} \
-         JOIN messages m ON m.conversation_id = w.conversation_id AND m.sender_id = w.sender_id AND m.client_id = w.client_id",
+        "SELECT m.*, u.display_name AS sender_name FROM {} \
+         JOIN messages m ON m.conversation_id = w.conversation_id AND m.sender_id = w.sender_id AND m.client_id = w.client_id \
+         JOIN users u ON u.id = m.sender_id",
         rows::unfold(db.get_database_backend(), &[Column::Uuid("conversation_id"), Column::Uuid("sender_id"), Column::Text("client_id")])
     );
     let asked: Vec<Row> = asked
         .iter()
         .map(|(conversation, sender, client_id)| Row { conversation_id: rows::hex(conversation.0), sender_id: rows::hex(sender.0), client_id })
         .collect();
-    message::Model::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)
+    NamedMessage::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)
 }
 
 /// Which of these messages are in which of these conversations (what a reply may point to).
@@ -134,17 +127,6 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, Mess
     let asked: Vec<Row> = asked.iter().map(|(conversation, id)| Row { conversation_id: rows::hex(conversation.0), id: rows::hex(id.0) }).collect();
     let found = Found::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id)).collect())
-}
-
-/// The assistants of these conversations.
-pub async fn present_assistants<C: ConnectionTrait>(db: &C, ids: impl IntoIterator<Item = ConversationId>) -> Result<Vec<PresentAssistant>, AppError> {
-    let sql = format!(
-        "SELECT p.conversation_id, p.assistant_id, a.name FROM {} \
-         JOIN conversation_assistants p ON p.conversation_id = w.id JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
-    );
-    let statement = rows::statement(db, sql, &rows::ids(ids.into_iter().map(|id| id.0)))?;
-    PresentAssistant::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
 pub async fn insert_messages(txn: &DatabaseTransaction, messages: &[NewMessage]) -> Result<(), AppError> {
@@ -254,6 +236,25 @@ pub async fn after<C: ConnectionTrait>(db: &C, id: ConversationId, after_seq: i6
         [id.into(), after_seq.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
     conversation_event::Model::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// For each of a person's conversations with events after `moment`: the number before the first of them.
+pub async fn positions_at<C: ConnectionTrait>(db: &C, user: UserId, moment: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Place {
+        conversation_id: ConversationId,
+        first_seq: i64,
+    }
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT e.conversation_id, MIN(e.seq) AS first_seq FROM conversation_members m \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted AND c.last_activity_at > $2 \
+         JOIN conversation_events e ON e.conversation_id = m.conversation_id AND e.seq > 0 AND e.created_at > $2 \
+         WHERE m.user_id = $1 AND NOT m.is_deleted GROUP BY e.conversation_id",
+        [user.into(), moment.into()],
+    );
+    let places = Place::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(places.into_iter().map(|place| (place.conversation_id, place.first_seq - 1)).collect())
 }
 
 /// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.

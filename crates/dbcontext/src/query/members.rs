@@ -43,10 +43,13 @@ pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> 
     NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()])).all(db).await.map_err(app_error)
 }
 
-/// The members of several small conversations at once.
-pub async fn of_conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMember>, AppError> {
+/// The first `most` members of several conversations at once.
+pub async fn of_conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId], most: u32) -> Result<Vec<NamedMember>, AppError> {
     let sql = format!(
-        "{NAMED} JOIN {} ON w.id = m.conversation_id WHERE NOT m.is_deleted ORDER BY m.joined_at, m.user_id",
+        "SELECT * FROM (SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at, \
+           ROW_NUMBER() OVER (PARTITION BY m.conversation_id ORDER BY m.joined_at, m.user_id) AS place \
+           FROM {} JOIN conversation_members m ON m.conversation_id = w.id AND NOT m.is_deleted JOIN users u ON u.id = m.user_id) AS named \
+         WHERE place <= {most} ORDER BY place",
         rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
     );
     let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;

@@ -1,1 +1,67 @@
-//! events
+//! The event log: written by the writer, told by the bus, repeated by the relay, read by whoever missed something.
+
+mod log;
+mod relay;
+mod writer;
+
+use appcore::{
+    AppError, Code, ConversationId, Timestamp, UserId,
+    auth::Principal,
+    event::SharedNews,
+    page::{MAX_PAGE_SIZE, Slice},
+    view::LoggedEvent,
+};
+use dbcontext::query;
+use serde_json::value::RawValue;
+
+pub use relay::Relay;
+pub use writer::{
+    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage, EditMessage, FinishAnswer, Outcome, Regenerate,
+    RemoveMember, SendMessage, Sent, SetRole, UpdateConversation, Writer,
+};
+
+use crate::App;
+
+/// The durable events of a conversation after `after_seq`, for one of its members.
+pub async fn page(app: &App, by: &Principal, id: ConversationId, after_seq: i64, limit: u64) -> Result<Slice<LoggedEvent>, AppError> {
+    let Some(conversation) = query::conversations::find(app.db.reader(), by.user_id, id).await? else {
+        return Err(Code::NotFound.into());
+    };
+    let after_seq = after_seq.max(0);
+    let limit = limit.clamp(1, MAX_PAGE_SIZE);
+    let mut rows = query::events::after(app.db.reader(), id, after_seq, limit + 1).await?;
+    let trimmed = rows.first().map_or(after_seq < conversation.last_seq, |row| row.seq > after_seq + 1);
+    if trimmed {
+        return Err(Code::CursorExpired.into());
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let items = rows
+        .into_iter()
+        .map(|row| {
+            let payload = RawValue::from_string(row.payload).map_err(AppError::internal)?;
+            Ok(LoggedEvent { seq: row.seq, kind: row.kind, payload, created_at: row.created_at })
+        })
+        .collect::<Result<_, AppError>>()?;
+    Ok(Slice { items, has_more })
+}
+
+/// The same, ready to be delivered, for parts that have checked the membership themselves.
+pub async fn news_after(app: &App, id: ConversationId, after_seq: i64, limit: u64) -> Result<Vec<SharedNews>, AppError> {
+    let rows = query::events::after(app.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
+    rows.into_iter().map(|row| log::news(row).map(Into::into)).collect()
+}
+
+/// Where a person's conversations stood at a moment, for those in which something has happened since.
+pub async fn positions_at(app: &App, user: UserId, moment: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    query::events::positions_at(app.db.reader(), user, moment).await
+}
+
+/// How far these conversations have come.
+pub async fn heads(app: &App, ids: &[ConversationId]) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    query::events::heads(app.db.reader(), ids.iter().copied()).await
+}

@@ -1,1 +1,18 @@
-//! typing
+//! Who is writing: passing news, kept nowhere. Clients let it expire after six seconds unless it is repeated.
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, ConversationId, UserId,
+    event::{Audience, BusMessage, Event, News},
+};
+
+use crate::App;
+
+/// Tells a conversation's members that somebody writes, or has stopped. The caller has checked that they are a member.
+pub fn set(app: &App, user_id: UserId, conversation_id: ConversationId, active: bool) -> Result<(), AppError> {
+    let event = Event::Typing { conversation_id, user_id, active };
+    let news = News::seal(&event, Audience::Conversation(conversation_id), app.clock.now()).map_err(AppError::internal)?;
+    drop(app.bus.publish(vec![BusMessage::News(Arc::new(news))]));
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The people and assistants of a conversation.
+
+use appcore::{
+    AppError, AssistantId, Code, ConversationId, UserId,
+    auth::Principal,
+    view::{AssistantMember, Member, MemberRole},
+};
+use dbcontext::query;
+
+use crate::{
+    App,
+    events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
+    workspaces,
+};
+
+/// Who joined.
+#[derive(Clone, Debug)]
+pub enum NewMember {
+    Person(Member),
+    Assistant(AssistantMember),
+}
+
+/// All people of a conversation that the caller is in.
+pub async fn members(app: &App, by: &Principal, id: ConversationId) -> Result<Vec<Member>, AppError> {
+    if query::members::find(app.db.reader(), id, by.user_id).await?.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    query::members::of_conversation(app.db.reader(), id).await?.into_iter().map(Member::try_from).collect()
+}
+
+/// Adds somebody of the same workspace, a person or an assistant.
+pub async fn add_member(app: &App, by: &Principal, id: ConversationId, who: Result<UserId, AssistantId>) -> Result<NewMember, AppError> {
+    let conversation = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let change = match who {
+        Ok(user_id) => {
+            if !workspaces::are_together(app, conversation.workspace_id, &[user_id]).await? {
+                return Err(AppError::field("user_id", "not_found", "This person is not in this workspace."));
+            }
+            Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
+        }
+        Err(assistant_id) => {
+            if query::assistants::usable_in(app.db.reader(), conversation.workspace_id, assistant_id).await?.is_none() {
+                return Err(AppError::field("assistant_id", "not_found", "There is no such assistant in this workspace."));
+            }
+            Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
+        }
+    };
+    match app.writer.submit(change).await? {
+        Outcome::Assistant(assistant) => Ok(NewMember::Assistant(assistant)),
+        other => other.member().map(NewMember::Person),
+    }
+}
+
+/// Ends somebody's membership.
+pub async fn remove_member(app: &App, by: &Principal, id: ConversationId, user_id: UserId) -> Result<(), AppError> {
+    app.writer.submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id })).await?;
+    Ok(())
+}
+
+/// Ends one's own membership; an owner hands the conversation over first.
+pub async fn leave(app: &App, by: &Principal, id: ConversationId) -> Result<(), AppError> {
+    remove_member(app, by, id, by.user_id).await
+}
+
+/// Gives a role; `Owner` hands the ownership over.
+pub async fn set_role(app: &App, by: &Principal, id: ConversationId, user_id: UserId, role: MemberRole) -> Result<Member, AppError> {
+    app.writer.submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role })).await?.member()
+}

@@ -1,0 +1,69 @@
+//! From a row of the log back to news that can be delivered.
+
+use appcore::{
+    AppError, EventId, UserId,
+    event::{Audience, Effect, News, Position},
+};
+use dbcontext::entity::conversation_event;
+use serde::Deserialize;
+
+/// Seals a row again, as it was when it happened. The audience of a conversation's creation is not in the log: the relay knows it.
+pub(super) fn news(row: conversation_event::Model) -> Result<News, AppError> {
+    #[derive(Deserialize)]
+    struct Added {
+        member: Member,
+    }
+    #[derive(Deserialize)]
+    struct Member {
+        user_id: UserId,
+    }
+    let effect = match row.kind.as_str() {
+        "member.added" => Effect::Follow(vec![serde_json::from_str::<Added>(&row.payload).map_err(AppError::internal)?.member.user_id]),
+        "member.removed" => Effect::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id]),
+        "conversation.deleted" => Effect::UnfollowAll,
+        _ => Effect::None,
+    };
+    let position = Position { conversation_id: row.conversation_id, seq: row.seq };
+    Ok(News {
+        id: EventId::at(position),
+        kind: row.kind,
+        timestamp: row.created_at,
+        audience: Audience::Conversation(row.conversation_id),
+        position: Some(position),
+        effect,
+        payload: row.payload.into_bytes().into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{
+        ConversationId, Timestamp,
+        event::Event,
+        view::{Member, MemberRole},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_row_seals_into_the_news_that_it_was() {
+        let (conversation_id, user_id) = (ConversationId::new(), UserId::new());
+        let member = Member { user_id, display_name: "Ada".into(), role: MemberRole::Member, read_seq: 0, delivered_seq: 0, joined_at: Timestamp(1) };
+        for event in [
+            Event::MemberAdded { conversation_id, seq: 1, member },
+            Event::MemberRemoved { conversation_id, seq: 2, user_id },
+            Event::ConversationDeleted { conversation_id, seq: 3 },
+        ] {
+            let told = News::seal(&event, Audience::Conversation(conversation_id), Timestamp(5)).unwrap();
+            let row = conversation_event::Model {
+                conversation_id,
+                seq: event.position().unwrap().seq,
+                kind: event.kind().to_owned(),
+                payload: String::from_utf8(told.payload.to_vec()).unwrap(),
+                created_at: Timestamp(5),
+                group_id: None,
+            };
+            assert_eq!(news(row).unwrap(), told);
+        }
+    }
+}

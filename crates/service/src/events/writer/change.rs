@@ -1,0 +1,226 @@
+//! What can be asked of the writer, and what it answers.
+
+use appcore::{
+    AppError, AssistantId, ConversationId, MessageId, UserId, WorkspaceId,
+    text::{ClientId, Content},
+    view::{AssistantMember, ConversationKind, Member, MemberRole, Message, MessageStatus},
+};
+
+/// One change of one conversation. Who may make it is decided inside the transaction.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Send(SendMessage),
+    Edit(EditMessage),
+    Delete(DeleteMessage),
+    Create(Box<CreateConversation>),
+    Update(UpdateConversation),
+    DeleteConversation(DeleteConversation),
+    AddMember(AddMember),
+    AddAssistant(AddAssistant),
+    RemoveMember(RemoveMember),
+    SetRole(SetRole),
+    BeginAnswer(BeginAnswer),
+    FinishAnswer(FinishAnswer),
+    Regenerate(Regenerate),
+}
+
+#[derive(Clone, Debug)]
+pub struct SendMessage {
+    pub conversation_id: ConversationId,
+    pub sender: UserId,
+    pub client_id: ClientId,
+    pub content: Content,
+    pub reply_to: Option<MessageId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EditMessage {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub struct DeleteMessage {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+}
+
+/// People and assistants were checked against the workspace before.
+#[derive(Clone, Debug)]
+pub struct CreateConversation {
+    pub id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub kind: ConversationKind,
+    pub title: Option<String>,
+    pub created_by: UserId,
+    pub members: Vec<(UserId, MemberRole)>,
+    pub assistant: Option<AssistantId>,
+    /// For `single`: the pair that has one conversation.
+    pub pair_key: Option<String>,
+}
+
+/// `None` leaves a field as it is; an inner `None` takes it away.
+#[derive(Clone, Debug)]
+pub struct UpdateConversation {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub title: Option<Option<String>>,
+    pub topic: Option<Option<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DeleteConversation {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+}
+
+#[derive(Clone, Debug)]
+pub struct AddMember {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub user_id: UserId,
+}
+
+#[derive(Clone, Debug)]
+pub struct AddAssistant {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub assistant_id: AssistantId,
+}
+
+/// Oneself (leaving) or somebody else.
+#[derive(Clone, Debug)]
+pub struct RemoveMember {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub user_id: UserId,
+}
+
+/// `Owner` hands the ownership over.
+#[derive(Clone, Debug)]
+pub struct SetRole {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub user_id: UserId,
+    pub role: MemberRole,
+}
+
+/// Creates an assistant's message, or puts it back to its beginning where another worker had begun it.
+#[derive(Clone, Debug)]
+pub struct BeginAnswer {
+    pub conversation_id: ConversationId,
+    pub answer_id: MessageId,
+    pub assistant_id: AssistantId,
+    pub reply_to: Option<MessageId>,
+    pub model: Option<String>,
+}
+
+/// Ends an assistant's message, unless it has ended already.
+#[derive(Clone, Debug)]
+pub struct FinishAnswer {
+    pub conversation_id: ConversationId,
+    pub answer_id: MessageId,
+    pub content: String,
+    pub status: MessageStatus,
+    /// Why it failed, for the reader.
+    pub reason: Option<String>,
+    pub model: Option<String>,
+}
+
+/// Asks for an assistant's message again.
+#[derive(Clone, Debug)]
+pub struct Regenerate {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+}
+
+impl Change {
+    /// The conversation whose lock it needs; a new one has none yet.
+    pub(super) fn conversation_id(&self) -> Option<ConversationId> {
+        match self {
+            Self::Create(_) => None,
+            Self::Send(SendMessage { conversation_id, .. })
+            | Self::Edit(EditMessage { conversation_id, .. })
+            | Self::Delete(DeleteMessage { conversation_id, .. })
+            | Self::Update(UpdateConversation { conversation_id, .. })
+            | Self::DeleteConversation(DeleteConversation { conversation_id, .. })
+            | Self::AddMember(AddMember { conversation_id, .. })
+            | Self::AddAssistant(AddAssistant { conversation_id, .. })
+            | Self::RemoveMember(RemoveMember { conversation_id, .. })
+            | Self::SetRole(SetRole { conversation_id, .. })
+            | Self::BeginAnswer(BeginAnswer { conversation_id, .. })
+            | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
+            | Self::Regenerate(Regenerate { conversation_id, .. }) => Some(*conversation_id),
+        }
+    }
+
+    /// The people whose standing in the conversation decides.
+    pub(super) fn people(&self) -> Vec<UserId> {
+        match self {
+            Self::Create(_) | Self::BeginAnswer(_) | Self::FinishAnswer(_) => Vec::new(),
+            Self::Send(SendMessage { sender, .. }) => vec![*sender],
+            Self::Edit(EditMessage { by, .. })
+            | Self::Delete(DeleteMessage { by, .. })
+            | Self::Update(UpdateConversation { by, .. })
+            | Self::DeleteConversation(DeleteConversation { by, .. })
+            | Self::AddAssistant(AddAssistant { by, .. })
+            | Self::Regenerate(Regenerate { by, .. }) => vec![*by],
+            Self::AddMember(AddMember { by, user_id, .. }) | Self::RemoveMember(RemoveMember { by, user_id, .. }) | Self::SetRole(SetRole { by, user_id, .. }) => {
+                vec![*by, *user_id]
+            }
+        }
+    }
+}
+
+/// A message that was sent, now or before.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub message: Message,
+    /// The same `client_id` had been seen: this is the earlier message.
+    pub duplicate: bool,
+}
+
+/// What became of a new conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    New(ConversationId),
+    /// The pair has one already.
+    Existing,
+}
+
+/// The answer to a change.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Sent(Box<Sent>),
+    Message(Box<Message>),
+    Created(Created),
+    Member(Member),
+    Assistant(AssistantMember),
+    Done,
+}
+
+impl Outcome {
+    pub fn sent(self) -> Result<Sent, AppError> {
+        if let Self::Sent(sent) = self { Ok(*sent) } else { Err(self.unexpected()) }
+    }
+
+    pub fn message(self) -> Result<Message, AppError> {
+        if let Self::Message(message) = self { Ok(*message) } else { Err(self.unexpected()) }
+    }
+
+    pub fn created(self) -> Result<Created, AppError> {
+        if let Self::Created(created) = self { Ok(created) } else { Err(self.unexpected()) }
+    }
+
+    pub fn member(self) -> Result<Member, AppError> {
+        if let Self::Member(member) = self { Ok(member) } else { Err(self.unexpected()) }
+    }
+
+    fn unexpected(&self) -> AppError {
+        AppError::internal(anyhow::anyhow!("the writer answered something else: {:?}", std::mem::discriminant(self)))
+    }
+}

@@ -1,0 +1,184 @@
+//! People's messages: send, edit, delete. Sending is the hot path: it asks the database nothing by itself.
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, UserId,
+    event::Event,
+    view::{ConversationKind, MemberRole, Message, MessageStatus, Sender, SenderKind},
+};
+use dbcontext::query::{self, events::NewMessage, messages::NamedMessage};
+
+use super::{
+    change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
+    group::Group,
+};
+use crate::jobs::AnswerJob;
+
+/// Reads what the sends of a group need to know.
+pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
+    let sends = || changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None });
+    let asked: Vec<(ConversationId, UserId, &str)> = sends().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    for row in query::events::repeated(group.txn, &asked).await? {
+        let message = Message::try_from(row)?;
+        if let (Some(sender), Some(client_id)) = (message.sender.id, message.client_id.clone()) {
+            group.sent.insert((message.conversation_id, UserId(sender), client_id), message);
+        }
+    }
+    let replies: Vec<(ConversationId, MessageId)> = sends().filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
+    if !replies.is_empty() {
+        group.replied.extend(query::events::existing(group.txn, &replies).await?);
+    }
+    let mut addressed: Vec<ConversationId> = Vec::new();
+    for send in sends() {
+        let may_ask = match group.kind(send.conversation_id) {
+            Ok(ConversationKind::Assistant) => true,
+            Ok(ConversationKind::Group) => send.content.as_str().contains('@'),
+            Ok(ConversationKind::Single) | Err(_) => false,
+        };
+        if may_ask && !addressed.contains(&send.conversation_id) {
+            addressed.push(send.conversation_id);
+        }
+    }
+    if !addressed.is_empty() {
+        for assistant in query::conversations::assistants(group.txn, &addressed).await? {
+            group.assistants.entry(assistant.conversation_id).or_default().push(assistant);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome, AppError> {
+    let name = group.standing(send.conversation_id, send.sender)?.display_name.clone();
+    let key = (send.conversation_id, send.sender, send.client_id.as_str().to_owned());
+    if let Some(message) = group.sent.get(&key) {
+        return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
+    }
+    if let Some(reply_to) = send.reply_to
+        && !group.replied.contains(&(send.conversation_id, reply_to))
+    {
+        return Err(AppError::field("reply_to", "not_found", "The message that this answers is not in this conversation."));
+    }
+    let mut message = Message {
+        id: MessageId::new(),
+        conversation_id: send.conversation_id,
+        seq: 0,
+        client_id: Some(send.client_id.as_str().to_owned()),
+        sender: Sender { kind: SenderKind::User, id: Some(send.sender.0), name },
+        content: send.content.as_str().to_owned(),
+        status: MessageStatus::Complete,
+        reply_to: send.reply_to,
+        reason: None,
+        model: None,
+        attachments: Vec::new(),
+        reactions: Vec::new(),
+        edited_at: None,
+        deleted_at: None,
+        created_at: group.now,
+    };
+    let conversation_id = send.conversation_id;
+    group.emit(conversation_id, |seq| {
+        message.seq = seq;
+        Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
+    })?;
+    group.new_messages.push(NewMessage {
+        id: message.id,
+        conversation_id,
+        seq: message.seq,
+        sender_kind: SenderKind::User.as_str(),
+        sender_id: Some(send.sender.0),
+        client_id: message.client_id.clone(),
+        content: message.content.clone(),
+        status: MessageStatus::Complete.as_str(),
+        reply_to: message.reply_to,
+        model: None,
+        created_at: group.now,
+    });
+    ask_assistants(group, &message)?;
+    group.sent.insert(key, message.clone());
+    Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
+}
+
+/// In an assistant's chat every message is for it; elsewhere the ones that name it.
+fn ask_assistants(group: &mut Group<'_>, message: &Message) -> Result<(), AppError> {
+    let Some(present) = group.assistants.get(&message.conversation_id) else { return Ok(()) };
+    let always = group.kind(message.conversation_id)? == ConversationKind::Assistant;
+    let asked: Vec<AnswerJob> = present
+        .iter()
+        .filter(|assistant| always || mentions(&message.content, &assistant.name))
+        .map(|assistant| AnswerJob {
+            conversation_id: message.conversation_id,
+            question_id: message.id,
+            assistant_id: assistant.assistant_id,
+            answer_id: MessageId::new(),
+        })
+        .collect();
+    for job in asked {
+        group.ask(job.new_job()?);
+    }
+    Ok(())
+}
+
+/// Whether `@name` stands in the text, in any case, and not as the beginning of a longer word.
+fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), format!("@{}", name.to_lowercase()));
+    text.match_indices(&name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
+    })
+}
+
+pub(super) async fn edit(group: &mut Group<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
+    group.standing(edit.conversation_id, edit.by)?;
+    let mut message = target(group, edit.conversation_id, edit.message_id).await?;
+    if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
+        return Err(AppError::refused(Code::Forbidden, "Only who wrote a message can edit it."));
+    }
+    if message.content == edit.content.as_str() {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    query::messages::edit(group.txn, edit.message_id, edit.content.as_str(), group.now).await?;
+    edit.content.as_str().clone_into(&mut message.content);
+    message.edited_at = Some(group.now);
+    let conversation_id = edit.conversation_id;
+    group.emit(conversation_id, |seq| Event::MessageUpdated { conversation_id, seq, message: Box::new(message.clone()) })?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
+    let role = group.standing(delete.conversation_id, delete.by)?.role;
+    let message = target(group, delete.conversation_id, delete.message_id).await?;
+    let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
+    if !own && role == MemberRole::Member {
+        return Err(AppError::refused(Code::Forbidden, "Only who wrote a message, or an owner of the conversation, can delete it."));
+    }
+    query::messages::delete(group.txn, delete.message_id, group.now).await?;
+    let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
+    group.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
+    Ok(Outcome::Done)
+}
+
+/// A message of the conversation that is still there.
+pub(super) async fn target(group: &Group<'_>, conversation_id: ConversationId, id: MessageId) -> Result<Message, AppError> {
+    let row: NamedMessage = query::messages::get(group.txn, id).await?.ok_or(Code::NotFound)?;
+    if row.conversation_id != conversation_id || row.deleted_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    row.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn a_mention_is_the_whole_name() {
+        assert!(mentions("hey @ada, look", "Ada"));
+        assert!(mentions("@Ada Lovelace?", "ada lovelace"));
+        assert!(!mentions("@adabot", "Ada"));
+        assert!(!mentions("mail@ada", "Ada"));
+        assert!(!mentions("ada", "Ada"));
+    }
+}
