@@ -1,1 +1,14 @@
-//! middleware
+//! What stands around the endpoints: one file each.
+//!
+//! What need not know the endpoint is actix middleware ([`tracing::observe`], [`security_headers::add`], [`cors::answer`]), put
+//! in its order by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`guard`]) is a function that the endpoint
+//! crate's gate calls, and the upgrade of a real-time connection too.
+
+pub mod address;
+pub mod auth;
+pub mod cookies;
+pub mod cors;
+pub mod guard;
+pub mod origin;
+pub mod security_headers;
+pub mod tracing;

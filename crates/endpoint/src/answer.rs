@@ -1,0 +1,65 @@
+//! From a result to an answer: the envelope, its form, and the headers that belong to it.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
+use appcore::{
+    AppError, Code,
+    envelope::{Failure, FailureTag},
+};
+use middleware::tracing::request_id;
+
+use crate::{endpoint_trait::EndpointDef, reply::Encoded, wire_form::WireForm};
+
+pub(crate) fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
+    let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
+    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
+    match form.transcode(encoded.body) {
+        Ok(body) => {
+            let mut response = start(encoded.status.unwrap_or(declared), form);
+            for cookie in encoded.cookies {
+                response.cookie(cookie);
+            }
+            response.body(body)
+        }
+        Err(error) => failure(http, &error),
+    }
+}
+
+/// The answer to whatever could not be done. What is our own fault is logged, and not shown.
+pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
+    match error {
+        AppError::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "a request failed"),
+        AppError::Unavailable(cause) => tracing::warn!(error = format!("{cause:#}"), "a request could not be served"),
+        AppError::Refused { .. } | AppError::Invalid(_) => {}
+    }
+    let (code, request_id) = (error.code(), request_id(http));
+    let body = Failure { status: FailureTag::Error, data: (), message: error.sentence(), code, request_id: &request_id, errors: error.fields() };
+    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
+    // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
+    let body = serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
+    let mut response = start(StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), form);
+    if let Some(after) = error.retry_after() {
+        response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
+    }
+    if code.status() == 401 {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    response.body(body)
+}
+
+/// What a path that exists says to a method that it does not take.
+pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
+    let mut response = failure(http, &Code::MethodNotAllowed.into());
+    if let Ok(allowed) = header::HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+fn start(status: StatusCode, form: WireForm) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, form.content_type())).insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+}

@@ -1,0 +1,51 @@
+//! Reading a body: never more than the limit, never for longer than the time.
+
+use std::time::Duration;
+
+use actix_web::{
+    dev::Payload,
+    http::header::{CONTENT_LENGTH, HeaderMap},
+    rt::time::timeout,
+};
+use appcore::{AppError, Code};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+/// The largest body, uploads apart.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+/// How much of a body that is too large is read and thrown away, so that the caller gets to read why it was refused
+/// instead of a broken connection.
+const MAX_DISCARDED: usize = 8 * MAX_BYTES;
+/// How long the whole body may take to arrive.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes, AppError> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > MAX_DISCARDED) {
+        return Err(too_large());
+    }
+    match timeout(TIMEOUT, collect(payload)).await {
+        Ok(body) => body,
+        Err(_) => Err(AppError::refused(Code::MalformedBody, "The request's body took too long to arrive.")),
+    }
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, AppError> {
+    let mut body = BytesMut::new();
+    let mut received = 0;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| AppError::refused(Code::MalformedBody, "The request's body broke off."))?;
+        received += chunk.len();
+        if received > MAX_DISCARDED {
+            return Err(too_large());
+        }
+        if received <= MAX_BYTES {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    if received > MAX_BYTES { Err(too_large()) } else { Ok(body.freeze()) }
+}
+
+fn too_large() -> AppError {
+    AppError::refused(Code::TooLarge, "The request's body is larger than 1 MiB.")
+}

@@ -1,0 +1,90 @@
+//! The parts of the description that are no [`Endpoint`](crate::Endpoint): the event streams, and what answers without an envelope.
+
+use utoipa::openapi::{
+    Content, ObjectBuilder, PathItem, Response, ResponseBuilder, Type,
+    path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn},
+};
+
+use crate::{
+    description::{failure, securities},
+    health::{Health, Liveness},
+};
+use middleware::guard::Access;
+use utoipa::PartialSchema;
+
+pub(crate) fn paths() -> Vec<(&'static str, PathItem)> {
+    vec![
+        ("/r1/websocket", get(websocket())),
+        ("/r1/events", get(events())),
+        ("/health", get(health())),
+        ("/health/simple", get(liveness())),
+    ]
+}
+
+fn get(operation: OperationBuilder) -> PathItem {
+    PathItem::new(HttpMethod::Get, operation)
+}
+
+fn websocket() -> OperationBuilder {
+    OperationBuilder::new()
+        .operation_id(Some("openWebsocket"))
+        .tag("realtime")
+        .summary(Some("Open a WebSocket"))
+        .description(Some(
+            "Every frame, both ways, is `{\"id\",\"type\",\"timestamp\",\"payload\"}`. Subprotocol `natter.json` (text, the default) or `natter.msgpack` \
+             (binary). Credentials: bearer token, cookie (from our own pages), or `ticket`. The first frame is `hello`.",
+        ))
+        .securities(Some(securities(Access::User)))
+        .parameter(parameter("ticket", ParameterIn::Query, "From `POST /r1/websocket/ticket`: works once, for 30 seconds."))
+        .response("101", plain("The connection is a WebSocket now."))
+        .response("400", failure("The request is no WebSocket handshake."))
+        .response("401", failure("`unauthenticated`: Sign in first."))
+        .response("403", failure("`cross_site`: This request came from another site."))
+}
+
+fn events() -> OperationBuilder {
+    let stream = ResponseBuilder::new()
+        .description("The stream: `event` is the type, `data` the envelope, `id` the cursor to resume from.")
+        .content("text/event-stream", Content::new(Some(ObjectBuilder::new().schema_type(Type::String))));
+    OperationBuilder::new()
+        .operation_id(Some("streamEvents"))
+        .tag("realtime")
+        .summary(Some("Stream events (Server-Sent Events)"))
+        .securities(Some(securities(Access::User)))
+        .parameter(parameter("Last-Event-ID", ParameterIn::Header, "The `id` of the last event that arrived: what came after it is sent first."))
+        .response("200", stream)
+        .response("401", failure("`unauthenticated`: Sign in first."))
+}
+
+fn health() -> OperationBuilder {
+    let body = || Content::new(Some(Health::schema()));
+    OperationBuilder::new()
+        .operation_id(Some("health"))
+        .tag("operations")
+        .summary(Some("Whether this instance can serve, and what it depends on"))
+        .securities(Some(securities(Access::Public)))
+        .response("200", ResponseBuilder::new().description("It can.").content("application/json", body()))
+        .response("503", ResponseBuilder::new().description("It can't: the database is away.").content("application/json", body()))
+}
+
+fn liveness() -> OperationBuilder {
+    let body = Content::new(Some(Liveness::schema()));
+    OperationBuilder::new()
+        .operation_id(Some("liveness"))
+        .tag("operations")
+        .summary(Some("Whether the process lives"))
+        .securities(Some(securities(Access::Public)))
+        .response("200", ResponseBuilder::new().description("It does.").content("application/json", body))
+}
+
+fn parameter(name: &str, place: ParameterIn, description: &str) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+}
+
+fn plain(description: &str) -> Response {
+    ResponseBuilder::new().description(description).build()
+}

@@ -1,0 +1,181 @@
+//! How an endpoint looks in the API's description.
+
+use std::{any::TypeId, collections::BTreeMap};
+
+use actix_web::http::Method;
+use appcore::{Code, page::MAX_PAGE_SIZE};
+use middleware::guard::Access;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+        path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
+        schema::{AdditionalProperties, Schema},
+        security::SecurityRequirement,
+    },
+};
+
+use crate::{
+    endpoint_trait::{EndpointDef, Output},
+    reply::NoData,
+};
+
+/// The names of the ways to show who one is.
+pub(crate) const BEARER: &str = "bearer";
+pub(crate) const COOKIE: &str = "cookie";
+/// The schema of every refusal.
+pub(crate) const FAILURE: &str = "Failure";
+
+/// An operation, and the schemas that it mentions.
+pub(crate) struct Operation {
+    pub operation: utoipa::openapi::path::Operation,
+    pub schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+/// What a request tells about itself.
+#[derive(Default)]
+pub struct Description {
+    parameters: Vec<Parameter>,
+    body: Option<String>,
+    schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+impl Description {
+    pub fn path<T: PartialSchema>(&mut self, name: &str, documentation: &str) {
+        self.parameter::<T>(name.to_owned(), ParameterIn::Path, documentation, true);
+    }
+
+    pub fn query<T: PartialSchema>(&mut self, name: &str, documentation: &str, required: bool) {
+        self.parameter::<T>(name.to_owned(), ParameterIn::Query, documentation, required);
+    }
+
+    /// `idempotency_key` is the header `Idempotency-Key`.
+    pub fn header<T: PartialSchema>(&mut self, name: &str, documentation: &str, required: bool) {
+        let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+        self.parameter::<T>(words.collect::<Vec<_>>().join("-"), ParameterIn::Header, documentation, required);
+    }
+
+    pub fn page(&mut self) {
+        self.query::<u64>("page", "Which page, from 1.", false);
+        self.query::<u64>("page_size", &format!("Items of a page, at most {MAX_PAGE_SIZE}."), false);
+    }
+
+    fn parameter<T: PartialSchema>(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool) {
+        self.parameters.push(
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(place)
+                .required(if required { Required::True } else { Required::False })
+                .description((!documentation.is_empty()).then_some(documentation))
+                .schema(Some(T::schema()))
+                .build(),
+        );
+    }
+
+    pub fn body<T: ToSchema>(&mut self) {
+        let name = T::name().into_owned();
+        let mut schema = T::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+        self.schemas.push((name.clone(), schema));
+        T::schemas(&mut self.schemas);
+        self.body = Some(name);
+    }
+
+    pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
+        let nothing = TypeId::of::<T>() == TypeId::of::<NoData>();
+        let data = if nothing {
+            T::schema()
+        } else {
+            self.schemas.push((T::name().into_owned(), T::schema()));
+            T::schemas(&mut self.schemas);
+            Ref::from_schema_name(T::name()).into()
+        };
+        let mut operation = OperationBuilder::new()
+            .operation_id(Some(lower_first(def.name)))
+            .tag(def.tag)
+            .summary(Some(def.summary))
+            .description((!def.description.is_empty()).then_some(def.description))
+            .securities(Some(securities(def.access)));
+        for (status, sentences) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
+            operation = operation.response(status.to_string(), failure(&sentences.join(" ")));
+        }
+        for status in def.statuses {
+            operation = operation.response(status.to_string(), success(data.clone(), def.summary));
+        }
+        for parameter in self.parameters {
+            operation = operation.parameter(parameter);
+        }
+        if let Some(name) = self.body {
+            let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
+            let body = RequestBodyBuilder::new().content("application/json", content()).content("application/msgpack", content());
+            operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
+        }
+        Operation { operation: operation.build(), schemas: self.schemas }
+    }
+}
+
+/// An empty list says that anybody may; leaving it out would say nothing.
+pub(crate) fn securities(access: Access) -> Vec<SecurityRequirement> {
+    let signed_in = || [BEARER, COOKIE].map(|scheme| SecurityRequirement::new(scheme, [] as [&str; 0])).to_vec();
+    match access {
+        Access::Public => Vec::new(),
+        Access::User | Access::Admin => signed_in(),
+    }
+}
+
+pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::openapi::Response {
+    let envelope = ObjectBuilder::new()
+        .property("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["success"])))
+        .property("data", data)
+        .property("message", ObjectBuilder::new().schema_type(Type::String))
+        .required("status")
+        .required("data")
+        .required("message")
+        .build();
+    let content = || Content::new(Some(envelope.clone()));
+    ResponseBuilder::new().description(summary).content("application/json", content()).content("application/msgpack", content()).build()
+}
+
+pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
+    let content = || Content::new(Some(Ref::from_schema_name(FAILURE)));
+    ResponseBuilder::new().description(sentences).content("application/json", content()).content("application/msgpack", content()).build()
+}
+
+/// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
+fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
+    let mut codes = vec![Code::NotAcceptable, Code::Unavailable];
+    if def.has_body {
+        codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
+    }
+    if has_input {
+        codes.push(Code::Invalid);
+    }
+    if !def.path_fields.is_empty() {
+        codes.push(Code::NotFound);
+    }
+    match def.access {
+        Access::Public => {}
+        Access::User => codes.push(Code::Unauthenticated),
+        Access::Admin => codes.extend([Code::Unauthenticated, Code::Forbidden]),
+    }
+    if def.method != Method::GET {
+        codes.push(Code::CrossSite);
+    }
+    codes.extend(def.errors);
+    let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for code in codes {
+        let sentences = by_status.entry(code.status()).or_default();
+        let sentence = format!("`{code}`: {}", code.sentence());
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
+        }
+    }
+    by_status
+}
+
+fn lower_first(name: &str) -> String {
+    name.char_indices().map(|(at, letter)| if at == 0 { letter.to_ascii_lowercase() } else { letter }).collect()
+}

@@ -1,0 +1,208 @@
+//! The trait, and its erased form that the router, the description and the tests read.
+
+use std::future::Future;
+
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
+use appcore::{AppError, Code};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use middleware::guard::Access;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    answer,
+    ctx::Ctx,
+    description::{Description, Operation},
+    gate,
+    input::Input,
+    reply::Reply,
+};
+
+/// Which limiter of the configuration a call counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RateGroup {
+    /// Signing in and everything around it.
+    Auth,
+    MessageSend,
+    Read,
+    Write,
+}
+
+impl RateGroup {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::MessageSend => "message_send",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// The `data` of an answer.
+pub trait Output: Serialize + ToSchema + 'static {}
+impl<T: Serialize + ToSchema + 'static> Output for T {}
+
+/// One HTTP endpoint: the only place where its route, documentation, access and limits are written.
+pub trait Endpoint: 'static {
+    /// Path, query, headers and body in one struct; `NoInput` where there is none.
+    type Request: Input;
+    /// The `data` of the envelope; `NoData` where there is none.
+    type Response: Output;
+
+    const NAME: &'static str;
+    const METHOD: Method;
+    const PATH: &'static str;
+    const SUMMARY: &'static str;
+    const DESCRIPTION: &'static str = "";
+    const TAG: &'static str;
+    /// There is no default: who may call it is a decision.
+    const ACCESS: Access;
+    /// There is no default: which limit it counts against is a decision.
+    const RATE: RateGroup;
+    /// What success answers with; the first one, unless the reply says otherwise.
+    const STATUSES: &'static [u16] = &[200];
+    /// Beyond those that the method, the request and the access imply.
+    const ERRORS: &'static [Code] = &[];
+
+    /// Whatever must hold beyond the shape of the request and the caller's role.
+    fn handle_before(_ctx: &Ctx, _request: &mut Self::Request) -> impl Future<Output = Result<(), AppError>> {
+        async { Ok(()) }
+    }
+
+    fn handle(ctx: &Ctx, request: Self::Request) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
+
+    /// Runs after everyone who got past the gates, whether it went well or not.
+    fn handle_after(_ctx: &Ctx, _result: Result<&Reply<Self::Response>, &AppError>) -> impl Future<Output = ()> {
+        async {}
+    }
+}
+
+/// An endpoint without its types: what it is, and two functions.
+pub struct EndpointDef {
+    pub name: &'static str,
+    pub method: Method,
+    pub path: &'static str,
+    pub summary: &'static str,
+    pub description: &'static str,
+    pub tag: &'static str,
+    pub access: Access,
+    pub rate: RateGroup,
+    pub statuses: &'static [u16],
+    pub errors: &'static [Code],
+    pub path_fields: &'static [&'static str],
+    pub has_body: bool,
+    pub(crate) describe: fn(&'static EndpointDef) -> Operation,
+    pub(crate) call: fn(&'static EndpointDef, HttpRequest, Payload) -> LocalBoxFuture<'static, HttpResponse>,
+}
+
+impl EndpointDef {
+    #[must_use]
+    pub const fn of<E: Endpoint>() -> Self {
+        Self {
+            name: E::NAME,
+            method: E::METHOD,
+            path: E::PATH,
+            summary: E::SUMMARY,
+            description: E::DESCRIPTION,
+            tag: E::TAG,
+            access: E::ACCESS,
+            rate: E::RATE,
+            statuses: E::STATUSES,
+            errors: E::ERRORS,
+            path_fields: E::Request::PATH_FIELDS,
+            has_body: E::Request::HAS_BODY,
+            describe: describe::<E>,
+            call: run::<E>,
+        }
+    }
+}
+
+/// The life of one request. All that does not depend on the types is in [`gate::enter`] and in [`answer`], so that it is
+/// compiled once.
+fn run<E: Endpoint>(def: &'static EndpointDef, http: HttpRequest, payload: Payload) -> LocalBoxFuture<'static, HttpResponse> {
+    async move {
+        let (ctx, mut source) = match gate::enter(def, http, payload).await {
+            Ok(entered) => entered,
+            Err(refusal) => return refusal,
+        };
+        let result = async {
+            let mut request = E::Request::read(&mut source)?;
+            E::handle_before(&ctx, &mut request).await?;
+            E::handle(&ctx, request).await
+        }
+        .await;
+        E::handle_after(&ctx, result.as_ref()).await;
+        match result.and_then(Reply::encode) {
+            Ok(encoded) => answer::success(ctx.http(), def, encoded),
+            Err(error) => answer::failure(ctx.http(), &error),
+        }
+    }
+    .boxed_local()
+}
+
+fn describe<E: Endpoint>(def: &'static EndpointDef) -> Operation {
+    let mut description = Description::default();
+    E::Request::describe(&mut description);
+    description.finish::<E::Response>(def)
+}
+
+/// Every `{field}` of the path is a path field of the request, and the other way round. `#[endpoint]` has it checked when the
+/// program compiles.
+///
+/// # Panics
+/// When they differ.
+pub const fn assert_path(path: &str, fields: &[&str]) {
+    let path = path.as_bytes();
+    let (mut at, mut count) = (0, 0);
+    while at < path.len() {
+        if path[at] == b'{' {
+            let start = at + 1;
+            while at < path.len() && path[at] != b'}' {
+                at += 1;
+            }
+            let mut known = false;
+            let mut index = 0;
+            while index < fields.len() {
+                if same(path, start, at, fields[index].as_bytes()) {
+                    known = true;
+                }
+                index += 1;
+            }
+            assert!(known, "a {{field}} of the path is no #[from(path)] field of the request");
+            count += 1;
+        }
+        at += 1;
+    }
+    assert!(count == fields.len(), "a #[from(path)] field of the request is not in the path");
+}
+
+const fn same(path: &[u8], start: usize, end: usize, name: &[u8]) -> bool {
+    if end - start != name.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < name.len() {
+        if path[start + index] != name[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_exactly_the_fields_of_the_request() {
+        let holds = |path: &'static str, fields: &'static [&'static str]| std::panic::catch_unwind(|| assert_path(path, fields)).is_ok();
+        assert!(holds("/r1/a", &[]));
+        assert!(holds("/r1/a/{id}/b/{user_id}", &["user_id", "id"]));
+        assert!(!holds("/r1/a/{id}", &[]));
+        assert!(!holds("/r1/a/{id}", &["ids"]));
+        assert!(!holds("/r1/a", &["id"]));
+    }
+}

@@ -1,0 +1,43 @@
+//! What every request passes before its endpoint sees it.
+
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use appcore::AppError;
+use middleware::{auth, guard, guard::Access, origin, tracing::note_caller};
+use service::App;
+
+use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, wire_form::WireForm};
+
+/// Lets the request in, read and with its caller known, or answers it.
+///
+/// The whole order, from the outside: log line and request id → security headers → CORS (actix middleware, in the
+/// program's `app.rs`; the firewall belongs before them all) → the steps below (the limiter of `def.rate` belongs before the
+/// credentials are checked, by address, and after it, by user) → the endpoint's own `handle_before`, `handle`, `handle_after`.
+pub(crate) async fn enter(def: &'static EndpointDef, http: HttpRequest, payload: Payload) -> Result<(Ctx, Source), HttpResponse> {
+    match pass(def, &http, payload).await {
+        Ok((ctx, source)) => Ok((ctx, source)),
+        Err(error) => Err(answer::failure(&http, &error)),
+    }
+}
+
+async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -> Result<(Ctx, Source), AppError> {
+    let app = http.app_data::<Data<App>>().ok_or_else(|| AppError::internal(anyhow::anyhow!("the application is not in the actix app")))?.clone().into_inner();
+
+    let credentials = auth::Credentials::find(http.headers(), &app.config);
+    if origin::changes_state(http.method()) && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie) {
+        origin::check(http.headers(), &app.config)?;
+    }
+    let principal = match def.access {
+        Access::Public => None,
+        Access::User | Access::Admin => Some(auth::authenticate(&app, credentials.as_ref()).await?),
+    };
+    if let Some(principal) = &principal {
+        note_caller(http, principal.user_id);
+    }
+    guard::check(def.access, principal.as_ref())?;
+
+    WireForm::accepted(http.headers())?;
+    let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };
+    // Without a body there is no type to ask for.
+    let fields = if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
+    Ok((Ctx { app, http: http.clone(), principal }, Source::new(http.clone(), fields)))
+}

@@ -1,0 +1,276 @@
+//! What comes in: from the path, the query, the headers and the body into one struct, with every wrong field named.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use actix_web::HttpRequest;
+use appcore::{
+    AppError, AssistantId, Code, ConversationId, FieldError, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::PartialSchema;
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+
+use crate::description::Description;
+
+/// At most so many wrong fields are named.
+const MAX_ERRORS: usize = 20;
+
+/// The request of an endpoint. `#[dto(request)]` writes it.
+pub trait Input: Sized + 'static {
+    const PATH_FIELDS: &'static [&'static str];
+    const HAS_BODY: bool;
+
+    fn read(source: &mut Source) -> Result<Self, AppError>;
+    fn describe(description: &mut Description);
+}
+
+/// For endpoints that need to know nothing.
+pub struct NoInput;
+
+impl Input for NoInput {
+    const PATH_FIELDS: &'static [&'static str] = &[];
+    const HAS_BODY: bool = false;
+
+    fn read(_source: &mut Source) -> Result<Self, AppError> {
+        Ok(Self)
+    }
+
+    fn describe(_description: &mut Description) {}
+}
+
+/// A value that is written as text in a path, a query or a header.
+pub trait FromText: Sized + PartialSchema {
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+macro_rules! from_text {
+    ($($name:ty),*) => {$(
+        impl FromText for $name {
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    )*};
+}
+
+from_text!(bool, i64, u64, AssistantId, ConversationId, MessageId, SessionId, UserId, WorkspaceId);
+
+impl FromText for String {
+    fn from_text(text: &str) -> Option<Self> {
+        // Databases can't keep it.
+        (!text.contains('\0')).then(|| text.to_owned())
+    }
+}
+
+impl FromText for Timestamp {
+    fn from_text(text: &str) -> Option<Self> {
+        // A plus that was not escaped in a query arrives as a space.
+        Self::parse(&text.replace(' ', "+")).ok()
+    }
+}
+
+/// A request that is being read. Each field that is taken and wrong leaves an error; [`Source::finish`] tells them all at once.
+pub struct Source {
+    http: HttpRequest,
+    query: Vec<(String, String)>,
+    body: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Source {
+    pub(crate) fn new(http: HttpRequest, body: Map<String, Value>) -> Self {
+        let query = url_query(http.query_string());
+        Self { http, query, body, errors: Vec::new() }
+    }
+
+    /// A part of the path. One that can't be read names nothing that exists.
+    pub fn path<T: FromText>(&self, name: &str) -> Result<T, AppError> {
+        self.http.match_info().get(name).and_then(T::from_text).ok_or_else(|| Code::NotFound.into())
+    }
+
+    pub fn query<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
+        // `?q=` says as much as no `q` at all.
+        let text = self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| Cow::Borrowed(value.as_str()));
+        Text { name, text, errors: &mut self.errors, what: PhantomData }
+    }
+
+    pub fn header<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
+        let text = self.http.headers().get(name.replace('_', "-")).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
+        Text { name, text, errors: &mut self.errors, what: PhantomData }
+    }
+
+    pub fn page(&mut self) -> Option<PageRequest> {
+        let page = self.query::<u64>("page").optional()?;
+        let page_size = self.query::<u64>("page_size").optional()?;
+        Some(PageRequest::new(page, page_size))
+    }
+
+    pub fn body<T: DeserializeOwned>(&mut self, name: &'static str) -> Body<'_, T> {
+        Body { name, value: self.body.remove(name), errors: &mut self.errors, what: PhantomData }
+    }
+
+    /// The request, when all of it is right and nothing is left over.
+    pub fn finish<T: Validate>(&mut self, whole: Option<T>) -> Result<T, AppError> {
+        let mut errors = std::mem::take(&mut self.errors);
+        for name in self.body.keys().take(MAX_ERRORS) {
+            errors.push(FieldError::new(shortened(name), "unknown", "There is no such field."));
+        }
+        if let Some(Err(refused)) = whole.as_ref().map(Validate::validate) {
+            name_all(&refused, "", &mut errors);
+        }
+        match whole {
+            Some(request) if errors.is_empty() => Ok(request),
+            _ => {
+                errors.truncate(MAX_ERRORS);
+                Err(AppError::Invalid(errors))
+            }
+        }
+    }
+}
+
+/// A field that is text on the wire.
+pub struct Text<'a, T> {
+    name: &'static str,
+    text: Option<Cow<'a, str>>,
+    errors: &'a mut Vec<FieldError>,
+    what: PhantomData<T>,
+}
+
+impl<T: FromText> Text<'_, T> {
+    pub fn required(self) -> Option<T> {
+        if self.text.is_none() {
+            self.errors.push(required(self.name));
+            return None;
+        }
+        self.optional().flatten()
+    }
+
+    pub fn optional(self) -> Option<Option<T>> {
+        let Some(text) = self.text else { return Some(None) };
+        let value = T::from_text(&text);
+        if value.is_none() {
+            self.errors.push(FieldError::new(self.name, "invalid", "This value can't be read."));
+        }
+        value.map(Some)
+    }
+}
+
+/// A field of the body.
+pub struct Body<'a, T> {
+    name: &'static str,
+    value: Option<Value>,
+    errors: &'a mut Vec<FieldError>,
+    what: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Body<'_, T> {
+    pub fn required(mut self) -> Option<T> {
+        match self.value.take().filter(|value| !value.is_null()) {
+            Some(value) => self.read(value),
+            None => {
+                self.errors.push(required(self.name));
+                None
+            }
+        }
+    }
+
+    /// Null says as much as nothing.
+    pub fn optional(mut self) -> Option<Option<T>> {
+        match self.value.take().filter(|value| !value.is_null()) {
+            Some(value) => self.read(value).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Null is a value of its own: it takes away what was there.
+    pub fn stated(mut self) -> Option<Option<T>> {
+        match self.value.take() {
+            Some(value) => self.read(value).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn read(self, value: Value) -> Option<T> {
+        if holds_nul(&value) {
+            self.errors.push(FieldError::new(self.name, "invalid", "The text holds a NUL character, which can't be stored."));
+            return None;
+        }
+        match serde_json::from_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.errors.push(FieldError::new(self.name, "invalid", format!("This value can't be read: {}.", shortened(&error.to_string()))));
+                None
+            }
+        }
+    }
+}
+
+fn required(name: &'static str) -> FieldError {
+    FieldError::new(name, "required", format!("The field {name} is missing."))
+}
+
+/// Depth is bounded by the parsers.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Errors may repeat what was sent; nobody needs a megabyte of it.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 160;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn url_query(text: &str) -> Vec<(String, String)> {
+    actix_web::web::Query::<Vec<(String, String)>>::from_query(text).map(actix_web::web::Query::into_inner).unwrap_or_default()
+}
+
+/// Says what `validator` found as the contract says it.
+fn name_all(refused: &ValidationErrors, prefix: &str, errors: &mut Vec<FieldError>) {
+    let mut names: Vec<_> = refused.errors().iter().collect();
+    names.sort_by(|left, right| left.0.cmp(right.0));
+    for (name, kind) in names {
+        let path = format!("{prefix}{name}");
+        match kind {
+            ValidationErrorsKind::Field(found) => errors.extend(found.iter().map(|error| named(&path, error))),
+            ValidationErrorsKind::Struct(nested) => name_all(nested, &format!("{path}."), errors),
+            ValidationErrorsKind::List(list) => {
+                for (index, nested) in list {
+                    name_all(nested, &format!("{path}.{index}."), errors);
+                }
+            }
+        }
+    }
+}
+
+fn named(path: &str, error: &ValidationError) -> FieldError {
+    let bound = |name: &str| error.params.get(name).and_then(Value::as_f64);
+    let (size, unit) = match error.params.get("value") {
+        Some(Value::String(text)) => (Some(text.chars().count() as f64), " characters"),
+        Some(Value::Array(items)) => (Some(items.len() as f64), " items"),
+        other => (other.and_then(Value::as_f64), ""),
+    };
+    let below = matches!((size, bound("min")), (Some(size), Some(min)) if size < min);
+    let at_least = || format!("At least {}{unit}.", bound("min").unwrap_or_default());
+    let at_most = || format!("At most {}{unit}.", bound("max").unwrap_or_default());
+    let (code, message): (Cow<'static, str>, Cow<'static, str>) = match (error.code.as_ref(), below) {
+        ("length", true) => ("too_short".into(), at_least().into()),
+        ("length", false) => ("too_long".into(), at_most().into()),
+        ("range", true) => ("too_small".into(), at_least().into()),
+        ("range", false) => ("too_large".into(), at_most().into()),
+        (other, _) => (other.to_owned().into(), "This value is not accepted.".into()),
+    };
+    FieldError::new(path.to_owned(), code, error.message.clone().unwrap_or(message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What a handler answers with.
+
+use actix_web::{cookie::Cookie, http::StatusCode};
+use appcore::{AppError, envelope::Success};
+use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
+};
+
+/// The data of a successful answer, with its status and cookies.
+pub struct Reply<T> {
+    status: Option<StatusCode>,
+    data: T,
+    cookies: Vec<Cookie<'static>>,
+}
+
+impl<T> Reply<T> {
+    /// With the status that the endpoint declares.
+    pub const fn of(data: T) -> Self {
+        Self { status: None, data, cookies: Vec::new() }
+    }
+
+    /// With 200, where the endpoint declares another one first.
+    pub const fn ok(data: T) -> Self {
+        Self { status: Some(StatusCode::OK), data, cookies: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = Cookie<'static>>) -> Self {
+        self.cookies.extend(cookies);
+        self
+    }
+}
+
+impl<T: Serialize> Reply<T> {
+    pub(crate) fn encode(self) -> Result<Encoded, AppError> {
+        let body = serde_json::to_vec(&Success::new(&self.data)).map_err(AppError::internal)?;
+        Ok(Encoded { status: self.status, body, cookies: self.cookies })
+    }
+}
+
+/// A reply whose data is JSON within its envelope.
+pub(crate) struct Encoded {
+    pub status: Option<StatusCode>,
+    pub body: Vec<u8>,
+    pub cookies: Vec<Cookie<'static>>,
+}
+
+/// For endpoints that have nothing to say but that it went well: `null`.
+#[derive(Debug, Serialize)]
+pub struct NoData;
+
+impl PartialSchema for NoData {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Null).into()
+    }
+}
+
+impl ToSchema for NoData {}

@@ -1,0 +1,50 @@
+//! From the list of endpoints to the routes of the server.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    guard::fn_guard,
+    http::Method,
+    web::{self, ServiceConfig},
+};
+use appcore::Code;
+
+use crate::{answer, endpoint_trait::EndpointDef, r1};
+
+/// One resource per path, so that a wrong method is told which ones there are.
+pub fn configure(config: &mut ServiceConfig) {
+    let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
+    for def in r1::all() {
+        by_path.entry(def.path).or_default().push(def);
+    }
+    for (path, defs) in by_path {
+        let mut resource = web::resource(path);
+        for def in &defs {
+            let (def, call) = (*def, def.call);
+            let method = def.method.clone();
+            // Whoever may read may ask for the head alone; actix leaves the body out.
+            let takes = fn_guard(move |ctx| ctx.head().method == method || (method == Method::GET && ctx.head().method == Method::HEAD));
+            resource = resource.route(web::route().guard(takes).to(move |http: HttpRequest, payload: web::Payload| call(def, http, payload.into_inner())));
+        }
+        let allowed = allowed(&defs);
+        config.service(resource.default_service(web::to(move |http: HttpRequest| {
+            let response = answer::wrong_method(&http, &allowed);
+            async move { response }
+        })));
+    }
+}
+
+fn allowed(defs: &[&'static EndpointDef]) -> String {
+    let mut methods: Vec<&str> = defs.iter().map(|def| def.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
+}
+
+/// The answer where there is no such path.
+pub fn unknown(http: &HttpRequest, _payload: Payload) -> HttpResponse {
+    answer::failure(http, &Code::NotFound.into())
+}

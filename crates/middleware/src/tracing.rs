@@ -1,0 +1,90 @@
+//! One log line per request, and the id that ties everything together that the log says about it.
+//!
+//! The line names the route, not the address: queries and ids stay out of the log, and tokens with them.
+
+use std::time::Instant;
+
+use ::tracing::{Instrument, info, info_span};
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+};
+use appcore::UserId;
+use uuid::Uuid;
+
+/// The header that carries the id, both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_ID_BYTES: usize = 64;
+
+#[derive(Clone)]
+struct RequestId(String);
+
+#[derive(Clone, Copy)]
+struct Caller(UserId);
+
+/// The caller's own id for the request, when it is sane; else a new one.
+#[must_use]
+pub fn choose_request_id(headers: &HeaderMap) -> String {
+    let sane = |id: &&str| !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The name under which a request stands in the log.
+#[must_use]
+pub fn request_id(http: &HttpRequest) -> String {
+    http.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+}
+
+/// Has the log line say who called.
+pub fn note_caller(http: &HttpRequest, user_id: UserId) {
+    http.extensions_mut().insert(Caller(user_id));
+}
+
+/// Wraps everything, so that refusals are logged too.
+pub async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let (start, id, method) = (Instant::now(), choose_request_id(request.headers()), request.method().clone());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let span = info_span!("request", request_id = %id);
+    async move {
+        let result = next.call(request).await;
+        let ms = start.elapsed().as_micros() as f64 / 1000.0;
+        match result {
+            Ok(mut response) => {
+                let user_id = response.request().extensions().get::<Caller>().map(|caller| caller.0.to_string());
+                let route = response.request().match_pattern().unwrap_or_else(|| "(unknown)".to_owned());
+                info!(%method, route, status = response.status().as_u16(), ms, user_id, "request");
+                if let Ok(id) = HeaderValue::from_str(&id) {
+                    response.headers_mut().insert(REQUEST_ID, id);
+                }
+                Ok(response)
+            }
+            Err(error) => {
+                info!(%method, route = "(unknown)", status = error.as_response_error().status_code().as_u16(), ms, "request");
+                Err(error)
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sane_id_is_taken_over() {
+        let chosen = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_static(text));
+            choose_request_id(&headers)
+        };
+        assert_eq!(chosen("trace-1.a:b_c"), "trace-1.a:b_c");
+        for wrong in ["", "a b", "a\"b", "0123456789012345678901234567890123456789012345678901234567890123456789"] {
+            assert!(Uuid::parse_str(&chosen(wrong)).is_ok(), "{wrong}");
+        }
+    }
+}
