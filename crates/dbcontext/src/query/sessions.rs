@@ -1,1 +1,247 @@
-//! Queries.
+//! Sign-ins and their refresh tokens.
+
+use appcore::{AppError, SessionId, Timestamp, UserId, page::PageRequest};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
+    sea_query::Expr,
+};
+use uuid::Uuid;
+
+use crate::{
+    constraint::app_error,
+    entity::{refresh_token, user, user_session},
+};
+
+/// A new sign-in.
+pub struct NewSession {
+    pub id: SessionId,
+    pub user_id: UserId,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), AppError> {
+    let row = user_session::ActiveModel {
+        id: Set(new.id),
+        user_id: Set(new.user_id),
+        user_agent: Set(new.user_agent),
+        address: Set(new.address),
+        created_at: Set(new.at),
+        last_used_at: Set(new.at),
+        expires_at: Set(new.expires_at),
+        ended_at: Set(None),
+    };
+    user_session::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// What must be known of a sign-in to let a request in.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Standing {
+    pub user_id: UserId,
+    pub role: String,
+    pub last_used_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A sign-in that has not ended, of an account that is still there.
+pub async fn standing<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<Option<Standing>, AppError> {
+    live(now)
+        .filter(user_session::Column::Id.eq(id))
+        .select_only()
+        .column(user_session::Column::UserId)
+        .column(user_session::Column::LastUsedAt)
+        .column(user_session::Column::ExpiresAt)
+        .column(user::Column::Role)
+        .join(sea_orm::JoinType::InnerJoin, to_user())
+        .filter(user::Column::IsDeleted.eq(false))
+        .into_model()
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Which of these sign-ins may still be used.
+pub async fn live_among<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<Vec<SessionId>, AppError> {
+    live(now)
+        .filter(user_session::Column::Id.is_in(ids.iter().copied()))
+        .join(sea_orm::JoinType::InnerJoin, to_user())
+        .filter(user::Column::IsDeleted.eq(false))
+        .select_only()
+        .column(user_session::Column::Id)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Somebody's own devices, the one used last first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    now: Timestamp,
+    page: PageRequest,
+) -> Result<(Vec<user_session::Model>, u64), AppError> {
+    let query = live(now).filter(user_session::Column::UserId.eq(user_id));
+    let total = query.clone().count(db).await.map_err(app_error)?;
+    let rows = query
+        .order_by_desc(user_session::Column::LastUsedAt)
+        .order_by_desc(user_session::Column::Id)
+        .limit(page.page_size)
+        .offset(page.offset())
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    Ok((rows, total))
+}
+
+/// Ends one of somebody's own sign-ins. False: there is no such one.
+pub async fn end<C: ConnectionTrait>(db: &C, user_id: UserId, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
+    let done = user_session::Entity::update_many()
+        .col_expr(user_session::Column::EndedAt, Expr::value(now))
+        .filter(user_session::Column::Id.eq(id))
+        .filter(user_session::Column::UserId.eq(user_id))
+        .filter(user_session::Column::EndedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Ends all of somebody's sign-ins but `kept`, and says which these were.
+pub async fn end_all<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    kept: Option<SessionId>,
+    now: Timestamp,
+) -> Result<Vec<SessionId>, AppError> {
+    let mut query = user_session::Entity::find()
+        .filter(user_session::Column::UserId.eq(user_id))
+        .filter(user_session::Column::EndedAt.is_null());
+    if let Some(kept) = kept {
+        query = query.filter(user_session::Column::Id.ne(kept));
+    }
+    let ids: Vec<SessionId> =
+        query.select_only().column(user_session::Column::Id).into_tuple().all(db).await.map_err(app_error)?;
+    user_session::Entity::update_many()
+        .col_expr(user_session::Column::EndedAt, Expr::value(now))
+        .filter(user_session::Column::Id.is_in(ids.iter().copied()))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(ids)
+}
+
+/// Notes that a device was there.
+pub async fn touch<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<(), AppError> {
+    user_session::Entity::update_many()
+        .col_expr(user_session::Column::LastUsedAt, Expr::value(now))
+        .filter(user_session::Column::Id.eq(id))
+        .filter(user_session::Column::LastUsedAt.lt(now))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Notes what a device is now: browsers are updated, laptops are carried about.
+pub async fn seen_as<C: ConnectionTrait>(
+    db: &C,
+    id: SessionId,
+    user_agent: Option<String>,
+    address: Option<String>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let row = user_session::ActiveModel {
+        user_agent: Set(user_agent),
+        address: Set(address),
+        last_used_at: Set(now),
+        ..Default::default()
+    };
+    user_session::Entity::update_many().set(row).filter(user_session::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Removes somebody's sign-ins that have run out, with their tokens.
+pub async fn sweep<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
+    user_session::Entity::delete_many()
+        .filter(user_session::Column::UserId.eq(user_id))
+        .filter(user_session::Column::ExpiresAt.lt(now))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Stores the hash of a new refresh token.
+pub async fn insert_token<C: ConnectionTrait>(db: &C, session_id: SessionId, hash: Vec<u8>, now: Timestamp) -> Result<(), AppError> {
+    let row = refresh_token::ActiveModel {
+        id: Set(Uuid::now_v7()),
+        session_id: Set(session_id),
+        token_hash: Set(hash),
+        created_at: Set(now),
+        used_at: Set(None),
+        successor: Set(None),
+    };
+    row.insert(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// A refresh token and the sign-in that it belongs to, whatever has become of either.
+pub async fn token<C: ConnectionTrait>(
+    db: &C,
+    hash: &[u8],
+) -> Result<Option<(refresh_token::Model, user_session::Model)>, AppError> {
+    let Some(token) =
+        refresh_token::Entity::find().filter(refresh_token::Column::TokenHash.eq(hash)).one(db).await.map_err(app_error)?
+    else {
+        return Ok(None);
+    };
+    let session = user_session::Entity::find_by_id(token.session_id).one(db).await.map_err(app_error)?;
+    Ok(session.map(|session| (token, session)))
+}
+
+/// Uses a refresh token up. False: somebody was quicker.
+pub async fn use_token<C: ConnectionTrait>(
+    db: &C,
+    id: Uuid,
+    successor: Option<Vec<u8>>,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let row = refresh_token::ActiveModel { used_at: Set(Some(now)), successor: Set(successor), ..Default::default() };
+    let done = refresh_token::Entity::update_many()
+        .set(row)
+        .filter(refresh_token::Column::Id.eq(id))
+        .filter(refresh_token::Column::UsedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Forgets the sealed answers to a family's rotations before `before`, which nobody can ask for any more.
+pub async fn forget_successors<C: ConnectionTrait>(db: &C, session_id: SessionId, before: Timestamp) -> Result<(), AppError> {
+    let row = refresh_token::ActiveModel { successor: Set(None), ..Default::default() };
+    refresh_token::Entity::update_many()
+        .set(row)
+        .filter(refresh_token::Column::SessionId.eq(session_id))
+        .filter(refresh_token::Column::UsedAt.lt(before))
+        .filter(refresh_token::Column::Successor.is_not_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+fn live(now: Timestamp) -> Select<user_session::Entity> {
+    user_session::Entity::find()
+        .filter(user_session::Column::EndedAt.is_null())
+        .filter(user_session::Column::ExpiresAt.gt(now))
+}
+
+fn to_user() -> sea_orm::RelationDef {
+    user_session::Entity::belongs_to(user::Entity).from(user_session::Column::UserId).to(user::Column::Id).into()
+}

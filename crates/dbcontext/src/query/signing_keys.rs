@@ -1,1 +1,48 @@
-//! Queries.
+//! The keys that sign access tokens.
+
+use appcore::{AppError, Timestamp};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+
+use crate::{
+    constraint::{app_error, unique_violation},
+    entity::signing_key,
+};
+
+/// All keys, the one that signs first.
+pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, AppError> {
+    signing_key::Entity::find()
+        .order_by_desc(signing_key::Column::IsActive)
+        .order_by_desc(signing_key::Column::CreatedAt)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Stores the key that signs from now on. False: another instance has just stored one.
+pub async fn insert<C: ConnectionTrait>(db: &C, kid: &str, private_key: Vec<u8>, is_sealed: bool, at: Timestamp) -> Result<bool, AppError> {
+    let row = signing_key::ActiveModel {
+        kid: Set(kid.to_owned()),
+        private_key: Set(private_key),
+        is_sealed: Set(is_sealed),
+        is_active: Set(true),
+        created_at: Set(at),
+    };
+    match signing_key::Entity::insert(row).exec_without_returning(db).await {
+        Ok(_) => Ok(true),
+        Err(error) if unique_violation(&error) => Ok(false),
+        Err(error) => Err(app_error(error)),
+    }
+}
+
+/// Puts the sealed form of a key in the place of the clear one.
+pub async fn seal<C: ConnectionTrait>(db: &C, kid: &str, sealed: Vec<u8>) -> Result<(), AppError> {
+    let row = signing_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() };
+    signing_key::Entity::update_many()
+        .set(row)
+        .filter(signing_key::Column::Kid.eq(kid))
+        .filter(signing_key::Column::IsSealed.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}

@@ -1,1 +1,159 @@
-//! Queries.
+//! People. Who asks for somebody else sees them only where the two have a workspace in common.
+
+use appcore::{AppError, Code, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, LikeExpr, Query, SelectStatement},
+};
+
+use crate::{
+    constraint::{app_error, unique_violation},
+    entity::{user, workspace_member},
+};
+
+/// A new account.
+pub struct NewUser {
+    pub id: UserId,
+    pub email: String,
+    pub display_name: String,
+    pub password_hash: String,
+    pub role: UserRole,
+    pub at: Timestamp,
+}
+
+/// Stores an account; one address is one account.
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Model, AppError> {
+    let row = user::ActiveModel {
+        id: Set(new.id),
+        email: Set(new.email),
+        search_name: Set(new.display_name.to_lowercase()),
+        display_name: Set(new.display_name),
+        password_hash: Set(Some(new.password_hash)),
+        role: Set(new.role.as_str().to_owned()),
+        created_at: Set(new.at),
+        updated_at: Set(new.at),
+        is_deleted: Set(false),
+    };
+    row.insert(db).await.map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
+}
+
+/// Whether nobody has ever signed up.
+pub async fn is_empty<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+    let any = user::Entity::find().select_only().column(user::Column::Id).into_tuple::<UserId>().one(db).await;
+    Ok(any.map_err(app_error)?.is_none())
+}
+
+/// The account of an address.
+pub async fn by_email<C: ConnectionTrait>(db: &C, email: &str) -> Result<Option<user::Model>, AppError> {
+    present().filter(user::Column::Email.eq(email)).one(db).await.map_err(app_error)
+}
+
+/// An account, whoever asks: for its owner and for services that act for the owner.
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
+    present().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
+}
+
+/// The same, held against changes until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
+    present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
+}
+
+/// Several accounts at once, whoever asks.
+pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: &[UserId]) -> Result<Vec<user::Model>, AppError> {
+    present().filter(user::Column::Id.is_in(ids.iter().copied())).all(db).await.map_err(app_error)
+}
+
+/// Somebody as `by` may see them: oneself, or a member of a common workspace.
+pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
+    let colleagues = members_of(Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))));
+    present()
+        .filter(user::Column::Id.eq(id))
+        .filter(Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(colleagues)))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Members of a workspace that `by` is in whose name contains `text`, or whose address is exactly that; by name.
+pub async fn search<C: ConnectionTrait>(
+    db: &C,
+    by: UserId,
+    workspace_id: WorkspaceId,
+    text: &str,
+    page: PageRequest,
+) -> Result<(Vec<user::Model>, u64), AppError> {
+    let members = members_of(
+        Condition::all()
+            .add(workspace_member::Column::WorkspaceId.eq(workspace_id))
+            .add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))),
+    );
+    let mut query = present().filter(user::Column::Id.in_subquery(members));
+    let text = text.trim().to_lowercase();
+    if !text.is_empty() {
+        let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let name = Expr::col(user::Column::SearchName).like(LikeExpr::new(pattern).escape('\\'));
+        query = query.filter(Condition::any().add(name).add(user::Column::Email.eq(text)));
+    }
+    let total = query.clone().count(db).await.map_err(app_error)?;
+    let rows = query
+        .order_by_asc(user::Column::SearchName)
+        .order_by_asc(user::Column::Id)
+        .limit(page.page_size)
+        .offset(page.offset())
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    Ok((rows, total))
+}
+
+/// Changes the name that others see.
+pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, at: Timestamp) -> Result<(), AppError> {
+    let row = user::ActiveModel {
+        display_name: Set(display_name.to_owned()),
+        search_name: Set(display_name.to_lowercase()),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    update(db, id, row).await
+}
+
+/// Puts another hash of a password in place.
+pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
+    let row = user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
+/// Makes somebody an administrator, or an ordinary user again.
+pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at: Timestamp) -> Result<(), AppError> {
+    let row = user::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
+async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) -> Result<(), AppError> {
+    user::Entity::update_many().set(row).filter(user::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+fn present() -> sea_orm::Select<user::Entity> {
+    user::Entity::find().filter(user::Column::IsDeleted.eq(false))
+}
+
+/// The ids of the workspaces that somebody is in.
+pub(crate) fn workspaces_of(user_id: UserId) -> SelectStatement {
+    Query::select()
+        .column(workspace_member::Column::WorkspaceId)
+        .from(workspace_member::Entity)
+        .and_where(workspace_member::Column::UserId.eq(user_id))
+        .and_where(workspace_member::Column::IsDeleted.eq(false))
+        .to_owned()
+}
+
+fn members_of(which: Condition) -> SelectStatement {
+    Query::select()
+        .column(workspace_member::Column::UserId)
+        .from(workspace_member::Entity)
+        .cond_where(which)
+        .and_where(workspace_member::Column::IsDeleted.eq(false))
+        .to_owned()
+}

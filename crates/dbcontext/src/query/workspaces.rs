@@ -1,1 +1,285 @@
-//! Queries.
+//! Tenants and their members. Whoever is not a member sees nothing of a workspace.
+
+use appcore::{
+    AppError, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{self, WorkspaceRole},
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef, Select, Set,
+    sea_query::{Expr, OnConflict},
+};
+
+use crate::{
+    constraint::app_error,
+    entity::{user, workspace, workspace_member},
+};
+
+/// How a workspace came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkspaceKind {
+    /// Made with its owner's account.
+    Personal,
+    /// The one that everybody joins.
+    Shared,
+    /// Made by somebody on purpose.
+    Team,
+}
+
+impl WorkspaceKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::Shared => "shared",
+            Self::Team => "team",
+        }
+    }
+}
+
+/// A workspace as one of its members sees it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct SeenWorkspace {
+    pub id: WorkspaceId,
+    pub name: String,
+    pub kind: String,
+    pub created_by: Option<UserId>,
+    pub role: String,
+}
+
+impl SeenWorkspace {
+    /// As `by`, its member, is told of it.
+    pub fn view(self, by: UserId) -> Result<view::Workspace, AppError> {
+        Ok(view::Workspace {
+            id: self.id,
+            name: self.name,
+            role: self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))?,
+            personal: self.kind == WorkspaceKind::Personal.as_str() && self.created_by == Some(by),
+        })
+    }
+}
+
+/// Makes a workspace without members, unless there is one of its kind already and there can be only one.
+pub async fn insert<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    name: &str,
+    kind: WorkspaceKind,
+    created_by: Option<UserId>,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let row = workspace::ActiveModel {
+        id: Set(id),
+        name: Set(name.to_owned()),
+        kind: Set(kind.as_str().to_owned()),
+        created_by: Set(created_by),
+        created_at: Set(at),
+        updated_at: Set(at),
+        is_deleted: Set(false),
+    };
+    // Not an error that is caught: that would end a transaction in PostgreSQL.
+    let nothing = OnConflict::new().do_nothing().to_owned();
+    workspace::Entity::insert(row).on_conflict(nothing).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// The workspace that everybody joins, whoever asks.
+pub async fn shared<C: ConnectionTrait>(db: &C) -> Result<Option<workspace::Model>, AppError> {
+    workspace::Entity::find()
+        .filter(workspace::Column::Kind.eq(WorkspaceKind::Shared.as_str()))
+        .filter(workspace::Column::IsDeleted.eq(false))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Holds a workspace against other changes until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
+    workspace::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn rename<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str, at: Timestamp) -> Result<(), AppError> {
+    let row = workspace::ActiveModel { name: Set(name.to_owned()), updated_at: Set(at), ..Default::default() };
+    workspace::Entity::update_many().set(row).filter(workspace::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// A person's workspaces: the shared one, then the personal one, then the others by name.
+pub async fn list<C: ConnectionTrait>(db: &C, by: UserId, page: PageRequest) -> Result<(Vec<SeenWorkspace>, u64), AppError> {
+    let query = seen_by(by);
+    let total = query.clone().count(db).await.map_err(app_error)?;
+    let rank = Expr::case(workspace::Column::Kind.eq(WorkspaceKind::Shared.as_str()), 0)
+        .case(workspace::Column::Kind.eq(WorkspaceKind::Personal.as_str()), 1)
+        .finally(2);
+    let rows = query
+        .order_by_asc(Expr::Case(Box::new(rank)))
+        .order_by_asc(workspace::Column::Name)
+        .order_by_asc(workspace::Column::Id)
+        .limit(page.page_size)
+        .offset(page.offset())
+        .into_model()
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    Ok((rows, total))
+}
+
+/// A workspace that `by` is in.
+pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: WorkspaceId) -> Result<Option<SeenWorkspace>, AppError> {
+    seen_by(by).filter(workspace::Column::Id.eq(id)).into_model().one(db).await.map_err(app_error)
+}
+
+/// The workspace that is meant where none is named: the shared one, else one's own.
+pub async fn usual<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option<SeenWorkspace>, AppError> {
+    let named = [WorkspaceKind::Shared.as_str(), WorkspaceKind::Personal.as_str()];
+    let mut rows: Vec<SeenWorkspace> =
+        seen_by(by).filter(workspace::Column::Kind.is_in(named)).into_model().all(db).await.map_err(app_error)?;
+    // Somebody may be in another's personal workspace too.
+    rows.retain(|row| row.kind == WorkspaceKind::Shared.as_str() || row.created_by == Some(by));
+    rows.sort_by_key(|row| row.kind != WorkspaceKind::Shared.as_str());
+    Ok(rows.into_iter().next())
+}
+
+/// A member with what others may know of them.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct MemberRow {
+    pub id: UserId,
+    pub display_name: String,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub member_role: String,
+}
+
+/// The members of a workspace that `by` is in, by name.
+pub async fn members<C: ConnectionTrait>(
+    db: &C,
+    by: UserId,
+    id: WorkspaceId,
+    page: PageRequest,
+) -> Result<(Vec<MemberRow>, u64), AppError> {
+    let query = memberships(id).filter(workspace_member::Column::WorkspaceId.in_subquery(super::users::workspaces_of(by)));
+    let total = query.clone().count(db).await.map_err(app_error)?;
+    let rows = named(query)
+        .order_by_asc(user::Column::SearchName)
+        .order_by_asc(user::Column::Id)
+        .limit(page.page_size)
+        .offset(page.offset())
+        .into_model()
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    Ok((rows, total))
+}
+
+/// One member, whoever asks.
+pub async fn member<C: ConnectionTrait>(db: &C, id: WorkspaceId, user_id: UserId) -> Result<Option<MemberRow>, AppError> {
+    named(memberships(id).filter(workspace_member::Column::UserId.eq(user_id))).into_model().one(db).await.map_err(app_error)
+}
+
+/// How many of these people are members.
+pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<u64, AppError> {
+    memberships(id).filter(workspace_member::Column::UserId.is_in(users.iter().copied())).count(db).await.map_err(app_error)
+}
+
+/// Whether a workspace has a member of this role.
+pub async fn has_role<C: ConnectionTrait>(db: &C, id: WorkspaceId, role: WorkspaceRole) -> Result<bool, AppError> {
+    let count = memberships(id).filter(workspace_member::Column::Role.eq(role.as_str())).count(db).await;
+    Ok(count.map_err(app_error)? > 0)
+}
+
+/// Makes somebody a member, again if they have been one before. False: they are one.
+pub async fn add<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+    role: WorkspaceRole,
+    at: Timestamp,
+) -> Result<bool, AppError> {
+    let row = workspace_member::ActiveModel {
+        workspace_id: Set(id),
+        user_id: Set(user_id),
+        role: Set(role.as_str().to_owned()),
+        created_at: Set(at),
+        updated_at: Set(at),
+        is_deleted: Set(false),
+    };
+    let mut again = OnConflict::columns([workspace_member::Column::WorkspaceId, workspace_member::Column::UserId]);
+    again
+        .update_columns([
+            workspace_member::Column::Role,
+            workspace_member::Column::CreatedAt,
+            workspace_member::Column::UpdatedAt,
+            workspace_member::Column::IsDeleted,
+        ])
+        .action_and_where(workspace_member::Column::IsDeleted.eq(true));
+    let done = workspace_member::Entity::insert(row).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(done > 0)
+}
+
+pub async fn set_role<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+    role: WorkspaceRole,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let row = workspace_member::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    workspace_member::Entity::update_many()
+        .set(row)
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::UserId.eq(user_id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+fn seen_by(by: UserId) -> Select<workspace::Entity> {
+    workspace::Entity::find()
+        .join(JoinType::InnerJoin, to_member())
+        .filter(workspace_member::Column::UserId.eq(by))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .filter(workspace::Column::IsDeleted.eq(false))
+        .column(workspace_member::Column::Role)
+}
+
+/// The living members of a living workspace.
+fn memberships(id: WorkspaceId) -> Select<workspace_member::Entity> {
+    workspace_member::Entity::find()
+        .join(JoinType::InnerJoin, to_user())
+        .join(JoinType::InnerJoin, to_workspace())
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .filter(user::Column::IsDeleted.eq(false))
+        .filter(workspace::Column::IsDeleted.eq(false))
+}
+
+fn named(query: Select<workspace_member::Entity>) -> Select<workspace_member::Entity> {
+    query
+        .select_only()
+        .column(user::Column::Id)
+        .column(user::Column::DisplayName)
+        .column(user::Column::Role)
+        .column(user::Column::CreatedAt)
+        .column_as(workspace_member::Column::Role, "member_role")
+}
+
+fn to_member() -> RelationDef {
+    workspace::Entity::belongs_to(workspace_member::Entity)
+        .from(workspace::Column::Id)
+        .to(workspace_member::Column::WorkspaceId)
+        .into()
+}
+
+fn to_user() -> RelationDef {
+    workspace_member::Entity::belongs_to(user::Entity).from(workspace_member::Column::UserId).to(user::Column::Id).into()
+}
+
+fn to_workspace() -> RelationDef {
+    workspace_member::Entity::belongs_to(workspace::Entity)
+        .from(workspace_member::Column::WorkspaceId)
+        .to(workspace::Column::Id)
+        .into()
+}

@@ -1,1 +1,62 @@
-//! accounts
+//! Accounts: who people are, the devices they are signed in on, and the proofs that they carry.
+//!
+//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number of
+//! short-lived access tokens that name it. Whoever shows a refresh token that was used before holds a stolen one, or has
+//! been stolen from: the session ends ([`refresh`]). An access token is only as good as its session, which
+//! [`authenticate`] looks up and remembers for a few seconds; an ended session is told to all instances at once
+//! ([`standings`]).
+//!
+//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
+//! database, so that every instance verifies what any other has signed ([`keys`]).
+
+mod administer;
+mod authenticate;
+mod device;
+mod hashing;
+mod issue;
+mod keys;
+mod profile;
+mod refresh;
+pub mod sessions;
+mod signin;
+mod signup;
+mod standings;
+pub mod tickets;
+
+pub use administer::{create_admin, reset_password};
+pub use authenticate::authenticate;
+pub use device::Device;
+pub use issue::TokenPair;
+pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
+pub use refresh::refresh;
+pub use sessions::logout;
+pub use signin::signin;
+pub use signup::{SignUp, signup};
+pub use tickets::{issue_ticket, redeem_ticket};
+
+use appcore::{Clock, auth::token::Keyring, config::Config, event::EventBus};
+use dbcontext::Database;
+
+use self::{hashing::Hashing, standings::Standings};
+
+/// What an instance keeps for its accounts.
+pub struct Accounts {
+    keyring: Keyring,
+    hashing: Hashing,
+    standings: Standings,
+}
+
+impl Accounts {
+    /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
+    pub async fn load(db: &Database, config: &Config, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
+        let keyring = keys::load(db, config, clock).await?;
+        tokio::task::spawn_blocking(appcore::auth::password::prepare).await?;
+        Ok(Self { keyring, hashing: Hashing::new(), standings: Standings::start(bus) })
+    }
+
+    /// The public keys, for `/.well-known/jwks.json`.
+    #[must_use]
+    pub fn published_keys(&self) -> serde_json::Value {
+        self.keyring.published()
+    }
+}

@@ -1,0 +1,43 @@
+//! What the operator does at the command line, beside running instances.
+
+use appcore::{
+    AppError, Clock, Code,
+    auth::{Email, Password, password},
+    config::Config,
+    view::{User, UserRole},
+};
+use dbcontext::{
+    Database,
+    constraint::app_error,
+    query::{sessions as rows, users},
+};
+
+use super::{
+    issue,
+    signup::{self, Newcomer, SignUp},
+};
+
+/// Creates an administrator's account.
+pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {
+    let newcomer = Newcomer::parse(&request.email, &request.password, &request.display_name)?;
+    let hash = password::hash(newcomer.password.expose()).map_err(AppError::internal)?;
+    let tx = db.begin().await.map_err(app_error)?;
+    let user = signup::create(&tx, config, clock, newcomer, hash, UserRole::Admin).await?;
+    tx.commit().await.map_err(app_error)?;
+    issue::own_view(&user)
+}
+
+/// Gives an account another password and ends all its sessions; running instances notice within five seconds.
+pub async fn reset_password(db: &Database, clock: &Clock, email: &str, password: &str) -> Result<User, AppError> {
+    let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
+    let password = Password::parse("password", password, Some(&email)).map_err(|error| AppError::Invalid(vec![error]))?;
+    let hash = password::hash(password.expose()).map_err(AppError::internal)?;
+    let now = clock.now();
+    let tx = db.begin().await.map_err(app_error)?;
+    let user = users::by_email(&tx, email.as_str()).await?;
+    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no account with this e-mail address."))?;
+    users::set_password(&tx, user.id, &hash, now).await?;
+    rows::end_all(&tx, user.id, None, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    issue::own_view(&user)
+}

@@ -1,0 +1,107 @@
+//! One's own account, and others' as one may see them.
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    auth::{Email, Password, Principal, password::Verdict},
+    event::{BusMessage, Signal},
+    page::{Page, PageRequest},
+    view::User,
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{sessions as rows, users},
+};
+
+use super::{issue, sessions::tell_ended, signup::parse_name};
+use crate::{App, workspaces};
+
+/// What is to be changed of one's account.
+#[derive(Default)]
+pub struct ProfileChange {
+    pub display_name: Option<String>,
+    pub password: Option<PasswordChange>,
+}
+
+pub struct PasswordChange {
+    pub current: String,
+    pub new: String,
+    /// What the request calls the new one.
+    pub field: &'static str,
+}
+
+/// The longest text that is searched for.
+const MAX_SEARCH_CHARS: usize = 200;
+
+/// The caller's own account.
+pub async fn me(app: &App, by: &Principal) -> Result<User, AppError> {
+    let user = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    issue::own_view(&user)
+}
+
+/// Somebody with whom the caller has a workspace in common.
+pub async fn find(app: &App, by: &Principal, id: UserId) -> Result<User, AppError> {
+    if id == by.user_id {
+        return me(app, by).await;
+    }
+    let user = users::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    issue::others_view(&user)
+}
+
+/// People of a workspace by a part of their name or by their whole address; everyone where no text is given.
+pub async fn search(
+    app: &App,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<User>, AppError> {
+    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
+        return Err(AppError::field("q", "invalid", "Search for at most 200 characters."));
+    }
+    let workspace_id = workspaces::resolve(app, by, workspace_id).await?;
+    let (rows, total) = users::search(app.db.reader(), by.user_id, workspace_id, text, page).await?;
+    let items = rows.iter().map(issue::others_view).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Changes the caller's name, password or both: all of it or nothing.
+pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
+    let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
+    let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let hash = match change.password {
+        Some(password) => Some(verified(app, &account.email, account.password_hash.clone(), password).await?),
+        None => None,
+    };
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut ended = Vec::new();
+    if let Some(hash) = hash {
+        // Changed by another request since it was compared.
+        if current.password_hash != account.password_hash {
+            return Err(Code::PasswordWrong.into());
+        }
+        users::set_password(&tx, by.user_id, &hash, now).await?;
+        ended = rows::end_all(&tx, by.user_id, Some(by.session_id), now).await?;
+    }
+    if let Some(name) = &display_name {
+        users::rename(&tx, by.user_id, name, now).await?;
+    }
+    let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(app, ended).await;
+    if display_name.is_some() {
+        drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
+    }
+    issue::own_view(&user)
+}
+
+/// The hash of a new password, once the current one was right and the new one may be one.
+async fn verified(app: &App, email: &str, stored: Option<String>, change: PasswordChange) -> Result<String, AppError> {
+    let email = Email::parse(email).ok();
+    let new = Password::parse(change.field, &change.new, email.as_ref()).map_err(|error| AppError::Invalid(vec![error]))?;
+    if app.accounts.hashing.verify(change.current, stored).await? == Verdict::Wrong {
+        return Err(Code::PasswordWrong.into());
+    }
+    app.accounts.hashing.hash(new.expose().to_owned()).await
+}

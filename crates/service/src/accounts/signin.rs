@@ -1,0 +1,44 @@
+//! Sign-in with address and password.
+
+use appcore::{
+    AppError, Code,
+    auth::{Email, password::Verdict},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{sessions, users},
+};
+
+use super::{Device, TokenPair, issue};
+use crate::App;
+
+/// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
+pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<TokenPair, AppError> {
+    // An address that can't be one is an unknown one.
+    let email = Email::parse(email).ok();
+    let account = match &email {
+        Some(email) => users::by_email(app.db.reader(), email.as_str()).await?,
+        None => None,
+    };
+    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+    let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
+    let (Some(account), Verdict::Right | Verdict::RightButOutdated) = (account, verdict) else {
+        return Err(Code::InvalidCredentials.into());
+    };
+    let renewed = match verdict {
+        Verdict::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
+        _ => None,
+    };
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    // Whoever changes the password meanwhile ends all sessions: this one must not slip in after that.
+    let account = users::lock(&tx, account.id).await?.filter(|account| account.password_hash == stored);
+    let account = account.ok_or(Code::InvalidCredentials)?;
+    if let Some(hash) = renewed {
+        users::set_password(&tx, account.id, &hash, now).await?;
+    }
+    sessions::sweep(&tx, account.id, now).await?;
+    let pair = issue::open_session(&tx, app, &account, &device).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(pair)
+}

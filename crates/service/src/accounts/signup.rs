@@ -1,0 +1,92 @@
+//! A new account.
+
+use appcore::{
+    AppError, Clock, Code, FieldError, UserId,
+    auth::{Email, Password},
+    config::{self, Config},
+    text::parse_line,
+    view::UserRole,
+};
+use dbcontext::{constraint::app_error, entity::user, query::users};
+use sea_orm::ConnectionTrait;
+
+use super::{Device, TokenPair, issue};
+use crate::{App, workspaces};
+
+/// What somebody fills in.
+pub struct SignUp {
+    pub email: String,
+    pub password: String,
+    pub display_name: String,
+}
+
+/// The same, once it is known to be right.
+pub(super) struct Newcomer {
+    pub(super) email: Email,
+    pub(super) password: Password,
+    pub(super) display_name: String,
+}
+
+const MAX_NAME_CHARS: usize = 80;
+
+/// Creates an account with its personal workspace, lets it join the shared one, and signs it in. In embedded mode the
+/// first account of all is the administrator's.
+pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
+    if app.config.auth.signup != config::SignUp::Open {
+        return Err(Code::SignupClosed.into());
+    }
+    let newcomer = Newcomer::parse(&request.email, &request.password, &request.display_name)?;
+    let hash = app.accounts.hashing.hash(newcomer.password.expose().to_owned()).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let first = app.config.is_embedded() && users::is_empty(&tx).await?;
+    let role = if first { UserRole::Admin } else { UserRole::User };
+    let user = create(&tx, &app.config, &app.clock, newcomer, hash, role).await?;
+    let pair = issue::open_session(&tx, app, &user, &device).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(pair)
+}
+
+impl Newcomer {
+    /// Checks all fields, so that the form can show everything that is wrong at once.
+    pub(super) fn parse(email: &str, password: &str, display_name: &str) -> Result<Self, AppError> {
+        let email = Email::parse(email);
+        let password = Password::parse("password", password, email.as_ref().ok());
+        let display_name = parse_name(display_name);
+        match (email, password, display_name) {
+            (Ok(email), Ok(password), Ok(display_name)) => Ok(Self { email, password, display_name }),
+            (email, password, display_name) => {
+                let mut wrong: Vec<FieldError> = [email.err(), password.err()].into_iter().flatten().collect();
+                wrong.extend(display_name.err().iter().flat_map(AppError::fields).cloned());
+                Err(AppError::Invalid(wrong))
+            }
+        }
+    }
+}
+
+/// The name that others see.
+pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
+    parse_line("display_name", text, MAX_NAME_CHARS)
+}
+
+/// Stores an account and its place in the workspaces, in the caller's transaction.
+pub(super) async fn create<C: ConnectionTrait>(
+    db: &C,
+    config: &Config,
+    clock: &Clock,
+    newcomer: Newcomer,
+    password_hash: String,
+    role: UserRole,
+) -> Result<user::Model, AppError> {
+    let at = clock.now();
+    let new = users::NewUser {
+        id: UserId::new(),
+        email: newcomer.email.as_str().to_owned(),
+        display_name: newcomer.display_name,
+        password_hash,
+        role,
+        at,
+    };
+    let user = users::insert(db, new).await?;
+    workspaces::settle(db, config, user.id, role, at).await?;
+    Ok(user)
+}

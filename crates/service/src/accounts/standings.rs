@@ -1,0 +1,136 @@
+//! Which sessions are in good standing, remembered for a moment.
+//!
+//! Looking a session up for every request would double the work of most of them, so what was found is kept for five
+//! seconds. What must bite at once does: an ended session is put on a second list, which is asked first, and outlives
+//! whatever a look-up that was under way at that moment may still put on the first.
+
+use std::time::Duration;
+
+use appcore::{
+    SessionId, Timestamp, UserId,
+    event::{BusMessage, EventBus, Listener, Signal},
+    view::UserRole,
+};
+use moka::future::Cache;
+
+/// How long a look-up may be relied on where no news of its end arrives.
+const KEEP_LIVE: Duration = Duration::from_secs(5);
+/// Longer than the slowest look-up and the time that its result is kept.
+const KEEP_ENDED: Duration = Duration::from_secs(60);
+const MAX_SESSIONS: u64 = 100_000;
+
+/// A session that may be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) user_id: UserId,
+    pub(super) role: UserRole,
+    pub(super) expires_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(super) struct Standings {
+    live: Cache<SessionId, Standing>,
+    ended: Cache<SessionId, ()>,
+}
+
+/// What is remembered of a session.
+pub(super) enum Memory {
+    Live(Standing),
+    Ended,
+    Unknown,
+}
+
+impl Standings {
+    /// Starts empty, and forgets what the bus says is over.
+    pub(super) fn start(bus: &dyn EventBus) -> Self {
+        let standings = Self {
+            live: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_LIVE).build(),
+            ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+        };
+        tokio::spawn(standings.clone().follow(bus.listen()));
+        standings
+    }
+
+    async fn follow(self, mut news: Listener) {
+        while let Some(message) = news.recv().await {
+            match message {
+                BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
+                BusMessage::Signal(Signal::UserChanged(user_id)) => self.forget(user_id).await,
+                // The end of a session may have been among what was lost.
+                BusMessage::Signal(Signal::Gap) => self.live.invalidate_all(),
+                BusMessage::Signal(_) | BusMessage::News(_) => {}
+            }
+        }
+    }
+
+    pub(super) async fn recall(&self, id: SessionId) -> Memory {
+        if self.ended.get(&id).await.is_some() {
+            return Memory::Ended;
+        }
+        self.live.get(&id).await.map_or(Memory::Unknown, Memory::Live)
+    }
+
+    pub(super) async fn remember(&self, id: SessionId, standing: Standing) {
+        self.live.insert(id, standing).await;
+    }
+
+    pub(super) async fn end(&self, ids: &[SessionId]) {
+        for id in ids {
+            self.ended.insert(*id, ()).await;
+            self.live.invalidate(id).await;
+        }
+    }
+
+    async fn forget(&self, user_id: UserId) {
+        let theirs: Vec<SessionId> =
+            self.live.iter().filter(|(_, standing)| standing.user_id == user_id).map(|(id, _)| *id).collect();
+        for id in theirs {
+            self.live.invalidate(&id).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::event::MemoryBus;
+
+    use super::*;
+
+    fn standing(user_id: UserId) -> Standing {
+        Standing { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }
+    }
+
+    async fn until<F: AsyncFn() -> bool>(come_true: F) {
+        while !come_true().await {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ended_session_stays_ended_whatever_is_remembered_after() {
+        let bus = MemoryBus::new();
+        let standings = Standings::start(&bus);
+        let id = SessionId::new();
+        standings.remember(id, standing(UserId::new())).await;
+        assert!(matches!(standings.recall(id).await, Memory::Live(_)));
+        drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
+        until(async || matches!(standings.recall(id).await, Memory::Ended)).await;
+        standings.remember(id, standing(UserId::new())).await;
+        assert!(matches!(standings.recall(id).await, Memory::Ended));
+    }
+
+    #[tokio::test]
+    async fn a_changed_person_and_a_gap_are_looked_up_again() {
+        let bus = MemoryBus::new();
+        let standings = Standings::start(&bus);
+        let (user, other) = (UserId::new(), UserId::new());
+        let (id, others_id) = (SessionId::new(), SessionId::new());
+        standings.remember(id, standing(user)).await;
+        standings.remember(others_id, standing(other)).await;
+        drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
+        until(async || matches!(standings.recall(id).await, Memory::Unknown)).await;
+        assert!(matches!(standings.recall(others_id).await, Memory::Live(_)));
+        drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
+        until(async || matches!(standings.recall(others_id).await, Memory::Unknown)).await;
+    }
+}

@@ -1,0 +1,30 @@
+//! Tickets of an instance that is alone.
+
+use async_trait::async_trait;
+use moka::future::Cache;
+
+use super::{Holder, TICKET_TTL, TicketStore};
+
+/// More than this many unused tickets at once is somebody who collects them; the oldest go.
+const MAX_TICKETS: u64 = 100_000;
+
+pub struct MemoryTickets(Cache<Vec<u8>, Holder>);
+
+impl MemoryTickets {
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "an empty store is no default value")]
+    pub fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_TICKETS).time_to_live(TICKET_TTL).build())
+    }
+}
+
+#[async_trait]
+impl TicketStore for MemoryTickets {
+    async fn put(&self, fingerprint: &[u8], holder: Holder) {
+        self.0.insert(fingerprint.to_vec(), holder).await;
+    }
+
+    async fn take(&self, fingerprint: &[u8]) -> Option<Holder> {
+        self.0.remove(fingerprint).await
+    }
+}

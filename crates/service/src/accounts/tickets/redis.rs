@@ -1,0 +1,62 @@
+//! Tickets that any instance of a cluster can take. While Redis is away, an instance keeps its own: whoever comes back to
+//! it gets in, whoever is sent elsewhere asks for another.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::{Pool, redis::cmd};
+use tokio::time::timeout;
+
+use super::{Holder, MemoryTickets, TICKET_TTL, TicketStore};
+
+/// How long Redis may take before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub struct RedisTickets {
+    pool: Pool,
+    own: MemoryTickets,
+}
+
+impl RedisTickets {
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, own: MemoryTickets::new() }
+    }
+
+    async fn set(&self, fingerprint: &[u8], holder: &Holder) -> anyhow::Result<()> {
+        let value = serde_json::to_vec(holder)?;
+        let mut connection = self.pool.get().await?;
+        let mut command = cmd("SET");
+        command.arg(key(fingerprint)).arg(value).arg("PX").arg(TICKET_TTL.as_millis() as u64);
+        command.query_async::<()>(&mut connection).await?;
+        Ok(())
+    }
+
+    async fn get_and_delete(&self, fingerprint: &[u8]) -> anyhow::Result<Option<Holder>> {
+        let mut connection = self.pool.get().await?;
+        let value: Option<Vec<u8>> = cmd("GETDEL").arg(key(fingerprint)).query_async(&mut connection).await?;
+        Ok(value.map(|value| serde_json::from_slice(&value)).transpose()?)
+    }
+}
+
+fn key(fingerprint: &[u8]) -> Vec<u8> {
+    [b"natter:ticket:", fingerprint].concat()
+}
+
+#[async_trait]
+impl TicketStore for RedisTickets {
+    async fn put(&self, fingerprint: &[u8], holder: Holder) {
+        let kept = timeout(PATIENCE, self.set(fingerprint, &holder)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            tracing::debug!("Redis is away: a ticket is kept by this instance alone");
+            self.own.put(fingerprint, holder).await;
+        }
+    }
+
+    async fn take(&self, fingerprint: &[u8]) -> Option<Holder> {
+        if let Some(holder) = self.own.take(fingerprint).await {
+            return Some(holder);
+        }
+        timeout(PATIENCE, self.get_and_delete(fingerprint)).await.ok()?.ok()?
+    }
+}

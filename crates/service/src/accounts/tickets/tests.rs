@@ -1,0 +1,78 @@
+//! One suite for all stores.
+
+use std::sync::Arc;
+
+use appcore::{SessionId, Timestamp, UserId};
+use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
+
+use super::*;
+
+fn holder() -> Holder {
+    Holder { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(1) }
+}
+
+/// Fingerprints that no other run has used.
+fn fingerprint() -> Vec<u8> {
+    token::fingerprint(&token::random_text().unwrap())
+}
+
+async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
+    let (known, holder) = (fingerprint(), holder());
+    store.put(&known, holder.clone()).await;
+    assert_eq!(store.take(&fingerprint()).await, None, "an unknown one");
+    assert_eq!(store.take(&known).await, Some(holder));
+    assert_eq!(store.take(&known).await, None, "a second time");
+
+    let contested = fingerprint();
+    store.put(&contested, self::holder()).await;
+    let takers: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, contested) = (Arc::clone(&store), contested.clone());
+            tokio::spawn(async move { store.take(&contested).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for taker in takers {
+        taken += usize::from(taker.await.unwrap().is_some());
+    }
+    assert_eq!(taken, 1, "of sixteen at the same time, one gets in");
+}
+
+/// The pool of the tests' Redis. Without one the test has nothing to say, which a full run must not accept.
+fn redis() -> Option<Pool> {
+    match std::env::var("NATTER_TEST_REDIS_URL") {
+        Ok(url) => Some(Config::from_url(url).create_pool(Some(Runtime::Tokio1)).unwrap()),
+        Err(_) => {
+            assert_ne!(std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(), Ok("1"), "NATTER_TEST_REDIS_URL is not set");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_memory() {
+    keeps_what_a_store_of_tickets_promises(Arc::new(MemoryTickets::new())).await;
+}
+
+#[tokio::test]
+async fn in_redis() {
+    let Some(pool) = redis() else { return };
+    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(pool.clone()))).await;
+
+    // Two instances share them, and they run out.
+    let (one, other) = (RedisTickets::new(pool.clone()), RedisTickets::new(pool.clone()));
+    let (shared, holder) = (fingerprint(), holder());
+    one.put(&shared, holder.clone()).await;
+    let key = [b"natter:ticket:".as_slice(), &shared].concat();
+    let ttl: i64 = cmd("PTTL").arg(key).query_async(&mut pool.get().await.unwrap()).await.unwrap();
+    assert!((1..=30_000).contains(&ttl), "{ttl}");
+    assert_eq!(other.take(&shared).await, Some(holder));
+    assert_eq!(one.take(&shared).await, None);
+}
+
+#[tokio::test]
+async fn in_a_redis_that_is_away() {
+    // Nothing listens on port 1.
+    let pool = Config::from_url("redis://127.0.0.1:1").create_pool(Some(Runtime::Tokio1)).unwrap();
+    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(pool))).await;
+}

@@ -1,0 +1,120 @@
+//! Who belongs to a workspace, and what they may do in it.
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    auth::{Email, Principal},
+    page::{Page, PageRequest},
+    view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        users,
+        workspaces::{self as rows, MemberRow},
+    },
+};
+
+use crate::App;
+
+/// Somebody who is to become a member.
+pub struct NewMember {
+    pub who: Who,
+    pub role: Option<WorkspaceRole>,
+}
+
+pub enum Who {
+    Id(UserId),
+    /// The whole address.
+    Email(String),
+}
+
+/// The members of one of the caller's workspaces, by name.
+pub async fn members(app: &App, by: &Principal, id: WorkspaceId, page: PageRequest) -> Result<Page<WorkspaceMember>, AppError> {
+    rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let (members, total) = rows::members(app.db.reader(), by.user_id, id, page).await?;
+    Ok(Page::new(members.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+}
+
+/// Makes anybody with an account a member. For owners and administrators of the workspace.
+pub async fn add_member(app: &App, by: &Principal, id: WorkspaceId, new: NewMember) -> Result<WorkspaceMember, AppError> {
+    let role = new.role.unwrap_or(WorkspaceRole::Member);
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let own = own_role(&tx, by, id).await?;
+    may_give(own, role)?;
+    if role == WorkspaceRole::Owner {
+        return Err(AppError::field("role", "invalid", "A new member can't be the owner. Hand the ownership over afterwards."));
+    }
+    let user = match new.who {
+        Who::Id(user_id) => users::by_id(&tx, user_id).await?,
+        Who::Email(email) => {
+            let email = Email::parse(&email).map_err(|error| AppError::Invalid(vec![error]))?;
+            users::by_email(&tx, email.as_str()).await?
+        }
+    };
+    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no such account."))?;
+    if !rows::add(&tx, id, user.id, role, app.clock.now()).await? {
+        return Err(Code::AlreadyMember.into());
+    }
+    let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
+    tx.commit().await.map_err(app_error)?;
+    view(member)
+}
+
+/// Gives a member another role. `owner` hands the ownership over: whoever had it becomes an administrator.
+pub async fn set_role(
+    app: &App,
+    by: &Principal,
+    id: WorkspaceId,
+    user_id: UserId,
+    role: WorkspaceRole,
+) -> Result<WorkspaceMember, AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let own = own_role(&tx, by, id).await?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    may_give(own, role)?;
+    may_give(own, role_of(&member)?)?;
+    if role_of(&member)? == WorkspaceRole::Owner && role != WorkspaceRole::Owner {
+        return Err(Code::OwnerMustTransfer.into());
+    }
+    if role == WorkspaceRole::Owner && user_id != by.user_id {
+        rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
+    }
+    rows::set_role(&tx, id, user_id, role, now).await?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    tx.commit().await.map_err(app_error)?;
+    view(member)
+}
+
+async fn own_role<C: sea_orm::ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
+    role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
+}
+
+/// Owners give and take every role; administrators those below their own.
+fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
+    let may = match own {
+        WorkspaceRole::Owner => true,
+        WorkspaceRole::Admin => matches!(role, WorkspaceRole::Member | WorkspaceRole::Guest),
+        WorkspaceRole::Member | WorkspaceRole::Guest => false,
+    };
+    if may { Ok(()) } else { Err(Code::Forbidden.into()) }
+}
+
+fn role_of(row: &MemberRow) -> Result<WorkspaceRole, AppError> {
+    row.member_role.parse().map_err(|error: UnknownName| AppError::internal(error))
+}
+
+fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
+    let role = role_of(&row)?;
+    let user = User {
+        id: row.id,
+        email: None,
+        display_name: row.display_name,
+        role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        presence: None,
+        last_seen: None,
+        created_at: row.created_at,
+    };
+    Ok(WorkspaceMember { user, role })
+}
