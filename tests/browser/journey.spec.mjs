@@ -1,0 +1,147 @@
+// Two people and an assistant.
+
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+test('two people talk, one on a desktop and one on a phone', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben', PHONE);
+
+  await anna.openChatWith(ben);
+  await anna.write('Hello **Ben**, have you seen `main.rs`?');
+  await anna.sees('Hello Ben, have you seen main.rs?');
+  await expect(anna.log.locator('strong')).toHaveText('Ben');
+
+  await ben.openConversation(anna.name);
+  await ben.sees('Hello Ben');
+  await ben.composer.pressSequentially('Ye');
+  await expect(anna.page.getByText(`${ben.name} is typing`)).toBeVisible();
+  await ben.write('Yes, it is short.');
+  await anna.sees('Yes, it is short.');
+  await expect(anna.log.getByText(/Read by/).or(anna.log.getByLabel(/Read by/)).first()).toBeAttached();
+
+  await anna.expectFlawless('a conversation on a desktop');
+  await ben.expectFlawless('a conversation on a phone');
+});
+
+test('an answer streams, survives a reload in mid-stream, and is whole at the end', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  upstream.then({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
+  await anna.openAssistant();
+  await anna.write('Count to five.');
+  upstream.release(2);
+  await anna.sees('One two');
+  await anna.page.reload();
+  await anna.sees('One two');
+  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true }).first()).toBeVisible();
+  upstream.release(3);
+  await anna.sees('One two three four five.');
+  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true })).toHaveCount(0);
+  await anna.expectFlawless('an answer');
+});
+
+test('an answer can be stopped', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  upstream.then({ words: ['Never', ' ending', ' story'], step: true });
+  await anna.openAssistant();
+  await anna.write('Tell me a story.');
+  upstream.release(2);
+  await anna.sees('Never ending');
+  await anna.page.getByRole('button', { name: 'Stop', exact: true }).first().click();
+  await anna.sees('Stopped');
+  upstream.release(1);
+  await anna.page.reload();
+  await anna.sees('Stopped');
+  await expect(anna.log.getByText('story', { exact: false }).filter({ hasText: 'ending story' })).toHaveCount(0);
+});
+
+test('a failed answer says why, and trying again answers', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  // Refused in a way that is not tried again by itself.
+  upstream.then({ status: 400 });
+  await anna.openAssistant();
+  await anna.write('Will this work?');
+  await anna.sees(/No answer/);
+  await anna.expectFlawless('a failed answer');
+  await anna.page.getByRole('button', { name: 'Try again' }).first().click();
+  await anna.sees('Hello there.');
+});
+
+test('what is written offline goes out once and in order', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('before');
+  await anna.sees('before');
+  await ben.openConversation(anna.name);
+  await ben.sees('before');
+
+  await anna.page.context().setOffline(true);
+  await expect(anna.page.getByText('Offline').first()).toBeVisible();
+  await anna.write('first');
+  await anna.write('second');
+  await anna.sees('second');
+  await ben.write('while you were away');
+  await anna.page.context().setOffline(false);
+
+  await anna.sees('while you were away');
+  await ben.sees('second');
+  const api = await apiOf(server, anna);
+  const [conversation] = (await api.call('GET', '/r1/conversations')).items;
+  const contents = (await api.eventLog(conversation.id))
+    .filter(({ type }) => type === 'message.created')
+    .map(({ payload }) => payload.message.content);
+  expect(contents.filter((content) => content !== 'while you were away')).toEqual(['before', 'first', 'second']);
+  expect(contents).toHaveLength(4);
+});
+
+test('the app reconnects by itself when the server is killed and started again', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('before the crash');
+  await anna.sees('before the crash');
+  await server.restart();
+  await anna.write('after the crash');
+  await ben.openConversation(anna.name);
+  await ben.sees('after the crash');
+});
+
+test('own messages can be edited, answered and deleted', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('a tpyo');
+  await anna.sees('a tpyo');
+  await anna.composer.press('ArrowUp');
+  const editor = anna.page.getByRole('main').getByRole('textbox').first();
+  await editor.fill('a typo');
+  await editor.press('Enter');
+  await anna.sees('a typo');
+  await ben.openConversation(anna.name);
+  await ben.sees('a typo');
+  await ben.sees('edited');
+});
+
+test('a conversation of thousands of messages opens at its end and scrolls back', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('the very first');
+  await anna.sees('the very first');
+  const api = await apiOf(server, ben);
+  const [conversation] = (await api.call('GET', '/r1/conversations')).items;
+  for (let batch = 0; batch < 60; batch += 1) {
+    await Promise.all(Array.from({ length: 25 }, (_, index) => api.send(conversation.id, `line ${batch * 25 + index}`)));
+  }
+  await api.send(conversation.id, 'the very last');
+  await anna.page.reload();
+  await anna.sees('the very last');
+  // A virtual list keeps only what can be seen.
+  expect(await anna.log.getByText(/^line \d+$/).count()).toBeLessThan(200);
+  await anna.log.hover();
+  const first = anna.log.getByText('the very first');
+  await expect(async () => {
+    await anna.page.mouse.wheel(0, -20_000);
+    await expect(first).toBeVisible({ timeout: 250 });
+  }).toPass({ timeout: 60_000 });
+});

@@ -1,0 +1,131 @@
+// People in front of a browser, with verbs; and the server they talk over.
+
+import { AxeBuilder } from '@axe-core/playwright';
+import { test as base, expect } from '@playwright/test';
+import { Person, PASSWORD, startServer } from '../clients/server.mjs';
+import { startUpstream } from './upstream.mjs';
+
+export { expect };
+
+export const test = base.extend({
+  upstream: [
+    async ({}, use) => {
+      const upstream = await startUpstream();
+      await use(upstream);
+      upstream.stop();
+    },
+    { scope: 'worker' },
+  ],
+  server: [
+    async ({ upstream }, use) => {
+      const server = await startServer({
+        AI__PROVIDERS__FAKE__KIND: 'openai',
+        AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
+        AI__PROVIDERS__FAKE__KEYS: 'key-one',
+        AI__PROVIDERS__FAKE__MODELS: 'small',
+      });
+      await use(server);
+      await server.stop();
+    },
+    { scope: 'worker' },
+  ],
+  /** `await arrive('Anna')`: somebody new, signed up through the form, on a page of their own. */
+  arrive: async ({ browser, server }, use) => {
+    const contexts = [];
+    await use(async (name, options = {}) => {
+      const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
+      contexts.push(context);
+      const visitor = new Visitor(await context.newPage(), name);
+      await visitor.signUp();
+      return visitor;
+    });
+    for (const context of contexts) await context.close();
+  },
+});
+
+export const DESKTOP = { width: 1280, height: 800 };
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+let count = 0;
+
+export class Visitor {
+  constructor(page, name) {
+    this.page = page;
+    count += 1;
+    // Names are looked for, so nobody has the name of somebody in another test.
+    this.name = `${name} ${String.fromCharCode(64 + count)}`;
+    this.email = `${name.toLowerCase()}${count}-${Date.now()}@example.test`;
+    this.log = page.getByRole('main').getByRole('log');
+    this.composer = page.getByRole('textbox', { name: 'Message', exact: true });
+    this.problems = [];
+    page.on('pageerror', (error) => this.problems.push(error.message));
+  }
+
+  async signUp() {
+    const { page } = this;
+    await page.goto('/');
+    await page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await page.getByLabel('Display name').fill(this.name);
+    await page.getByLabel('Email').fill(this.email);
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  }
+
+  async signIn() {
+    const { page } = this;
+    await page.getByLabel('Email').fill(this.email);
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  }
+
+  /** Starts a chat with a person by the picker. */
+  async openChatWith(other) {
+    await this.page.getByRole('button', { name: 'New chat' }).first().click();
+    const dialog = this.page.getByRole('dialog');
+    await dialog.getByRole('searchbox').or(dialog.getByRole('textbox')).first().fill(other.name);
+    await dialog.getByRole('button', { name: other.name }).click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  async openAssistant() {
+    await this.page.getByRole('button', { name: 'New chat' }).first().click();
+    const dialog = this.page.getByRole('dialog');
+    await dialog.getByRole('tab', { name: 'Assistant' }).click();
+    await dialog.getByRole('tabpanel').getByRole('button').first().click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  async openConversation(name) {
+    await this.page.getByRole('link', { name }).first().click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  async write(text) {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+  }
+
+  async sees(text) {
+    await expect(this.log.getByText(text).first()).toBeVisible();
+  }
+
+  /** The page has no error of its own, and axe finds nothing on it. */
+  async expectFlawless(what) {
+    const { violations } = await new AxeBuilder({ page: this.page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+    expect.soft(found, what).toEqual([]);
+    expect(this.problems, what).toEqual([]);
+  }
+}
+
+/** The same account, spoken for by the API: to fill a conversation quickly. */
+export async function apiOf(server, visitor) {
+  const answer = await fetch(`${server.url}/r1/auth/signin`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: visitor.email, password: PASSWORD }),
+  });
+  return new Person(server.url, (await answer.json()).data);
+}

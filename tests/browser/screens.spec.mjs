@@ -1,0 +1,41 @@
+// Every screen, light and dark, desktop and phone: axe finds nothing, and the page has no error.
+
+import { DESKTOP, expect, PHONE, test, Visitor } from './people.mjs';
+
+const LOOKS = [
+  { name: 'desktop, light', options: { viewport: DESKTOP, colorScheme: 'light' } },
+  { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
+  { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
+  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
+];
+
+for (const { name, options } of LOOKS) {
+  test(`before signing in (${name})`, async ({ browser, server }) => {
+    const context = await browser.newContext({ baseURL: server.url, ...options });
+    const nobody = new Visitor(await context.newPage(), 'Nobody');
+    await nobody.page.goto('/');
+    await expect(nobody.page.getByLabel('Email')).toBeVisible();
+    await nobody.expectFlawless('sign-in');
+    await nobody.page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await expect(nobody.page.getByLabel('Display name')).toBeVisible();
+    await nobody.expectFlawless('sign-up');
+    await context.close();
+  });
+
+  test(`inside (${name})`, async ({ arrive }) => {
+    const anna = await arrive('Anna', options);
+    await anna.expectFlawless('the start');
+    await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+    await expect(anna.page.getByRole('dialog')).toBeVisible();
+    await anna.expectFlawless('the picker');
+    await anna.page.keyboard.press('Escape');
+    await anna.openAssistant();
+    await anna.expectFlawless('an empty conversation');
+    await anna.write('Hello');
+    await anna.sees('Hello there.');
+    await anna.expectFlawless('a conversation');
+    await anna.page.goto('/settings');
+    await expect(anna.page.getByRole('heading').first()).toBeVisible();
+    await anna.expectFlawless('the settings');
+  });
+}

@@ -1,0 +1,46 @@
+// An OpenAI-compatible provider that streams one word each time the test lets it.
+
+import { createServer } from 'node:http';
+
+export async function startUpstream() {
+  let allowed = 0;
+  let wake = () => {};
+  const plan = [];
+  const server = createServer(async (request, response) => {
+    for await (const _ of request);
+    const next = plan.shift() ?? { words: ['Hello', ' there.'] };
+    if (next.status) {
+      response.writeHead(next.status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { message: 'refused by the test', type: 'server_error', param: null, code: null } }));
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const write = (delta, finish_reason = null) =>
+      response.write(
+        `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
+      );
+    write({ role: 'assistant', content: '' });
+    for (const word of next.words) {
+      while (next.step && allowed === 0) await new Promise((resolve) => (wake = resolve));
+      if (next.step) allowed -= 1;
+      write({ content: word });
+    }
+    write({}, 'stop');
+    response.end('data: [DONE]\n\n');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/v1`,
+    /** What the next request gets. */
+    then: (behaviour) => plan.push(behaviour),
+    /** Lets that many words more go out. */
+    release: (words) => {
+      allowed += words;
+      wake();
+    },
+    stop: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
