@@ -5,7 +5,16 @@ use std::sync::Arc;
 use appcore::{Clock, InstanceId, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use crate::{events::Writer, receipts::Receipts};
+use crate::{
+    accounts::{
+        Accounts,
+        tickets::{MemoryTickets, RedisTickets, TicketStore},
+    },
+    assistants::Assistants,
+    events::Writer,
+    presence::{MemoryPresence, PresenceStore, RedisPresence},
+    receipts::Receipts,
+};
 
 /// One instance of the program.
 pub struct App {
@@ -19,6 +28,10 @@ pub struct App {
     /// The one way to change a conversation.
     pub writer: Writer,
     pub receipts: Receipts,
+    pub accounts: Accounts,
+    pub tickets: Arc<dyn TicketStore>,
+    pub presence: Arc<dyn PresenceStore>,
+    pub assistants: Assistants,
 }
 
 impl App {
@@ -26,8 +39,18 @@ impl App {
     pub async fn build(
         config: Arc<Config>, instance_id: InstanceId, clock: Clock, db: Database, bus: Arc<dyn EventBus>, redis: Option<deadpool_redis::Pool>,
     ) -> anyhow::Result<Arc<Self>> {
+        let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
+        let assistants = Assistants::build(&config.ai)?;
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), redis.is_some());
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
-        Ok(Arc::new(Self { config, instance_id, clock, db, bus, redis, writer, receipts }))
+        let tickets: Arc<dyn TicketStore> = match &redis {
+            Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
+            None => Arc::new(MemoryTickets::new()),
+        };
+        let presence: Arc<dyn PresenceStore> = match &redis {
+            Some(pool) => Arc::new(RedisPresence::new(pool.clone())),
+            None => Arc::new(MemoryPresence::new()),
+        };
+        Ok(Arc::new(Self { config, instance_id, clock, db, bus, redis, writer, receipts, accounts, tickets, presence, assistants }))
     }
 }
