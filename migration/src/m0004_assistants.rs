@@ -19,7 +19,8 @@ impl MigrationTrait for Migration {
         manager.exec_stmt(default_assistant()).await?;
         manager.create_table(jobs()).await?;
         manager.create_index(jobs_in_hand("jobs_due", "due_at")).await?;
-        manager.create_index(jobs_in_hand("jobs_lane", "lane")).await
+        manager.create_index(jobs_in_hand("jobs_lane", "lane")).await?;
+        manager.create_index(jobs_in_hand("jobs_subject", "subject")).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -46,7 +47,11 @@ fn assistants() -> TableCreateStatement {
         .col(big_integer("updated_at"))
         .col(boolean("is_deleted").default(false))
         .foreign_key(
-            ForeignKey::create().name("assistants_workspace_id").from("assistants", "workspace_id").to("workspaces", "id").on_delete(ForeignKeyAction::Cascade),
+            ForeignKey::create()
+                .name("assistants_workspace_id")
+                .from("assistants", "workspace_id")
+                .to("workspaces", "id")
+                .on_delete(ForeignKeyAction::Cascade),
         )
         .to_owned()
 }
@@ -67,7 +72,14 @@ fn default_assistant() -> InsertStatement {
     Query::insert()
         .into_table("assistants")
         .columns(["id", "name", "search_name", "created_at", "updated_at", "is_deleted"])
-        .values_panic([DEFAULT_ID.into(), "Assistant".into(), "assistant".into(), 0_i64.into(), 0_i64.into(), false.into()])
+        .values_panic([
+            DEFAULT_ID.into(),
+            "Assistant".into(),
+            "assistant".into(),
+            0_i64.into(),
+            0_i64.into(),
+            false.into(),
+        ])
         .to_owned()
 }
 
@@ -78,13 +90,13 @@ fn jobs() -> TableCreateStatement {
         .col(string("kind"))
         // Of the jobs with the same lane one runs at a time.
         .col(string("lane"))
+        // What it works on: by this it is found again.
+        .col(uuid("subject"))
         .col(text("payload"))
         // waiting, running, done or dead
         .col(string("status"))
-        // How often it was claimed, ever: what a claim is told from the next one by.
+        // How often it was claimed: what one claim is told from the next by.
         .col(integer("attempt").default(0))
-        // Claims before it was last asked for.
-        .col(integer("attempts_before").default(0))
         // When it may be claimed: its time while it waits, the end of the lease while it runs, none once it has ended.
         .col(big_integer_null("due_at"))
         .col(uuid_null("leased_by"))
@@ -97,5 +109,10 @@ fn jobs() -> TableCreateStatement {
 
 /// Ended jobs stay in the table and out of the way.
 fn jobs_in_hand(name: &str, column: &str) -> IndexCreateStatement {
-    Index::create().name(name).table("jobs").col(column.to_owned()).and_where(Expr::col("due_at").is_not_null()).to_owned()
+    Index::create()
+        .name(name)
+        .table("jobs")
+        .col(column.to_owned())
+        .and_where(Expr::col("due_at").is_not_null())
+        .to_owned()
 }

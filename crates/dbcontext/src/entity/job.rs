@@ -12,13 +12,13 @@ pub struct Model {
     pub kind: String,
     /// Of the jobs with the same lane one runs at a time.
     pub lane: String,
+    /// What it works on.
+    pub subject: Uuid,
     /// What the kind needs, as JSON.
     pub payload: String,
     pub status: String,
-    /// How often it was claimed, ever.
+    /// How often it was claimed.
     pub attempt: i32,
-    /// Claims before it was last asked for.
-    pub attempts_before: i32,
     pub due_at: Option<Timestamp>,
     pub leased_by: Option<InstanceId>,
     pub stop_requested: bool,

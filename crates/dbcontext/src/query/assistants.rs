@@ -1,6 +1,6 @@
 //! Assistants: those of a workspace are seen by its members, the default one by everybody.
 
-use appcore::{AppError, AssistantId, UserId, WorkspaceId, page::PageRequest};
+use appcore::{AppError, AssistantId, UserId, WorkspaceId, page::PageRequest, view};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, FromQueryResult, IntoActiveModel, Statement, Value};
 use uuid::uuid;
 
@@ -11,6 +11,20 @@ use crate::{
 
 /// The assistant that everybody has, made with the table.
 pub const DEFAULT_ID: AssistantId = AssistantId(uuid!("01900000-0000-7000-8000-00000000a551"));
+
+impl From<Model> for view::Assistant {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            name: row.name,
+            model: row.model,
+            system_prompt: row.system_prompt,
+            is_default: row.id == DEFAULT_ID,
+            created_at: row.created_at,
+        }
+    }
+}
 
 /// Stores a new assistant. Its name must be free in its workspace.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
@@ -32,7 +46,11 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -
 }
 
 /// An assistant that can be a member of this workspace's conversations.
-pub async fn usable_in<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, id: AssistantId) -> Result<Option<Model>, AppError> {
+pub async fn usable_in<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    id: AssistantId,
+) -> Result<Option<Model>, AppError> {
     let sql = "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $2)";
     one(db, sql, vec![id.into(), workspace.into()]).await
 }
@@ -43,7 +61,11 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<M
 }
 
 /// The default assistant and those of a workspace, and how many they are.
-pub async fn list<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, page: PageRequest) -> Result<(Vec<Model>, u64), AppError> {
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
     #[derive(FromQueryResult)]
     struct Count {
         total: i64,
@@ -52,12 +74,19 @@ pub async fn list<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, page: Page
     let backend = db.get_database_backend();
     let order = "ORDER BY CASE WHEN a.workspace_id IS NULL THEN 0 ELSE 1 END, a.search_name, a.id";
     let sql = format!("SELECT a.* {THEIRS} {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let items = Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [workspace.into()])).all(db).await.map_err(app_error)?;
-    let count = Statement::from_sql_and_values(backend, format!("SELECT COUNT(*) AS total {THEIRS}"), [workspace.into()]);
+    let items = Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [workspace.into()]))
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    let count =
+        Statement::from_sql_and_values(backend, format!("SELECT COUNT(*) AS total {THEIRS}"), [workspace.into()]);
     let total = Count::find_by_statement(count).one(db).await.map_err(app_error)?;
     Ok((items, total.map_or(0, |count| u64::try_from(count.total).unwrap_or(0))))
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {
-    Model::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).one(db).await.map_err(app_error)
+    Model::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .one(db)
+        .await
+        .map_err(app_error)
 }

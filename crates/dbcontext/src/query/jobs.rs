@@ -5,32 +5,24 @@
 
 use std::time::Duration;
 
-use appcore::{AppError, AssistantId, ConversationId, InstanceId, JobId, MessageId};
+use appcore::{AppError, InstanceId, JobId, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::rows::{self, Column};
 use crate::{constraint::app_error, entity::job::Model};
 
-/// The kind of job by which an assistant answers a message.
-pub const ANSWER: &str = "answer";
-
-/// What an answer needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerPayload {
-    pub conversation_id: ConversationId,
-    /// The message that is answered.
-    pub question_id: MessageId,
-    pub assistant_id: AssistantId,
-}
-
-/// An answer that is asked for. Its job's id becomes the id of the assistant's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewAnswer {
-    pub id: JobId,
-    pub conversation_id: ConversationId,
-    pub question_id: MessageId,
-    pub assistant_id: AssistantId,
+/// A job that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    pub kind: &'static str,
+    /// Of the jobs with the same lane one runs at a time.
+    pub lane: String,
+    /// What it works on: by this it is found again.
+    pub subject: Uuid,
+    /// What its kind needs, as JSON.
+    pub payload: String,
 }
 
 /// What a worker hears when it renews its lease.
@@ -39,37 +31,44 @@ pub struct Renewed {
     pub stop_requested: bool,
 }
 
-/// Asks for answers. An assistant gives its answers in one conversation one after the other.
-pub async fn insert_answers<C: ConnectionTrait>(db: &C, answers: &[NewAnswer]) -> Result<(), AppError> {
+/// Asks for jobs, to be done at once.
+pub async fn insert<C: ConnectionTrait>(db: &C, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<(), AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
+        kind: &'static str,
         lane: String,
+        subject: String,
         payload: String,
+        at: i64,
     }
-    if answers.is_empty() {
-        return Ok(());
-    }
-    let rows: Result<Vec<Row>, AppError> = answers
-        .iter()
-        .map(|answer| {
-            let NewAnswer { id, conversation_id, question_id, assistant_id } = *answer;
-            let payload = AnswerPayload { conversation_id, question_id, assistant_id };
-            Ok(Row {
-                id: rows::hex(id.0),
-                lane: format!("{ANSWER}:{conversation_id}:{assistant_id}"),
-                payload: serde_json::to_string(&payload).map_err(AppError::internal)?,
-            })
+    let rows: Vec<Row> = jobs
+        .into_iter()
+        .map(|NewJob { kind, lane, subject, payload }| Row {
+            id: rows::hex(JobId::new().0),
+            kind,
+            lane,
+            subject: rows::hex(subject),
+            payload,
+            at: asked_at.millis(),
         })
         .collect();
+    let columns = [
+        Column::Uuid("id"),
+        Column::Text("kind"),
+        Column::Text("lane"),
+        Column::Uuid("subject"),
+        Column::Text("payload"),
+        Column::Int("at"),
+    ];
     let backend = db.get_database_backend();
-    let now = now(backend);
     let sql = format!(
-        "INSERT INTO jobs (id, kind, lane, payload, status, due_at, created_at, updated_at) \
-         SELECT w.id, '{ANSWER}', w.lane, w.payload, 'waiting', {now}, {now}, {now} FROM {}",
-        rows::unfold(backend, &[Column::Uuid("id"), Column::Text("lane"), Column::Text("payload")])
+        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
+         SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {}, w.at, w.at FROM {}",
+        now(backend),
+        rows::unfold(backend, &columns)
     );
-    db.execute_raw(rows::statement(db, sql, &rows?)?).await.map_err(app_error)?;
+    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
     Ok(())
 }
 
@@ -93,11 +92,19 @@ pub async fn claim<C: ConnectionTrait>(db: &C, worker: InstanceId, lease: Durati
            ORDER BY j.due_at, j.id LIMIT 1 {skip_locked}) \
          RETURNING *"
     );
-    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [worker.into(), millis(lease)])).one(db).await.map_err(app_error)
+    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [worker.into(), millis(lease)]))
+        .one(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Extends a claim; `None` when it is lost.
-pub async fn renew<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, lease: Duration) -> Result<Option<Renewed>, AppError> {
+pub async fn renew<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: i32,
+    lease: Duration,
+) -> Result<Option<Renewed>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         stop_requested: bool,
@@ -110,11 +117,6 @@ pub async fn renew<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, lease: D
     let statement = Statement::from_sql_and_values(backend, sql, [id.into(), attempt.into(), millis(lease)]);
     let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
-}
-
-/// Whether this claim still holds. In a transaction it is then held until its end.
-pub async fn is_held<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    change(db, "updated_at = updated_at WHERE id = $1 AND attempt = $2 AND status = 'running'", vec![id.into(), attempt.into()]).await
 }
 
 /// Ends a job; `false` when the claim is lost.
@@ -130,7 +132,13 @@ pub async fn release<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Res
 }
 
 /// Gives a job back to be tried again after `wait`.
-pub async fn postpone<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
+pub async fn postpone<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: i32,
+    wait: Duration,
+    error: &str,
+) -> Result<bool, AppError> {
     let set = "status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
                WHERE id = $1 AND attempt = $2 AND status = 'running'";
     change(db, set, vec![id.into(), attempt.into(), millis(wait), error.into()]).await
@@ -142,16 +150,9 @@ pub async fn bury<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, error: &s
     change(db, set, vec![id.into(), attempt.into(), error.into()]).await
 }
 
-/// Asks whoever works on a job, now or later, to stop; `false` when it has ended.
-pub async fn request_stop<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
-    change(db, "stop_requested = TRUE WHERE id = $1 AND due_at IS NOT NULL", vec![id.into()]).await
-}
-
-/// Asks again for a job that has ended; `false` when it has not.
-pub async fn requeue<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
-    let set = "status = 'waiting', due_at = {now}, attempts_before = attempt, stop_requested = FALSE, error = NULL, updated_at = {now} \
-               WHERE id = $1 AND due_at IS NULL";
-    change(db, set, vec![id.into()]).await
+/// Asks whoever works on `subject`, now or later, to stop; `false` when nobody will.
+pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
+    change(db, "stop_requested = TRUE WHERE subject = $1 AND due_at IS NOT NULL", vec![subject.into()]).await
 }
 
 /// The statement `UPDATE jobs SET …`, and whether it found a job. `{now}` stands for the database's time.

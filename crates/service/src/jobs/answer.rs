@@ -1,0 +1,266 @@
+//! One answer of an assistant: from the claim of its job to its one durable end.
+//!
+//! What can interrupt it (a reader's stop, a drain, the loss of the lease) is watched beside the writing; whichever comes first
+//! decides. The text so far outlives the interruption, because it lies outside of both.
+
+use std::{sync::Arc, time::Duration};
+
+use ai::{AiError, ChatDelta, ChatRequest};
+use appcore::{
+    AppError, Code, MessageId,
+    event::{Audience, BusMessage, Event, News},
+    view::{Message, MessageStatus},
+};
+use dbcontext::{entity::job, query};
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{AnswerJob, draft::Draft};
+use crate::{
+    App,
+    assistants::context,
+    events::{BeginAnswer, Change, FinishAnswer},
+};
+
+/// How long a claim holds without being renewed.
+pub(super) const LEASE: Duration = Duration::from_secs(12);
+/// How often it is renewed: two renewals may fail before it is lost. A stop that went astray on the bus is seen here too.
+const RENEWAL: Duration = Duration::from_secs(3);
+/// Least time between two pieces of one answer: at most 25 a second.
+const TELL_EVERY: Duration = Duration::from_millis(40);
+/// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
+const STORE_EVERY: Duration = Duration::from_millis(500);
+/// An answer whose workers died so often is given up: it may be what kills them.
+const MOST_ATTEMPTS: i32 = 8;
+
+/// What a failure of ours is called to the reader.
+const OUR_FAULT: &str = "Something went wrong on this server. Try again.";
+const QUESTION_GONE: &str = "The message that this answers was deleted.";
+
+/// How the work on a job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The job is done: the answer has its end.
+    Done,
+    /// This instance stops; the job is for another one.
+    HandedOn,
+    /// Another worker has the job.
+    Lost,
+}
+
+/// Why the writing was broken off.
+#[derive(Debug, PartialEq, Eq)]
+enum Interruption {
+    Stop,
+    HandOn,
+    Lost,
+}
+
+/// Why the writing ended without an answer.
+enum Trouble {
+    Provider(AiError),
+    /// Nobody waits for the answer any more: it has ended, or was deleted.
+    Moot,
+}
+
+/// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
+pub(super) async fn run(app: &App, claim: &job::Model, draining: &CancellationToken) -> Result<Ended, AppError> {
+    let answer: AnswerJob = serde_json::from_str(&claim.payload).map_err(AppError::internal)?;
+    match work(app, &answer, claim, draining).await {
+        // The conversation, the assistant or the answer is gone, so nobody waits.
+        Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
+        Err(error) => {
+            tracing::error!(%error, answer = %answer.answer_id, "an answer could not be worked on");
+            fail(app, &answer, OUR_FAULT).await.map(|()| Ended::Done)
+        }
+        ended => ended,
+    }
+}
+
+async fn work(
+    app: &App,
+    answer: &AnswerJob,
+    claim: &job::Model,
+    draining: &CancellationToken,
+) -> Result<Ended, AppError> {
+    if claim.stop_requested {
+        return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|()| Ended::Done);
+    }
+    if claim.attempt > MOST_ATTEMPTS {
+        return fail(app, answer, OUR_FAULT).await.map(|()| Ended::Done);
+    }
+    // Before readers see the answer, so that no wish to stop it is missed.
+    let stop = app.assistants.watch(answer.answer_id);
+    let assistant = query::assistants::get(app.db.reader(), answer.assistant_id).await?.ok_or(Code::NotFound)?;
+    let model = assistant.model.clone().unwrap_or_else(|| app.assistants.ai().default_model().to_owned());
+    if begin(app, answer, &model).await?.status != MessageStatus::Streaming {
+        return Ok(Ended::Done);
+    }
+    let Some(request) = context::request(app.db.reader(), answer, &assistant).await? else {
+        return fail(app, answer, QUESTION_GONE).await.map(|()| Ended::Done);
+    };
+    let mut draft = Draft::default();
+    let written = tokio::select! {
+        written = write(app, answer, assistant.model.as_deref(), request, &mut draft) => Ok(written),
+        interruption = interruption(app, claim, stop.token(), draining) => Err(interruption),
+    };
+    let (status, reason) = match written {
+        Ok(Ok(())) => (MessageStatus::Complete, None),
+        Ok(Err(Trouble::Provider(error))) => {
+            tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
+            (MessageStatus::Failed, Some(error.to_string()))
+        }
+        Err(Interruption::Stop) => (MessageStatus::Stopped, None),
+        Err(Interruption::HandOn) => {
+            store(app, answer.answer_id, draft.text()).await?;
+            return Ok(Ended::HandedOn);
+        }
+        Ok(Err(Trouble::Moot)) => return Ok(Ended::Done),
+        Err(Interruption::Lost) => return Ok(Ended::Lost),
+    };
+    if query::jobs::renew(app.db.writer(), claim.id, claim.attempt, LEASE).await?.is_none() {
+        return Ok(Ended::Lost);
+    }
+    finish(app, answer, draft.into_text(), status, reason).await.map(|()| Ended::Done)
+}
+
+/// Asks the provider, tells readers what it says and stores it.
+async fn write(
+    app: &App,
+    answer: &AnswerJob,
+    model: Option<&str>,
+    request: ChatRequest,
+    draft: &mut Draft,
+) -> Result<(), Trouble> {
+    let mut said = app.assistants.ai().chat(model, request).await.map_err(Trouble::Provider)?;
+    // The first token is told at once.
+    let mut tell_at = Instant::now();
+    let mut store_at = tell_at + STORE_EVERY;
+    loop {
+        tokio::select! {
+            // The clocks come first: a provider that never pauses must not starve them.
+            biased;
+            () = sleep_until(tell_at), if draft.has_untold() => {
+                tell(app, answer, draft);
+                tell_at = Instant::now() + TELL_EVERY;
+            }
+            () = sleep_until(store_at), if draft.has_unstored() => {
+                match store(app, answer.answer_id, draft.text()).await {
+                    Ok(true) => draft.stored(),
+                    Ok(false) => return Err(Trouble::Moot),
+                    // The text is still here, and the end may be stored where this could not.
+                    Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be stored"),
+                }
+                store_at = Instant::now() + STORE_EVERY;
+            }
+            delta = said.next() => match delta {
+                Some(Ok(ChatDelta::Text(text))) => {
+                    draft.push(&text);
+                    if draft.is_full() {
+                        return Ok(());
+                    }
+                }
+                Some(Ok(ChatDelta::Done { finish, usage })) => {
+                    tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "an answer is complete");
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(Trouble::Provider(error)),
+                None => return Err(Trouble::Provider(AiError::Cut)),
+            },
+        }
+    }
+}
+
+/// Returns when the writing has to be broken off; keeps the claim until then.
+async fn interruption(
+    app: &App,
+    claim: &job::Model,
+    stop: &CancellationToken,
+    draining: &CancellationToken,
+) -> Interruption {
+    let keep = async {
+        let mut held_until = Instant::now() + LEASE;
+        loop {
+            sleep(RENEWAL).await;
+            match query::jobs::renew(app.db.writer(), claim.id, claim.attempt, LEASE).await {
+                Ok(Some(renewed)) if renewed.stop_requested => return Interruption::Stop,
+                Ok(Some(_)) => held_until = Instant::now() + LEASE,
+                Ok(None) => return Interruption::Lost,
+                Err(error) if Instant::now() >= held_until => {
+                    tracing::warn!(%error, job = %claim.id, "a job's lease ran out");
+                    return Interruption::Lost;
+                }
+                Err(error) => tracing::warn!(%error, job = %claim.id, "a job's lease could not be renewed"),
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => Interruption::Stop,
+        () = draining.cancelled() => Interruption::HandOn,
+        interruption = keep => interruption,
+    }
+}
+
+/// Tells every reader, on every instance, what is new.
+fn tell(app: &App, answer: &AnswerJob, draft: &mut Draft) {
+    let piece = draft.tell();
+    let conversation_id = answer.conversation_id;
+    let event =
+        Event::MessageDelta { conversation_id, message_id: answer.answer_id, offset: piece.offset, text: piece.text };
+    match News::seal(&event, Audience::Conversation(conversation_id), app.clock.now()) {
+        // Passing: nobody waits for it to arrive, and who misses it reads the message.
+        Ok(news) => drop(app.bus.publish(vec![BusMessage::News(Arc::new(news))])),
+        Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),
+    }
+}
+
+/// Stores the text so far; `false` when the answer is not being written any more.
+async fn store(app: &App, id: MessageId, text: &str) -> Result<bool, AppError> {
+    query::messages::store_partial(app.db.writer(), id, text).await
+}
+
+async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
+    let change = Change::BeginAnswer(BeginAnswer {
+        conversation_id: answer.conversation_id,
+        answer_id: answer.answer_id,
+        assistant_id: answer.assistant_id,
+        reply_to: Some(answer.question_id),
+        model: Some(model.to_owned()),
+    });
+    app.writer.submit(change).await?.message()
+}
+
+async fn finish(
+    app: &App,
+    answer: &AnswerJob,
+    content: String,
+    status: MessageStatus,
+    reason: Option<String>,
+) -> Result<(), AppError> {
+    let change = Change::FinishAnswer(FinishAnswer {
+        conversation_id: answer.conversation_id,
+        answer_id: answer.answer_id,
+        content,
+        status,
+        reason,
+        model: None,
+    });
+    app.writer.submit(change).await.map(|_| ())
+}
+
+/// Ends an answer with the text that is stored; one that has ended or was never begun is left alone.
+async fn end_as_it_is(
+    app: &App,
+    answer: &AnswerJob,
+    status: MessageStatus,
+    reason: Option<String>,
+) -> Result<(), AppError> {
+    let Some(message) = query::messages::get(app.db.writer(), answer.answer_id).await? else { return Ok(()) };
+    finish(app, answer, message.content, status, reason).await
+}
+
+/// Ends an answer as failed, with a reason for the reader.
+async fn fail(app: &App, answer: &AnswerJob, reason: &str) -> Result<(), AppError> {
+    end_as_it_is(app, answer, MessageStatus::Failed, Some(reason.to_owned())).await
+}

@@ -1,0 +1,91 @@
+//! The text of an answer while it grows: what readers were told of it, and what is stored.
+
+/// The longest answer that is kept, in bytes. What a model writes beyond it is cut off.
+const MAX_BYTES: usize = 200_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    text: String,
+    /// Bytes of `text` that readers were told, and the same in UTF-16 code units, as the wire counts.
+    told: usize,
+    told_units: u64,
+    stored: usize,
+}
+
+/// Text that readers have not been told yet, and where it begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub offset: u64,
+    pub text: String,
+}
+
+impl Draft {
+    /// Adds what the model wrote. NUL, which PostgreSQL can't store, is left out.
+    pub fn push(&mut self, text: &str) {
+        let room = MAX_BYTES.saturating_sub(self.text.len());
+        let text = &text[..text.floor_char_boundary(room)];
+        self.text.extend(text.chars().filter(|&char| char != '\0'));
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// No more will be added, so the model need not go on.
+    pub fn is_full(&self) -> bool {
+        // A last character may not have fitted.
+        self.text.len() + 4 > MAX_BYTES
+    }
+
+    pub fn has_untold(&self) -> bool {
+        self.told < self.text.len()
+    }
+
+    /// What readers have not been told; it counts as told from here on.
+    pub fn tell(&mut self) -> Piece {
+        let text = self.text[self.told..].to_owned();
+        let offset = self.told_units;
+        self.told = self.text.len();
+        self.told_units += text.encode_utf16().count() as u64;
+        Piece { offset, text }
+    }
+
+    pub fn has_unstored(&self) -> bool {
+        self.stored < self.text.len()
+    }
+
+    /// The text as it is now has been stored.
+    pub fn stored(&mut self) {
+        self.stored = self.text.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_each_other_in_utf_16_code_units() {
+        let mut draft = Draft::default();
+        draft.push("à😀");
+        assert_eq!(draft.tell(), Piece { offset: 0, text: "à😀".to_owned() });
+        assert!(!draft.has_untold());
+        draft.push("b\0c");
+        draft.push("d");
+        assert_eq!(draft.tell(), Piece { offset: 3, text: "bcd".to_owned() });
+        assert_eq!(draft.text(), "à😀bcd");
+    }
+
+    #[test]
+    fn an_answer_is_cut_off_between_characters() {
+        let mut draft = Draft::default();
+        draft.push(&"a".repeat(MAX_BYTES - 2));
+        draft.push("😀😀");
+        assert!(draft.is_full());
+        assert_eq!(draft.into_text().len(), MAX_BYTES - 2);
+    }
+}

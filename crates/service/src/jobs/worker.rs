@@ -1,0 +1,148 @@
+//! Workers: they claim jobs and see to it that each ends.
+//!
+//! One dispatcher per instance claims for all its workers. It is woken by the bus when a job was asked for on any instance, and
+//! looks by itself every second, for leases that ran out and for news that got lost.
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{
+    AppError,
+    config::Role,
+    event::{BusMessage, Listener, Signal},
+};
+use dbcontext::{entity::job, query};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    AnswerJob,
+    answer::{self, Ended, LEASE},
+};
+use crate::App;
+
+/// How often an idle dispatcher looks for jobs that nobody told it of.
+const POLL: Duration = Duration::from_secs(1);
+/// When a job is tried again that could not be brought to an end; after the last, it is a dead letter.
+const SCHEDULE: [Duration; 4] =
+    [Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3_600), Duration::from_secs(86_400)];
+
+/// The workers of this instance.
+#[derive(Debug)]
+pub struct Workers {
+    draining: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Starts the workers; an instance with the role `web` has none.
+pub fn start_workers(app: Arc<App>) -> Workers {
+    let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
+    if app.config.server.role != Role::Web {
+        let wake = Arc::new(Notify::new());
+        let listener = app.bus.listen();
+        workers.tasks.spawn(listen(Arc::clone(&app), listener, Arc::clone(&wake), workers.draining.clone()));
+        workers.tasks.spawn(dispatch(app, wake, workers.draining.clone(), workers.tasks.clone()));
+    }
+    workers
+}
+
+impl Workers {
+    /// Claims nothing more and gives back what is being worked on, so that other instances take it at once.
+    pub async fn drain(self) {
+        self.draining.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Hears what other parts, here and on other instances, want of the workers.
+async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draining: CancellationToken) {
+    loop {
+        let message = tokio::select! {
+            message = listener.recv() => message,
+            () = draining.cancelled() => return,
+        };
+        match message {
+            Some(BusMessage::Signal(Signal::JobsWaiting)) => wake.notify_one(),
+            Some(BusMessage::Signal(Signal::StopGeneration(answer))) => app.assistants.stop_here(answer),
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
+async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(app.config.ai.workers));
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = draining.cancelled() => return,
+        };
+        // The semaphore is never closed.
+        let Ok(place) = place else { return };
+        match next(&app).await {
+            Ok(Some(claim)) => {
+                tasks.spawn(work(Arc::clone(&app), claim, draining.clone(), place, Arc::clone(&wake)));
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "no job could be claimed"),
+        }
+        drop(place);
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+            () = draining.cancelled() => return,
+        }
+    }
+}
+
+async fn next(app: &App) -> Result<Option<job::Model>, AppError> {
+    if !query::jobs::any_due(app.db.reader()).await? {
+        return Ok(None);
+    }
+    query::jobs::claim(app.db.writer(), app.instance_id, LEASE).await
+}
+
+/// Works on a claimed job and brings it to its end, or back among the waiting.
+async fn work(
+    app: Arc<App>,
+    claim: job::Model,
+    draining: CancellationToken,
+    place: OwnedSemaphorePermit,
+    wake: Arc<Notify>,
+) {
+    let ended = match claim.kind.as_str() {
+        AnswerJob::KIND => answer::run(&app, &claim, &draining).await,
+        unknown => Err(AppError::internal(anyhow::anyhow!("no worker knows jobs of the kind {unknown:?}"))),
+    };
+    if let Err(error) = conclude(&app, &claim, ended).await {
+        // The lease runs out, and somebody starts over.
+        tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
+    }
+    drop(place);
+    // Another job may have waited for this one's lane.
+    wake.notify_one();
+}
+
+async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
+    let db = app.db.writer();
+    let (id, attempt) = (claim.id, claim.attempt);
+    match ended {
+        Ok(Ended::Lost) => {}
+        Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
+        Ok(Ended::HandedOn) => {
+            query::jobs::release(db, id, attempt).await?;
+            drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
+            tracing::info!(job = %id, "a job was handed on");
+        }
+        Err(error) => {
+            tracing::error!(%error, job = %id, kind = claim.kind, attempt, "a job failed");
+            let tried = usize::try_from(attempt).unwrap_or(0).saturating_sub(1);
+            match SCHEDULE.get(tried) {
+                Some(&wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
+                None => query::jobs::bury(db, id, attempt, &error.to_string()).await?,
+            };
+        }
+    }
+    Ok(())
+}
