@@ -220,3 +220,136 @@ pub fn random_text() -> anyhow::Result<String> {
 pub fn fingerprint(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    /// Making a key takes long: once for all tests.
+    static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| SigningKey::generate().unwrap().pkcs8().to_vec());
+
+    fn key() -> SigningKey {
+        SigningKey::from_pkcs8(&KEY).unwrap()
+    }
+
+    fn ring(issuer: &str) -> Keyring {
+        Keyring::new(issuer, key(), Vec::new()).unwrap()
+    }
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const LATER: Timestamp = Timestamp(1_800_000_100_000);
+
+    fn token(ring: &Keyring) -> String {
+        ring.sign(UserId::new(), SessionId::new(), UserRole::User, NOW, LATER).unwrap()
+    }
+
+    fn with_header(change: impl FnOnce(&mut Header)) -> String {
+        let claims = serde_json::json!({
+            "iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(), "jti": Uuid::new_v4(), "role": "user",
+            "iat": NOW.seconds(), "exp": LATER.seconds(),
+        });
+        let mut header = Header::new(Algorithm::RS256);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(key().kid);
+        change(&mut header);
+        jsonwebtoken::encode(&header, &claims, &key().encoding).unwrap()
+    }
+
+    #[test]
+    fn says_what_it_was_signed_for_until_it_runs_out() {
+        let ring = ring("natter");
+        let (user_id, session_id) = (UserId::new(), SessionId::new());
+        let token = ring.sign(user_id, session_id, UserRole::Admin, NOW, LATER).unwrap();
+        let claims = ring.verify(&token, NOW).unwrap();
+        assert_eq!((claims.sub, claims.sid, claims.role, claims.exp), (user_id, session_id, UserRole::Admin, LATER.seconds()));
+        let header = jsonwebtoken::decode_header(&token).unwrap();
+        assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some(key().kid())));
+        let within = LATER.plus(std::time::Duration::from_secs(5));
+        assert!(ring.verify(&token, within).is_ok());
+        assert_eq!(ring.verify(&token, within.plus(std::time::Duration::from_secs(1))), Err(Rejection::Expired));
+    }
+
+    #[test]
+    fn what_another_key_issuer_or_purpose_has_signed_is_refused() {
+        let ring = ring("natter");
+        assert!(ring.verify(&with_header(|_| ()), NOW).is_ok());
+        assert_eq!(ring.verify(&with_header(|header| header.typ = Some("JWT".to_owned())), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.kid = None), NOW), Err(Rejection::UnknownKey));
+        assert_eq!(ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW), Err(Rejection::UnknownKey));
+        // A key that comes with the token is not asked.
+        assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
+        assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(Rejection::Forged));
+
+        let stranger = Keyring::new("natter", SigningKey::generate().unwrap(), Vec::new()).unwrap();
+        assert_eq!(ring.verify(&token(&stranger), NOW), Err(Rejection::UnknownKey));
+        let mut forged = stranger;
+        forged.header.kid = Some(key().kid);
+        assert_eq!(ring.verify(&token(&forged), NOW), Err(Rejection::Forged));
+    }
+
+    #[test]
+    fn algorithm_confusion_and_garbage_are_refused() {
+        let ring = ring("natter");
+        let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let good = token(&ring);
+        let parts: Vec<&str> = good.split('.').collect();
+        let none = part(serde_json::json!({"alg": "none", "typ": TYPE, "kid": key().kid}));
+        let symmetric = part(serde_json::json!({"alg": "HS256", "typ": TYPE, "kid": key().kid}));
+        let other_subject = part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
+            "jti": Uuid::new_v4(), "role": "admin", "iat": NOW.seconds(), "exp": LATER.seconds()}));
+        // Signed with the public key as if it were a shared secret.
+        let hmac = {
+            let mut header = Header::new(Algorithm::HS256);
+            header.typ = Some(TYPE.to_owned());
+            header.kid = Some(key().kid);
+            let claims = ring.verify(&good, NOW).unwrap();
+            let public = serde_json::to_vec(&ring.published()).unwrap();
+            jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap()
+        };
+        for bad in [
+            String::new(), ".".to_owned(), "..".to_owned(), "a.b.c".to_owned(), good[..good.len() - 2].to_owned(), format!("{good}."),
+            format!("{none}.{}.", parts[1]), format!("{symmetric}.{}.{}", parts[1], parts[2]),
+            format!("{}.{other_subject}.{}", parts[0], parts[2]), hmac, "x".repeat(100_000), "\u{0}".to_owned(),
+        ] {
+            assert!(ring.verify(&bad, NOW).is_err(), "{bad:.80}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_still_verifies_and_is_published_and_no_private_part_is() {
+        let old = ring("natter");
+        let signed_before = token(&old);
+        let rotated = Keyring::new("natter", SigningKey::generate().unwrap(), vec![key()]).unwrap();
+        assert!(rotated.verify(&signed_before, NOW).is_ok());
+        let published = rotated.published();
+        let keys = published["keys"].as_array().unwrap();
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys[1]["kid"], key().kid());
+        for published in keys {
+            let mut fields: Vec<&str> = published.as_object().unwrap().keys().map(String::as_str).collect();
+            fields.sort_unstable();
+            assert_eq!(fields, ["alg", "e", "kid", "kty", "n", "use"]);
+        }
+    }
+
+    #[test]
+    fn opaque_tokens_are_long_and_differ() {
+        let (one, other) = (random_text().unwrap(), random_text().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 43);
+        assert_eq!(fingerprint(&one).len(), 32);
+        assert_ne!(fingerprint(&one), fingerprint(&other));
+    }
+
+    #[test]
+    fn a_small_or_foreign_key_is_refused() {
+        assert!(SigningKey::from_pem("not a key").is_err());
+        assert!(SigningKey::from_pkcs8(b"nor this").is_err());
+    }
+}
