@@ -37,6 +37,8 @@ export interface Row {
   /** It has avatar, name and time; the rows of its group below it have not. */
   readonly isHead: boolean;
   readonly isTail: boolean;
+  /** The message that it answers is not the one right above it. */
+  readonly showsQuote: boolean;
 }
 
 export interface Reader {
@@ -150,7 +152,8 @@ function toRow(views: readonly MessageView[], at: number, groupStart: number, re
     opensDay: startsDay(views[at - 1], view),
     opensUnread: startsUnread(views[at - 1], view, reader),
     isHead,
-    isTail: next === undefined || startsGroup(view, next, start, reader)
+    isTail: next === undefined || startsGroup(view, next, start, reader),
+    showsQuote: view.replyTo !== null && view.replyTo !== views[at - 1]?.id
   };
 }
 
@@ -196,7 +199,8 @@ function keep(old: Row | undefined, row: Row): Row | undefined {
     old.opensDay === row.opensDay &&
     old.opensUnread === row.opensUnread &&
     old.isHead === row.isHead &&
-    old.isTail === row.isTail
+    old.isTail === row.isTail &&
+    old.showsQuote === row.showsQuote
     ? old
     : undefined;
 }

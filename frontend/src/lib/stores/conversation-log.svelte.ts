@@ -23,6 +23,9 @@ export interface LogHost {
 
 const PAGE = 50;
 const OLDER_PAGE = 100;
+const MOST_AT_ONCE = 200;
+/** So much of what was read already stands above the unread line. */
+const READ_BEFORE_UNREAD = 20;
 /** A hole in an answer's text heals when the server has stored the text; it does so once a second. */
 const MEND_AFTER = 300;
 
@@ -114,18 +117,20 @@ export class ConversationLog {
     this.#unreadFrom = seq;
   }
 
-  loadLatest(): Promise<void> {
-    this.#latest ??= this.#loadLatest().finally(() => (this.#latest = null));
+  /** The newest messages, and with them those that are unread, as far as one page holds them. */
+  loadLatest(unread = 0): Promise<void> {
+    const limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, unread + READ_BEFORE_UNREAD));
+    this.#latest ??= this.#loadLatest(limit).finally(() => (this.#latest = null));
     return this.#latest;
   }
 
-  async #loadLatest(): Promise<void> {
+  async #loadLatest(limit: number): Promise<void> {
     if (this.#state.loaded) return;
     this.#error = null;
     this.apply({ kind: 'requested' });
     const basis = this.#state.known;
     try {
-      const page = await this.#page({ limit: PAGE });
+      const page = await this.#page({ limit });
       this.apply({ kind: 'page', part: 'latest', items: page.items, hasMore: page.has_more, basis });
     } catch (error) {
       this.apply({ kind: 'unavailable' });

@@ -28,6 +28,11 @@ export class DraftsStore {
     this.#texts.clear();
   }
 
+  /** Where something was begun, and what. */
+  all(): ReadonlyMap<string, string> {
+    return this.#texts;
+  }
+
   get(conversationId: string): string {
     return this.#texts.get(conversationId) ?? '';
   }

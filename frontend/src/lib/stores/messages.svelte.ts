@@ -47,6 +47,7 @@ export class MessagesStore {
   readonly #logs = new Map<string, ConversationLog>();
   readonly #line: MessagesLine;
   readonly #host: LogHost;
+  readonly #leave: (() => void)[];
   readonly #delivered = new Map<string, number>();
   #deliveredTimer: ReturnType<typeof setTimeout> | undefined;
   #me = $state.raw<Sender>(NOBODY);
@@ -66,8 +67,7 @@ export class MessagesStore {
       tell: (type, payload) => line.notify(type, payload),
       sync: () => this.#syncSoon(REORDER_WITHIN)
     };
-    line.on((frame) => this.#hear(frame));
-    line.onHello((hello) => this.#greet(hello));
+    this.#leave = [line.on((frame) => this.#hear(frame)), line.onHello((hello) => this.#greet(hello))];
   }
 
   /** Somebody has signed in. */
@@ -77,6 +77,7 @@ export class MessagesStore {
   }
 
   close(): void {
+    for (const leave of this.#leave) leave();
     this.#me = NOBODY;
     this.outbox.close();
     this.#logs.clear();

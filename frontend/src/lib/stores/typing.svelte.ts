@@ -15,10 +15,11 @@ export class TypingStore {
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #saidAt = new Map<string, number>();
   readonly #line: TypingLine;
+  readonly #leave: () => void;
 
   constructor(line: TypingLine) {
     this.#line = line;
-    line.on((frame) => {
+    this.#leave = line.on((frame) => {
       if (frame.type === 'typing')
         this.#hear(frame.payload.conversation_id, frame.payload.user_id, frame.payload.active);
       if (frame.type === 'message.created' && frame.payload.message.sender.id) {
@@ -44,6 +45,11 @@ export class TypingStore {
   stop(conversationId: string): void {
     if (!this.#saidAt.delete(conversationId)) return;
     this.#line.notify('typing', { conversation_id: conversationId, active: false });
+  }
+
+  close(): void {
+    this.#leave();
+    this.forget();
   }
 
   /** Without a connection nobody is known to write. */

@@ -1,0 +1,38 @@
+import { createContext, onDestroy } from 'svelte';
+import type { App } from '#lib/app.ts';
+import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
+import { MessagesStore } from '#lib/stores/messages.svelte.ts';
+import { TypingStore } from '#lib/stores/typing.svelte.ts';
+
+/** What conversations need from sign-in to sign-out. */
+export interface Chat {
+  messages: MessagesStore;
+  drafts: DraftsStore;
+  typing: TypingStore;
+}
+
+const [useChat, setChat] = createContext<Chat>();
+export { useChat };
+
+export function provideChat({ api, connection, session, conversations }: App): Chat {
+  const { id, display_name: name } = session.user;
+  const messages = new MessagesStore(api, connection);
+  messages.open({ kind: 'user', id, name });
+  const drafts = new DraftsStore(browserStorage());
+  drafts.open(id);
+  for (const [conversationId, text] of drafts.all()) conversations.setDraft(conversationId, text);
+  const typing = new TypingStore(connection);
+  onDestroy(() => {
+    messages.close();
+    typing.close();
+  });
+  return setChat({ messages, drafts, typing });
+}
+
+function browserStorage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}

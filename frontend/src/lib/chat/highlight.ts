@@ -1,0 +1,102 @@
+/**
+ * Colours for code. The highlighter and each language are loaded when a block of it is first seen; what comes back is
+ * a tree of spans, never markup.
+ */
+import type { LanguageFn } from 'highlight.js';
+import type { ElementContent, Root } from 'hast';
+
+export interface Span {
+  readonly text: string;
+  readonly className: string;
+}
+
+type Loader = () => Promise<{ default: LanguageFn }>;
+
+const LANGUAGES: Record<string, Loader> = {
+  bash: () => import('highlight.js/lib/languages/bash'),
+  c: () => import('highlight.js/lib/languages/c'),
+  cpp: () => import('highlight.js/lib/languages/cpp'),
+  csharp: () => import('highlight.js/lib/languages/csharp'),
+  css: () => import('highlight.js/lib/languages/css'),
+  diff: () => import('highlight.js/lib/languages/diff'),
+  dockerfile: () => import('highlight.js/lib/languages/dockerfile'),
+  go: () => import('highlight.js/lib/languages/go'),
+  ini: () => import('highlight.js/lib/languages/ini'),
+  java: () => import('highlight.js/lib/languages/java'),
+  javascript: () => import('highlight.js/lib/languages/javascript'),
+  json: () => import('highlight.js/lib/languages/json'),
+  kotlin: () => import('highlight.js/lib/languages/kotlin'),
+  lua: () => import('highlight.js/lib/languages/lua'),
+  makefile: () => import('highlight.js/lib/languages/makefile'),
+  markdown: () => import('highlight.js/lib/languages/markdown'),
+  php: () => import('highlight.js/lib/languages/php'),
+  python: () => import('highlight.js/lib/languages/python'),
+  ruby: () => import('highlight.js/lib/languages/ruby'),
+  rust: () => import('highlight.js/lib/languages/rust'),
+  sql: () => import('highlight.js/lib/languages/sql'),
+  swift: () => import('highlight.js/lib/languages/swift'),
+  typescript: () => import('highlight.js/lib/languages/typescript'),
+  xml: () => import('highlight.js/lib/languages/xml'),
+  yaml: () => import('highlight.js/lib/languages/yaml')
+};
+
+const ALIASES: Record<string, string> = {
+  'c++': 'cpp',
+  'c#': 'csharp',
+  cs: 'csharp',
+  docker: 'dockerfile',
+  golang: 'go',
+  h: 'c',
+  html: 'xml',
+  js: 'javascript',
+  jsx: 'javascript',
+  kt: 'kotlin',
+  make: 'makefile',
+  md: 'markdown',
+  mjs: 'javascript',
+  patch: 'diff',
+  py: 'python',
+  rb: 'ruby',
+  rs: 'rust',
+  scss: 'css',
+  sh: 'bash',
+  shell: 'bash',
+  svelte: 'xml',
+  svg: 'xml',
+  toml: 'ini',
+  ts: 'typescript',
+  tsx: 'typescript',
+  vue: 'xml',
+  yml: 'yaml',
+  zsh: 'bash'
+};
+
+/** More than this is shown plain: nobody reads it in colour, and everybody would wait for it. */
+const MOST = 30_000;
+
+let highlighter: Promise<ReturnType<(typeof import('lowlight'))['createLowlight']>> | undefined;
+
+/** The spans of the code, or `null` where its language is not known. */
+export async function highlight(language: string, code: string): Promise<Span[] | null> {
+  const wanted = language.toLowerCase();
+  const name = ALIASES[wanted] ?? wanted;
+  const load = LANGUAGES[name];
+  if (!load || code.length > MOST) return null;
+  highlighter ??= import('lowlight').then(({ createLowlight }) => createLowlight());
+  const [lowlight, grammar] = await Promise.all([highlighter, load()]);
+  if (!lowlight.registered(name)) lowlight.register(name, grammar.default);
+  return flatten(lowlight.highlight(name, code));
+}
+
+function flatten(root: Root): Span[] {
+  const spans: Span[] = [];
+  const walk = (node: Root['children'][number] | ElementContent, className: string) => {
+    if (node.type === 'text') spans.push({ text: node.value, className });
+    else if (node.type === 'element') {
+      const own = node.properties.className;
+      for (const child of node.children) walk(child, Array.isArray(own) ? own.join(' ') : className);
+    }
+  };
+  for (const node of root.children) walk(node, '');
+  return spans;
+}

@@ -1,0 +1,40 @@
+import type { Attachment } from 'svelte/attachments';
+
+const HELD_FOR = 450;
+/** A finger that moves further scrolls. */
+const STILL_WITHIN = 8;
+
+/** A finger that rests on something for a moment asks what can be done with it. */
+export function longPress(act: () => void): Attachment<HTMLElement> {
+  return (element) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let start = { x: 0, y: 0 };
+    const cancel = () => clearTimeout(timer);
+    const begin = (event: TouchEvent) => {
+      cancel();
+      const touch = event.touches[0];
+      // What can be pressed itself, or scrolled sideways, keeps its own meaning.
+      if (!touch || event.touches.length > 1 || (event.target as Element).closest('a, button, pre, .tbl')) return;
+      start = { x: touch.clientX, y: touch.clientY };
+      timer = setTimeout(() => {
+        navigator.vibrate?.(10);
+        act();
+      }, HELD_FOR);
+    };
+    const move = (event: TouchEvent) => {
+      const touch = event.touches[0];
+      if (!touch || Math.hypot(touch.clientX - start.x, touch.clientY - start.y) > STILL_WITHIN) cancel();
+    };
+    element.addEventListener('touchstart', begin, { passive: true });
+    element.addEventListener('touchmove', move, { passive: true });
+    element.addEventListener('touchend', cancel);
+    element.addEventListener('touchcancel', cancel);
+    return () => {
+      cancel();
+      element.removeEventListener('touchstart', begin);
+      element.removeEventListener('touchmove', move);
+      element.removeEventListener('touchend', cancel);
+      element.removeEventListener('touchcancel', cancel);
+    };
+  };
+}

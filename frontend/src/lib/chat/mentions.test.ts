@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { askedAt, callsMe, cutMentions, matching, type Name } from './mentions.ts';
+
+const names: Name[] = [
+  { name: 'Mai', kind: 'person' },
+  { name: 'Mai Trần', kind: 'person' },
+  { name: 'Elena', kind: 'me' },
+  { name: 'Quill', kind: 'assistant' }
+];
+
+describe('mentions', () => {
+  it('are cut out, the longest name first', () => {
+    expect(cutMentions('Hi @Mai Trần and @quill, see', names)).toEqual([
+      { text: 'Hi ', kind: null },
+      { text: '@Mai Trần', kind: 'person' },
+      { text: ' and ', kind: null },
+      { text: '@quill', kind: 'assistant' },
+      { text: ', see', kind: null }
+    ]);
+  });
+
+  it('are whole names only', () => {
+    expect(callsMe('mail me@Elena', names)).toBe(false);
+    expect(callsMe('@Elenas', names)).toBe(false);
+    expect(callsMe('@@Elena!', names)).toBe(true);
+  });
+
+  it('lose nothing of the text', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Quill', 'x', '@Elena'), { maxLength: 20 }),
+        (parts) => {
+          const text = parts.join('');
+          expect(
+            cutMentions(text, names)
+              .map((piece) => piece.text)
+              .join('')
+          ).toBe(text);
+        }
+      )
+    );
+  });
+
+  it('are asked for right before the caret', () => {
+    expect(askedAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(askedAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
+    expect(askedAt('me@qu', 5)).toBeNull();
+    expect(askedAt('@qu\nnext', 8)).toBeNull();
+    expect(askedAt('plain', 5)).toBeNull();
+  });
+
+  it('are found without their accents, and by any word', () => {
+    expect(matching(names, 'tran').map((one) => one.name)).toEqual(['Mai Trần']);
+    expect(matching(names, 'm').map((one) => one.name)).toEqual(['Mai', 'Mai Trần']);
+    expect(matching(names, 'elena')).toEqual([]);
+  });
+});

@@ -1,0 +1,78 @@
+/** Who can be called by `@name` in a conversation, and where that happens in a text. */
+export type MentionKind = 'me' | 'person' | 'assistant';
+
+export interface Name {
+  readonly name: string;
+  readonly kind: MentionKind;
+}
+
+export interface Piece {
+  readonly text: string;
+  /** `null` for plain text. */
+  readonly kind: MentionKind | null;
+}
+
+const LETTER = /[\p{L}\p{N}_]/u;
+
+/** Cuts a text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. */
+export function cutMentions(text: string, names: readonly Name[]): Piece[] {
+  if (!text.includes('@') || names.length === 0) return [{ text, kind: null }];
+  const byLength = names.toSorted((a, b) => b.name.length - a.name.length);
+  const pieces: Piece[] = [];
+  let plainFrom = 0;
+  for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
+    if (at > 0 && LETTER.test(text[at - 1] ?? '')) continue;
+    const found = byLength.find(({ name }) => startsWithName(text, at + 1, name));
+    if (!found) continue;
+    if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
+    plainFrom = at + 1 + found.name.length;
+    pieces.push({ text: text.slice(at, plainFrom), kind: found.kind });
+    at = plainFrom - 1;
+  }
+  if (plainFrom < text.length) pieces.push({ text: text.slice(plainFrom), kind: null });
+  return pieces;
+}
+
+/** Whether the text calls the reader. */
+export function callsMe(text: string, names: readonly Name[]): boolean {
+  return cutMentions(text, names).some((piece) => piece.kind === 'me');
+}
+
+export interface Asked {
+  /** Where the `@` stands. */
+  readonly at: number;
+  readonly query: string;
+}
+
+/** What is being typed after an `@` right before the caret, if anything is. */
+export function askedAt(text: string, caret: number): Asked | null {
+  const at = text.lastIndexOf('@', caret - 1);
+  if (at === -1 || (at > 0 && !/\s|[([{"'“]/.test(text[at - 1] ?? ''))) return null;
+  const query = text.slice(at + 1, caret);
+  return query.length > 30 || /[\n@]|\s{2}|^\s/.test(query) ? null : { at, query };
+}
+
+/** The names that fit what is being typed, those that begin with it first. */
+export function matching(names: readonly Name[], query: string, most = 6): Name[] {
+  const wanted = fold(query);
+  const rank = ({ name }: Name) => {
+    const folded = fold(name);
+    if (folded.startsWith(wanted)) return 0;
+    return folded.split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 2;
+  };
+  return names
+    .filter((name) => name.kind !== 'me' && rank(name) < 2)
+    .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name))
+    .slice(0, most);
+}
+
+function startsWithName(text: string, at: number, name: string): boolean {
+  if (name === '') return false;
+  const candidate = text.slice(at, at + name.length);
+  return candidate.toLowerCase() === name.toLowerCase() && !LETTER.test(text[at + name.length] ?? '');
+}
+
+/** “Trần” is found by “tran”. */
+function fold(text: string): string {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/gi, 'd').toLowerCase();
+}

@@ -1,0 +1,157 @@
+/** The open conversation: its names, what one is writing in it, and what can be done with its messages. */
+import { createContext } from 'svelte';
+import type { App } from '#lib/app.ts';
+import { sentence } from '#lib/api/words.ts';
+import type { Conversation } from '#lib/api/types.ts';
+import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
+import type { Action } from './actions.ts';
+import { copyText } from './clipboard.ts';
+import type { Chat } from './context.ts';
+import type { Name } from './mentions.ts';
+import type { MessageView } from './rows.ts';
+
+export interface Reader {
+  readonly id: string;
+  readonly name: string;
+}
+
+export const [usePane, setPane] = createContext<Pane>();
+
+export class Pane {
+  replyTo = $state.raw<MessageView | null>(null);
+  editing = $state.raw<MessageView | null>(null);
+  /** The message whose deletion is being confirmed, by its key. */
+  deleting = $state<string | null>(null);
+  /** The message whose actions are shown on a phone. */
+  held = $state.raw<MessageView | null>(null);
+  /** The message that was jumped to, by its id. */
+  found = $state<string | null>(null);
+  /** Set by the list: brings a message into view. */
+  jump: (id: string) => void = () => undefined;
+  /** Set by the composer: puts the caret into it. */
+  focus: () => void = () => undefined;
+
+  readonly log: ConversationLog;
+  readonly #app: App;
+
+  readonly conversation = $derived.by<Conversation | undefined>(() => this.#app.conversations.get(this.id));
+  readonly name = $derived.by(() => {
+    const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
+    return name || m.chat_unnamed();
+  });
+  readonly others = $derived.by<readonly Reader[]>(() =>
+    this.conversation
+      ? this.#app.conversations
+          .others(this.conversation)
+          .map(({ user_id, display_name }) => ({ id: user_id, name: display_name }))
+      : []
+  );
+  /** Everybody who can be called here. */
+  readonly names = $derived.by<readonly Name[]>(() => [
+    { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
+    ...this.others.map(({ name }) => ({ name, kind: 'person' as const })),
+    ...(this.conversation?.assistants ?? []).map(({ name }) => ({ name, kind: 'assistant' as const }))
+  ]);
+  readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
+
+  constructor(
+    app: App,
+    chat: Chat,
+    readonly id: string
+  ) {
+    this.#app = app;
+    this.log = chat.messages.conversation(id);
+  }
+
+  nameOf(userId: string): string {
+    return this.conversation?.members?.find((member) => member.user_id === userId)?.display_name ?? '';
+  }
+
+  /** Those who have read up to `seq`, and whether everybody has at least received it. */
+  receiptOf(seq: number): { readers: Reader[]; isDelivered: boolean } {
+    const positions = this.log.positions;
+    const readers = this.others.filter(({ id }) => (positions.get(id)?.read ?? 0) >= seq);
+    return { readers, isDelivered: this.others.every(({ id }) => (positions.get(id)?.delivered ?? 0) >= seq) };
+  }
+
+  act(action: Action, view: MessageView): void {
+    this.held = null;
+    switch (action) {
+      case 'reply':
+        return this.reply(view);
+      case 'edit':
+        return this.edit(view);
+      case 'copy':
+        return void this.copy(view);
+      case 'regenerate':
+        return void this.regenerate(view.id ?? '');
+      case 'stop':
+        return void this.stop(view.id ?? '');
+      case 'discard':
+        return this.log.discard(view.clientId ?? '');
+      case 'delete':
+        this.deleting = view.key;
+    }
+  }
+
+  reply(view: MessageView): void {
+    this.editing = null;
+    this.replyTo = view;
+    this.focus();
+  }
+
+  edit(view: MessageView): void {
+    this.replyTo = null;
+    this.editing = view;
+    this.focus();
+  }
+
+  /** The last message that one has written oneself. */
+  editLast(): boolean {
+    const last = this.log.items.findLast(({ view }) => view.own && view.id !== null);
+    if (last) this.edit(last.view);
+    return last !== undefined;
+  }
+
+  cancel(): boolean {
+    const was = this.replyTo !== null || this.editing !== null;
+    this.replyTo = null;
+    this.editing = null;
+    return was;
+  }
+
+  async copy(view: MessageView): Promise<void> {
+    toast((await copyText(view.content)) ? m.chat_copied() : m.chat_copy_failed());
+  }
+
+  async delete(view: MessageView): Promise<void> {
+    this.deleting = null;
+    if (this.editing?.key === view.key || this.replyTo?.key === view.key) this.cancel();
+    if (view.id) await this.#attempt(() => this.log.remove(view.id as string));
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#attempt(() => this.log.stop(id));
+  }
+
+  async regenerate(id: string): Promise<void> {
+    await this.#attempt(() => this.log.regenerate(id));
+  }
+
+  /** Stops the newest answer that is being written. */
+  stopLast(): boolean {
+    const last = this.log.streaming.at(-1);
+    if (last) void this.stop(last.id);
+    return last !== undefined;
+  }
+
+  async #attempt(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      toast(m.chat_action_failed({ reason: sentence(error) }));
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import type { Failure } from '#lib/chat/state.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** Why a message was not sent, to stand behind “Not sent:”. */
+export function whyNotSent(failure: Failure | null): string {
+  switch (failure?.code) {
+    case 'forbidden':
+      return m.chat_reason_forbidden();
+    case 'not_found':
+      return m.chat_reason_not_found();
+    case 'too_large':
+    case 'too_long':
+      return m.chat_reason_too_long();
+  }
+  return failure?.message ?? m.chat_reason_unknown();
+}
