@@ -72,6 +72,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 };
                 reads.push(quote!(let #ident = #read;));
                 body.push(schema_field(field)?);
+                field.attrs.retain(|attribute| !attribute.path().is_ident("schema"));
                 finds.push(quote!(#ident));
             }
         }

@@ -10,19 +10,27 @@ use appcore::{
 };
 use middleware::tracing::request_id;
 
-use crate::{endpoint_trait::EndpointDef, reply::Encoded, wire_form::WireForm};
+use crate::{ctx::Ctx, endpoint_trait::EndpointDef, reply::Encoded, wire_form::WireForm};
 
-pub(crate) fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
+pub(crate) fn finish(ctx: &Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {
+    let mut response = match result {
+        Ok(encoded) => success(ctx.http(), def, encoded),
+        Err(error) => failure(ctx.http(), &error),
+    };
+    for cookie in ctx.cookies.take() {
+        // Ours are made of tokens and fixed names, which a header can carry.
+        if let Err(error) = response.add_cookie(&cookie) {
+            return failure(ctx.http(), &AppError::internal(error));
+        }
+    }
+    response
+}
+
+fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     match form.transcode(encoded.body) {
-        Ok(body) => {
-            let mut response = start(encoded.status.unwrap_or(declared), form);
-            for cookie in encoded.cookies {
-                response.cookie(cookie);
-            }
-            response.body(body)
-        }
+        Ok(body) => start(encoded.status.unwrap_or(declared), form).body(body),
         Err(error) => failure(http, &error),
     }
 }

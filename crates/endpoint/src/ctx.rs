@@ -1,16 +1,17 @@
 //! What a handler knows about the request beside its input.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
-use middleware::tracing::request_id;
+use middleware::{cookies, tracing::request_id};
 use service::{App, accounts::Device};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
     pub(crate) http: HttpRequest,
     pub(crate) principal: Option<Principal>,
+    pub(crate) cookies: RefCell<Vec<Cookie<'static>>>,
 }
 
 impl Ctx {
@@ -45,5 +46,18 @@ impl Ctx {
     #[must_use]
     pub fn refresh_cookie(&self) -> Option<String> {
         middleware::auth::refresh_cookie(self.http.headers(), &self.app.config)
+    }
+
+    /// Sends cookies with the answer, whatever it will be.
+    pub fn set_cookies(&self, cookies: impl IntoIterator<Item = Cookie<'static>>) {
+        self.cookies.borrow_mut().extend(cookies);
+    }
+
+    /// Takes the tokens away from a browser that has any.
+    pub fn clear_cookies(&self) {
+        let https = self.app.config.server.is_https();
+        if [cookies::access_name(https), cookies::refresh_name(https)].iter().any(|name| cookies::find(self.http.headers(), name).is_some()) {
+            self.set_cookies(cookies::none(https));
+        }
     }
 }

@@ -134,10 +134,7 @@ fn run<E: Endpoint>(def: &'static EndpointDef, http: HttpRequest, payload: Paylo
         }
         .await;
         E::handle_after(&ctx, result.as_ref()).await;
-        match result.and_then(Reply::encode) {
-            Ok(encoded) => answer::success(ctx.http(), def, encoded),
-            Err(error) => answer::failure(ctx.http(), &error),
-        }
+        answer::finish(&ctx, def, result.and_then(Reply::encode))
     }
     .boxed_local()
 }

@@ -1,5 +1,7 @@
 //! What every request passes before its endpoint sees it.
 
+use std::cell::RefCell;
+
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
 use middleware::{auth, guard, guard::Access, origin, tracing::note_caller};
@@ -39,5 +41,5 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };
     // Without a body there is no type to ask for.
     let fields = if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
-    Ok((Ctx { app, http: http.clone(), principal }, Source::new(http.clone(), fields)))
+    Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default() }, Source::new(http.clone(), fields)))
 }

@@ -1,6 +1,6 @@
 //! What a handler answers with.
 
-use actix_web::{cookie::Cookie, http::StatusCode};
+use actix_web::http::StatusCode;
 use appcore::{AppError, envelope::Success};
 use serde::Serialize;
 use utoipa::{
@@ -8,35 +8,28 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
 };
 
-/// The data of a successful answer, with its status and cookies.
+/// The data of a successful answer, with its status.
 pub struct Reply<T> {
     status: Option<StatusCode>,
     data: T,
-    cookies: Vec<Cookie<'static>>,
 }
 
 impl<T> Reply<T> {
     /// With the status that the endpoint declares.
     pub const fn of(data: T) -> Self {
-        Self { status: None, data, cookies: Vec::new() }
+        Self { status: None, data }
     }
 
     /// With 200, where the endpoint declares another one first.
     pub const fn ok(data: T) -> Self {
-        Self { status: Some(StatusCode::OK), data, cookies: Vec::new() }
-    }
-
-    #[must_use]
-    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = Cookie<'static>>) -> Self {
-        self.cookies.extend(cookies);
-        self
+        Self { status: Some(StatusCode::OK), data }
     }
 }
 
 impl<T: Serialize> Reply<T> {
     pub(crate) fn encode(self) -> Result<Encoded, AppError> {
         let body = serde_json::to_vec(&Success::new(&self.data)).map_err(AppError::internal)?;
-        Ok(Encoded { status: self.status, body, cookies: self.cookies })
+        Ok(Encoded { status: self.status, body })
     }
 }
 
@@ -44,7 +37,6 @@ impl<T: Serialize> Reply<T> {
 pub(crate) struct Encoded {
     pub status: Option<StatusCode>,
     pub body: Vec<u8>,
-    pub cookies: Vec<Cookie<'static>>,
 }
 
 /// For endpoints that have nothing to say but that it went well: `null`.

@@ -12,9 +12,6 @@ use service::{
 
 use crate::{address::client_address, cookies};
 
-/// Longer names of browsers are cut.
-const MAX_USER_AGENT_CHARS: usize = 256;
-
 /// The access token that came with a request.
 pub struct Credentials {
     pub token: String,
@@ -51,9 +48,6 @@ pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
 /// What the caller calls from, for the list of signed-in devices.
 #[must_use]
 pub fn device(http: &HttpRequest, config: &Config) -> Device {
-    let user_agent = http.headers().get(USER_AGENT).map(|value| {
-        String::from_utf8_lossy(value.as_bytes()).chars().filter(|letter| !letter.is_control()).take(MAX_USER_AGENT_CHARS).collect()
-    });
-    let address = client_address(http.peer_addr(), http.headers(), config).map(|address| address.to_string());
-    Device { user_agent, address }
+    let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    Device::new(user_agent, client_address(http.peer_addr(), http.headers(), config))
 }

@@ -1,8 +1,24 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
+mod auth;
+mod conversations;
+mod messages;
+mod users;
+mod usersessions;
+mod websocket;
+mod workspaces;
+
 use crate::EndpointDef;
 
-const RESOURCES: &[&[EndpointDef]] = &[];
+const RESOURCES: &[&[EndpointDef]] = &[
+    auth::ENDPOINTS,
+    users::ENDPOINTS,
+    usersessions::ENDPOINTS,
+    workspaces::ENDPOINTS,
+    conversations::ENDPOINTS,
+    messages::ENDPOINTS,
+    websocket::ENDPOINTS,
+];
 
 /// Every endpoint.
 pub fn all() -> impl Iterator<Item = &'static EndpointDef> {

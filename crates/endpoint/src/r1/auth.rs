@@ -1,0 +1,162 @@
+//! Signing up, in and out.
+
+use appcore::{AppError, Code, SessionId, Timestamp, view::User};
+use middleware::cookies;
+use natter_macro::{dto, endpoint};
+use service::accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, TokenPair};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<SignUp>(),
+    EndpointDef::of::<SignIn>(),
+    EndpointDef::of::<Refresh>(),
+    EndpointDef::of::<LogOut>(),
+    EndpointDef::of::<ChangePassword>(),
+];
+
+/// What shows who one is. Whoever asked for cookies gets the tokens only there.
+#[dto(response)]
+pub struct Tokens {
+    pub user: User,
+    pub session_id: SessionId,
+    pub access_token: Option<String>,
+    pub access_expires_at: Timestamp,
+    pub refresh_token: Option<String>,
+    pub refresh_expires_at: Timestamp,
+}
+
+impl Tokens {
+    /// In the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
+    fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
+        let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
+        let tokens = |access_token, refresh_token| Self {
+            user: pair.user,
+            session_id: pair.session_id,
+            access_token,
+            access_expires_at: pair.access_expires_at,
+            refresh_token,
+            refresh_expires_at: pair.refresh_expires_at,
+        };
+        if transport.is_some_and(|transport| transport.eq_ignore_ascii_case("cookie")) {
+            let https = ctx.app().config.server.is_https();
+            ctx.set_cookies(cookies::session((access, pair.access_expires_at), (refresh, pair.refresh_expires_at), ctx.app().clock.now(), https));
+            Reply::of(tokens(None, None))
+        } else {
+            Reply::of(tokens(Some(access), Some(refresh)))
+        }
+    }
+}
+
+#[dto(request)]
+pub struct SignUpRequest {
+    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    #[from(header)]
+    pub x_natter_transport: Option<String>,
+    pub email: String,
+    pub password: String,
+    pub display_name: String,
+}
+
+/// Create an account
+///
+/// And sign in with it. A weak password is refused with the reason.
+#[endpoint(POST "/r1/auth/signup", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 201, errors(EmailTaken, SignupClosed))]
+impl Endpoint for SignUp {
+    type Request = SignUpRequest;
+    type Response = Tokens;
+
+    async fn handle(ctx: &Ctx, request: SignUpRequest) -> Result<Reply<Tokens>, AppError> {
+        let account = NewAccount { email: request.email, password: request.password, display_name: request.display_name };
+        let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;
+        Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
+    }
+}
+
+#[dto(request)]
+pub struct SignInRequest {
+    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    #[from(header)]
+    pub x_natter_transport: Option<String>,
+    pub email: String,
+    pub password: String,
+}
+
+/// Sign in
+#[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials))]
+impl Endpoint for SignIn {
+    type Request = SignInRequest;
+    type Response = Tokens;
+
+    async fn handle(ctx: &Ctx, request: SignInRequest) -> Result<Reply<Tokens>, AppError> {
+        let pair = accounts::signin(ctx.app(), &request.email, &request.password, ctx.device()).await?;
+        Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
+    }
+}
+
+#[dto(request)]
+pub struct RefreshRequest {
+    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    #[from(header)]
+    pub x_natter_transport: Option<String>,
+    /// The same one again, soon after, gives the same tokens: for when an answer got lost.
+    #[from(header)]
+    pub idempotency_key: Option<String>,
+    /// Left out, the cookie counts.
+    pub refresh_token: Option<String>,
+}
+
+/// Get new tokens for a refresh token
+///
+/// The old one is dead then. Whoever uses it again ends the session, because one of the two must have stolen it.
+#[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(MalformedRequest, Unauthenticated, RefreshReused))]
+impl Endpoint for Refresh {
+    type Request = RefreshRequest;
+    type Response = Tokens;
+
+    async fn handle(ctx: &Ctx, request: RefreshRequest) -> Result<Reply<Tokens>, AppError> {
+        let token = request.refresh_token.or_else(|| ctx.refresh_cookie()).ok_or(Code::Unauthenticated)?;
+        let pair = accounts::refresh(ctx.app(), &token, request.idempotency_key.as_deref(), ctx.device()).await.inspect_err(|error| {
+            if error.code().status() == 401 {
+                ctx.clear_cookies();
+            }
+        })?;
+        Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
+    }
+}
+
+/// Sign out
+///
+/// The access token stops working at once, on every instance, and its connections are closed.
+#[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+impl Endpoint for LogOut {
+    type Request = NoInput;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
+        accounts::logout(ctx.app(), ctx.user()?).await?;
+        ctx.clear_cookies();
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ChangePasswordRequest {
+    pub current_password: String,
+    pub password: String,
+}
+
+/// Change one's password
+///
+/// All other devices are signed out.
+#[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(PasswordWrong))]
+impl Endpoint for ChangePassword {
+    type Request = ChangePasswordRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: ChangePasswordRequest) -> Result<Reply<NoData>, AppError> {
+        let password = PasswordChange { current: request.current_password, new: request.password, field: "password" };
+        accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) }).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,140 @@
+//! Messages of a conversation.
+
+use appcore::{AppError, ConversationId, MessageId, Timestamp, page::Slice, text::ClientId, view::Message};
+use natter_macro::{dto, endpoint};
+use service::messages::{self, History, SendMessage as Send};
+
+use super::conversations::USUAL_LIMIT;
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<SendMessage>(),
+    EndpointDef::of::<ListMessages>(),
+    EndpointDef::of::<ShowMessage>(),
+    EndpointDef::of::<EditMessage>(),
+    EndpointDef::of::<DeleteMessage>(),
+];
+
+#[dto(request)]
+pub struct SendMessageRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    /// Chosen by the client: the same one again is answered with the first message.
+    pub client_id: String,
+    /// At most 5,000 characters, unless the operator says otherwise.
+    pub content: String,
+    pub reply_to: Option<MessageId>,
+    /// None: there are no files yet.
+    #[validate(length(max = 0, message = "Files can't be attached yet."))]
+    pub attachment_ids: Option<Vec<uuid::Uuid>>,
+}
+
+/// Send a message
+///
+/// 201 the first time, 200 with the same message when `client_id` was seen before.
+#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200))]
+impl Endpoint for SendMessage {
+    type Request = SendMessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<Message>, AppError> {
+        let command = Send {
+            conversation_id: request.id,
+            sender: ctx.user()?.user_id,
+            client_id: ClientId::parse(request.client_id)?,
+            content: messages::content(ctx.app(), request.content)?,
+            reply_to: request.reply_to,
+        };
+        let sent = messages::send(ctx.app(), command).await?;
+        Ok(if sent.duplicate { Reply::ok(sent.message) } else { Reply::of(sent.message) })
+    }
+}
+
+#[dto(request)]
+pub struct ListMessagesRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    /// The newest ones before this number.
+    #[from(query)]
+    pub before_seq: Option<i64>,
+    /// The oldest ones after this number.
+    #[from(query)]
+    pub after_seq: Option<i64>,
+    /// Sent at this time or later.
+    #[from(query)]
+    pub from: Option<Timestamp>,
+    /// Sent before this time.
+    #[from(query)]
+    pub to: Option<Timestamp>,
+    /// At most 200.
+    #[from(query)]
+    pub limit: Option<u64>,
+}
+
+/// Read a conversation's history
+///
+/// Oldest first. Without a cursor it is the newest part.
+#[endpoint(GET "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListMessages {
+    type Request = ListMessagesRequest;
+    type Response = Slice<Message>;
+
+    async fn handle(ctx: &Ctx, request: ListMessagesRequest) -> Result<Reply<Slice<Message>>, AppError> {
+        let part = History {
+            before_seq: request.before_seq,
+            after_seq: request.after_seq,
+            from: request.from,
+            to: request.to,
+            limit: request.limit.unwrap_or(USUAL_LIMIT),
+        };
+        Ok(Reply::of(messages::page(ctx.app(), ctx.user()?, request.id, part).await?))
+    }
+}
+
+#[dto(request)]
+pub struct MessageRequest {
+    #[from(path)]
+    pub id: MessageId,
+}
+
+/// Show a message
+#[endpoint(GET "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowMessage {
+    type Request = MessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(messages::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct EditMessageRequest {
+    #[from(path)]
+    pub id: MessageId,
+    pub content: String,
+}
+
+/// Edit one's message
+#[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+impl Endpoint for EditMessage {
+    type Request = EditMessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
+        let content = messages::content(ctx.app(), request.content)?;
+        Ok(Reply::of(messages::edit(ctx.app(), ctx.user()?, request.id, content).await?))
+    }
+}
+
+/// Delete a message
+#[endpoint(DELETE "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+impl Endpoint for DeleteMessage {
+    type Request = MessageRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<NoData>, AppError> {
+        messages::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,93 @@
+//! People: oneself, and those with whom one has a workspace in common.
+
+use appcore::{
+    AppError, UserId, WorkspaceId,
+    page::{Page, PageRequest},
+    view::User,
+};
+use natter_macro::{dto, endpoint};
+use service::accounts::{self, PasswordChange, ProfileChange};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ShowMe>(), EndpointDef::of::<ChangeMe>(), EndpointDef::of::<ListUsers>(), EndpointDef::of::<ShowUser>()];
+
+/// Show oneself
+#[endpoint(GET "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowMe {
+    type Request = NoInput;
+    type Response = User;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<User>, AppError> {
+        Ok(Reply::of(accounts::me(ctx.app(), ctx.user()?).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeMeRequest {
+    pub display_name: Option<String>,
+    /// The new one; `current_password` must come with it.
+    pub password: Option<String>,
+    pub current_password: Option<String>,
+}
+
+/// Change one's name or password
+///
+/// With a new password all other devices are signed out.
+#[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong))]
+impl Endpoint for ChangeMe {
+    type Request = ChangeMeRequest;
+    type Response = User;
+
+    async fn handle(ctx: &Ctx, request: ChangeMeRequest) -> Result<Reply<User>, AppError> {
+        let password = match (request.password, request.current_password) {
+            (Some(new), Some(current)) => Some(PasswordChange { current, new, field: "password" }),
+            (Some(_), None) => return Err(AppError::field("current_password", "required", "Type your current password, too.")),
+            (None, _) => None,
+        };
+        let change = ProfileChange { display_name: request.display_name, password };
+        Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListUsersRequest {
+    /// Left out, the shared workspace, else one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+    /// A part of the name, or the whole e-mail address.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// Find people of a workspace
+#[endpoint(GET "/r1/users", tag = "users", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ListUsers {
+    type Request = ListUsersRequest;
+    type Response = Page<User>;
+
+    async fn handle(ctx: &Ctx, request: ListUsersRequest) -> Result<Reply<Page<User>>, AppError> {
+        let text = request.q.unwrap_or_default();
+        Ok(Reply::of(accounts::search(ctx.app(), ctx.user()?, request.workspace_id, &text, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ShowUserRequest {
+    #[from(path)]
+    pub id: UserId,
+}
+
+/// Show somebody
+#[endpoint(GET "/r1/users/{id}", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowUser {
+    type Request = ShowUserRequest;
+    type Response = User;
+
+    async fn handle(ctx: &Ctx, request: ShowUserRequest) -> Result<Reply<User>, AppError> {
+        Ok(Reply::of(accounts::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}

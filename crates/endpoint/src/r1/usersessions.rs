@@ -1,0 +1,61 @@
+//! The devices that one is signed in on.
+
+use appcore::{
+    AppError, SessionId,
+    page::{Page, PageRequest},
+    view::UserSession,
+};
+use natter_macro::{dto, endpoint};
+use service::accounts::sessions;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ListUserSessions>(), EndpointDef::of::<EndOtherUserSessions>(), EndpointDef::of::<EndUserSession>()];
+
+#[dto(request)]
+pub struct ListUserSessionsRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the devices that one is signed in on
+#[endpoint(GET "/r1/usersessions", tag = "usersessions", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListUserSessions {
+    type Request = ListUserSessionsRequest;
+    type Response = Page<UserSession>;
+
+    async fn handle(ctx: &Ctx, request: ListUserSessionsRequest) -> Result<Reply<Page<UserSession>>, AppError> {
+        Ok(Reply::of(sessions::list(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+/// Sign all other devices out
+#[endpoint(DELETE "/r1/usersessions", tag = "usersessions", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for EndOtherUserSessions {
+    type Request = NoInput;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
+        sessions::end_others(ctx.app(), ctx.user()?).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct EndUserSessionRequest {
+    #[from(path)]
+    pub id: SessionId,
+}
+
+/// Sign one device out
+#[endpoint(DELETE "/r1/usersessions/{id}", tag = "usersessions", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for EndUserSession {
+    type Request = EndUserSessionRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: EndUserSessionRequest) -> Result<Reply<NoData>, AppError> {
+        sessions::end(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,28 @@
+//! The way into a real-time connection for whoever can send neither a header nor a cookie with it.
+
+use appcore::AppError;
+use natter_macro::{dto, endpoint};
+use service::accounts;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<IssueTicket>()];
+
+#[dto(response)]
+pub struct Ticket {
+    /// For `GET /r1/websocket?ticket=`.
+    pub ticket: String,
+}
+
+/// Get a ticket for a WebSocket
+///
+/// It works once, for 30 seconds.
+#[endpoint(POST "/r1/websocket/ticket", tag = "realtime", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for IssueTicket {
+    type Request = NoInput;
+    type Response = Ticket;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Ticket>, AppError> {
+        Ok(Reply::of(Ticket { ticket: accounts::issue_ticket(ctx.app(), ctx.user()?).await? }))
+    }
+}

@@ -1,0 +1,68 @@
+//! The HTTP application: what a request passes, and what answers it.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    middleware::from_fn,
+    web::{self, Data, ServiceConfig},
+};
+use appcore::AppError;
+use middleware::{cors, security_headers, tracing};
+use service::App;
+
+use crate::assets;
+
+/// Built once per worker thread, with that thread's part of the real-time connections.
+pub fn build<S: 'static>(
+    app: Arc<App>,
+    shard: Rc<S>,
+) -> actix_web::App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<impl MessageBody>, Error = Error, InitError = ()>,
+> {
+    actix_web::App::new()
+        .app_data(Data::from(app))
+        .app_data(shard)
+        .configure(routes)
+        // From the inside to the outside: what stands last sees a request first. The firewall belongs right under the log line.
+        .wrap(from_fn(cors::answer))
+        .wrap(from_fn(security_headers::add))
+        .wrap(from_fn(tracing::observe))
+}
+
+fn routes(config: &mut ServiceConfig) {
+    endpoint::health::configure(config);
+    endpoint::configure(config);
+    config
+        .route("/.well-known/jwks.json", web::get().to(published_keys))
+        .route("/openapi.json", web::get().to(description))
+        .default_service(web::to(assets::serve));
+    #[cfg(feature = "swagger")]
+    swagger(config);
+}
+
+/// The keys that our access tokens are signed with, for whoever wants to verify one.
+async fn published_keys(app: Data<App>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(app.accounts.published_keys())
+}
+
+async fn description(http: HttpRequest) -> HttpResponse {
+    match endpoint::openapi::text() {
+        Ok(text) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-cache")).body(text),
+        Err(error) => endpoint::failure(&http, &AppError::internal(error)),
+    }
+}
+
+/// Swagger UI at `/docs/`, on the description above.
+#[cfg(feature = "swagger")]
+fn swagger(config: &mut ServiceConfig) {
+    use actix_web::middleware::DefaultHeaders;
+    use utoipa_swagger_ui::{Config, SwaggerUi};
+
+    const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+    let page = SwaggerUi::new("/{_:.*}").config(Config::new(["/openapi.json"]));
+    config.service(web::redirect("/docs", "/docs/")).service(web::scope("/docs").wrap(DefaultHeaders::new().add(("content-security-policy", POLICY))).service(page));
+}
