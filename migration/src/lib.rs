@@ -1,5 +1,6 @@
 //! The schema's history: one file per step, up and down, the same for SQLite and PostgreSQL.
 
+pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m0001_accounts;

@@ -54,7 +54,7 @@ pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
 }
 
 /// Asks again until it is so.
-pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !ask().await {
         assert!(tokio::time::Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");

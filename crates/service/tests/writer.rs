@@ -1,0 +1,178 @@
+//! The writer on a real database: SQLite always, PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, Clock, Code, ConversationId, UserId, WorkspaceId,
+    event::{BusMessage, EventBus, MemoryBus},
+    text::{ClientId, Content},
+    view::{ConversationKind, MemberRole},
+};
+use dbcontext::Database;
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, Statement};
+use service::events::{Change, CreateConversation, Created, SendMessage, Sent, Writer};
+
+struct Fixture {
+    db: Database,
+    bus: Arc<MemoryBus>,
+    writer: Writer,
+    workspace: WorkspaceId,
+    people: Vec<UserId>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Fixture {
+    async fn on(db: Database, folder: Option<tempfile::TempDir>, relayed: bool) -> Self {
+        Migrator::up(db.writer(), None).await.unwrap();
+        let backend = db.writer().get_database_backend();
+        let workspace = WorkspaceId::new();
+        let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'W', 'team', 0, 0, FALSE)";
+        db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, [workspace.into()])).await.unwrap();
+        let people: Vec<UserId> = (0..3).map(|_| UserId::new()).collect();
+        for (n, id) in people.iter().enumerate() {
+            let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
+                       VALUES ($1, $2, $3, $3, 'user', 0, 0, FALSE)";
+            let values = [(*id).into(), format!("{id}@example.test").into(), format!("Person {n}").into()];
+            db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
+        }
+        let bus = Arc::new(MemoryBus::new());
+        let writer = Writer::start(db.clone(), Arc::clone(&bus) as Arc<dyn EventBus>, Clock::system(), relayed);
+        Self { db, bus, writer, workspace, people, _folder: folder }
+    }
+
+    async fn open(&self, members: &[UserId]) -> ConversationId {
+        let change = CreateConversation {
+            id: ConversationId::new(),
+            workspace_id: self.workspace,
+            kind: ConversationKind::Group,
+            title: Some("G".into()),
+            created_by: members[0],
+            members: members.iter().map(|id| (*id, MemberRole::Member)).collect(),
+            assistant: None,
+            pair_key: None,
+        };
+        match self.writer.submit(Change::Create(Box::new(change))).await.unwrap().created().unwrap() {
+            Created::New(id) => id,
+            Created::Existing => panic!("it is new"),
+        }
+    }
+
+    async fn send(&self, conversation_id: ConversationId, sender: UserId, client_id: &str, content: &str) -> Result<Sent, AppError> {
+        let send = SendMessage {
+            conversation_id,
+            sender,
+            client_id: ClientId::parse(client_id).unwrap(),
+            content: Content::parse(content, 5_000).unwrap(),
+            reply_to: None,
+        };
+        self.writer.submit(Change::Send(send)).await?.sent()
+    }
+
+    async fn count(&self, table: &str) -> i64 {
+        let statement = Statement::from_string(self.db.reader().get_database_backend(), format!("SELECT COUNT(*) AS n FROM {table}"));
+        self.db.reader().query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
+    }
+}
+
+async fn sqlite(relayed: bool) -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/natter.db", folder.path().display());
+    Fixture::on(Database::connect(&url, 1).await.unwrap(), Some(folder), relayed).await
+}
+
+/// A database of its own on the server of this run.
+async fn postgres(relayed: bool) -> Option<Fixture> {
+    let server = std::env::var("NATTER_TEST_POSTGRES").ok()?;
+    let maintenance = Database::connect(&server, 1).await.unwrap();
+    let name = format!("writer_{}", uuid::Uuid::now_v7().simple());
+    maintenance.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (head, _) = server.rsplit_once('/').unwrap();
+    Some(Fixture::on(Database::connect(&format!("{head}/{name}"), 4).await.unwrap(), None, relayed).await)
+}
+
+async fn each(relayed: bool) -> Vec<Fixture> {
+    let mut all = vec![sqlite(relayed).await];
+    all.extend(postgres(relayed).await);
+    all
+}
+
+#[tokio::test]
+async fn numbers_are_gapless_and_news_comes_in_their_order() {
+    for fixture in each(false).await {
+        let mut news = fixture.bus.listen();
+        let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
+        let sends = (0..400).map(|n| {
+            let (fixture, conversations) = (&fixture, &conversations);
+            async move { fixture.send(conversations[n % 2], fixture.people[n % 3], &format!("c{n}"), "text 'with' \"quotes\" ✓").await.unwrap() }
+        });
+        let sent = futures_util::future::join_all(sends).await;
+        for (place, id) in conversations.iter().enumerate() {
+            let mut seqs: Vec<i64> = sent.iter().filter(|sent| sent.message.conversation_id == *id).map(|sent| sent.message.seq).collect();
+            seqs.sort_unstable();
+            assert_eq!(seqs, (1..=200).collect::<Vec<_>>(), "conversation {place}");
+        }
+        let mut last = std::collections::HashMap::new();
+        while let Ok(BusMessage::News(news)) = news.try_recv() {
+            let position = news.position.unwrap();
+            let before = last.insert(position.conversation_id, position.seq);
+            assert_eq!(position.seq, before.map_or(0, |seq| seq + 1));
+        }
+        assert_eq!(last.into_values().collect::<Vec<_>>(), [200, 200]);
+        assert_eq!(fixture.count("messages").await, 400);
+        assert_eq!(fixture.count("conversation_events").await, 402);
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_client_id_yields_the_first_message_in_the_same_group_and_later() {
+    for fixture in each(false).await {
+        let conversation = fixture.open(&fixture.people).await;
+        let racing = futures_util::future::join_all((0..50).map(|_| fixture.send(conversation, fixture.people[0], "same", "x"))).await;
+        let racing: Vec<Sent> = racing.into_iter().map(Result::unwrap).collect();
+        assert_eq!(racing.iter().filter(|sent| !sent.duplicate).count(), 1);
+        let later = fixture.send(conversation, fixture.people[0], "same", "y").await.unwrap();
+        assert!(later.duplicate);
+        assert_eq!((later.message.id, later.message.content.as_str()), (racing[0].message.id, "x"));
+        assert!(!fixture.send(conversation, fixture.people[1], "same", "z").await.unwrap().duplicate);
+        assert_eq!(fixture.count("messages").await, 2);
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_member_is_refused_and_the_rest_of_the_group_goes_on() {
+    for fixture in each(false).await {
+        let conversation = fixture.open(&fixture.people[..2]).await;
+        let answers = futures_util::future::join_all((0..30).map(|n| {
+            let (fixture, client_id) = (&fixture, format!("c{n}"));
+            async move { fixture.send(conversation, fixture.people[n % 3], &client_id, "x").await }
+        }))
+        .await;
+        for (n, answer) in answers.iter().enumerate() {
+            match answer {
+                Ok(_) => assert_ne!(n % 3, 2),
+                Err(error) => assert_eq!((n % 3, error.code()), (2, Code::NotFound)),
+            }
+        }
+        assert_eq!(fixture.send(ConversationId::new(), fixture.people[0], "c", "x").await.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_noted_until_its_news_has_gone_out() {
+    for fixture in each(true).await {
+        let conversation = fixture.open(&fixture.people).await;
+        for n in 0..10 {
+            fixture.send(conversation, fixture.people[0], &format!("c{n}"), "x").await.unwrap();
+        }
+        // The notes go with the next group, or when it grows quiet.
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        while fixture.count("event_groups").await > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "notes stay");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fixture.count("conversation_events WHERE group_id IS NULL").await, 0);
+    }
+}

@@ -1,0 +1,216 @@
+//! Several instances behind a load balancer without sticky sessions: what one commits everyone sees, whoever dies.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use support::{Application, Balancer, Follower, Member, Setup, json, new_id};
+use tokio::task::JoinHandle;
+
+async fn two() -> Application {
+    Setup::new().instances(2).start().await
+}
+
+#[tokio::test]
+async fn news_crosses_instances() {
+    let app = two().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let there = ben.at(&app.instances[1].url());
+    let mut socket = there.connect().await;
+    let chat = anna.open_single(&ben).await;
+    for n in 0..50 {
+        anna.send_message(&chat, &format!("{n}")).await;
+    }
+    socket.expect_in("conversation.created", &chat).await;
+    let frames = socket.read_until_seq(&chat, 50).await;
+    let seqs: Vec<i64> = frames.iter().map(|frame| frame.payload["seq"].as_i64().unwrap()).collect();
+    assert_eq!(seqs, (1..=50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_same_client_id_sent_to_both_at_once_is_one_message() {
+    let app = two().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let there = anna.at(&app.instances[1].url());
+    for _ in 0..30 {
+        let client_id = new_id();
+        let (one, other) = tokio::join!(anna.send_as(&chat, &client_id, "once"), there.send_as(&chat, &client_id, "once"));
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 201], "{one:?} {other:?}");
+        assert_eq!(one.data()["id"], other.data()["id"]);
+    }
+    assert_eq!(anna.history(&chat).await.len(), 30);
+}
+
+#[tokio::test]
+async fn two_instances_that_write_to_one_conversation_are_seen_in_one_order() {
+    let app = two().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut sockets = vec![ben.connect().await, ben.at(&app.instances[1].url()).connect().await];
+    let senders: Vec<_> = (0..8).map(|n| anna.at(&app.instances[n % 2].url())).collect();
+    let sending = senders.iter().map(|sender| async {
+        for n in 0..25 {
+            sender.send_message(&chat, &format!("{n}")).await;
+        }
+    });
+    futures_util::future::join_all(sending).await;
+    for socket in &mut sockets {
+        let frames = socket.read_until_seq(&chat, 200).await;
+        let seqs: Vec<i64> = frames.iter().map(|frame| frame.payload["seq"].as_i64().unwrap()).collect();
+        assert_eq!(seqs, (1..=200).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn signing_out_on_one_instance_bites_on_the_other() {
+    let app = two().await;
+    let anna = app.sign_up("Anna").await;
+    let there = anna.at(&app.instances[1].url());
+    let mut socket = there.connect().await;
+    there.get("/r1/users/me").await.data();
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    assert_eq!(socket.closed().await.code, 4401);
+    there.get("/r1/users/me").await.refused(401, "unauthenticated");
+}
+
+/// Writes through the load balancer until told to stop, sending everything again that was not answered; what was acknowledged.
+fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<HashSet<String>> {
+    tokio::spawn(async move {
+        let mut acknowledged = HashSet::new();
+        let mut n = 0;
+        while !stop.load(Ordering::SeqCst) {
+            n += 1;
+            let client_id = new_id();
+            let body = json!({ "client_id": client_id, "content": format!("message {n}") });
+            loop {
+                let request = member.request(reqwest::Method::POST, &format!("/r1/conversations/{chat}/messages")).json(&body);
+                match member.try_send(request).await {
+                    Ok(answer) if matches!(answer.status, 200 | 201) => break,
+                    Ok(answer) => assert!(matches!(answer.status, 502..=504), "{answer:?}"),
+                    Err(_) => {}
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            acknowledged.insert(client_id);
+        }
+        acknowledged
+    })
+}
+
+/// Everything acknowledged is there once; everyone's view is the log.
+async fn check(member: &Member, chat: &str, acknowledged: &HashSet<String>, followers: &[Follower]) {
+    let log = member.event_log(chat).await;
+    let expected: Vec<(i64, String)> =
+        log.iter().map(|event| (event["seq"].as_i64().unwrap(), event["type"].as_str().unwrap().to_owned())).collect();
+    let seqs: Vec<i64> = expected.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (1..=i64::try_from(seqs.len()).unwrap()).collect::<Vec<_>>(), "the log has a gap");
+    let history = member.history(chat).await;
+    let stored: Vec<&str> = history.iter().map(|message| message["client_id"].as_str().unwrap()).collect();
+    let once: HashSet<String> = stored.iter().map(|id| (*id).to_owned()).collect();
+    assert_eq!(stored.len(), once.len(), "a message is there twice");
+    assert_eq!(once.intersection(acknowledged).count(), acknowledged.len(), "an acknowledged message is not there");
+    for follower in followers {
+        follower.wait_for(chat, *seqs.last().unwrap()).await;
+        assert_eq!(follower.seen(chat), expected);
+        assert_eq!(follower.unannounced_jumps(), 0, "a jump came without a resync");
+    }
+}
+
+struct Load {
+    chat: String,
+    anna: Member,
+    followers: Vec<Follower>,
+    stop: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<HashSet<String>>>,
+}
+
+impl Load {
+    /// Two people write and follow through the balancer.
+    async fn start(balancer: &Balancer) -> Self {
+        let anna = Member::sign_up(&balancer.url(), "Anna").await;
+        let ben = Member::sign_up(&balancer.url(), "Ben").await;
+        let chat = anna.open_single(&ben).await;
+        let followers = vec![Follower::start(&anna).await, Follower::start(&ben).await, Follower::start(&ben).await];
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers = [&anna, &ben, &anna, &ben].map(|member| write(member.clone(), chat.clone(), Arc::clone(&stop))).into();
+        let load = Self { chat, anna, followers, stop, writers };
+        load.go_on(100).await;
+        load
+    }
+
+    /// Waits until so many more messages have come to everybody.
+    async fn go_on(&self, messages: i64) {
+        for follower in &self.followers {
+            let now = follower.seen(&self.chat).last().map_or(0, |(seq, _)| *seq);
+            follower.wait_for(&self.chat, now + messages).await;
+        }
+    }
+
+    async fn finish(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut acknowledged = HashSet::new();
+        for writer in self.writers {
+            acknowledged.extend(writer.await.unwrap());
+        }
+        check(&self.anna, &self.chat, &acknowledged, &self.followers).await;
+    }
+}
+
+#[tokio::test]
+async fn killing_an_instance_under_load_loses_nothing() {
+    let mut app = two().await;
+    let balancer = Balancer::start(&app.instances).await;
+    let load = Load::start(&balancer).await;
+    for round in 0..4 {
+        let victim = round % 2;
+        app.instances[victim].kill().await;
+        load.go_on(50).await;
+        app.instances[victim].start_again().await;
+        load.go_on(50).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test]
+async fn restarting_redis_under_load_loses_nothing() {
+    let mut app = two().await;
+    let balancer = Balancer::start(&app.instances).await;
+    let load = Load::start(&balancer).await;
+    for _ in 0..2 {
+        let redis = app.redis.as_mut().unwrap();
+        redis.stop().await;
+        // Without Redis everything goes on, told from the log.
+        load.go_on(50).await;
+        redis.start_again().await;
+        load.go_on(50).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test]
+async fn restarting_every_instance_in_turn_loses_nothing() {
+    let mut app = two().await;
+    let balancer = Balancer::start(&app.instances).await;
+    let load = Load::start(&balancer).await;
+    for turn in 0..2 {
+        assert!(app.instances[turn].terminate().await.success());
+        app.instances[turn].start_again().await;
+        load.go_on(50).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test]
+async fn losing_the_database_backends_under_load_loses_nothing() {
+    let app = two().await;
+    let balancer = Balancer::start(&app.instances).await;
+    let load = Load::start(&balancer).await;
+    for _ in 0..3 {
+        app.database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
+        load.go_on(50).await;
+    }
+    load.finish().await;
+}

@@ -1,0 +1,146 @@
+//! Conversations: kinds, members, ownership, what others can't see.
+
+use support::{Application, json, new_id};
+
+#[tokio::test]
+async fn a_pair_has_one_conversation() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let first = anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [ben.id] })).await.data_with(201);
+    let again = ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await.data_with(200);
+    assert_eq!(first["id"], again["id"]);
+    assert_eq!(first["last_seq"], 0);
+    // Both at once: still one.
+    let carl = app.sign_up("Carl").await;
+    let (one, other) = tokio::join!(
+        anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [carl.id] })),
+        carl.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })),
+    );
+    assert_eq!(one.data()["id"], other.data()["id"]);
+}
+
+#[tokio::test]
+async fn each_kind_keeps_its_rules() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let wrong = [
+        (json!({ "kind": "single", "member_ids": [anna.id] }), "member_ids"),
+        (json!({ "kind": "single", "member_ids": [] }), "member_ids"),
+        (json!({ "kind": "single", "member_ids": [ben.id, new_id()] }), "member_ids"),
+        (json!({ "kind": "single", "member_ids": [new_id()] }), "member_ids"),
+        (json!({ "kind": "group", "title": "Two", "member_ids": [ben.id] }), "member_ids"),
+        (json!({ "kind": "group", "title": "x".repeat(500), "member_ids": [ben.id, anna.id] }), "title"),
+        (json!({ "kind": "assistant", "member_ids": [ben.id] }), "member_ids"),
+        (json!({ "kind": "assistant", "assistant_id": new_id() }), "assistant_id"),
+    ];
+    for (body, field) in wrong {
+        let answer = anna.post("/r1/conversations", body.clone()).await;
+        assert_eq!(answer.status, 422, "{body} {answer:?}");
+        answer.names_field(field);
+    }
+    let chats = [anna.open_assistant().await, anna.open_assistant().await];
+    assert_ne!(chats[0], chats[1]);
+    let single = anna.open_single(&ben).await;
+    anna.post(&format!("/r1/conversations/{single}/leave"), json!({})).await.refused(409, "wrong_state");
+    anna.patch(&format!("/r1/conversations/{single}"), json!({ "title": "Us" })).await.refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn what_one_is_not_in_does_not_exist() {
+    let app = Application::start().await;
+    let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
+    let chat = anna.open_single(&ben).await;
+    let message = anna.send_message(&chat, "secret").await;
+    let message = message["id"].as_str().unwrap();
+    for path in [
+        format!("/r1/conversations/{chat}"),
+        format!("/r1/conversations/{chat}/members"),
+        format!("/r1/conversations/{chat}/messages"),
+        format!("/r1/conversations/{chat}/events"),
+        format!("/r1/messages/{message}"),
+    ] {
+        eve.get(&path).await.refused(404, "not_found");
+    }
+    eve.send_as(&chat, &new_id(), "hello?").await.refused(404, "not_found");
+    eve.patch(&format!("/r1/messages/{message}"), json!({ "content": "x" })).await.refused(404, "not_found");
+    eve.delete(&format!("/r1/messages/{message}")).await.refused(404, "not_found");
+    eve.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 1 })).await.refused(404, "not_found");
+    eve.post(&format!("/r1/conversations/{chat}/leave"), json!({})).await.refused(404, "not_found");
+    eve.delete(&format!("/r1/conversations/{chat}")).await.refused(404, "not_found");
+    assert_eq!(eve.get("/r1/conversations").await.data()["total"], 0);
+}
+
+#[tokio::test]
+async fn members_come_go_and_hand_over() {
+    let app = Application::start().await;
+    let (anna, ben, carl, dora) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await);
+    let group = anna.open_group("Plan", &[&ben, &carl]).await;
+    let members = format!("/r1/conversations/{group}/members");
+    let mut watching = dora.connect().await;
+    let mut bens = ben.connect().await;
+
+    ben.post(&members, json!({ "user_id": dora.id })).await.refused(403, "forbidden");
+    anna.post(&members, json!({ "user_id": new_id() })).await.names_field("user_id");
+    anna.post(&members, json!({ "user_id": dora.id })).await.data_with(201);
+    anna.post(&members, json!({ "user_id": dora.id })).await.refused(409, "already_member");
+    // The new member hears of it, and of everything after it.
+    let added = watching.expect_in("member.added", &group).await;
+    assert_eq!(added.payload["member"]["user_id"], dora.id.as_str());
+    anna.send_message(&group, "Welcome").await;
+    assert_eq!(watching.expect_in("message.created", &group).await.payload["message"]["content"], "Welcome");
+
+    // An owner who leaves hands over first.
+    anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.refused(409, "owner_must_transfer");
+    ben.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.refused(403, "forbidden");
+    let owner = anna.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.data();
+    assert_eq!(owner["role"], "owner");
+    anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
+    anna.get(&format!("/r1/conversations/{group}")).await.refused(404, "not_found");
+
+    // Who was removed hears that, and nothing after it.
+    carl.delete(&format!("{members}/{}", dora.id)).await.refused(403, "forbidden");
+    ben.delete(&format!("{members}/{}", dora.id)).await.data();
+    let removed = watching.find("her own removal", |frame| frame.kind == "member.removed" && frame.payload["user_id"] == dora.id.as_str()).await;
+    assert_eq!(removed.payload["conversation_id"], group.as_str());
+    ben.send_message(&group, "Without her").await;
+    bens.find("the message", |frame| frame.payload["message"]["content"] == "Without her").await;
+    let after = watching.drain().await;
+    assert!(after.iter().all(|frame| frame.payload["conversation_id"] != group.as_str()), "{after:?}");
+
+    // She comes back and reads on.
+    ben.post(&members, json!({ "user_id": dora.id })).await.data_with(201);
+    assert_eq!(dora.conversation(&group).await["title"], "Plan");
+    let log = ben.event_log(&group).await;
+    let seqs: Vec<i64> = log.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    assert_eq!(seqs, (1..=i64::try_from(seqs.len()).unwrap()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn renaming_and_deleting_is_told() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let group = anna.open_group("Plan", &[&ben, &carl]).await;
+    let mut socket = ben.connect().await;
+    let path = format!("/r1/conversations/{group}");
+    ben.patch(&path, json!({ "title": "Mine" })).await.refused(403, "forbidden");
+    let renamed = anna.patch(&path, json!({ "title": "Plan B", "topic": "What else" })).await.data();
+    assert_eq!((&renamed["title"], &renamed["topic"]), (&json!("Plan B"), &json!("What else")));
+    assert_eq!(socket.expect_in("conversation.updated", &group).await.payload["title"], "Plan B");
+    ben.delete(&path).await.refused(403, "forbidden");
+    anna.delete(&path).await.data();
+    socket.expect_in("conversation.deleted", &group).await;
+    ben.get(&path).await.refused(404, "not_found");
+    anna.send_as(&group, &new_id(), "Anybody?").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_new_conversation_is_told_to_its_members_and_followed_at_once() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let mut socket = ben.connect().await;
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "hi").await;
+    socket.expect_in("conversation.created", &chat).await;
+    let event = socket.expect_in("message.created", &chat).await;
+    assert_eq!(event.payload["seq"], 1);
+}

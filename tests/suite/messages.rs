@@ -1,0 +1,155 @@
+//! Messages: sent once, edited, deleted, answered, read.
+
+use support::{Application, Setup, json, new_id};
+
+#[tokio::test]
+async fn the_same_client_id_is_one_message() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let client_id = new_id();
+    let first = anna.send_as(&chat, &client_id, "hello").await.data_with(201);
+    let again = anna.send_as(&chat, &client_id, "something else").await.data_with(200);
+    assert_eq!(first, again);
+    assert_eq!(first["seq"], 1);
+    assert_eq!(first["client_id"], client_id.as_str());
+    assert_eq!(first["sender"], json!({ "kind": "user", "id": anna.id, "name": "Anna" }));
+    // The other's same id is the other's message.
+    assert_eq!(ben.send_as(&chat, &client_id, "hello").await.data_with(201)["seq"], 2);
+    // Twenty at once are one.
+    let racing = new_id();
+    let answers = futures_util::future::join_all((0..20).map(|_| anna.send_as(&chat, &racing, "once"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert_eq!(anna.history(&chat).await.len(), 3);
+}
+
+#[tokio::test]
+async fn bad_messages_are_refused_at_their_field() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let path = format!("/r1/conversations/{chat}/messages");
+    let other = anna.open_assistant().await;
+    let elsewhere = anna.send_message(&other, "elsewhere").await;
+    for (body, field) in [
+        (json!({ "client_id": new_id(), "content": "" }), "content"),
+        (json!({ "client_id": new_id(), "content": "  \n " }), "content"),
+        (json!({ "client_id": new_id(), "content": "ơ".repeat(5001) }), "content"),
+        (json!({ "client_id": new_id(), "content": "a\u{0}b" }), "content"),
+        (json!({ "client_id": "", "content": "x" }), "client_id"),
+        (json!({ "client_id": "y".repeat(65), "content": "x" }), "client_id"),
+        (json!({ "client_id": new_id(), "content": "x", "reply_to": new_id() }), "reply_to"),
+        (json!({ "client_id": new_id(), "content": "x", "reply_to": elsewhere["id"] }), "reply_to"),
+    ] {
+        let answer = anna.post(&path, body.clone()).await;
+        assert_eq!(answer.status, 422, "{body} {answer:?}");
+        answer.names_field(field);
+    }
+    assert!(anna.history(&chat).await.is_empty());
+    anna.post(&path, json!({ "client_id": new_id(), "content": "ơ".repeat(5000) })).await.data_with(201);
+}
+
+#[tokio::test]
+async fn a_message_is_edited_and_deleted_by_its_sender() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let sent = anna.send_message(&chat, "helo").await;
+    let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    ben.patch(&path, json!({ "content": "hacked" })).await.refused(403, "forbidden");
+    ben.delete(&path).await.refused(403, "forbidden");
+    let edited = anna.patch(&path, json!({ "content": "hello" })).await.data();
+    assert_eq!(edited["content"], "hello");
+    assert!(edited["edited_at"].is_string());
+    assert_eq!(socket.expect_in("message.updated", &chat).await.payload["message"]["content"], "hello");
+    anna.delete(&path).await.data();
+    let deleted = socket.expect_in("message.deleted", &chat).await;
+    assert_eq!(deleted.payload["message_id"], sent["id"]);
+    // The place stays, the text is gone, everywhere.
+    let history = ben.history(&chat).await;
+    assert_eq!(history[0]["content"], "");
+    assert!(history[0]["deleted_at"].is_string());
+    anna.patch(&path, json!({ "content": "back" })).await.refused(404, "not_found");
+    anna.delete(&path).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn history_is_read_by_number_and_by_time() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut sent = Vec::new();
+    for n in 1..=25 {
+        sent.push(anna.send_message(&chat, &format!("message {n}")).await);
+    }
+    let page = async |query: &str| anna.get(&format!("/r1/conversations/{chat}/messages?{query}")).await.data();
+    let seqs = |page: &serde_json::Value| page["items"].as_array().unwrap().iter().map(|item| item["seq"].as_i64().unwrap()).collect::<Vec<_>>();
+    let newest = page("limit=10").await;
+    assert_eq!((seqs(&newest), &newest["has_more"]), ((16..=25).collect(), &json!(true)));
+    let older = page("limit=10&before_seq=16").await;
+    assert_eq!(seqs(&older), (6..=15).collect::<Vec<_>>());
+    let oldest = page("limit=10&before_seq=6").await;
+    assert_eq!((seqs(&oldest), &oldest["has_more"]), ((1..=5).collect(), &json!(false)));
+    let newer = page("limit=10&after_seq=20").await;
+    assert_eq!((seqs(&newer), &newer["has_more"]), ((21..=25).collect(), &json!(false)));
+    let (from, to) = (sent[4]["created_at"].as_str().unwrap(), sent[9]["created_at"].as_str().unwrap());
+    let between = page(&format!("from={from}&to={to}&limit=200")).await;
+    assert!(seqs(&between).starts_with(&[5]) || seqs(&between).contains(&5), "{between}");
+    assert!(between["items"].as_array().unwrap().iter().all(|item| item["created_at"].as_str().unwrap() >= from && item["created_at"].as_str().unwrap() <= to));
+    for query in ["limit=0", "limit=201", "before_seq=x", "from=yesterday", "limit=-1"] {
+        let answer = anna.get(&format!("/r1/conversations/{chat}/messages?{query}")).await;
+        assert!((400..500).contains(&answer.status), "{query}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn unread_counts_what_others_wrote_after_what_was_read() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for text in ["one", "two", "three"] {
+        anna.send_message(&chat, text).await;
+    }
+    ben.send_message(&chat, "four").await;
+    assert_eq!(ben.conversation(&chat).await["unread"], 3);
+    assert_eq!(anna.conversation(&chat).await["unread"], 1);
+    let mut socket = anna.connect().await;
+    ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 2 })).await.data();
+    let receipt = socket.expect_in("receipt", &chat).await;
+    assert_eq!((&receipt.payload["read_seq"], &receipt.payload["delivered_seq"], &receipt.payload["user_id"]), (&json!(2), &json!(2), &json!(ben.id)));
+    assert_eq!(ben.conversation(&chat).await["unread"], 1);
+    // Never back, never past the end.
+    ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 1 })).await.data();
+    assert_eq!(ben.conversation(&chat).await["unread"], 1);
+    ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 999_999 })).await.data();
+    let conversation = ben.conversation(&chat).await;
+    assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &json!(4)));
+    let listed = ben.get("/r1/conversations").await.data();
+    assert_eq!(listed["items"][0]["last_message"]["content"], "four");
+}
+
+#[tokio::test]
+async fn the_log_holds_every_change_in_order() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let sent = anna.send_message(&chat, "a").await;
+    ben.send_message(&chat, "b").await;
+    anna.patch(&format!("/r1/messages/{}", sent["id"].as_str().unwrap()), json!({ "content": "A" })).await.data();
+    let log = ben.event_log(&chat).await;
+    let kinds: Vec<(i64, &str)> = log.iter().map(|event| (event["seq"].as_i64().unwrap(), event["type"].as_str().unwrap())).collect();
+    assert_eq!(kinds, [(1, "message.created"), (2, "message.created"), (3, "message.updated")]);
+    assert!(log.iter().all(|event| event["payload"]["conversation_id"] == chat.as_str() && event["payload"]["seq"] == event["seq"]));
+    app.database.run(&format!("DELETE FROM conversation_events WHERE seq < 2 AND kind = '{}'", "message.created")).await;
+    ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.refused(410, "cursor_expired");
+}
+
+#[tokio::test]
+async fn the_length_of_a_message_is_configurable() {
+    let app = Setup::new().set("messages.max_chars", 10).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "0123456789").await;
+    anna.send_as(&chat, &new_id(), "0123456789x").await.names_field("content");
+}
