@@ -34,6 +34,11 @@ pub trait EventBus: Send + Sync + 'static {
     /// Hands the messages to this process at once, and sends them on to the others. Never waits.
     fn publish(&self, messages: Vec<BusMessage>) -> Left;
 
+    /// Whether the other instances can be reached just now; while they can't, whoever keeps something of theirs asks the database.
+    fn is_connected(&self) -> bool {
+        true
+    }
+
     /// From now on, everything that arrives. Dropping the listener ends it.
     fn listen(&self) -> Listener;
 }
