@@ -11,7 +11,7 @@ use crate::{
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     assistants::Assistants,
-    events::Writer,
+    events::{Relay, Writer},
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
 };
@@ -41,7 +41,9 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let assistants = Assistants::build(&config.ai)?;
-        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), redis.is_some());
+        // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
+        let relayed = !db.is_sqlite();
+        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
@@ -51,6 +53,10 @@ impl App {
             Some(pool) => Arc::new(RedisPresence::new(pool.clone())),
             None => Arc::new(MemoryPresence::new()),
         };
-        Ok(Arc::new(Self { config, instance_id, clock, db, bus, redis, writer, receipts, accounts, tickets, presence, assistants }))
+        let app = Arc::new(Self { config, instance_id, clock, db, bus, redis, writer, receipts, accounts, tickets, presence, assistants });
+        if relayed {
+            tokio::spawn(Relay::run(Arc::clone(&app)));
+        }
+        Ok(app)
     }
 }

@@ -64,12 +64,12 @@ pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Optio
     Ok(found.map(|row| row.id))
 }
 
-/// Stores a new conversation; `false` when the pair already has one.
+/// Stores a new conversation; `false` when the pair already has one, or when this very one is there: a commit of unknown outcome was tried again.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         "INSERT INTO conversations (id, workspace_id, kind, title, topic, pair_key, last_seq, last_activity_at, created_by, created_at, is_deleted) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE) ON CONFLICT (pair_key) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE) ON CONFLICT DO NOTHING",
         [
             row.id.into(),
             row.workspace_id.into(),

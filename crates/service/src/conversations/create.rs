@@ -63,11 +63,15 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         assistant,
         pair_key: pair_key.clone(),
     };
+    let own_id = change.id;
     let (id, is_new) = match app.writer.submit(Change::Create(Box::new(change))).await?.created()? {
         Created::New(id) => (id, true),
         Created::Existing => {
-            let pair_key = pair_key.ok_or(Code::Conflict)?;
-            (query::conversations::of_pair(app.db.reader(), &pair_key).await?.ok_or(Code::Conflict)?, false)
+            let of_pair = match &pair_key {
+                Some(pair_key) => query::conversations::of_pair(app.db.reader(), pair_key).await?.ok_or(Code::Conflict)?,
+                None => own_id,
+            };
+            (of_pair, of_pair == own_id)
         }
     };
     Ok((find(app, by, id).await?, is_new))

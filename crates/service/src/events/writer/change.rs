@@ -188,7 +188,7 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     New(ConversationId),
-    /// The pair has one already.
+    /// The pair has one already, or this one had been committed before.
     Existing,
 }
 
