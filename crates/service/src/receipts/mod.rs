@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use appcore::{
-    AppError, Clock, ConversationId, UserId,
+    AppError, Clock, Code, ConversationId, UserId,
     event::{Audience, BusMessage, Event, EventBus, News},
 };
 use dbcontext::{
@@ -15,6 +15,8 @@ use dbcontext::{
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
+
+use crate::App;
 
 /// Receipts that may wait. One more is dropped: a later one of the same reader says the same and more.
 const QUEUE: usize = 16_384;
@@ -51,7 +53,10 @@ impl Receipts {
 }
 
 /// Stores a position and waits for it, for callers that read their own unread counts next.
-pub async fn mark(app: &crate::App, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) -> Result<(), AppError> {
+pub async fn mark(app: &App, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) -> Result<(), AppError> {
+    if query::members::find(app.db.reader(), conversation_id, user_id).await?.is_none() {
+        return Err(Code::NotFound.into());
+    }
     let read_seq = if state == ReceiptState::Read { seq } else { 0 };
     store(&app.db, app.bus.as_ref(), &app.clock, &[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
