@@ -2,7 +2,7 @@ import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
-import { defineConfig } from 'vitest/config';
+import { defineConfig } from 'vite';
 
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
@@ -25,9 +25,5 @@ export default defineConfig({
       '/r1': { target: server, ws: true },
       '/health': { target: server }
     }
-  },
-  test: {
-    include: ['src/**/*.test.ts'],
-    environment: 'node'
   }
 });

@@ -123,9 +123,12 @@ export class Connection {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#attempt = 0;
-    if (this.#isOnline()) this.#open();
-    else this.#state = 'offline';
-    this.#sayLater();
+    if (this.#isOnline()) {
+      this.#sayLater();
+      this.#open();
+    } else {
+      this.#state = 'offline';
+    }
   }
 
   stop(): void {

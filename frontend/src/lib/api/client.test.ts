@@ -1,0 +1,166 @@
+import { describe, expect, it, vi } from 'vitest';
+import { Api, ApiError, newId, type Locks } from './client.ts';
+
+interface Call {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: unknown;
+}
+
+type Answer = { status: number; body?: unknown; headers?: Record<string, string> } | 'lost';
+
+/** A server that answers from a script; a request that the script does not know fails the test. */
+function fakeServer(script: (call: Call, count: number) => Answer) {
+  const calls: Call[] = [];
+  const fetch = vi.fn(async (input: RequestInfo | URL, init?: RequestInit) => {
+    const call = {
+      method: init?.method ?? 'GET',
+      path: String(input),
+      headers: init?.headers as Record<string, string>,
+      body: init?.body ? JSON.parse(String(init.body)) : undefined
+    };
+    calls.push(call);
+    const same = calls.filter((other) => other.path === call.path).length;
+    const answer = script(call, same);
+    if (answer === 'lost') throw new TypeError('Failed to fetch');
+    return new Response(answer.body === undefined ? null : JSON.stringify(answer.body), {
+      status: answer.status,
+      headers: answer.headers
+    });
+  });
+  return { calls, fetch: fetch as unknown as typeof globalThis.fetch };
+}
+
+const ok = (data: unknown): Answer => ({ status: 200, body: { status: 'success', data, message: '' } });
+const no = (status: number, code: string, more: object = {}, headers: Record<string, string> = {}): Answer => ({
+  status,
+  body: { status: 'error', data: null, message: `said: ${code}`, code, request_id: 'r-1', ...more },
+  headers
+});
+
+function memory(): Pick<Storage, 'getItem' | 'setItem'> {
+  const items = new Map<string, string>();
+  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+}
+
+/** One lock for everyone who holds this object: like tabs of one browser. */
+function oneLock(): Locks {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    request<T>(_name: string, run: () => Promise<T>): Promise<T> {
+      const turn = last.then(run, run);
+      last = turn.catch(() => undefined);
+      return turn;
+    }
+  };
+}
+
+const now = () => Promise.resolve();
+
+describe('the envelope', () => {
+  it('is taken off, and the query and body are put on', async () => {
+    const server = fakeServer(() => ok({ id: 1 }));
+    const api = new Api({ fetch: server.fetch });
+    await expect(api.get('/things', { q: 'a b&c', page: 2, empty: undefined })).resolves.toEqual({ id: 1 });
+    await api.post('/things', { name: 'x' });
+    expect(server.calls[0]?.path).toBe('/r1/things?q=a+b%26c&page=2');
+    expect(server.calls[0]?.headers['X-Natter-Transport']).toBe('cookie');
+    expect(server.calls[1]).toMatchObject({ method: 'POST', body: { name: 'x' } });
+  });
+
+  it('becomes an ApiError with fields, request id and wait', async () => {
+    const fields = [{ field: 'email', code: 'invalid', message: 'no' }];
+    const server = fakeServer(() => no(429, 'rate_limited', { errors: fields }, { 'retry-after': '8' }));
+    const error = await new Api({ fetch: server.fetch }).get('/things').catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({ status: 429, code: 'rate_limited', requestId: 'r-1', fields, retryAfter: 8 });
+  });
+
+  it('may be missing: a proxy answers with a page, or nobody answers at all', async () => {
+    const page = { fetch: (async () => new Response('<h1>Bad gateway</h1>', { status: 502 })) as typeof fetch };
+    await expect(new Api(page).get('/x')).rejects.toMatchObject({ status: 502, code: 'http_502' });
+    const nonsense = { fetch: (async () => new Response('<p>hi</p>', { status: 200 })) as typeof fetch };
+    await expect(new Api(nonsense).get('/x')).rejects.toMatchObject({ status: 502 });
+    const lost = fakeServer(() => 'lost');
+    await expect(new Api({ fetch: lost.fetch }).get('/x')).rejects.toMatchObject({ status: 0, code: 'network' });
+  });
+});
+
+describe('the refresh', () => {
+  it('happens once for many requests, and each is asked again', async () => {
+    let isFresh = false;
+    const server = fakeServer((call) => {
+      if (call.path === '/r1/auth/refresh') {
+        isFresh = true;
+        return ok({});
+      }
+      return isFresh ? ok(call.path) : no(401, 'unauthenticated');
+    });
+    const api = new Api({ fetch: server.fetch, storage: memory(), locks: oneLock() });
+    await expect(Promise.all([api.get('/a'), api.get('/b'), api.get('/c')])).resolves.toEqual(['/r1/a', '/r1/b', '/r1/c']);
+    expect(server.calls.filter((call) => call.path === '/r1/auth/refresh')).toHaveLength(1);
+  });
+
+  it('is left to one tab: the other asks again with the new cookies', async () => {
+    let isFresh = false;
+    const server = fakeServer((call) => {
+      if (call.path === '/r1/auth/refresh') {
+        expect(isFresh, 'a refresh token works once').toBe(false);
+        isFresh = true;
+        return ok({});
+      }
+      return isFresh ? ok('yes') : no(401, 'unauthenticated');
+    });
+    const [storage, locks] = [memory(), oneLock()];
+    const one = new Api({ fetch: server.fetch, storage, locks });
+    const two = new Api({ fetch: server.fetch, storage, locks });
+    await expect(Promise.all([one.get('/a'), two.get('/b')])).resolves.toEqual(['yes', 'yes']);
+  });
+
+  it('repeats under the same key when the answer was lost, and under a new one next time', async () => {
+    const server = fakeServer((call, count) => (call.path === '/r1/auth/refresh' && count < 3 ? 'lost' : ok({})));
+    const api = new Api({ fetch: server.fetch, wait: now });
+    await api.refresh();
+    await api.refresh();
+    const keys = server.calls.map((call) => call.headers['Idempotency-Key']);
+    expect(keys).toHaveLength(4);
+    expect(new Set(keys.slice(0, 3)).size).toBe(1);
+    expect(keys[3]).not.toBe(keys[0]);
+  });
+
+  it('that is refused ends the session; one that never got there does not', async () => {
+    const ended = vi.fn();
+    const refused = new Api({ fetch: fakeServer(() => no(401, 'unauthenticated')).fetch });
+    refused.onSignedOut = ended;
+    await expect(refused.get('/a')).rejects.toMatchObject({ status: 401 });
+    expect(ended).toHaveBeenCalledTimes(1);
+
+    const lost = new Api({
+      fetch: fakeServer((call) => (call.path === '/r1/auth/refresh' ? 'lost' : no(401, 'unauthenticated'))).fetch,
+      wait: now
+    });
+    lost.onSignedOut = ended;
+    await expect(lost.get('/a')).rejects.toMatchObject({ status: 0 });
+    expect(ended).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not tried for a wrong password', async () => {
+    const server = fakeServer(() => no(401, 'invalid_credentials'));
+    await expect(new Api({ fetch: server.fetch }).post('/auth/signin', {})).rejects.toMatchObject({
+      code: 'invalid_credentials'
+    });
+    expect(server.calls).toHaveLength(1);
+  });
+});
+
+it('makes ids of its own where the browser cannot', () => {
+  const { randomUUID } = crypto;
+  Object.defineProperty(crypto, 'randomUUID', { value: undefined, configurable: true });
+  try {
+    expect(newId()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(newId()).not.toBe(newId());
+  } finally {
+    Object.defineProperty(crypto, 'randomUUID', { value: randomUUID, configurable: true });
+  }
+});

@@ -1,0 +1,338 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Api, ApiError } from '#lib/api/client.ts';
+import type { ServerFrame } from '#lib/api/types.ts';
+import { Connection, ConnectionLost, type Socket } from './connection.svelte.ts';
+
+class FakeSocket implements Socket {
+  onopen = null;
+  onmessage: Socket['onmessage'] = null;
+  onclose: Socket['onclose'] = null;
+  onerror: Socket['onerror'] = null;
+  readyState = 1;
+  sent: { id: string; type: string; payload: Record<string, unknown> }[] = [];
+  closedWith: number | undefined;
+
+  send(data: string) {
+    this.sent.push(JSON.parse(data));
+  }
+  close(code?: number) {
+    this.readyState = 3;
+    this.closedWith = code;
+  }
+  say(type: string, payload: unknown, reply_to?: string) {
+    this.onmessage?.({ data: JSON.stringify({ id: 'x', type, timestamp: '', payload, reply_to }) });
+  }
+  hello() {
+    this.say('hello', { session_id: 's', user_id: 'u', heartbeat_seconds: 25, conversations: [] });
+  }
+  end(code: number) {
+    this.readyState = 3;
+    this.onclose?.({ code });
+  }
+}
+
+let sockets: FakeSocket[];
+let isOnline: boolean;
+let refresh: ReturnType<typeof vi.fn<() => Promise<void>>>;
+let me: ReturnType<typeof vi.fn<() => Promise<unknown>>>;
+let connection: Connection;
+
+const last = () => sockets.at(-1) as FakeSocket;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal('reportError', vi.fn());
+  sockets = [];
+  isOnline = true;
+  refresh = vi.fn(() => Promise.resolve());
+  me = vi.fn(() => Promise.resolve({}));
+  const api = Object.assign(new Api({ fetch: () => Promise.reject(new Error('no network here')) }), { refresh, get: me });
+  connection = new Connection(api, {
+    open: () => {
+      const socket = new FakeSocket();
+      sockets.push(socket);
+      return socket;
+    },
+    random: () => 0.5,
+    isOnline: () => isOnline
+  });
+});
+
+afterEach(() => {
+  connection.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('the state', () => {
+  it('is online from the hello on, not from the opening', () => {
+    connection.start();
+    expect([connection.state, connection.ready]).toEqual(['connecting', false]);
+    last().hello();
+    expect([connection.state, connection.ready]).toEqual(['online', true]);
+  });
+
+  it('does not speak of a loss that heals within two seconds', () => {
+    connection.start();
+    last().hello();
+    last().end(1006);
+    expect([connection.state, connection.ready]).toEqual(['online', false]);
+    vi.advanceTimersByTime(1000);
+    last().hello();
+    vi.advanceTimersByTime(5000);
+    expect(connection.state).toBe('online');
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('says so after two seconds, and heals by itself', () => {
+    connection.start();
+    last().hello();
+    last().end(1006);
+    vi.advanceTimersByTime(1999);
+    expect(connection.state).toBe('online');
+    vi.advanceTimersByTime(2);
+    expect(connection.state).toBe('reconnecting');
+    last().hello();
+    expect(connection.state).toBe('online');
+  });
+
+  it('is offline when the browser is, at once, and comes back at once', () => {
+    connection.start();
+    last().hello();
+    isOnline = false;
+    connection.networkChanged();
+    expect(connection.state).toBe('offline');
+    vi.advanceTimersByTime(60_000);
+    expect(sockets).toHaveLength(1);
+    isOnline = true;
+    connection.networkChanged();
+    vi.advanceTimersByTime(1);
+    expect(sockets).toHaveLength(2);
+    last().hello();
+    expect(connection.state).toBe('online');
+  });
+
+  it('starts offline without trying', () => {
+    isOnline = false;
+    connection.start();
+    expect([connection.state, sockets.length]).toEqual(['offline', 0]);
+  });
+});
+
+describe('frames', () => {
+  it('reach every handler in order, also past one that throws', () => {
+    const seen: string[] = [];
+    connection.on(() => {
+      throw new Error('mistake');
+    });
+    const leave = connection.on((frame: ServerFrame) => seen.push(frame.type));
+    connection.start();
+    last().hello();
+    last().say('typing', { conversation_id: 'c', user_id: 'u', active: true });
+    last().onmessage?.({ data: 'not json' });
+    last().onmessage?.({ data: new ArrayBuffer(4) });
+    leave();
+    last().say('typing', {});
+    expect(seen).toEqual(['hello', 'typing']);
+    expect(reportError).toHaveBeenCalled();
+  });
+
+  it('of a socket that was let go no longer count', () => {
+    const seen: string[] = [];
+    connection.on((frame: ServerFrame) => seen.push(frame.type));
+    connection.start();
+    const old = last();
+    old.hello();
+    const hear = old.onmessage;
+    isOnline = false;
+    connection.networkChanged();
+    hear?.({ data: JSON.stringify({ type: 'typing', payload: {} }) });
+    expect(seen).toEqual(['hello']);
+  });
+
+  it('greet after each hello', () => {
+    const hellos = vi.fn();
+    connection.onHello(hellos);
+    connection.start();
+    last().hello();
+    last().end(1006);
+    vi.advanceTimersByTime(1000);
+    last().hello();
+    expect(hellos).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('a request', () => {
+  it('is answered by the frame that names it', async () => {
+    connection.start();
+    last().hello();
+    const [one, two] = [connection.request('message.send', { n: 1 }), connection.request('message.send', { n: 2 })];
+    const [first, second] = last().sent;
+    last().say('ack', { message_id: 'm2', seq: 2, duplicate: false }, second?.id);
+    last().say('ack', { message_id: 'm1', seq: 1, duplicate: false }, first?.id);
+    await expect(one).resolves.toMatchObject({ message_id: 'm1' });
+    await expect(two).resolves.toMatchObject({ message_id: 'm2' });
+  });
+
+  it('is refused with the code of the error', async () => {
+    connection.start();
+    last().hello();
+    const asked = connection.request('message.send', {});
+    last().say('error', { code: 'rate_limited', message: 'slow down', retry_after: 8 }, last().sent[0]?.id);
+    const error = await asked.catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({ code: 'rate_limited', retryAfter: 8 });
+  });
+
+  it('is not ended by the events of a sync, only by its end', async () => {
+    connection.start();
+    last().hello();
+    let isDone = false;
+    const asked = connection.request('sync', { cursors: {} }).then(() => (isDone = true));
+    const id = last().sent[0]?.id;
+    last().say('message.created', { conversation_id: 'c', seq: 1 }, id);
+    await Promise.resolve();
+    expect(isDone).toBe(false);
+    last().say('sync.done', {}, id);
+    await asked;
+    expect(isDone).toBe(true);
+  });
+
+  it('is lost with the connection, and at once without one', async () => {
+    await expect(connection.request('ping', {})).rejects.toBeInstanceOf(ConnectionLost);
+    connection.start();
+    last().hello();
+    const asked = connection.request('message.send', {});
+    last().end(1006);
+    await expect(asked).rejects.toBeInstanceOf(ConnectionLost);
+  });
+
+  it('that nobody answers is lost after a while', async () => {
+    connection.start();
+    last().hello();
+    const asked = connection.request('message.send', {}).catch((cause: unknown) => cause);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await asked).toBeInstanceOf(ConnectionLost);
+  });
+});
+
+describe('the heartbeat', () => {
+  it('asks after a silence, and is content with any frame', () => {
+    connection.start();
+    last().hello();
+    vi.advanceTimersByTime(25_000);
+    expect(last().sent.map((frame) => frame.type)).toEqual(['ping']);
+    last().say('pong', {}, last().sent[0]?.id);
+    vi.advanceTimersByTime(9000);
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('gives up on a socket that says nothing, and opens another', () => {
+    connection.start();
+    last().hello();
+    vi.advanceTimersByTime(25_000 + 8000);
+    expect(sockets[0]?.closedWith).toBe(4000);
+    vi.advanceTimersByTime(1000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('probes at once when the page wakes up', () => {
+    connection.start();
+    last().hello();
+    connection.wake();
+    expect(last().sent.map((frame) => frame.type)).toEqual(['ping']);
+  });
+});
+
+describe('the next try', () => {
+  it('waits longer each time, up to a limit, and anew after a hello', async () => {
+    const waited = async () => {
+      const before = sockets.length;
+      last().end(1006);
+      for (let milliseconds = 0; milliseconds <= 60_000; milliseconds += 25) {
+        if (sockets.length > before) return milliseconds;
+        await vi.advanceTimersByTimeAsync(25);
+      }
+      return Infinity;
+    };
+    connection.start();
+    const waits: number[] = [];
+    for (let count = 0; count < 8; count += 1) waits.push(await waited());
+    expect(waits).toEqual([375, 750, 1500, 3000, 6000, 12_000, 15_000, 15_000]);
+    last().hello();
+    expect(await waited()).toBe(375);
+  });
+
+  it('asks a plain call why the door stays shut, and goes on when that says nothing against it', async () => {
+    connection.start();
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(me).toHaveBeenCalledTimes(1);
+    expect(sockets.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('stops where the session is over', async () => {
+    me.mockRejectedValue(new ApiError(401, 'unauthenticated', ''));
+    connection.start();
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('renews the session first after 4401', async () => {
+    connection.start();
+    last().hello();
+    last().end(4401);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('does not come when the renewal is refused, but does when it was only lost', async () => {
+    connection.start();
+    last().hello();
+    refresh.mockRejectedValueOnce(new ApiError(0, 'network', ''));
+    last().end(4401);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(sockets).toHaveLength(2);
+    last().hello();
+    refresh.mockRejectedValueOnce(new ApiError(401, 'unauthenticated', ''));
+    last().end(4401);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it.each([
+    [1012, 1600],
+    [4429, 7500],
+    [4403, 7500]
+  ])('comes with jitter after %i', (code, wait) => {
+    connection.start();
+    last().hello();
+    last().end(code);
+    vi.advanceTimersByTime(wait - 1);
+    expect(sockets).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('does not wait for ever for a socket that never says hello', () => {
+    connection.start();
+    vi.advanceTimersByTime(10_000);
+    expect(last().closedWith).toBe(4000);
+    vi.advanceTimersByTime(1000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('does not come after a stop', () => {
+    connection.start();
+    last().hello();
+    connection.stop();
+    vi.advanceTimersByTime(120_000);
+    expect(sockets).toHaveLength(1);
+  });
+});

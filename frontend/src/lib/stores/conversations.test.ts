@@ -1,0 +1,189 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Api, ApiError } from '#lib/api/client.ts';
+import type { Conversation, HelloPayload, Member, Message, ServerFrame } from '#lib/api/types.ts';
+import type { Connection } from './connection.svelte.ts';
+import { Conversations } from './conversations.svelte.ts';
+import type { Session } from './session.svelte.ts';
+
+const member = (user_id: string, display_name: string): Member => ({
+  user_id,
+  display_name,
+  role: 'member',
+  read_seq: 0,
+  delivered_seq: 0,
+  joined_at: ''
+});
+
+const message = (seq: number, senderId: string, more: Partial<Message> = {}): Message => ({
+  id: `m${seq}`,
+  conversation_id: 'c1',
+  seq,
+  client_id: null,
+  sender: { kind: 'user', id: senderId, name: senderId },
+  content: `message ${seq}`,
+  status: 'complete',
+  reply_to: null,
+  attachments: [],
+  reactions: [],
+  edited_at: null,
+  deleted_at: null,
+  created_at: `2026-11-20T10:00:${String(seq).padStart(2, '0')}.000Z`,
+  ...more
+});
+
+const conversation = (more: Partial<Conversation> = {}): Conversation => ({
+  id: 'c1',
+  kind: 'single',
+  workspace_id: 'w1',
+  title: null,
+  topic: null,
+  last_seq: 3,
+  unread: 1,
+  read_seq: 2,
+  last_message: message(3, 'mai'),
+  members: [member('me', 'Elena'), member('mai', 'Mai Trần')],
+  created_at: '2026-11-20T09:00:00.000Z',
+  last_activity_at: '2026-11-20T10:00:03.000Z',
+  ...more
+});
+
+/** The server's list, and what a single conversation answers. */
+class FakeApi extends Api {
+  list: Conversation[] = [];
+  single = new Map<string, Conversation>();
+  gate: Promise<void> = Promise.resolve();
+  asked: string[] = [];
+
+  override async get<T>(path: string): Promise<T> {
+    this.asked.push(path);
+    const answer = path === '/conversations' ? structuredClone(this.list) : this.single.get(path.split('/')[2] ?? '');
+    await this.gate;
+    if (answer === undefined) throw new ApiError(404, 'not_found', '');
+    return (Array.isArray(answer) ? { items: answer, page: 1, page_size: 200, total: answer.length } : answer) as T;
+  }
+}
+
+let api: FakeApi;
+let say: (type: string, payload: object) => void;
+let greet: (conversations: HelloPayload['conversations']) => void;
+let store: Conversations;
+
+beforeEach(() => {
+  vi.stubGlobal('document', { visibilityState: 'visible', hasFocus: () => true });
+  api = new FakeApi();
+  const connection = {
+    on: (handler: (frame: ServerFrame) => void) => {
+      say = (type, payload) => handler({ id: 'f', type, timestamp: '', payload } as ServerFrame);
+    },
+    onHello: (handler: (hello: HelloPayload) => void) => {
+      greet = (conversations) => handler({ conversations } as HelloPayload);
+    }
+  } as unknown as Connection;
+  store = new Conversations(api, connection, { account: { id: 'me' } } as Session);
+  api.list = [conversation()];
+});
+
+const created = (seq: number, senderId: string) =>
+  say('message.created', { conversation_id: 'c1', seq, message: message(seq, senderId) });
+
+describe('the list', () => {
+  it('names a conversation by its title, else by the others in it', () => {
+    expect(store.nameOf(conversation())).toBe('Mai Trần');
+    expect(store.nameOf(conversation({ title: 'Release' }))).toBe('Release');
+    const assistants = [{ id: 'a', name: 'Quill', model: null }];
+    expect(store.nameOf(conversation({ kind: 'assistant', members: [member('me', 'Elena')], assistants }))).toBe('Quill');
+  });
+
+  it('counts what others write, once, and not what one writes or is reading', async () => {
+    await store.load();
+    created(4, 'mai');
+    created(4, 'mai');
+    expect(store.get('c1')).toMatchObject({ unread: 2, last_seq: 4, last_message: { id: 'm4' } });
+    created(5, 'me');
+    expect(store.get('c1')?.unread).toBe(2);
+    store.open('c1');
+    created(6, 'mai');
+    expect(store.get('c1')).toMatchObject({ unread: 2, last_message: { id: 'm6' } });
+  });
+
+  it('drops the count when the end was read, here or on another device', async () => {
+    await store.load();
+    store.seen('c1', 2);
+    expect(store.get('c1')?.unread).toBe(1);
+    say('receipt', { conversation_id: 'c1', user_id: 'mai', read_seq: 3, delivered_seq: 3 });
+    expect(store.get('c1')?.unread).toBe(1);
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
+  });
+
+  it('is in the order of the last activity', async () => {
+    api.list = [conversation(), conversation({ id: 'c2', last_activity_at: '2026-11-20T11:00:00.000Z' })];
+    await store.load();
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c2', 'c1']);
+    expect(store.in('w2')).toEqual([]);
+    say('message.created', {
+      conversation_id: 'c1',
+      seq: 9,
+      message: message(9, 'mai', { created_at: '2026-11-20T12:00:00.000Z' })
+    });
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1', 'c2']);
+  });
+
+  it('keeps what came while it was being read', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    created(4, 'mai');
+    open();
+    await loading;
+    expect(store.get('c1')).toMatchObject({ last_seq: 4, unread: 2 });
+  });
+
+  it('does not let an old answer undo a newer event', async () => {
+    await store.load();
+    created(4, 'mai');
+    api.single.set('c1', conversation());
+    await store.refresh('c1');
+    expect(store.get('c1')).toMatchObject({ last_seq: 4, last_message: { id: 'm4' } });
+  });
+
+  it('is read anew when a hello knows more, and only then', async () => {
+    await store.load();
+    greet([{ id: 'c1', last_seq: 3 }]);
+    expect(api.asked).toHaveLength(1);
+    api.list = [conversation({ last_seq: 8, unread: 5 })];
+    greet([{ id: 'c1', last_seq: 8 }]);
+    await expect.poll(() => store.get('c1')?.unread).toBe(5);
+  });
+
+  it('is read anew after a resync, though a reading was under way', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    say('resync', { conversation_ids: null });
+    api.list = [conversation({ last_seq: 9, unread: 6 })];
+    open();
+    await loading;
+    await expect.poll(() => store.get('c1')?.unread).toBe(6);
+    expect(api.asked).toHaveLength(2);
+  });
+
+  it('loses what is gone, and fetches what is new', async () => {
+    await store.load();
+    say('member.removed', { conversation_id: 'c1', seq: 4, user_id: 'me' });
+    expect(store.get('c1')).toBeUndefined();
+    api.single.set('c2', conversation({ id: 'c2' }));
+    say('conversation.created', { conversation_id: 'c2' });
+    await expect.poll(() => store.get('c2')?.id).toBe('c2');
+    say('conversation.deleted', { conversation_id: 'c2', seq: 5 });
+    expect(store.get('c2')).toBeUndefined();
+  });
+
+  it('says that it could not be read, and can be asked again', async () => {
+    vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
+    await store.load();
+    expect([store.isLoaded, store.error]).toEqual([false, expect.any(ApiError)]);
+    await store.load();
+    expect([store.isLoaded, store.error]).toEqual([true, null]);
+  });
+});

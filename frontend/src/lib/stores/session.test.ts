@@ -1,0 +1,116 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Api, ApiError } from '#lib/api/client.ts';
+import type { Account } from '#lib/api/types.ts';
+import { Session } from './session.svelte.ts';
+
+const elena: Account = { id: 'u1', display_name: 'Elena Voss', email: 'elena@harbour.example', role: 'user' };
+
+/** An Api whose answers the test sets. */
+class FakeApi extends Api {
+  answers = new Map<string, unknown>();
+  asked: string[] = [];
+
+  #answer<T>(what: string): Promise<T> {
+    this.asked.push(what);
+    const answer = this.answers.get(what);
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
+  }
+
+  override get<T>(path: string): Promise<T> {
+    return this.#answer(`GET ${path}`);
+  }
+
+  override post<T>(path: string): Promise<T> {
+    return this.#answer(`POST ${path}`);
+  }
+}
+
+function memory() {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => void items.set(key, value),
+    removeItem: (key: string) => void items.delete(key)
+  };
+}
+
+class Channel extends EventTarget {
+  said: unknown[] = [];
+  postMessage(data: unknown) {
+    this.said.push(data);
+  }
+  hear(data: unknown) {
+    this.dispatchEvent(new MessageEvent('message', { data }));
+  }
+}
+
+let api: FakeApi;
+let channel: Channel;
+let storage: ReturnType<typeof memory>;
+let session: Session;
+
+beforeEach(() => {
+  api = new FakeApi();
+  channel = new Channel();
+  storage = memory();
+  session = new Session(api, { storage, channel: channel as unknown as BroadcastChannel });
+});
+
+describe('a session', () => {
+  it('knows the account, or that there is none, or that nobody could say', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    expect([session.state, session.user.display_name, session.isLikely]).toEqual(['signed-in', 'Elena Voss', true]);
+
+    const stranger = new Session(api);
+    api.answers.set('GET /users/me', new ApiError(401, 'unauthenticated', ''));
+    await stranger.load();
+    expect(stranger.state).toBe('signed-out');
+
+    const unlucky = new Session(api);
+    api.answers.set('GET /users/me', new ApiError(0, 'network', ''));
+    await unlucky.load();
+    expect(unlucky.state).toBe('unreachable');
+  });
+
+  it('stays signed in through a server that is away', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    api.answers.set('GET /users/me', new ApiError(503, 'unavailable', ''));
+    await session.load();
+    expect(session.state).toBe('signed-in');
+  });
+
+  it('says that it was ended only to somebody who was signed in', async () => {
+    api.onSignedOut?.();
+    expect(session.ended).toBe(false);
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    api.onSignedOut?.();
+    expect([session.state, session.ended, session.isLikely]).toEqual(['signed-out', true, false]);
+  });
+
+  it('does not call oneself signed out while the server has not heard of it', async () => {
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    api.answers.set('POST /auth/logout', new ApiError(0, 'network', ''));
+    await expect(session.signOut()).rejects.toBeInstanceOf(ApiError);
+    expect(session.state).toBe('signed-in');
+
+    api.answers.set('POST /auth/logout', new ApiError(401, 'unauthenticated', ''));
+    await session.signOut();
+    expect([session.state, session.ended, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
+  });
+
+  it('follows the other tabs, and leads them', async () => {
+    api.answers.set('GET /users/me', elena);
+    channel.hear('signed-in');
+    await expect.poll(() => session.state).toBe('signed-in');
+    channel.hear('signed-out');
+    expect(session.state).toBe('signed-out');
+    api.answers.set('POST /auth/signup', { user: elena, session_id: 's1' });
+    await session.signUp({ display_name: '', email: '', password: '' });
+    await session.signOut();
+    expect(channel.said).toEqual(['signed-in', 'signed-out']);
+  });
+});
