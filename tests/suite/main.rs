@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod assistants;
 mod cluster;
 mod conversations;
 mod messages;

@@ -128,7 +128,7 @@ async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>)
     let db = app.db.writer();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
-        Ok(Ended::Lost) => {}
+        Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
         Ok(Ended::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;

@@ -1,0 +1,273 @@
+//! Assistants: answers that stream, stop, fail in words, and outlive the page and the instance.
+
+use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, Value, json};
+
+mod cluster;
+mod failures;
+mod survival;
+
+/// An application with a provider that does what it is told, somebody, and their chat with the default assistant.
+pub(crate) struct Chat {
+    pub app: Application,
+    pub upstream: Upstream,
+    pub anna: Member,
+    pub id: String,
+    pub socket: Socket,
+}
+
+impl Chat {
+    pub async fn start(setup: Setup, kind: UpstreamKind) -> Self {
+        let upstream = Upstream::start(kind).await;
+        let app = setup.provider(&upstream).start().await;
+        let anna = app.sign_up("Anna").await;
+        let id = anna.open_assistant().await;
+        let socket = anna.connect().await;
+        Self { app, upstream, anna, id, socket }
+    }
+
+    /// Asks, and gives back the id of the answer that begins.
+    pub async fn ask(&mut self, question: &str) -> String {
+        self.anna.send_message(&self.id, question).await;
+        begun(&mut self.socket, &self.id).await
+    }
+
+    /// The durable event that ends an answer.
+    pub async fn ended(&mut self, kind: &str) -> Value {
+        self.socket.expect_in(kind, &self.id).await.payload
+    }
+
+    pub async fn message(&self, id: &str) -> Value {
+        self.anna.get(&format!("/r1/messages/{id}")).await.data()
+    }
+
+    pub async fn answers(&self) -> Vec<Value> {
+        let history = self.anna.history(&self.id).await;
+        history.into_iter().filter(|message| message["sender"]["kind"] == "assistant").collect()
+    }
+}
+
+/// The id of the next answer that begins in a conversation.
+pub(crate) async fn begun(socket: &mut Socket, conversation: &str) -> String {
+    let created = socket
+        .find("an assistant's message", |frame| {
+            frame.kind == "message.created"
+                && frame.payload["conversation_id"] == conversation
+                && frame.payload["message"]["sender"]["kind"] == "assistant"
+        })
+        .await;
+    let message = &created.payload["message"];
+    assert_eq!((&message["status"], &message["content"]), (&json!("streaming"), &json!("")));
+    message["id"].as_str().unwrap().to_owned()
+}
+
+/// Puts a piece of an answer behind what is there; its offset must be where that ends.
+pub(crate) fn append(text: &mut String, delta: &Frame) {
+    let length = u64::try_from(text.encode_utf16().count()).unwrap();
+    assert_eq!(delta.payload["offset"].as_u64(), Some(length), "{delta:?} does not follow {text:?}");
+    text.push_str(delta.payload["text"].as_str().unwrap());
+}
+
+/// Reads pieces of an answer until it is this text.
+pub(crate) async fn read_up_to(socket: &mut Socket, conversation: &str, expected: &str) {
+    let mut text = String::new();
+    while text != expected {
+        append(&mut text, &socket.expect_in("message.delta", conversation).await);
+        assert!(expected.starts_with(&text), "{text:?} is no beginning of {expected:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_provider_the_demo_answers_and_says_so() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    let question = anna.send_message(&chat, "Are you real?").await;
+    let answer = begun(&mut socket, &chat).await;
+    let mut text = String::new();
+    append(&mut text, &socket.expect_in("message.delta", &chat).await);
+    append(&mut text, &socket.expect_in("message.delta", &chat).await);
+    let message = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
+    let content = message["content"].as_str().unwrap();
+    assert!(content.starts_with(&text));
+    assert!(content.contains("No AI provider is configured") && content.contains("> Are you real?"), "{content}");
+    assert_eq!(message["id"], json!(answer));
+    assert_eq!(message["status"], "complete");
+    assert_eq!(message["reply_to"], question["id"]);
+    assert_eq!(message["model"], "demo");
+}
+
+/// Both providers, the same story: streamed, counted on, remembered in the next question.
+async fn talk(kind: UpstreamKind) {
+    let mut chat = Chat::start(Setup::new(), kind).await;
+    chat.upstream.then(Behaviour::step("Xin chào 👋 bạn"));
+    let answer = chat.ask("Hello?").await;
+    let mut text = String::new();
+    for word in ["Xin ", "chào ", "👋 ", "bạn"] {
+        chat.upstream.release(1);
+        append(&mut text, &chat.socket.expect_in("message.delta", &chat.id).await);
+        assert!(text.ends_with(word), "{text:?}");
+    }
+    let completed = chat.ended("message.completed").await;
+    assert_eq!(completed["message"]["content"], "Xin chào 👋 bạn");
+    assert_eq!(completed["message"], chat.message(&answer).await);
+
+    chat.upstream.then(Behaviour::answer("Second."));
+    chat.ask("And now?").await;
+    chat.ended("message.completed").await;
+    let asked = chat.upstream.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[1].key.as_deref(), Some("key-one"));
+    let body = &asked[1].body;
+    let turns: Vec<(&str, &str)> = match kind {
+        UpstreamKind::OpenAi => {
+            assert_eq!((&body["model"], &body["stream"]), (&json!("small"), &json!(true)));
+            assert_eq!(body["messages"][0]["role"], "system");
+            let turns = body["messages"].as_array().unwrap().iter().skip(1);
+            turns.map(|turn| (turn["role"].as_str().unwrap(), turn["content"].as_str().unwrap())).collect()
+        }
+        UpstreamKind::Gemini => {
+            assert_eq!(asked[1].path, "/v1beta/models/small:streamGenerateContent?alt=sse");
+            assert!(body["systemInstruction"]["parts"][0]["text"].is_string());
+            let turns = body["contents"].as_array().unwrap().iter();
+            turns.map(|turn| (turn["role"].as_str().unwrap(), turn["parts"][0]["text"].as_str().unwrap())).collect()
+        }
+    };
+    let own = if kind == UpstreamKind::OpenAi { "assistant" } else { "model" };
+    assert_eq!(turns, [("user", "Hello?"), (own, "Xin chào 👋 bạn"), ("user", "And now?")]);
+}
+
+#[tokio::test]
+async fn an_openai_compatible_provider_answers() {
+    talk(UpstreamKind::OpenAi).await;
+}
+
+#[tokio::test]
+async fn gemini_answers() {
+    talk(UpstreamKind::Gemini).await;
+}
+
+#[tokio::test]
+async fn a_reader_stops_an_answer() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    for over_the_socket in [false, true] {
+        chat.upstream.then(Behaviour::step("One two three four"));
+        let answer = chat.ask("Count").await;
+        chat.upstream.release(2);
+        read_up_to(&mut chat.socket, &chat.id, "One two ").await;
+        if over_the_socket {
+            let reply = chat.socket.request("generation.stop", json!({ "message_id": answer })).await;
+            assert_eq!(reply.kind, "ack", "{reply:?}");
+        } else {
+            let _ = chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
+        }
+        let message = chat.ended("message.completed").await["message"].clone();
+        assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("One two ")));
+        // Once more changes nothing.
+        let again = chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
+        assert_eq!(again["status"], "stopped");
+        assert_eq!(chat.message(&answer).await, message);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_asked_for_again_and_keeps_its_place() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::answer("The first try."));
+    let answer = chat.ask("Try").await;
+    chat.ended("message.completed").await;
+    chat.upstream.then(Behaviour::answer("The second try."));
+    let again = chat.anna.post(&format!("/r1/messages/{answer}/regenerate"), json!({})).await.data();
+    assert_eq!((&again["id"], &again["status"]), (&json!(answer), &json!("streaming")));
+    let updated = chat.ended("message.updated").await;
+    assert_eq!((&updated["message"]["status"], &updated["message"]["content"]), (&json!("streaming"), &json!("")));
+    assert_eq!(chat.ended("message.completed").await["message"]["content"], "The second try.");
+    let answers = chat.answers().await;
+    assert_eq!(answers.len(), 1);
+    assert_eq!((&answers[0]["id"], &answers[0]["content"]), (&json!(answer), &json!("The second try.")));
+    // The answer that is replaced is not part of the question.
+    let asked = chat.upstream.asked();
+    assert_eq!(asked[0].body["messages"], asked[1].body["messages"]);
+}
+
+#[tokio::test]
+async fn only_answers_of_assistants_in_ones_own_conversations_can_be_stopped_or_asked_for_again() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let stranger = chat.app.sign_up("Mallory").await;
+    let question = chat.anna.send_message(&chat.id, "Hello").await;
+    let answer = begun(&mut chat.socket, &chat.id).await;
+    chat.ended("message.completed").await;
+    for verb in ["stop", "regenerate"] {
+        let path = |id: &str| format!("/r1/messages/{id}/{verb}");
+        stranger.post(&path(&answer), json!({})).await.refused(404, "not_found");
+        let own = question["id"].as_str().unwrap();
+        chat.anna.post(&path(own), json!({})).await.refused(409, "wrong_state");
+        let nothing = support::new_id();
+        chat.anna.post(&path(&nothing), json!({})).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn in_a_group_an_assistant_answers_who_names_it_and_nobody_else() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
+    let group = anna.open_group("Team", &[&ben, &cara]).await;
+    let new = json!({ "name": "Helper", "model": "large", "system_prompt": "Speak like a pirate." });
+    let helper = anna.post("/r1/assistants", new).await.data_with(201);
+    let added = json!({ "assistant_id": helper["id"] });
+    assert_eq!(anna.post(&format!("/r1/conversations/{group}/members"), added).await.status, 201);
+    let mut socket = cara.connect().await;
+    anna.send_message(&group, "Nobody is named here, not even helper.").await;
+    ben.send_message(&group, "What do you say, @helper?").await;
+    begun(&mut socket, &group).await;
+    let completed = socket.expect_in("message.completed", &group).await;
+    assert_eq!(completed.payload["message"]["sender"]["name"], "Helper");
+    assert_eq!(completed.payload["message"]["model"], "large");
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 1);
+    let body = &asked[0].body;
+    assert_eq!(body["model"], "large");
+    assert!(body["messages"][0]["content"].as_str().unwrap().starts_with("Speak like a pirate."));
+    let said = "Anna: Nobody is named here, not even helper.\n\nBen: What do you say, @helper?";
+    assert_eq!(body["messages"][1], json!({ "role": "user", "content": said }));
+}
+
+#[tokio::test]
+async fn assistants_belong_to_their_workspace() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let own = anna.post("/r1/workspaces", json!({ "name": "Anna's" })).await.data_with(201);
+    let new = json!({ "name": "Secretary", "workspace_id": own["id"] });
+    let secretary = anna.post("/r1/assistants", new.clone()).await.data_with(201);
+    let path = format!("/r1/assistants/{}", secretary["id"].as_str().unwrap());
+    assert_eq!(anna.get(&path).await.data(), secretary);
+    ben.get(&path).await.refused(404, "not_found");
+    let listed = anna.get(&format!("/r1/assistants?workspace_id={}", own["id"].as_str().unwrap())).await.data();
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["Assistant", "Secretary"]);
+    assert_eq!(listed["items"][0]["is_default"], true);
+
+    anna.post("/r1/assistants", new).await.names_field("name");
+    anna.post("/r1/assistants", json!({ "name": "assistant" })).await.names_field("name");
+    anna.post("/r1/assistants", json!({ "name": " " })).await.names_field("name");
+    anna.post("/r1/assistants", json!({ "name": "X", "model": "no-such-model" })).await.names_field("model");
+    ben.post("/r1/assistants", json!({ "name": "X", "workspace_id": own["id"] })).await.refused(404, "not_found");
+    let theirs = json!({ "kind": "assistant", "assistant_id": secretary["id"] });
+    ben.post("/r1/conversations", theirs).await.refused(404, "not_found");
+}
+
+/// Reads a message until its stored text is this: it is stored at least once a second.
+pub(crate) async fn stored(member: &Member, id: &str, expected: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let message = member.get(&format!("/r1/messages/{id}")).await.data();
+        if message["content"] == expected {
+            assert_eq!(message["status"], "streaming");
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the text so far was not stored: {message}");
+        tokio::task::yield_now().await;
+    }
+}

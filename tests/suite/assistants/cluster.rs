@@ -1,0 +1,123 @@
+//! Answers on several instances: read on all of them, and carried on when one dies.
+
+use support::{Application, Behaviour, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, json};
+
+use super::{append, begun, read_up_to, stored};
+
+/// Two instances, and one member connected to both.
+struct Pair {
+    app: Application,
+    upstream: Upstream,
+    anna: Member,
+    chat: String,
+    sockets: Vec<Socket>,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+        let app = Setup::new().instances(2).provider(&upstream).start().await;
+        let anna = app.sign_up("Anna").await;
+        let chat = anna.open_assistant().await;
+        let mut sockets = Vec::new();
+        for instance in &app.instances {
+            sockets.push(anna.at(&instance.url()).connect().await);
+        }
+        Self { app, upstream, anna, chat, sockets }
+    }
+
+    /// Asks, and streams the first two words: the answer's id, and which instance writes it.
+    async fn begin(&mut self) -> (String, usize) {
+        self.upstream.then(Behaviour::step("First second third"));
+        self.anna.send_message(&self.chat, "Go").await;
+        let answer = begun(&mut self.sockets[0], &self.chat).await;
+        self.upstream.release(2);
+        for socket in &mut self.sockets {
+            read_up_to(socket, &self.chat, "First second ").await;
+        }
+        stored(&self.anna, &answer, "First second ").await;
+        let mut writer = None;
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let instance = socket.hello["instance_id"].as_str().unwrap();
+            let leased = format!("SELECT count(*) FROM jobs WHERE status = 'running' AND leased_by = '{instance}'");
+            if self.app.database.number(&leased).await == 1 {
+                writer = Some(index);
+            }
+        }
+        (answer, writer.expect("one of them writes it"))
+    }
+
+    /// The other instance begins again; its readers see it from the beginning to the end.
+    async fn other_carries_on(&mut self, answer: &str, other: usize) {
+        self.upstream.wait_until_asked(2).await;
+        let anna = self.anna.at(&self.app.instances[other].url());
+        let socket = &mut self.sockets[other];
+        let updated = socket.expect_in("message.updated", &self.chat).await;
+        assert_eq!(
+            (&updated.payload["message"]["id"], &updated.payload["message"]["content"]),
+            (&json!(answer), &json!(""))
+        );
+        let mut text = String::new();
+        for _ in 0..2 {
+            self.upstream.release(1);
+            append(&mut text, &socket.expect_in("message.delta", &self.chat).await);
+        }
+        assert_eq!(text, "Carried on");
+        let completed = socket.expect_in("message.completed", &self.chat).await;
+        assert_eq!(completed.payload["message"]["content"], "Carried on");
+        let history = anna.history(&self.chat).await;
+        assert_eq!(history.len(), 2, "one question, one answer: {history:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_carried_on_when_its_instance_is_killed() {
+    let mut pair = Pair::start().await;
+    let (answer, writer) = pair.begin().await;
+    pair.upstream.then(Behaviour::step("Carried on"));
+    pair.app.instances[writer].kill().await;
+    pair.other_carries_on(&answer, 1 - writer).await;
+}
+
+#[tokio::test]
+async fn an_answer_is_handed_on_when_its_instance_is_told_to_end() {
+    let mut pair = Pair::start().await;
+    let (answer, writer) = pair.begin().await;
+    pair.upstream.then(Behaviour::step("Carried on"));
+    pair.app.instances[writer].ask_to_stop();
+    pair.other_carries_on(&answer, 1 - writer).await;
+    assert_eq!(pair.app.instances[writer].ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_instance_that_stood_still_does_not_answer_a_second_time() {
+    let mut pair = Pair::start().await;
+    let (answer, writer) = pair.begin().await;
+    pair.upstream.then(Behaviour::step("Carried on"));
+    pair.app.instances[writer].pause();
+    pair.other_carries_on(&answer, 1 - writer).await;
+    pair.app.instances[writer].resume();
+    // Its own stream may end now; what it says must not count any more.
+    pair.upstream.release(1);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !pair.app.instances[writer].log().iter().any(|line| line.contains("another worker has the job")) {
+        assert!(tokio::time::Instant::now() < deadline, "it did not notice that it lost the job");
+        tokio::task::yield_now().await;
+    }
+    let writer = pair.anna.at(&pair.app.instances[writer].url());
+    let message = writer.get(&format!("/r1/messages/{answer}")).await.data();
+    assert_eq!((&message["status"], &message["content"]), (&json!("complete"), &json!("Carried on")));
+    assert_eq!(writer.event_log(&pair.chat).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_stop_reaches_the_writer_through_any_instance() {
+    let mut pair = Pair::start().await;
+    let (answer, writer) = pair.begin().await;
+    let reply = pair.sockets[1 - writer].request("generation.stop", json!({ "message_id": answer })).await;
+    assert_eq!(reply.kind, "ack", "{reply:?}");
+    for socket in &mut pair.sockets {
+        let message = socket.expect_in("message.completed", &pair.chat).await.payload["message"].clone();
+        assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("First second ")));
+    }
+}

@@ -1,0 +1,85 @@
+//! Answers outlive the page that shows them and the process that writes them.
+
+use support::{Behaviour, Setup, UpstreamKind, json};
+
+use super::{Chat, append, read_up_to, stored};
+
+#[tokio::test]
+async fn a_reload_in_mid_stream_misses_nothing() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::step("Một hai ba bốn"));
+    let answer = chat.ask("Count").await;
+    chat.upstream.release(2);
+    read_up_to(&mut chat.socket, &chat.id, "Một hai ").await;
+    // The page is gone, and comes back: the text so far is there, and what follows fits onto it.
+    drop(chat.socket);
+    chat.socket = chat.anna.connect().await;
+    stored(&chat.anna, &answer, "Một hai ").await;
+    let mut text = "Một hai ".to_owned();
+    chat.upstream.release(1);
+    append(&mut text, &chat.socket.expect_in("message.delta", &chat.id).await);
+    chat.upstream.release(1);
+    assert_eq!(text, "Một hai ba ");
+    assert_eq!(chat.ended("message.completed").await["message"]["content"], "Một hai ba bốn");
+}
+
+#[tokio::test]
+async fn an_answer_begins_again_after_the_process_was_killed() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::step("Lost in the middle"));
+    let answer = chat.ask("Go on").await;
+    chat.upstream.release(2);
+    read_up_to(&mut chat.socket, &chat.id, "Lost in ").await;
+    stored(&chat.anna, &answer, "Lost in ").await;
+    chat.app.instances[0].kill().await;
+    chat.upstream.then(Behaviour::step("Found again"));
+    chat.app.instances[0].start_again().await;
+    chat.socket = chat.anna.connect().await;
+    // What was streamed is not lost before there is more.
+    assert_eq!(chat.message(&answer).await["content"], "Lost in ");
+    chat.upstream.wait_until_asked(2).await;
+    chat.upstream.release(2);
+    let message = chat.ended("message.completed").await["message"].clone();
+    assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Found again")));
+    assert_eq!(chat.answers().await.len(), 1, "answered once");
+    let log = chat.anna.event_log(&chat.id).await;
+    let kinds: Vec<_> = log.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["message.created", "message.created", "message.updated", "message.completed"]);
+}
+
+#[tokio::test]
+async fn a_stop_that_nobody_heard_is_kept() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::step("Never to be read"));
+    let answer = chat.ask("Stop").await;
+    chat.upstream.release(1);
+    stored(&chat.anna, &answer, "Never ").await;
+    chat.app.instances[0].kill().await;
+    chat.app.instances[0].start_again().await;
+    chat.socket = chat.anna.connect().await;
+    let _ = chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
+    let message = chat.ended("message.completed").await["message"].clone();
+    assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("Never ")));
+    assert_eq!(chat.upstream.asked().len(), 1, "nothing was asked again");
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_end_hands_its_answer_on() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::step("Cut short here"));
+    let answer = chat.ask("Go on").await;
+    chat.upstream.release(2);
+    read_up_to(&mut chat.socket, &chat.id, "Cut short ").await;
+    assert_eq!(chat.app.instances[0].terminate().await.code(), Some(0));
+    let waiting = "SELECT count(*) FROM jobs WHERE status = 'waiting' AND due_at IS NOT NULL";
+    assert_eq!(chat.app.database.number(waiting).await, 1);
+    chat.upstream.then(Behaviour::answer("Whole again."));
+    chat.app.instances[0].start_again().await;
+    let mut socket = chat.anna.connect().await;
+    // It may be complete already: the log knows.
+    let id = chat.id.clone();
+    socket.send("sync", json!({ "cursors": { id: 0 } })).await;
+    let message = socket.expect_in("message.completed", &chat.id).await.payload["message"].clone();
+    assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Whole again.")));
+    assert_eq!(chat.answers().await.len(), 1);
+}
