@@ -16,21 +16,29 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{AnswerJob, draft::Draft};
+use super::{
+    AnswerJob,
+    draft::Draft,
+    lease::{Lease, Over},
+};
 use crate::{
     App,
     assistants::context,
     events::{BeginAnswer, Change, FinishAnswer},
 };
 
-/// How long a claim holds without being renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(12);
-/// How often it is renewed: two renewals may fail before it is lost. A stop that went astray on the bus is seen here too.
-const RENEWAL: Duration = Duration::from_secs(3);
 /// Least time between two pieces of one answer: at most 25 a second.
 const TELL_EVERY: Duration = Duration::from_millis(40);
 /// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
 const STORE_EVERY: Duration = Duration::from_millis(500);
+/// Waits before the end of an answer is stored once more.
+const FINISH_AGAIN: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
 /// An answer whose workers died so often is given up: it may be what kills them.
 const MOST_ATTEMPTS: i32 = 8;
 
@@ -62,12 +70,19 @@ enum Trouble {
     Provider(AiError),
     /// Nobody waits for the answer any more: it has ended, or was deleted.
     Moot,
+    /// Somebody else may be writing it.
+    Lost,
 }
 
 /// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
-pub(super) async fn run(app: &App, claim: &job::Model, draining: &CancellationToken) -> Result<Ended, AppError> {
+pub(super) async fn run(
+    app: &App,
+    claim: &job::Model,
+    lease: &Lease,
+    draining: &CancellationToken,
+) -> Result<Ended, AppError> {
     let answer: AnswerJob = serde_json::from_str(&claim.payload).map_err(AppError::internal)?;
-    match work(app, &answer, claim, draining).await {
+    match work(app, &answer, claim, lease, draining).await {
         // The conversation, the assistant or the answer is gone, so nobody waits.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
         Err(error) => {
@@ -82,6 +97,7 @@ async fn work(
     app: &App,
     answer: &AnswerJob,
     claim: &job::Model,
+    lease: &Lease,
     draining: &CancellationToken,
 ) -> Result<Ended, AppError> {
     if claim.stop_requested {
@@ -102,8 +118,8 @@ async fn work(
     };
     let mut draft = Draft::default();
     let written = tokio::select! {
-        written = write(app, answer, assistant.model.as_deref(), request, &mut draft) => Ok(written),
-        interruption = interruption(app, claim, stop.token(), draining) => Err(interruption),
+        written = write(app, answer, lease, assistant.model.as_deref(), request, &mut draft) => Ok(written),
+        interruption = interruption(app, lease, stop.token(), draining) => Err(interruption),
     };
     let (status, reason) = match written {
         Ok(Ok(())) => (MessageStatus::Complete, None),
@@ -117,9 +133,9 @@ async fn work(
             return Ok(Ended::HandedOn);
         }
         Ok(Err(Trouble::Moot)) => return Ok(Ended::Done),
-        Err(Interruption::Lost) => return Ok(Ended::Lost),
+        Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Ok(Ended::Lost),
     };
-    if query::jobs::renew(app.db.writer(), claim.id, claim.attempt, LEASE).await?.is_none() {
+    if lease.renew(&app.db).await?.is_none() {
         return Ok(Ended::Lost);
     }
     finish(app, answer, draft.into_text(), status, reason).await.map(|()| Ended::Done)
@@ -129,6 +145,7 @@ async fn work(
 async fn write(
     app: &App,
     answer: &AnswerJob,
+    lease: &Lease,
     model: Option<&str>,
     request: ChatRequest,
     draft: &mut Draft,
@@ -138,6 +155,9 @@ async fn write(
     let mut tell_at = Instant::now();
     let mut store_at = tell_at + STORE_EVERY;
     loop {
+        if !lease.holds() {
+            return Err(Trouble::Lost);
+        }
         tokio::select! {
             // The clocks come first: a provider that never pauses must not starve them.
             biased;
@@ -172,33 +192,20 @@ async fn write(
     }
 }
 
-/// Returns when the writing has to be broken off; keeps the claim until then.
+/// Returns when the writing has to be broken off; keeps the lease until then.
 async fn interruption(
     app: &App,
-    claim: &job::Model,
+    lease: &Lease,
     stop: &CancellationToken,
     draining: &CancellationToken,
 ) -> Interruption {
-    let keep = async {
-        let mut held_until = Instant::now() + LEASE;
-        loop {
-            sleep(RENEWAL).await;
-            match query::jobs::renew(app.db.writer(), claim.id, claim.attempt, LEASE).await {
-                Ok(Some(renewed)) if renewed.stop_requested => return Interruption::Stop,
-                Ok(Some(_)) => held_until = Instant::now() + LEASE,
-                Ok(None) => return Interruption::Lost,
-                Err(error) if Instant::now() >= held_until => {
-                    tracing::warn!(%error, job = %claim.id, "a job's lease ran out");
-                    return Interruption::Lost;
-                }
-                Err(error) => tracing::warn!(%error, job = %claim.id, "a job's lease could not be renewed"),
-            }
-        }
-    };
     tokio::select! {
         () = stop.cancelled() => Interruption::Stop,
         () = draining.cancelled() => Interruption::HandOn,
-        interruption = keep => interruption,
+        over = lease.keep(&app.db) => match over {
+            Over::StopRequested => Interruption::Stop,
+            Over::Lost => Interruption::Lost,
+        },
     }
 }
 
@@ -231,6 +238,7 @@ async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, Ap
     app.writer.submit(change).await?.message()
 }
 
+/// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
 async fn finish(
     app: &App,
     answer: &AnswerJob,
@@ -238,15 +246,27 @@ async fn finish(
     status: MessageStatus,
     reason: Option<String>,
 ) -> Result<(), AppError> {
-    let change = Change::FinishAnswer(FinishAnswer {
+    let change = FinishAnswer {
         conversation_id: answer.conversation_id,
         answer_id: answer.answer_id,
         content,
         status,
         reason,
         model: None,
-    });
-    app.writer.submit(change).await.map(|_| ())
+    };
+    let mut waits = FINISH_AGAIN.into_iter();
+    loop {
+        match app.writer.submit(Change::FinishAnswer(change.clone())).await {
+            Err(AppError::Unavailable(error)) => match waits.next() {
+                Some(wait) => {
+                    tracing::warn!(%error, answer = %answer.answer_id, "an answer's end could not be stored yet");
+                    sleep(wait).await;
+                }
+                None => return Err(AppError::Unavailable(error)),
+            },
+            ended => return ended.map(|_| ()),
+        }
+    }
 }
 
 /// Ends an answer with the text that is stored; one that has ended or was never begun is left alone.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod draft;
+mod lease;
 mod worker;
 
 use appcore::{AppError, AssistantId, ConversationId, MessageId};

@@ -11,12 +11,16 @@ use appcore::{
     event::{BusMessage, Listener, Signal},
 };
 use dbcontext::{entity::job, query};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     AnswerJob,
-    answer::{self, Ended, LEASE},
+    answer::{self, Ended},
+    lease::{LEASE, Lease},
 };
 use crate::App;
 
@@ -80,8 +84,8 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
         // The semaphore is never closed.
         let Ok(place) = place else { return };
         match next(&app).await {
-            Ok(Some(claim)) => {
-                tasks.spawn(work(Arc::clone(&app), claim, draining.clone(), place, Arc::clone(&wake)));
+            Ok(Some((claim, lease))) => {
+                tasks.spawn(work(Arc::clone(&app), claim, lease, draining.clone(), place, Arc::clone(&wake)));
                 continue;
             }
             Ok(None) => {}
@@ -96,23 +100,29 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
     }
 }
 
-async fn next(app: &App) -> Result<Option<job::Model>, AppError> {
+async fn next(app: &App) -> Result<Option<(job::Model, Lease)>, AppError> {
     if !query::jobs::any_due(app.db.reader()).await? {
         return Ok(None);
     }
-    query::jobs::claim(app.db.writer(), app.instance_id, LEASE).await
+    let asked = Instant::now();
+    let claim = query::jobs::claim(app.db.writer(), app.instance_id, LEASE).await?;
+    Ok(claim.map(|claim| {
+        let lease = Lease::new(&claim, asked);
+        (claim, lease)
+    }))
 }
 
 /// Works on a claimed job and brings it to its end, or back among the waiting.
 async fn work(
     app: Arc<App>,
     claim: job::Model,
+    lease: Lease,
     draining: CancellationToken,
     place: OwnedSemaphorePermit,
     wake: Arc<Notify>,
 ) {
     let ended = match claim.kind.as_str() {
-        AnswerJob::KIND => answer::run(&app, &claim, &draining).await,
+        AnswerJob::KIND => answer::run(&app, &claim, &lease, &draining).await,
         unknown => Err(AppError::internal(anyhow::anyhow!("no worker knows jobs of the kind {unknown:?}"))),
     };
     if let Err(error) = conclude(&app, &claim, ended).await {
