@@ -171,6 +171,20 @@ async fn a_reader_stops_an_answer() {
 }
 
 #[tokio::test]
+async fn a_fast_answer_comes_in_few_pieces() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let long = "word ".repeat(4_000);
+    chat.upstream.then(Behaviour::answer(&long));
+    let started = std::time::Instant::now();
+    chat.ask("Talk").await;
+    let completed = chat.ended("message.completed").await;
+    let elapsed = started.elapsed().as_secs_f64();
+    assert_eq!(completed["message"]["content"], long);
+    let pieces = chat.socket.drain().await.into_iter().filter(|frame| frame.kind == "message.delta").count();
+    assert!(pieces as f64 <= elapsed.mul_add(25.0, 1.0), "{pieces} pieces in {elapsed} s");
+}
+
+#[tokio::test]
 async fn an_answer_is_asked_for_again_and_keeps_its_place() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::answer("The first try."));

@@ -1,4 +1,5 @@
-//! Jobs on SQLite: who may claim what, and what a lost claim can still do. PostgreSQL runs the same statements in the black-box tests.
+//! Jobs: who may claim what, and what a lost claim can still do. On SQLite always, on PostgreSQL where `NATTER_TEST_POSTGRES` names a
+//! server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -11,6 +12,7 @@ use dbcontext::{
     query::jobs::{self, NewJob, Renewed},
 };
 use migration::Migrator;
+use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -22,14 +24,27 @@ const NONE: Duration = Duration::ZERO;
 struct Fixture {
     db: Database,
     worker: InstanceId,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
+}
+
+/// One on each database of this run.
+async fn each() -> Vec<Fixture> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}/test.db", folder.path().display());
+    let mut all = vec![Fixture::on(&file, Some(folder)).await];
+    if let Ok(server) = std::env::var("NATTER_TEST_POSTGRES") {
+        let name = format!("jobs_{}", Uuid::now_v7().simple());
+        let maintenance = Database::connect(&server, 1).await.unwrap();
+        maintenance.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let (head, _) = server.rsplit_once('/').unwrap();
+        all.push(Fixture::on(&format!("{head}/{name}"), None).await);
+    }
+    all
 }
 
 impl Fixture {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/test.db", folder.path().display());
-        let db = Database::connect(&url, 1).await.unwrap();
+    async fn on(url: &str, folder: Option<TempDir>) -> Self {
+        let db = Database::connect(url, 8).await.unwrap();
         Migrator::up(db.writer(), None).await.unwrap();
         Self { db, worker: InstanceId::new(), _folder: folder }
     }
@@ -51,76 +66,106 @@ impl Fixture {
 
 #[tokio::test]
 async fn a_job_is_claimed_once_and_ends_once() {
-    let fixture = Fixture::new().await;
-    let db = fixture.db.writer();
-    assert_eq!(fixture.claim(LONG).await, None);
-    let subject = fixture.ask("a").await;
-    let claim = fixture.claim(LONG).await.unwrap();
-    assert_eq!((claim.subject, claim.attempt, claim.leased_by), (subject, 1, Some(fixture.worker)));
-    assert_eq!(fixture.claim(LONG).await, None, "it has a worker");
-    assert!(jobs::finish(db, claim.id, 1).await.unwrap());
-    assert!(!jobs::finish(db, claim.id, 1).await.unwrap());
-    assert_eq!(fixture.claim(LONG).await, None);
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        assert_eq!(fixture.claim(LONG).await, None);
+        let subject = fixture.ask("a").await;
+        let claim = fixture.claim(LONG).await.unwrap();
+        assert_eq!((claim.subject, claim.attempt, claim.leased_by), (subject, 1, Some(fixture.worker)));
+        assert_eq!(fixture.claim(LONG).await, None, "it has a worker");
+        assert!(jobs::finish(db, claim.id, 1).await.unwrap());
+        assert!(!jobs::finish(db, claim.id, 1).await.unwrap());
+        assert_eq!(fixture.claim(LONG).await, None);
+    }
 }
 
 #[tokio::test]
 async fn a_lease_that_ran_out_is_taken_over_and_the_first_worker_changes_nothing_more() {
-    let fixture = Fixture::new().await;
-    let db = fixture.db.writer();
-    fixture.ask("a").await;
-    let lost = fixture.claim(NONE).await.unwrap();
-    let taken = fixture.claim(LONG).await.unwrap();
-    assert_eq!((taken.id, taken.attempt), (lost.id, 2));
-    assert_eq!(jobs::renew(db, lost.id, lost.attempt, LONG).await.unwrap(), None);
-    assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
-    assert!(!jobs::release(db, lost.id, lost.attempt).await.unwrap());
-    assert_eq!(jobs::renew(db, taken.id, taken.attempt, LONG).await.unwrap(), Some(Renewed { stop_requested: false }));
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        fixture.ask("a").await;
+        let lost = fixture.claim(NONE).await.unwrap();
+        let taken = fixture.claim(LONG).await.unwrap();
+        assert_eq!((taken.id, taken.attempt), (lost.id, 2));
+        assert_eq!(jobs::renew(db, lost.id, lost.attempt, LONG).await.unwrap(), None);
+        assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
+        assert!(!jobs::release(db, lost.id, lost.attempt).await.unwrap());
+        assert_eq!(
+            jobs::renew(db, taken.id, taken.attempt, LONG).await.unwrap(),
+            Some(Renewed { stop_requested: false })
+        );
+    }
 }
 
 #[tokio::test]
 async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_for() {
-    let fixture = Fixture::new().await;
-    let first = fixture.ask("lane").await;
-    let second = fixture.ask("lane").await;
-    let other = fixture.ask("other").await;
-    let claim = fixture.claim(LONG).await.unwrap();
-    assert_eq!(claim.subject, first);
-    assert_eq!(fixture.claim(LONG).await.unwrap().subject, other);
-    assert_eq!(fixture.claim(LONG).await, None, "its lane is taken");
-    assert!(jobs::finish(fixture.db.writer(), claim.id, 1).await.unwrap());
-    assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
+    for fixture in each().await {
+        let first = fixture.ask("lane").await;
+        let second = fixture.ask("lane").await;
+        let other = fixture.ask("other").await;
+        let claim = fixture.claim(LONG).await.unwrap();
+        assert_eq!(claim.subject, first);
+        assert_eq!(fixture.claim(LONG).await.unwrap().subject, other);
+        assert_eq!(fixture.claim(LONG).await, None, "its lane is taken");
+        assert!(jobs::finish(fixture.db.writer(), claim.id, 1).await.unwrap());
+        assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
+    }
 }
 
 #[tokio::test]
 async fn a_job_that_is_given_back_waits_as_long_as_it_is_told() {
-    let fixture = Fixture::new().await;
-    let db = fixture.db.writer();
-    fixture.ask("a").await;
-    let claim = fixture.claim(LONG).await.unwrap();
-    assert!(jobs::release(db, claim.id, claim.attempt).await.unwrap());
-    let again = fixture.claim(LONG).await.unwrap();
-    assert!(jobs::postpone(db, again.id, again.attempt, LONG, "later").await.unwrap());
-    assert_eq!(fixture.claim(LONG).await, None);
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        fixture.ask("a").await;
+        let claim = fixture.claim(LONG).await.unwrap();
+        assert!(jobs::release(db, claim.id, claim.attempt).await.unwrap());
+        let again = fixture.claim(LONG).await.unwrap();
+        assert!(jobs::postpone(db, again.id, again.attempt, LONG, "later").await.unwrap());
+        assert_eq!(fixture.claim(LONG).await, None);
+    }
 }
 
 #[tokio::test]
 async fn a_buried_job_is_left_alone() {
-    let fixture = Fixture::new().await;
-    fixture.ask("a").await;
-    let claim = fixture.claim(NONE).await.unwrap();
-    assert!(jobs::bury(fixture.db.writer(), claim.id, claim.attempt, "hopeless").await.unwrap());
-    assert_eq!(fixture.claim(LONG).await, None);
+    for fixture in each().await {
+        fixture.ask("a").await;
+        let claim = fixture.claim(NONE).await.unwrap();
+        assert!(jobs::bury(fixture.db.writer(), claim.id, claim.attempt, "hopeless").await.unwrap());
+        assert_eq!(fixture.claim(LONG).await, None);
+    }
 }
 
 #[tokio::test]
 async fn a_wish_to_stop_reaches_whoever_works_on_the_job_now_or_later() {
-    let fixture = Fixture::new().await;
-    let db = fixture.db.writer();
-    let subject = fixture.ask("a").await;
-    let claim = fixture.claim(LONG).await.unwrap();
-    assert!(jobs::request_stop(db, subject).await.unwrap());
-    assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(Renewed { stop_requested: true }));
-    assert!(fixture.claim(LONG).await.unwrap().stop_requested);
-    assert!(jobs::finish(db, claim.id, 2).await.unwrap());
-    assert!(!jobs::request_stop(db, subject).await.unwrap(), "it has ended");
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        let subject = fixture.ask("a").await;
+        let claim = fixture.claim(LONG).await.unwrap();
+        assert!(jobs::request_stop(db, subject).await.unwrap());
+        assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(Renewed { stop_requested: true }));
+        assert!(fixture.claim(LONG).await.unwrap().stop_requested);
+        assert!(jobs::finish(db, claim.id, 2).await.unwrap());
+        assert!(!jobs::request_stop(db, subject).await.unwrap(), "it has ended");
+    }
+}
+
+#[tokio::test]
+async fn workers_that_race_get_each_job_once() {
+    for fixture in each().await {
+        for lane in 0..40 {
+            fixture.ask(&lane.to_string()).await;
+        }
+        let racers = (0..8).map(|_| async {
+            let mut got = Vec::new();
+            while let Some(claim) = jobs::claim(fixture.db.writer(), InstanceId::new(), LONG).await.unwrap() {
+                got.push(claim.subject);
+            }
+            got
+        });
+        let mut all: Vec<Uuid> = futures_util::future::join_all(racers).await.concat();
+        assert_eq!(all.len(), 40);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 40, "a job was claimed twice");
+    }
 }
