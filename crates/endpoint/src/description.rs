@@ -89,9 +89,10 @@ impl Description {
         let data = if nothing {
             T::schema()
         } else {
-            self.schemas.push((T::name().into_owned(), T::schema()));
+            let name = schema_name::<T>();
+            self.schemas.push((name.clone(), T::schema()));
             T::schemas(&mut self.schemas);
-            Ref::from_schema_name(T::name()).into()
+            Ref::from_schema_name(name).into()
         };
         let mut operation = OperationBuilder::new()
             .operation_id(Some(lower_first(def.name)))
@@ -174,6 +175,15 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
         }
     }
     by_status
+}
+
+/// The type's name; `Page<User>` is a `UserPage`.
+fn schema_name<T: ToSchema>() -> String {
+    let last = |path: &str| path.rsplit("::").next().unwrap_or_default().to_owned();
+    match std::any::type_name::<T>().trim_end_matches('>').split_once('<') {
+        Some((outer, inner)) => last(inner) + &last(outer),
+        None => T::name().into_owned(),
+    }
 }
 
 fn lower_first(name: &str) -> String {
