@@ -129,6 +129,7 @@ export class Pane {
   async delete(view: MessageView): Promise<void> {
     this.deleting = null;
     if (this.editing?.key === view.key || this.replyTo?.key === view.key) this.cancel();
+    this.focus();
     if (view.id) await this.#attempt(() => this.log.remove(view.id as string));
   }
 

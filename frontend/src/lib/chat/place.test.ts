@@ -28,6 +28,22 @@ describe("the reader's place", () => {
     expect(place.follows).toBe(true);
   });
 
+  it('is left by a small move, too, and not taken back at once', () => {
+    const place = new Place();
+    place.scrolled(metrics(1_400));
+    place.scrolled(metrics(1_385));
+    expect(place.follows).toBe(false);
+    place.scrolled(metrics(1_370));
+    expect(place.follows).toBe(false);
+  });
+
+  it('is kept when the view shrinks', () => {
+    const place = new Place();
+    place.scrolled(metrics(1_400));
+    place.scrolled(metrics(1_300, 1_900));
+    expect(place.follows).toBe(true);
+  });
+
   it('is reached again by scrolling down', () => {
     const place = new Place();
     place.scrolled(metrics(1_400));

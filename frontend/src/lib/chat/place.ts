@@ -8,6 +8,8 @@ export interface Metrics {
   readonly size: number;
 }
 
+/** A view that shrinks is moved by the browser by so much, and not by its reader. */
+const SLACK = 4;
 /** Close enough to the end to mean it. */
 const END_WITHIN = 32;
 /** Older messages are asked for this many screens before their end is reached. */
@@ -27,11 +29,12 @@ export class Place {
     return this.#missed;
   }
 
-  /** The view moved. Only a move upwards leaves the end: text that grows below is no move. */
+  /** The view moved. Only a move upwards leaves the end, and only one downwards reaches it: text that grows is no move. */
   scrolled({ offset, viewport, size }: Metrics): void {
     const distance = size - viewport - offset;
-    if (distance <= END_WITHIN) this.#arrive();
-    else if (offset < this.#offset - 1) this.#follows = false;
+    const isUp = offset < this.#offset - 1;
+    if (isUp && distance > SLACK) this.#follows = false;
+    else if (!isUp && distance <= END_WITHIN) this.#arrive();
     this.#offset = offset;
   }
 

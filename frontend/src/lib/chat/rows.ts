@@ -54,47 +54,54 @@ const GROUP_WITHIN = 5 * 60_000;
 export class RowBuilder {
   #entries: readonly Entry[] = [];
   #reader: Reader | null = null;
-  #views: MessageView[] = [];
-  #rows: Row[] = [];
+  #rows: readonly Row[] = [];
+  #views = new WeakMap<Entry | Outgoing, MessageView>();
 
   build(entries: readonly Entry[], outbox: readonly Outgoing[], reader: Reader): readonly Row[] {
-    const sameReader = this.#reader?.me.id === reader.me.id && this.#reader.unreadFrom === reader.unreadFrom;
-    const head = sameReader ? commonPrefix(this.#entries, entries) : 0;
-    const tail = sameReader ? commonSuffix(this.#entries, entries, head) : 0;
-    const fresh = entries.slice(head, entries.length - tail).map((entry) => toView(entry, reader));
-    const views = [
-      ...this.#views.slice(0, head),
-      ...fresh,
-      ...this.#views.slice(this.#entries.length - tail, this.#entries.length),
-      ...outbox.map((outgoing) => toOutgoingView(outgoing, reader))
-    ];
-
+    if (this.#reader?.me !== reader.me) this.#views = new WeakMap();
+    const isSameReader = this.#reader?.me === reader.me && this.#reader.unreadFrom === reader.unreadFrom;
+    const head = isSameReader ? commonPrefix(this.#entries, entries) : 0;
+    const tail = isSameReader ? commonSuffix(this.#entries, entries, head) : 0;
     const before = this.#rows;
-    const rows = new Array<Row>(views.length);
-    const shift = views.length - outbox.length - this.#entries.length;
-    let groupStart = 0;
-    for (let at = 0; at < views.length; at++) {
-      // Far from what changed, a row is what it was: the ones next to a change may gain or lose their place in a group.
-      const old =
-        at < head - 1
-          ? before[at]
-          : at > entries.length - tail && at < entries.length - 1
-            ? before[at - shift]
-            : undefined;
-      if (old) {
-        rows[at] = old;
-        if (old.isHead) groupStart = at;
+    const shift = entries.length - this.#entries.length;
+    const count = entries.length + outbox.length;
+    const viewAt = (at: number) =>
+      this.#viewOf(at < entries.length ? entries[at] : outbox[at - entries.length], reader);
+
+    // The row before a change may gain or lose its place in a group.
+    let rows = before.slice(0, Math.max(0, head - 1));
+    let start = rows.findLast((row) => row.isHead)?.view;
+    let view = viewAt(rows.length);
+    while (view) {
+      const at = rows.length;
+      const next = at + 1 < count ? viewAt(at + 1) : undefined;
+      const made = toRow(rows[at - 1]?.view, view, next, start, reader);
+      const row = keep(before[at], made) ?? keep(before[at - shift], made) ?? made;
+      if (row.isHead) start = view;
+      // From a row on that begins a group as it did before, nothing has changed, up to the last one.
+      if (row.isHead && at > entries.length - tail && at < entries.length - 1 && row === before[at - shift]) {
+        rows = rows.concat(before.slice(at - shift, this.#entries.length - 1));
+        start = rows.findLast((one) => one.isHead)?.view;
+        view = viewAt(rows.length);
         continue;
       }
-      const row = toRow(views, at, groupStart, reader);
-      if (row.isHead) groupStart = at;
-      rows[at] = keep(before[at], row) ?? keep(before[at - shift], row) ?? row;
+      rows.push(row);
+      view = next;
     }
     this.#entries = entries;
     this.#reader = reader;
-    this.#views = views;
     this.#rows = rows;
     return rows;
+  }
+
+  #viewOf(from: Entry | Outgoing | undefined, reader: Reader): MessageView | undefined {
+    if (!from) return undefined;
+    let view = this.#views.get(from);
+    if (!view) {
+      view = 'message' in from ? toView(from, reader) : toOutgoingView(from, reader);
+      this.#views.set(from, view);
+    }
+    return view;
   }
 }
 
@@ -141,19 +148,22 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
   };
 }
 
-function toRow(views: readonly MessageView[], at: number, groupStart: number, reader: Reader): Row {
-  const view = views[at] as MessageView;
-  const next = views[at + 1];
-  const isHead = startsGroup(views[at - 1], view, views[groupStart], reader);
-  const start = isHead ? view : views[groupStart];
+function toRow(
+  previous: MessageView | undefined,
+  view: MessageView,
+  next: MessageView | undefined,
+  start: MessageView | undefined,
+  reader: Reader
+): Row {
+  const isHead = startsGroup(previous, view, start, reader);
   return {
     key: view.key,
     view,
-    opensDay: startsDay(views[at - 1], view),
-    opensUnread: startsUnread(views[at - 1], view, reader),
+    opensDay: startsDay(previous, view),
+    opensUnread: startsUnread(previous, view, reader),
     isHead,
-    isTail: next === undefined || startsGroup(view, next, start, reader),
-    showsQuote: view.replyTo !== null && view.replyTo !== views[at - 1]?.id
+    isTail: next === undefined || startsGroup(view, next, isHead ? view : start, reader),
+    showsQuote: view.replyTo !== null && view.replyTo !== previous?.id
   };
 }
 

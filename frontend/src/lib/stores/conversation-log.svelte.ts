@@ -46,6 +46,8 @@ export class ConversationLog {
   #flush: (() => void) | null = null;
   #mending: ReturnType<typeof setTimeout> | null = null;
   #readTo = 0;
+  #limit = PAGE;
+  #readBefore = 0;
   readonly #host: LogHost;
 
   constructor(
@@ -112,26 +114,29 @@ export class ConversationLog {
 
   // ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The line above what the reader has not seen; `null` takes it away. */
-  markUnreadFrom(seq: number | null): void {
-    this.#unreadFrom = seq;
+  /** The reader comes in, having read up to `read` before. What is unread is loaded as far as one page holds it. */
+  async open(read: number, last: number): Promise<void> {
+    this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
+    this.#readBefore = read;
+    this.#unreadFrom = null;
+    await this.load();
+    if (this.#unreadFrom === null) this.#markUnread();
   }
 
-  /** The newest messages, and with them those that are unread, as far as one page holds them. */
-  loadLatest(unread = 0): Promise<void> {
-    const limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, unread + READ_BEFORE_UNREAD));
-    this.#latest ??= this.#loadLatest(limit).finally(() => (this.#latest = null));
+  load(): Promise<void> {
+    this.#latest ??= this.#loadLatest().finally(() => (this.#latest = null));
     return this.#latest;
   }
 
-  async #loadLatest(limit: number): Promise<void> {
+  async #loadLatest(): Promise<void> {
     if (this.#state.loaded) return;
     this.#error = null;
     this.apply({ kind: 'requested' });
     const basis = this.#state.known;
     try {
-      const page = await this.#page({ limit });
+      const page = await this.#page({ limit: this.#limit });
       this.apply({ kind: 'page', part: 'latest', items: page.items, hasMore: page.has_more, basis });
+      this.#markUnread();
     } catch (error) {
       this.apply({ kind: 'unavailable' });
       this.#error = error;
@@ -152,6 +157,13 @@ export class ConversationLog {
     } finally {
       this.#loadingOlder = false;
     }
+  }
+
+  /** The line stands above the first message of somebody else that was not read; further up where that is not loaded. */
+  #markUnread(): void {
+    const first = this.#rows.findIndex(({ view }) => view.seq !== null && view.seq > this.#readBefore && !view.own);
+    this.#unreadFrom =
+      first === -1 ? null : first === 0 && this.hasOlder ? this.#readBefore + 1 : (this.#rows[first]?.view.seq ?? null);
   }
 
   #page(query: Record<string, number>): Promise<Cursor<Message>> {
@@ -203,7 +215,7 @@ export class ConversationLog {
   /** The log has been trimmed, or is too far behind: what is shown is read anew. */
   startOver(): Promise<void> {
     this.apply({ kind: 'expired' });
-    return this.loadLatest();
+    return this.load();
   }
 
   #place(userId: string, { delivered, read }: Position): void {
@@ -248,6 +260,8 @@ export class ConversationLog {
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   send(content: string, replyTo: string | null = null): void {
+    // Who answers has seen what was new.
+    this.#unreadFrom = null;
     this.#host.outbox.send(this.id, content, replyTo);
   }
 

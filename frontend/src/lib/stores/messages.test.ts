@@ -30,7 +30,7 @@ describe('the messages store', () => {
     const server = new ModelServer();
     for (let count = 0; count < 120; count++) server.create();
     const { log, texts } = await open(server);
-    await log.loadLatest();
+    await log.load();
     expect(texts()).toHaveLength(50);
     expect(log.hasOlder).toBe(true);
     await log.loadOlder();
@@ -41,10 +41,10 @@ describe('the messages store', () => {
   it('says what went wrong, and loads when asked again', async () => {
     const { log, get } = await open();
     get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
-    await log.loadLatest();
+    await log.load();
     expect(log.error).toBeInstanceOf(ApiError);
     expect(log.loading).toBe(false);
-    await log.loadLatest();
+    await log.load();
     expect(log.error).toBeNull();
     expect(log.isLoaded).toBe(true);
   });
@@ -52,7 +52,7 @@ describe('the messages store', () => {
   it('asks for what is missing when a gap stays, with its cursor', async () => {
     const { server, line, log, texts } = await open();
     server.create();
-    await log.loadLatest();
+    await log.load();
     line.receive(created(3));
     await vi.advanceTimersByTimeAsync(200);
     expect(line.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
@@ -63,7 +63,7 @@ describe('the messages store', () => {
   it('does not ask when the missing one was only late', async () => {
     const { server, line, log } = await open();
     server.create();
-    await log.loadLatest();
+    await log.load();
     line.receive(created(3));
     line.receive(created(2));
     await vi.advanceTimersByTimeAsync(1_000);
@@ -73,7 +73,7 @@ describe('the messages store', () => {
   it('asks after a hello that knows more, and after every resync', async () => {
     const { server, line, log } = await open();
     server.create();
-    await log.loadLatest();
+    await log.load();
     line.greet([{ id: 'c1', last_seq: 1 }]);
     await settled();
     expect(line.requests).toEqual([]);
@@ -92,7 +92,7 @@ describe('the messages store', () => {
   it('reads a conversation anew when the log no longer reaches back', async () => {
     const { server, line, log, texts } = await open();
     server.create();
-    await log.loadLatest();
+    await log.load();
     server.create();
     server.create();
     line.receive(created(3));
@@ -105,7 +105,7 @@ describe('the messages store', () => {
   it('fetches an answer with a hole in its text', async () => {
     const { server, line, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
-    await log.loadLatest();
+    await log.load();
     const piece = (offset: number, text: string) =>
       line.receive({ type: 'message.delta', payload: { conversation_id: 'c1', message_id: answer.id, offset, text } });
     piece(0, 'One ');
@@ -120,7 +120,7 @@ describe('the messages store', () => {
   it('shows a piece before the event that ends the answer', async () => {
     const { server, line, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
-    await log.loadLatest();
+    await log.load();
     line.receive({
       type: 'message.delta',
       payload: { conversation_id: 'c1', message_id: answer.id, offset: 0, text: 'One' }
@@ -153,7 +153,7 @@ describe('the messages store', () => {
   it('keeps the furthest position of each reader', async () => {
     const { line, log, server } = await open();
     server.create();
-    await log.loadLatest();
+    await log.load();
     const at = (delivered_seq: number, read_seq: number) =>
       line.receive({ type: 'receipt', payload: { conversation_id: 'c1', user_id: 'u1', delivered_seq, read_seq } });
     at(4, 2);
@@ -163,7 +163,7 @@ describe('the messages store', () => {
 
   it('sends with the connection, and shows one message for it', async () => {
     const { line, log, texts } = await open();
-    await log.loadLatest();
+    await log.load();
     log.send('mine');
     const sent = line.next();
     line.receive(
