@@ -22,7 +22,9 @@ const manifest = JSON.parse(readFileSync(join(ROOT, '.svelte-kit/output/client/.
 
 /** The manifest's key of the generated module that brings in one page or layout. */
 function nodeOf(page) {
-  const node = readdirSync(join(ROOT, NODES)).find((file) => readFileSync(join(ROOT, NODES, file), 'utf8').includes(page));
+  const node = readdirSync(join(ROOT, NODES)).find((file) =>
+    readFileSync(join(ROOT, NODES, file), 'utf8').includes(page)
+  );
   if (!node) throw new Error(`nothing in the build brings in ${page}: has it moved?`);
   return `${NODES}/${node}`;
 }
@@ -41,6 +43,8 @@ for (const [name, pages] of Object.entries(PAGES)) {
   for (const key of [...STARTS, ...pages.map(nodeOf)]) gather(key, files);
   const bytes = [...files].reduce((sum, file) => sum + statSync(join(ROOT, 'build', `${file}.br`)).size, 0);
   isTooMuch ||= bytes > LIMIT;
-  console.log(`${name}: ${(bytes / 1024).toFixed(1)} KiB of JavaScript in ${files.size} files, allowed are ${LIMIT / 1024} KiB`);
+  console.log(
+    `${name}: ${(bytes / 1024).toFixed(1)} KiB of JavaScript in ${files.size} files, allowed are ${LIMIT / 1024} KiB`
+  );
 }
 process.exit(isTooMuch ? 1 : 0);

@@ -98,7 +98,11 @@ describe('the refresh', () => {
       return isFresh ? ok(call.path) : no(401, 'unauthenticated');
     });
     const api = new Api({ fetch: server.fetch, storage: memory(), locks: oneLock() });
-    await expect(Promise.all([api.get('/a'), api.get('/b'), api.get('/c')])).resolves.toEqual(['/r1/a', '/r1/b', '/r1/c']);
+    await expect(Promise.all([api.get('/a'), api.get('/b'), api.get('/c')])).resolves.toEqual([
+      '/r1/a',
+      '/r1/b',
+      '/r1/c'
+    ]);
     expect(server.calls.filter((call) => call.path === '/r1/auth/refresh')).toHaveLength(1);
   });
 

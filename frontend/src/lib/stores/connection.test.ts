@@ -46,7 +46,10 @@ beforeEach(() => {
   isOnline = true;
   refresh = vi.fn(() => Promise.resolve());
   me = vi.fn(() => Promise.resolve({}));
-  const api = Object.assign(new Api({ fetch: () => Promise.reject(new Error('no network here')) }), { refresh, get: me });
+  const api = Object.assign(new Api({ fetch: () => Promise.reject(new Error('no network here')) }), {
+    refresh,
+    get: me
+  });
   connection = new Connection(api, {
     open: () => {
       const socket = new FakeSocket();

@@ -91,7 +91,9 @@ describe('the list', () => {
     expect(store.nameOf(conversation())).toBe('Mai Trần');
     expect(store.nameOf(conversation({ title: 'Release' }))).toBe('Release');
     const assistants = [{ id: 'a', name: 'Quill', model: null }];
-    expect(store.nameOf(conversation({ kind: 'assistant', members: [member('me', 'Elena')], assistants }))).toBe('Quill');
+    expect(store.nameOf(conversation({ kind: 'assistant', members: [member('me', 'Elena')], assistants }))).toBe(
+      'Quill'
+    );
   });
 
   it('counts what others write, once, and not what one writes or is reading', async () => {

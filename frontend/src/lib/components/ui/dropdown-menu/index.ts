@@ -1,5 +1,6 @@
 import { DropdownMenu } from 'bits-ui';
 import Content from './content.svelte';
+import Hanging from './hanging.svelte';
 
 export const Root = DropdownMenu.Root;
 export const Trigger = DropdownMenu.Trigger;
@@ -9,4 +10,4 @@ export const RadioItem = DropdownMenu.RadioItem;
 export const Group = DropdownMenu.Group;
 export const GroupHeading = DropdownMenu.GroupHeading;
 export const Separator = DropdownMenu.Separator;
-export { Content };
+export { Content, Hanging };

@@ -1,0 +1,13 @@
+import type { PresenceStatus } from '#lib/api/types.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+const WORDS: Record<PresenceStatus, () => string> = {
+  online: m.presence_online,
+  away: m.presence_away,
+  dnd: m.presence_dnd,
+  offline: m.presence_offline
+};
+
+export function presenceInWords(status: PresenceStatus): string {
+  return WORDS[status]();
+}

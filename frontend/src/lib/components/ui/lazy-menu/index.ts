@@ -1,0 +1,1 @@
+export { default as LazyMenu, type LazyMenuProps } from './lazy-menu.svelte';
