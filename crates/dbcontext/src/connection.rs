@@ -84,7 +84,7 @@ impl Database {
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
-            access_mode: Some(AccessMode::ReadWrite),
+            access_mode: (!self.sqlite).then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: self.sqlite.then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
