@@ -33,6 +33,9 @@ pub use self::settings::{
 /// The file that is read when none is named, where it is present.
 const USUAL_FILE: &str = "config.toml";
 
+/// `serve --role` is written as this variable would be.
+const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
+
 /// The settings, and what is to be said about them.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -51,9 +54,16 @@ impl Loaded {
 
 /// Reads the process's environment and the named file, else `./config.toml` where there is one.
 pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
+    load_for(file, None)
+}
+
+/// The same for a role that the command line names.
+pub fn load_for(file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
-    load_from(file, std::env::vars_os())
+    let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
+    let environment = std::env::vars_os().filter(|(name, _)| role.is_none() || name != ROLE_VARIABLE);
+    load_from(file, environment.chain(role.clone()))
 }
 
 /// The same, from a given environment.

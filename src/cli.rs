@@ -1,0 +1,212 @@
+//! The commands: what the program can be asked to do from a shell.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use appcore::auth::token;
+use appcore::config::{self, Config};
+use appcore::{AppError, Clock};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dbcontext::Database;
+
+use service::accounts::{self, SignUp};
+
+use crate::{logging, schema, serve};
+
+#[derive(Parser)]
+#[command(name = "natter", version, about = "Chat in real time for people and assistants.")]
+struct Cli {
+    /// The file with the settings, instead of ./config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve people, and answer as assistants
+    Serve {
+        /// Only one of the two; goes over the setting server.role
+        #[arg(long)]
+        role: Option<Role>,
+    },
+    /// Change the database's schema
+    Migrate {
+        #[command(subcommand)]
+        direction: Migrate,
+    },
+    /// Print every setting, its value and where it came from; secrets stay hidden
+    Config {
+        /// Print a file with all settings, their defaults and what they mean
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Make and mend administrators
+    Admin {
+        #[command(subcommand)]
+        action: Admin,
+    },
+    /// Print the description of the API (OpenAPI 3.1, JSON)
+    Openapi,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    All,
+    Web,
+    Worker,
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// Apply what is missing
+    Up,
+    /// Take back the newest steps
+    Down {
+        #[arg(long, default_value_t = 1)]
+        steps: u32,
+    },
+    /// Tell which steps are applied
+    Status,
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Create an administrator's account
+    Create {
+        #[arg(long)]
+        email: String,
+        #[arg(long, alias = "display-name", default_value = "Admin")]
+        name: String,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Give an account a new password and end its sessions
+    ResetPassword {
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        password: Password,
+    },
+}
+
+/// Where a password comes from. With none of these one is made up and printed.
+#[derive(Args)]
+#[group(multiple = false)]
+struct Password {
+    /// The password itself; other users of this machine may see it in the list of processes
+    #[arg(long)]
+    password: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+/// Does what the command line asks for.
+pub fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let load = || config::load(cli.config.as_deref());
+    match cli.command {
+        Command::Serve { role } => serve::run(config::load_for(cli.config.as_deref(), role.map(Role::as_str))?),
+        Command::Migrate { direction } => in_runtime(migrate(load()?.config, direction)),
+        Command::Config { reference: true } => print(&config::reference()),
+        Command::Config { reference: false } => print(&load()?.describe()),
+        Command::Admin { action } => in_runtime(administer(load()?.config, action)),
+        Command::Openapi => print(&endpoint::openapi::text()?),
+    }
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Web => "web",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
+    let database = connect(&config).await?;
+    match direction {
+        Migrate::Up => schema::migrate_up(&database).await?,
+        Migrate::Down { steps } => schema::migrate_down(&database, steps).await?,
+        Migrate::Status => {}
+    }
+    print(&schema::describe(&database).await?)
+}
+
+async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
+    let database = connect(&config).await?;
+    if config.migrate_on_start() {
+        schema::migrate_up(&database).await?;
+    } else {
+        schema::require_current(&database).await?;
+    }
+    let clock = Clock::system();
+    match action {
+        Admin::Create { email, name, password } => {
+            let (password, note) = password.choose()?;
+            let account = SignUp { email, password, display_name: name };
+            let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
+            print(&format!("{} is an administrator.{note}\n", user.email.unwrap_or_default()))
+        }
+        Admin::ResetPassword { email, password } => {
+            let (password, note) = password.choose()?;
+            accounts::reset_password(&database, &clock, &email, &password).await.map_err(explain)?;
+            print(&format!("{email} has a new password, and all sessions are ended.{note}\n"))
+        }
+    }
+}
+
+impl Password {
+    /// The password, and what is to be said about it.
+    fn choose(self) -> anyhow::Result<(String, String)> {
+        if let Some(password) = self.password {
+            return Ok((password, String::new()));
+        }
+        if self.password_stdin {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("The password could not be read from standard input")?;
+            return Ok((text.trim_end_matches(['\r', '\n']).to_owned(), String::new()));
+        }
+        // The beginning is there for policies that count kinds of characters.
+        let password = format!("Aa1-{}", token::random_text()?);
+        let note = format!(" The password is {password}");
+        Ok((password, note))
+    }
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Database> {
+    Database::connect(config.database.url.expose(), config.database.max_connections).await
+}
+
+/// A refusal as one sentence for the person at the shell.
+fn explain(error: AppError) -> anyhow::Error {
+    match error {
+        AppError::Invalid(fields) => {
+            let sentences: Vec<_> = fields.into_iter().map(|field| field.message.into_owned()).collect();
+            anyhow!("{}", sentences.join(" "))
+        }
+        AppError::Refused { message: Some(message), .. } => anyhow!("{message}"),
+        AppError::Refused { code, .. } => anyhow!("{}", code.sentence()),
+        AppError::Unavailable(cause) | AppError::Internal(cause) => cause,
+    }
+}
+
+/// Commands that end by themselves: their log is only what is worth a warning.
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    logging::start_quietly();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        output.write_all(b"\n")?;
+    }
+    Ok(output.flush()?)
+}
