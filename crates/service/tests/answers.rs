@@ -1,0 +1,168 @@
+//! The workers of two instances in one process, on one database, with the demo as their provider.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{
+    Clock, ConversationId, InstanceId, MessageId,
+    auth::Principal,
+    config,
+    event::{BusMessage, EventBus, Listener, MemoryBus},
+    text::{ClientId, Content},
+    view::{ConversationKind, Message, MessageStatus},
+};
+use dbcontext::Database;
+use migration::{Migrator, MigratorTrait};
+use serde_json::Value;
+use service::{
+    App,
+    accounts::{self, Device, SignUp},
+    assistants,
+    conversations::{self, NewConversation},
+    events::SendMessage,
+    jobs::start_workers,
+    messages,
+};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One database and one bus, as instances share them.
+struct Place {
+    folder: TempDir,
+    db: Database,
+    bus: Arc<MemoryBus>,
+}
+
+/// Somebody with a chat, and what they hear.
+struct Reader {
+    app: Arc<App>,
+    by: Principal,
+    chat: ConversationId,
+    news: Listener,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/natter.db", folder.path().display());
+        let db = Database::connect(&url, 1).await.unwrap();
+        Migrator::up(db.writer(), None).await.unwrap();
+        Self { folder, db, bus: Arc::new(MemoryBus::new()) }
+    }
+
+    async fn instance(&self) -> Arc<App> {
+        let data_dir = self.folder.path().as_os_str().to_owned();
+        let loaded = config::load_from(None, [("NATTER__SERVER__DATA_DIR".into(), data_dir)]).unwrap();
+        let bus: Arc<dyn EventBus> = Arc::clone(&self.bus) as _;
+        App::build(Arc::new(loaded.config), InstanceId::new(), Clock::system(), self.db.clone(), bus, None)
+            .await
+            .unwrap()
+    }
+
+    async fn reader(&self, app: Arc<App>) -> Reader {
+        let new = SignUp {
+            email: "anna@example.test".into(),
+            password: "Correct-Horse-9-Battery".into(),
+            display_name: "Anna".into(),
+        };
+        let tokens = accounts::signup(&app, new, Device::new(None, None)).await.unwrap();
+        let by = accounts::authenticate(&app, tokens.access_token.expose()).await.unwrap();
+        let new = NewConversation {
+            kind: ConversationKind::Assistant,
+            title: None,
+            workspace_id: None,
+            member_ids: Vec::new(),
+            assistant_id: None,
+        };
+        let chat = conversations::create(&app, &by, new).await.unwrap().0.id;
+        Reader { app, by, chat, news: self.bus.listen() }
+    }
+}
+
+impl Reader {
+    async fn ask(&mut self, client_id: &str) -> MessageId {
+        let send = SendMessage {
+            conversation_id: self.chat,
+            sender: self.by.user_id,
+            client_id: ClientId::parse(client_id).unwrap(),
+            content: Content::parse("Hello?", 5_000).unwrap(),
+            reply_to: None,
+        };
+        messages::send(&self.app, send).await.unwrap();
+        self.hear("message.created").await;
+        let created = self.hear("message.created").await;
+        assert_eq!(created["message"]["sender"]["kind"], "assistant");
+        created["message"]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The next news, which must be of this kind; receipts and the like are passed over.
+    async fn hear(&mut self, kind: &str) -> Value {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.news.recv()).await.expect("news comes").unwrap();
+            let BusMessage::News(news) = message else { continue };
+            if news.kind == kind {
+                return serde_json::from_slice(&news.payload).unwrap();
+            }
+            assert!(
+                !news.kind.starts_with("message.") || news.kind == "message.delta",
+                "{} came before {kind}",
+                news.kind
+            );
+        }
+    }
+
+    async fn message(&self, id: MessageId) -> Message {
+        messages::find(&self.app, &self.by, id).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_streams_and_ends_once() {
+    let place = Place::new().await;
+    let mut reader = place.reader(place.instance().await).await;
+    let workers = [start_workers(place.instance().await), start_workers(place.instance().await)];
+    let answer = reader.ask("1").await;
+    let first = reader.hear("message.delta").await;
+    assert_eq!((&first["offset"], &first["text"]), (&0.into(), &"Hello! ".into()));
+    let completed = reader.hear("message.completed").await;
+    assert!(completed["message"]["content"].as_str().unwrap().contains("> Hello?"));
+    assert_eq!(reader.message(answer).await.status, MessageStatus::Complete);
+    for workers in workers {
+        workers.drain().await;
+    }
+    while let Ok(message) = reader.news.try_recv() {
+        assert!(!matches!(message, BusMessage::News(_)), "it was answered twice: {message:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_keeps_what_was_written() {
+    let place = Place::new().await;
+    let mut reader = place.reader(place.instance().await).await;
+    let _workers = start_workers(Arc::clone(&reader.app));
+    let answer = reader.ask("1").await;
+    reader.hear("message.delta").await;
+    assistants::stop(&reader.app, &reader.by, answer).await.unwrap();
+    let completed = reader.hear("message.completed").await;
+    assert_eq!(completed["message"]["status"], "stopped");
+    assert!(completed["message"]["content"].as_str().unwrap().starts_with("Hello! "));
+    assert!(reader.message(answer).await.content.len() < 200);
+}
+
+#[tokio::test]
+async fn an_instance_that_drains_hands_its_answer_to_the_other() {
+    let place = Place::new().await;
+    let mut reader = place.reader(place.instance().await).await;
+    let first = start_workers(place.instance().await);
+    let answer = reader.ask("1").await;
+    reader.hear("message.delta").await;
+    first.drain().await;
+    assert!(reader.message(answer).await.content.starts_with("Hello! "), "what was streamed is kept");
+    let _second = start_workers(place.instance().await);
+    let updated = reader.hear("message.updated").await;
+    assert_eq!((&updated["message"]["status"], &updated["message"]["content"]), (&"streaming".into(), &"".into()));
+    let completed = reader.hear("message.completed").await;
+    assert_eq!(completed["message"]["id"], answer.to_string());
+}
