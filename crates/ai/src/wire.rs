@@ -91,7 +91,7 @@ impl Http {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "text/event-stream")
             .body(body);
-        let patience = deadline.min(Instant::now() + self.limits.connect + self.limits.idle);
+        let patience = deadline.min(Instant::now() + self.limits.idle);
         let response =
             timeout_at(patience, request.send()).await.map_err(|_| AiError::Timeout)?.map_err(of_transport)?;
         self.read(response, decoder, deadline).await

@@ -217,9 +217,7 @@ async fn a_stream_that_falls_silent_is_given_up() {
 
 #[tokio::test]
 async fn a_provider_that_never_answers_is_given_up_without_a_retry() {
-    let upstream = Upstream::start(vec![vec![Step::Stall]]).await;
-    let limits = Limits { connect: Duration::from_millis(100), ..limits() };
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let (upstream, ai) = openai(vec![vec![Step::Stall]], &["k"]).await;
     assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Timeout)));
     assert_eq!(upstream.requests().len(), 1);
 }
