@@ -2,7 +2,10 @@
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, page::Slice, text::ClientId, view::Message};
 use natter_macro::{dto, endpoint};
-use service::messages::{self, History, SendMessage as Send};
+use service::{
+    assistants,
+    messages::{self, History, SendMessage as Send},
+};
 
 use super::conversations::USUAL_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -13,6 +16,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ShowMessage>(),
     EndpointDef::of::<EditMessage>(),
     EndpointDef::of::<DeleteMessage>(),
+    EndpointDef::of::<StopMessage>(),
+    EndpointDef::of::<RegenerateMessage>(),
 ];
 
 #[dto(request)]
@@ -136,5 +141,31 @@ impl Endpoint for DeleteMessage {
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<NoData>, AppError> {
         messages::delete(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+/// Stop an assistant's answer
+///
+/// What it has said so far stays.
+#[endpoint(POST "/r1/messages/{id}/stop", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for StopMessage {
+    type Request = MessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(assistants::stop(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Have an assistant answer again
+///
+/// The same message goes back to its beginning, and its events tell the rest.
+#[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, errors(WrongState))]
+impl Endpoint for RegenerateMessage {
+    type Request = MessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id).await?))
     }
 }

@@ -1,5 +1,6 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
+mod assistants;
 mod auth;
 mod conversations;
 mod messages;
@@ -17,6 +18,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     workspaces::ENDPOINTS,
     conversations::ENDPOINTS,
     messages::ENDPOINTS,
+    assistants::ENDPOINTS,
     websocket::ENDPOINTS,
 ];
 
