@@ -21,6 +21,7 @@ export default defineConfig({
     })
   ],
   server: {
+    watch: { ignored: ['**/build/**'] },
     proxy: {
       '/r1': { target: server, ws: true },
       '/health': { target: server }

@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type { Id, Page, User, Workspace, WorkspaceMember } from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
 
@@ -50,25 +50,12 @@ export class Workspaces {
     return workspace;
   }
 
-  async rename(id: Id, name: string): Promise<void> {
-    const workspace = await this.#api.patch<Workspace>(`/workspaces/${id}`, { name });
-    this.items = this.items.map((item) => (item.id === id ? { ...item, ...workspace } : item));
-  }
-
   members(id: Id, page: number): Promise<Page<WorkspaceMember>> {
     return this.#api.get(`/workspaces/${id}/members`, { page, page_size: 50 });
   }
 
   addMember(id: Id, email: string): Promise<WorkspaceMember> {
     return this.#api.post(`/workspaces/${id}/members`, { email });
-  }
-
-  setRole(id: Id, userId: Id, role: WorkspaceRole): Promise<unknown> {
-    return this.#api.patch(`/workspaces/${id}/members/${userId}`, { role });
-  }
-
-  removeMember(id: Id, userId: Id): Promise<unknown> {
-    return this.#api.delete(`/workspaces/${id}/members/${userId}`);
   }
 
   /** People of one workspace by a part of their name; the whole address finds them too. */
