@@ -41,7 +41,8 @@ impl Email {
 
 fn is_local(local: &str) -> bool {
     let atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+        !atom.is_empty()
+            && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
     };
     local.len() <= Email::MAX_LOCAL_BYTES && local.split('.').all(atom)
 }
@@ -63,7 +64,10 @@ mod tests {
 
     #[test]
     fn is_trimmed_and_in_lower_case() {
-        assert_eq!(Email::parse(" Ada.Lovelace+chat@Example.COM \n").unwrap().as_str(), "ada.lovelace+chat@example.com");
+        assert_eq!(
+            Email::parse(" Ada.Lovelace+chat@Example.COM \n").unwrap().as_str(),
+            "ada.lovelace+chat@example.com"
+        );
         assert_eq!(Email::parse("root@localhost").unwrap().local(), "root");
     }
 
@@ -72,10 +76,30 @@ mod tests {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", "b".repeat(250));
         for bad in [
-            "", " ", "ada", "@", "ada@", "@example.com", "a@b@c", "a b@example.com", ".a@example.com", "a.@example.com",
-            "a..b@example.com", "a@-example.com", "a@example-.com", "a@example..com", "a@example.com.", "a\u{0}@example.com",
-            "a@exa_mple.com", "\"a\"@example.com", "a@[127.0.0.1]", "ａda@example.com", "a@ехample.com", "a\r\nBcc: b@example.com",
-            &long, &longer,
+            "",
+            " ",
+            "ada",
+            "@",
+            "ada@",
+            "@example.com",
+            "a@b@c",
+            "a b@example.com",
+            ".a@example.com",
+            "a.@example.com",
+            "a..b@example.com",
+            "a@-example.com",
+            "a@example-.com",
+            "a@example..com",
+            "a@example.com.",
+            "a\u{0}@example.com",
+            "a@exa_mple.com",
+            "\"a\"@example.com",
+            "a@[127.0.0.1]",
+            "ａda@example.com",
+            "a@ехample.com",
+            "a\r\nBcc: b@example.com",
+            &long,
+            &longer,
         ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }

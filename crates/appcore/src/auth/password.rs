@@ -28,7 +28,8 @@ const LANES: u32 = 1;
 
 /// Passwords that are tried first, in lower case. Only such as have letters and digits and are long enough: the rest is
 /// refused anyway.
-static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+static COMMON: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 impl Password {
     /// Checks the policy for the account of `email`. The field is the request's name for it.
@@ -104,7 +105,8 @@ pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<Verdict> {
         hasher.verify_password(shown.as_bytes(), &*DECOY).ok();
         return Ok(Verdict::Wrong);
     };
-    let stored = PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
+    let stored =
+        PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
     match hasher.verify_password(shown.as_bytes(), &stored) {
         Ok(()) if is_outdated(&stored) => Ok(Verdict::RightButOutdated),
         Ok(()) => Ok(Verdict::Right),
@@ -140,18 +142,29 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         let email = Email::parse("Adalove1ace@example.com").unwrap();
-        Password::parse("password", text, Some(&email)).map_or_else(|error| error.code.into_owned(), |_| "taken".to_owned())
+        Password::parse("password", text, Some(&email))
+            .map_or_else(|error| error.code.into_owned(), |_| "taken".to_owned())
     }
 
     #[test]
     fn the_policy() {
-        for good in ["Tr1ckyHorse", "ĐàNẵng2026 biển", &format!("Aa1{}", "x".repeat(125)), "Aa1 with spaces and 日本語"] {
+        for good in ["Tr1ckyHorse", "ĐàNẵng2026 biển", &format!("Aa1{}", "x".repeat(125)), "Aa1 with spaces and 日本語"]
+        {
             assert_eq!(refusal(good), "taken", "{good}");
         }
         assert_eq!(refusal("Sh0rt"), "too_short");
         assert_eq!(refusal(&format!("Aa1{}", "x".repeat(126))), "too_long");
         assert_eq!(refusal(&"𝔸a1".repeat(100_000)), "too_long");
-        for weak in ["alllower1", "ALLUPPER1", "NoDigitsHere", "AdaLove1ace@Example.com", "ADALOVE1ace", "Password1", "Qwerty123", "Passw0rd"] {
+        for weak in [
+            "alllower1",
+            "ALLUPPER1",
+            "NoDigitsHere",
+            "AdaLove1ace@Example.com",
+            "ADALOVE1ace",
+            "Password1",
+            "Qwerty123",
+            "Passw0rd",
+        ] {
             assert_eq!(refusal(weak), "weak", "{weak}");
         }
     }

@@ -77,14 +77,15 @@ impl SigningKey {
     /// Reads a key as it is stored.
     pub fn from_pkcs8(der: &[u8]) -> anyhow::Result<Self> {
         // The library takes PKCS#8 as PEM only.
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines_of(&STANDARD.encode(der)));
-        Self::from_pem(&pem).map(|key| Self { pkcs8: der.to_vec(), ..key })
+        Self::from_pem(&pem(der)).map(|key| Self { pkcs8: der.to_vec(), ..key })
     }
 
     /// Reads a key file (PKCS#8 or PKCS#1). Keys under 2048 bits are refused.
     pub fn from_pem(pem: &str) -> anyhow::Result<Self> {
-        let encoding = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|error| anyhow::anyhow!("this is not an RSA private key in PEM: {error}"))?;
-        let pair = KeyPair::from_der(encoding.as_bytes()).map_err(|error| anyhow::anyhow!("this RSA key can't be used: {error}"))?;
+        let encoding = EncodingKey::from_rsa_pem(pem.as_bytes())
+            .map_err(|error| anyhow::anyhow!("this is not an RSA private key in PEM: {error}"))?;
+        let pair = KeyPair::from_der(encoding.as_bytes())
+            .map_err(|error| anyhow::anyhow!("this RSA key can't be used: {error}"))?;
         if pair.public_modulus_len() < 256 {
             anyhow::bail!("this RSA key has less than 2048 bits");
         }
@@ -114,7 +115,10 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-fn lines_of(text: &str) -> String {
+/// PKCS#8 as a key file has it.
+#[must_use]
+pub fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
     let mut lines = String::with_capacity(text.len() + text.len() / 64);
     for (at, character) in text.chars().enumerate() {
         if at > 0 && at % 64 == 0 {
@@ -122,7 +126,7 @@ fn lines_of(text: &str) -> String {
         }
         lines.push(character);
     }
-    lines
+    format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n")
 }
 
 /// The key that signs, and all that verify.
@@ -159,7 +163,14 @@ impl Keyring {
     }
 
     /// Signs a token for a person on a device.
-    pub fn sign(&self, user_id: UserId, session_id: SessionId, role: UserRole, now: Timestamp, expires_at: Timestamp) -> anyhow::Result<String> {
+    pub fn sign(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        role: UserRole,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> anyhow::Result<String> {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: AUDIENCE.to_owned(),
@@ -184,7 +195,8 @@ impl Keyring {
             return Err(Rejection::OtherKind);
         }
         let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(Rejection::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Rejection::Forged)?.claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Rejection::Forged)?.claims;
         if claims.exp.saturating_add(LEEWAY_SECONDS) < now.seconds() {
             return Err(Rejection::Expired);
         }
@@ -263,7 +275,10 @@ mod tests {
         let (user_id, session_id) = (UserId::new(), SessionId::new());
         let token = ring.sign(user_id, session_id, UserRole::Admin, NOW, LATER).unwrap();
         let claims = ring.verify(&token, NOW).unwrap();
-        assert_eq!((claims.sub, claims.sid, claims.role, claims.exp), (user_id, session_id, UserRole::Admin, LATER.seconds()));
+        assert_eq!(
+            (claims.sub, claims.sid, claims.role, claims.exp),
+            (user_id, session_id, UserRole::Admin, LATER.seconds())
+        );
         let header = jsonwebtoken::decode_header(&token).unwrap();
         assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some(key().kid())));
         let within = LATER.plus(std::time::Duration::from_secs(5));
@@ -275,13 +290,22 @@ mod tests {
     fn what_another_key_issuer_or_purpose_has_signed_is_refused() {
         let ring = ring("natter");
         assert!(ring.verify(&with_header(|_| ()), NOW).is_ok());
-        assert_eq!(ring.verify(&with_header(|header| header.typ = Some("JWT".to_owned())), NOW), Err(Rejection::OtherKind));
+        assert_eq!(
+            ring.verify(&with_header(|header| header.typ = Some("JWT".to_owned())), NOW),
+            Err(Rejection::OtherKind)
+        );
         assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(Rejection::OtherKind));
         assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(Rejection::OtherKind));
         assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(Rejection::OtherKind));
-        assert_eq!(ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW), Err(Rejection::OtherKind));
+        assert_eq!(
+            ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW),
+            Err(Rejection::OtherKind)
+        );
         assert_eq!(ring.verify(&with_header(|header| header.kid = None), NOW), Err(Rejection::UnknownKey));
-        assert_eq!(ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW), Err(Rejection::UnknownKey));
+        assert_eq!(
+            ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW),
+            Err(Rejection::UnknownKey)
+        );
         // A key that comes with the token is not asked.
         assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
         assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(Rejection::Forged));
@@ -301,7 +325,8 @@ mod tests {
         let parts: Vec<&str> = good.split('.').collect();
         let none = part(serde_json::json!({"alg": "none", "typ": TYPE, "kid": key().kid}));
         let symmetric = part(serde_json::json!({"alg": "HS256", "typ": TYPE, "kid": key().kid}));
-        let other_subject = part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
+        let other_subject =
+            part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
             "jti": Uuid::new_v4(), "role": "admin", "iat": NOW.seconds(), "exp": LATER.seconds()}));
         // Signed with the public key as if it were a shared secret.
         let hmac = {
@@ -313,9 +338,18 @@ mod tests {
             jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap()
         };
         for bad in [
-            String::new(), ".".to_owned(), "..".to_owned(), "a.b.c".to_owned(), good[..good.len() - 2].to_owned(), format!("{good}."),
-            format!("{none}.{}.", parts[1]), format!("{symmetric}.{}.{}", parts[1], parts[2]),
-            format!("{}.{other_subject}.{}", parts[0], parts[2]), hmac, "x".repeat(100_000), "\u{0}".to_owned(),
+            String::new(),
+            ".".to_owned(),
+            "..".to_owned(),
+            "a.b.c".to_owned(),
+            good[..good.len() - 2].to_owned(),
+            format!("{good}."),
+            format!("{none}.{}.", parts[1]),
+            format!("{symmetric}.{}.{}", parts[1], parts[2]),
+            format!("{}.{other_subject}.{}", parts[0], parts[2]),
+            hmac,
+            "x".repeat(100_000),
+            "\u{0}".to_owned(),
         ] {
             assert!(ring.verify(&bad, NOW).is_err(), "{bad:.80}");
         }

@@ -2,9 +2,8 @@
 
 use appcore::{AppError, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select, Set, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -65,7 +64,11 @@ pub async fn standing<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp)
 }
 
 /// Which of these sign-ins may still be used.
-pub async fn live_among<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<Vec<SessionId>, AppError> {
+pub async fn live_among<C: ConnectionTrait>(
+    db: &C,
+    ids: &[SessionId],
+    now: Timestamp,
+) -> Result<Vec<SessionId>, AppError> {
     live(now)
         .filter(user_session::Column::Id.is_in(ids.iter().copied()))
         .join(sea_orm::JoinType::InnerJoin, to_user())
@@ -161,7 +164,12 @@ pub async fn seen_as<C: ConnectionTrait>(
         last_used_at: Set(now),
         ..Default::default()
     };
-    user_session::Entity::update_many().set(row).filter(user_session::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    user_session::Entity::update_many()
+        .set(row)
+        .filter(user_session::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
@@ -177,7 +185,12 @@ pub async fn sweep<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) 
 }
 
 /// Stores the hash of a new refresh token.
-pub async fn insert_token<C: ConnectionTrait>(db: &C, session_id: SessionId, hash: Vec<u8>, now: Timestamp) -> Result<(), AppError> {
+pub async fn insert_token<C: ConnectionTrait>(
+    db: &C,
+    session_id: SessionId,
+    hash: Vec<u8>,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let row = refresh_token::ActiveModel {
         id: Set(Uuid::now_v7()),
         session_id: Set(session_id),
@@ -195,8 +208,11 @@ pub async fn token<C: ConnectionTrait>(
     db: &C,
     hash: &[u8],
 ) -> Result<Option<(refresh_token::Model, user_session::Model)>, AppError> {
-    let Some(token) =
-        refresh_token::Entity::find().filter(refresh_token::Column::TokenHash.eq(hash)).one(db).await.map_err(app_error)?
+    let Some(token) = refresh_token::Entity::find()
+        .filter(refresh_token::Column::TokenHash.eq(hash))
+        .one(db)
+        .await
+        .map_err(app_error)?
     else {
         return Ok(None);
     };
@@ -223,7 +239,11 @@ pub async fn use_token<C: ConnectionTrait>(
 }
 
 /// Forgets the sealed answers to a family's rotations before `before`, which nobody can ask for any more.
-pub async fn forget_successors<C: ConnectionTrait>(db: &C, session_id: SessionId, before: Timestamp) -> Result<(), AppError> {
+pub async fn forget_successors<C: ConnectionTrait>(
+    db: &C,
+    session_id: SessionId,
+    before: Timestamp,
+) -> Result<(), AppError> {
     let row = refresh_token::ActiveModel { successor: Set(None), ..Default::default() };
     refresh_token::Entity::update_many()
         .set(row)

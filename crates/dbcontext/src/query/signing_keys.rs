@@ -19,7 +19,13 @@ pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, 
 }
 
 /// Stores the key that signs from now on. False: another instance has just stored one.
-pub async fn insert<C: ConnectionTrait>(db: &C, kid: &str, private_key: Vec<u8>, is_sealed: bool, at: Timestamp) -> Result<bool, AppError> {
+pub async fn insert<C: ConnectionTrait>(
+    db: &C,
+    kid: &str,
+    private_key: Vec<u8>,
+    is_sealed: bool,
+    at: Timestamp,
+) -> Result<bool, AppError> {
     let row = signing_key::ActiveModel {
         kid: Set(kid.to_owned()),
         private_key: Set(private_key),

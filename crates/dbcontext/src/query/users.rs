@@ -35,7 +35,9 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         updated_at: Set(new.at),
         is_deleted: Set(false),
     };
-    row.insert(db).await.map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
+    row.insert(db)
+        .await
+        .map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
 }
 
 /// Whether nobody has ever signed up.
@@ -66,7 +68,8 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: &[UserId]) -> Result<Vec<us
 
 /// Somebody as `by` may see them: oneself, or a member of a common workspace.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
-    let colleagues = members_of(Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))));
+    let colleagues =
+        members_of(Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))));
     present()
         .filter(user::Column::Id.eq(id))
         .filter(Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(colleagues)))
@@ -120,7 +123,8 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
 
 /// Puts another hash of a password in place.
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
-    let row = user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
+    let row =
+        user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }
 

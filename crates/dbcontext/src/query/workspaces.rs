@@ -107,7 +107,11 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str, at:
 }
 
 /// A person's workspaces: the shared one, then the personal one, then the others by name.
-pub async fn list<C: ConnectionTrait>(db: &C, by: UserId, page: PageRequest) -> Result<(Vec<SeenWorkspace>, u64), AppError> {
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    by: UserId,
+    page: PageRequest,
+) -> Result<(Vec<SeenWorkspace>, u64), AppError> {
     let query = seen_by(by);
     let total = query.clone().count(db).await.map_err(app_error)?;
     let rank = Expr::case(workspace::Column::Kind.eq(WorkspaceKind::Shared.as_str()), 0)
@@ -159,7 +163,8 @@ pub async fn members<C: ConnectionTrait>(
     id: WorkspaceId,
     page: PageRequest,
 ) -> Result<(Vec<MemberRow>, u64), AppError> {
-    let query = memberships(id).filter(workspace_member::Column::WorkspaceId.in_subquery(super::users::workspaces_of(by)));
+    let query =
+        memberships(id).filter(workspace_member::Column::WorkspaceId.in_subquery(super::users::workspaces_of(by)));
     let total = query.clone().count(db).await.map_err(app_error)?;
     let rows = named(query)
         .order_by_asc(user::Column::SearchName)
@@ -174,13 +179,25 @@ pub async fn members<C: ConnectionTrait>(
 }
 
 /// One member, whoever asks.
-pub async fn member<C: ConnectionTrait>(db: &C, id: WorkspaceId, user_id: UserId) -> Result<Option<MemberRow>, AppError> {
-    named(memberships(id).filter(workspace_member::Column::UserId.eq(user_id))).into_model().one(db).await.map_err(app_error)
+pub async fn member<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+) -> Result<Option<MemberRow>, AppError> {
+    named(memberships(id).filter(workspace_member::Column::UserId.eq(user_id)))
+        .into_model()
+        .one(db)
+        .await
+        .map_err(app_error)
 }
 
 /// How many of these people are members.
 pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<u64, AppError> {
-    memberships(id).filter(workspace_member::Column::UserId.is_in(users.iter().copied())).count(db).await.map_err(app_error)
+    memberships(id)
+        .filter(workspace_member::Column::UserId.is_in(users.iter().copied()))
+        .count(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Whether a workspace has a member of this role.
@@ -214,7 +231,8 @@ pub async fn add<C: ConnectionTrait>(
             workspace_member::Column::IsDeleted,
         ])
         .action_and_where(workspace_member::Column::IsDeleted.eq(true));
-    let done = workspace_member::Entity::insert(row).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
+    let done =
+        workspace_member::Entity::insert(row).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
     Ok(done > 0)
 }
 
@@ -225,7 +243,11 @@ pub async fn set_role<C: ConnectionTrait>(
     role: WorkspaceRole,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let row = workspace_member::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    let row = workspace_member::ActiveModel {
+        role: Set(role.as_str().to_owned()),
+        updated_at: Set(at),
+        ..Default::default()
+    };
     workspace_member::Entity::update_many()
         .set(row)
         .filter(workspace_member::Column::WorkspaceId.eq(id))
@@ -274,7 +296,10 @@ fn to_member() -> RelationDef {
 }
 
 fn to_user() -> RelationDef {
-    workspace_member::Entity::belongs_to(user::Entity).from(workspace_member::Column::UserId).to(user::Column::Id).into()
+    workspace_member::Entity::belongs_to(user::Entity)
+        .from(workspace_member::Column::UserId)
+        .to(user::Column::Id)
+        .into()
 }
 
 fn to_workspace() -> RelationDef {

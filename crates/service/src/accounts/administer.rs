@@ -30,12 +30,14 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
 /// Gives an account another password and ends all its sessions; running instances notice within five seconds.
 pub async fn reset_password(db: &Database, clock: &Clock, email: &str, password: &str) -> Result<User, AppError> {
     let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
-    let password = Password::parse("password", password, Some(&email)).map_err(|error| AppError::Invalid(vec![error]))?;
+    let password =
+        Password::parse("password", password, Some(&email)).map_err(|error| AppError::Invalid(vec![error]))?;
     let hash = password::hash(password.expose()).map_err(AppError::internal)?;
     let now = clock.now();
     let tx = db.begin().await.map_err(app_error)?;
     let user = users::by_email(&tx, email.as_str()).await?;
-    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no account with this e-mail address."))?;
+    let user =
+        user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no account with this e-mail address."))?;
     users::set_password(&tx, user.id, &hash, now).await?;
     rows::end_all(&tx, user.id, None, now).await?;
     tx.commit().await.map_err(app_error)?;

@@ -14,7 +14,9 @@ impl Device {
     #[must_use]
     pub fn new(user_agent: Option<&str>, address: Option<std::net::IpAddr>) -> Self {
         let user_agent = user_agent
-            .map(|text| text.chars().filter(|character| !character.is_control()).take(Self::MAX_CHARS).collect::<String>())
+            .map(|text| {
+                text.chars().filter(|character| !character.is_control()).take(Self::MAX_CHARS).collect::<String>()
+            })
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
         Self { user_agent, address: address.map(|address| address.to_canonical().to_string()) }

@@ -39,7 +39,11 @@ impl Hashing {
     }
 
     fn with(cores: usize, queue_per_core: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(cores)), waiting: AtomicUsize::new(0), max_waiting: cores * queue_per_core }
+        Self {
+            turns: Arc::new(Semaphore::new(cores)),
+            waiting: AtomicUsize::new(0),
+            max_waiting: cores * queue_per_core,
+        }
     }
 
     pub(super) async fn hash(&self, text: String) -> Result<String, AppError> {
@@ -51,7 +55,10 @@ impl Hashing {
         self.run(move || password::verify(&text, stored.as_deref())).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, AppError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> Result<T, AppError> {
         let turn = self.turn().await?;
         let done = tokio::task::spawn_blocking(move || {
             // The turn ends with the work, also where the caller has gone away meanwhile.
@@ -100,7 +107,7 @@ fn busy() -> AppError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::stage::until, *};
 
     #[tokio::test]
     async fn a_full_queue_turns_away_at_once_and_a_freed_turn_is_taken() {
@@ -110,9 +117,7 @@ mod tests {
             let hashing = Arc::clone(&hashing);
             async move { hashing.turn().await.map(drop) }
         });
-        while hashing.waiting.load(Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(async || hashing.waiting.load(Ordering::Relaxed) == 1).await;
         let refused = hashing.turn().await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
         assert_eq!(refused.retry_after(), Some(RETRY_AFTER));

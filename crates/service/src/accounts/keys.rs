@@ -21,10 +21,12 @@ pub(super) async fn load(db: &Database, config: &Config, clock: &Clock) -> anyho
     let secret = config.auth.key_encryption_secret.as_ref();
     let mut stored = read(db, secret).await?;
     if let Some(file) = &config.auth.private_key_file {
-        let pem = std::fs::read_to_string(file)
-            .with_context(|| format!("the file of the setting auth.private_key_file can't be read: {}", file.display()))?;
-        let key = SigningKey::from_pem(&pem)
-            .with_context(|| format!("the file of the setting auth.private_key_file can't be used: {}", file.display()))?;
+        let pem = std::fs::read_to_string(file).with_context(|| {
+            format!("the file of the setting auth.private_key_file can't be read: {}", file.display())
+        })?;
+        let key = SigningKey::from_pem(&pem).with_context(|| {
+            format!("the file of the setting auth.private_key_file can't be used: {}", file.display())
+        })?;
         // What the database's keys have signed stays good until it runs out.
         return Keyring::new(issuer, key, stored);
     }
@@ -60,7 +62,8 @@ fn opened(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<V
     if !row.is_sealed {
         return Ok(row.private_key.clone());
     }
-    let secret = secret.context("the signing keys in the database are encrypted: the setting auth.key_encryption_secret is missing")?;
+    let secret = secret
+        .context("the signing keys in the database are encrypted: the setting auth.key_encryption_secret is missing")?;
     seal::open(secret.expose().as_bytes(), PURPOSE, row.kid.as_bytes(), &row.private_key)
         .context("the setting auth.key_encryption_secret is not the one that the signing keys were encrypted with")
 }

@@ -21,6 +21,8 @@ pub mod sessions;
 mod signin;
 mod signup;
 mod standings;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod tickets;
 
 pub use administer::{create_admin, reset_password};

@@ -28,7 +28,12 @@ const MAX_TOKEN_BYTES: usize = 128;
 const MAX_KEY_BYTES: usize = 255;
 
 /// Exchanges a refresh token for new tokens.
-pub async fn refresh(app: &App, shown: &str, idempotency_key: Option<&str>, device: Device) -> Result<TokenPair, AppError> {
+pub async fn refresh(
+    app: &App,
+    shown: &str,
+    idempotency_key: Option<&str>,
+    device: Device,
+) -> Result<TokenPair, AppError> {
     if idempotency_key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
         return Err(AppError::refused(Code::MalformedRequest, "Idempotency-Key has 1 to 255 characters."));
     }
@@ -122,7 +127,9 @@ impl Attempt<'_> {
         session: &user_session::Model,
     ) -> Result<Option<TokenPair>, AppError> {
         let in_time = token.used_at.is_some_and(|used_at| used_at.plus(self.app.config.auth.refresh_grace) > self.now);
-        let (true, Some(key), Some(sealed)) = (in_time, self.idempotency_key, &token.successor) else { return Ok(None) };
+        let (true, Some(key), Some(sealed)) = (in_time, self.idempotency_key, &token.successor) else {
+            return Ok(None);
+        };
         let Ok(plain) = seal::open(self.shown.as_bytes(), PURPOSE, key.as_bytes(), sealed) else { return Ok(None) };
         let tokens: Tokens = serde_json::from_slice(&plain).map_err(AppError::internal)?;
         let user = users::by_id(tx, session.user_id).await?.ok_or(Code::Unauthenticated)?;

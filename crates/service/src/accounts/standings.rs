@@ -94,16 +94,10 @@ impl Standings {
 mod tests {
     use appcore::event::MemoryBus;
 
-    use super::*;
+    use super::{super::tests::stage::until, *};
 
     fn standing(user_id: UserId) -> Standing {
         Standing { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }
-    }
-
-    async fn until<F: AsyncFn() -> bool>(come_true: F) {
-        while !come_true().await {
-            tokio::task::yield_now().await;
-        }
     }
 
     #[tokio::test]

@@ -29,20 +29,34 @@ pub enum Who {
 }
 
 /// The members of one of the caller's workspaces, by name.
-pub async fn members(app: &App, by: &Principal, id: WorkspaceId, page: PageRequest) -> Result<Page<WorkspaceMember>, AppError> {
+pub async fn members(
+    app: &App,
+    by: &Principal,
+    id: WorkspaceId,
+    page: PageRequest,
+) -> Result<Page<WorkspaceMember>, AppError> {
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(app.db.reader(), by.user_id, id, page).await?;
     Ok(Page::new(members.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
 }
 
 /// Makes anybody with an account a member. For owners and administrators of the workspace.
-pub async fn add_member(app: &App, by: &Principal, id: WorkspaceId, new: NewMember) -> Result<WorkspaceMember, AppError> {
+pub async fn add_member(
+    app: &App,
+    by: &Principal,
+    id: WorkspaceId,
+    new: NewMember,
+) -> Result<WorkspaceMember, AppError> {
     let role = new.role.unwrap_or(WorkspaceRole::Member);
     let tx = app.db.begin().await.map_err(app_error)?;
     let own = own_role(&tx, by, id).await?;
     may_give(own, role)?;
     if role == WorkspaceRole::Owner {
-        return Err(AppError::field("role", "invalid", "A new member can't be the owner. Hand the ownership over afterwards."));
+        return Err(AppError::field(
+            "role",
+            "invalid",
+            "A new member can't be the owner. Hand the ownership over afterwards.",
+        ));
     }
     let user = match new.who {
         Who::Id(user_id) => users::by_id(&tx, user_id).await?,
@@ -87,7 +101,11 @@ pub async fn set_role(
     view(member)
 }
 
-async fn own_role<C: sea_orm::ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
+async fn own_role<C: sea_orm::ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    id: WorkspaceId,
+) -> Result<WorkspaceRole, AppError> {
     role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
 }
 

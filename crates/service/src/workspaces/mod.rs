@@ -1,6 +1,8 @@
 //! Workspaces: tenants. Whoever is not a member of one does not learn that it is there.
 
 mod members;
+#[cfg(test)]
+mod tests;
 
 pub use members::{NewMember, Who, add_member, members, set_role};
 
@@ -93,7 +95,8 @@ async fn shared<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Resul
         rows::insert(db, WorkspaceId::new(), name, WorkspaceKind::Shared, None, now).await?;
     }
     // Ours, or that of a sign-up that was quicker.
-    let workspace = rows::shared(db).await?.ok_or_else(|| AppError::internal(anyhow::anyhow!("no shared workspace")))?;
+    let workspace =
+        rows::shared(db).await?.ok_or_else(|| AppError::internal(anyhow::anyhow!("no shared workspace")))?;
     if workspace.name != name {
         rows::rename(db, workspace.id, name, now).await?;
     }

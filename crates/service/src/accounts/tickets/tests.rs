@@ -40,10 +40,14 @@ async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
 
 /// The pool of the tests' Redis. Without one the test has nothing to say, which a full run must not accept.
 fn redis() -> Option<Pool> {
-    match std::env::var("NATTER_TEST_REDIS_URL") {
+    match std::env::var("NATTER_TEST_REDIS") {
         Ok(url) => Some(Config::from_url(url).create_pool(Some(Runtime::Tokio1)).unwrap()),
         Err(_) => {
-            assert_ne!(std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(), Ok("1"), "NATTER_TEST_REDIS_URL is not set");
+            assert_ne!(
+                std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(),
+                Ok("1"),
+                "NATTER_TEST_REDIS is not set"
+            );
             None
         }
     }

@@ -1,0 +1,6 @@
+//! The rules, on each database, with a clock that the tests move.
+
+mod keys;
+mod people;
+mod rotation;
+pub(crate) mod stage;
