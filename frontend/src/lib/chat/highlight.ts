@@ -3,6 +3,7 @@
  * a tree of spans, never markup.
  */
 import type { LanguageFn } from 'highlight.js';
+import type { createLowlight } from 'lowlight';
 import type { ElementContent, Root } from 'hast';
 
 export interface Span {
@@ -74,7 +75,7 @@ const ALIASES: Record<string, string> = {
 /** More than this is shown plain: nobody reads it in colour, and everybody would wait for it. */
 const MOST = 30_000;
 
-let highlighter: Promise<ReturnType<(typeof import('lowlight'))['createLowlight']>> | undefined;
+let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
 /** The spans of the code, or `null` where its language is not known. */
 export async function highlight(language: string, code: string): Promise<Span[] | null> {
@@ -82,7 +83,7 @@ export async function highlight(language: string, code: string): Promise<Span[] 
   const name = ALIASES[wanted] ?? wanted;
   const load = LANGUAGES[name];
   if (!load || code.length > MOST) return null;
-  highlighter ??= import('lowlight').then(({ createLowlight }) => createLowlight());
+  highlighter ??= import('lowlight').then((module) => module.createLowlight());
   const [lowlight, grammar] = await Promise.all([highlighter, load()]);
   if (!lowlight.registered(name)) lowlight.register(name, grammar.default);
   return flatten(lowlight.highlight(name, code));

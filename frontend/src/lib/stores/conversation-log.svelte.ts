@@ -44,7 +44,7 @@ export class ConversationLog {
   #latest: Promise<void> | null = null;
   #deltas: Delta[] = [];
   #flush: (() => void) | null = null;
-  #mending: ReturnType<typeof setTimeout> | null = null;
+  #isMending = false;
   #readTo = 0;
   #limit = PAGE;
   #readBefore = 0;
@@ -238,9 +238,11 @@ export class ConversationLog {
   }
 
   #mend(): void {
-    this.#mending ??= setTimeout(() => {
+    if (this.#isMending) return;
+    this.#isMending = true;
+    setTimeout(() => {
       void this.#fetchTorn().finally(() => {
-        this.#mending = null;
+        this.#isMending = false;
         if (this.#state.torn.size > 0) this.#mend();
       });
     }, MEND_AFTER);
