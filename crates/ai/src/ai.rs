@@ -66,22 +66,6 @@ impl Ai {
         self.find(Some(model)).is_ok()
     }
 
-    /// Every model that a picker can offer, the default first.
-    pub fn models(&self) -> Vec<&str> {
-        let listed = self.routes.iter().flat_map(|routes| {
-            let mapped = routes.settings.model_map.keys().map(String::as_str);
-            mapped
-                .chain(routes.settings.providers.iter().flat_map(|provider| provider.models.iter().map(String::as_str)))
-        });
-        let mut models = vec![self.default_model()];
-        for model in listed {
-            if !models.contains(&model) {
-                models.push(model);
-            }
-        }
-        models
-    }
-
     /// Asks `model`, or the default, and returns once the first token is there.
     ///
     /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the

@@ -74,11 +74,6 @@ impl AiError {
         matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Cut)
     }
 
-    /// Whether it is worth asking again later, by a person or by a schedule.
-    pub fn is_worth_retrying(&self) -> bool {
-        self.is_passing() || matches!(self, Self::Timeout | Self::Garbled | Self::Empty | Self::Quota)
-    }
-
     /// How long the provider asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -42,15 +42,6 @@ pub enum ProviderKind {
 }
 
 impl ProviderKind {
-    /// Reads the kind from the word used in configuration.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().as_str() {
-            "openai" => Some(Self::OpenAi),
-            "gemini" => Some(Self::Gemini),
-            _ => None,
-        }
-    }
-
     pub(crate) fn public_base_url(self) -> &'static str {
         match self {
             Self::OpenAi => "https://api.openai.com/v1",
