@@ -1,6 +1,12 @@
 //! Connections. PostgreSQL has one pool; SQLite has one connection that writes and several that read.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 use anyhow::Context;
 use sea_orm::{
@@ -40,9 +46,7 @@ impl Database {
             .busy_timeout(SQLITE_BUSY_TIMEOUT)
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-16000");
-        if let Some(folder) = options.get_filename().parent().filter(|folder| *folder != Path::new("")) {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        }
+        keep_private(options.get_filename())?;
         let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
         let writer = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
         let reader = pool(SQLITE_READERS).connect_with(options.read_only(true)).await.context("cannot open the SQLite database for reading")?;
@@ -106,4 +110,15 @@ impl Database {
         self.reader.close().await?;
         if self.sqlite { self.writer.close().await } else { Ok(()) }
     }
+}
+
+/// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
+fn keep_private(file: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
+    opened
+        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+        .with_context(|| format!("cannot open the database file {}", file.display()))
 }
