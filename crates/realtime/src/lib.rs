@@ -1,1 +1,37 @@
-//! realtime
+//! Real time: connections, and what they are told.
+//!
+//! ```text
+//!  news ──► bus ──► shard (one per worker thread) ──► queue ──► socket
+//!                     │  order, who follows what        ▲
+//!  frames ◄── task of the connection ──► WsSession ─────┘ answers
+//!                                           │
+//!                                           ▼ services
+//! ```
+//!
+//! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`connection`] reads its socket, [`session`] does what the
+//! client asks for, [`shard`] gives it what its conversations tell, [`broadcaster`] knows who is here. [`bus`] carries news between
+//! instances. [`codec`], [`frame`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
+
+pub mod broadcaster;
+pub mod bus;
+mod catch_up;
+pub mod close;
+pub mod codec;
+pub mod command;
+mod connection;
+mod flood;
+pub mod frame;
+mod greeting;
+mod heartbeat;
+pub mod order;
+pub mod outbound;
+pub mod pubsub;
+pub mod queue;
+pub mod session;
+pub mod shard;
+pub mod socketio;
+pub mod sse;
+pub mod upgrade;
+
+pub use broadcaster::{Entrance, WsBroadcaster};
+pub use shard::Shard;

@@ -1,1 +1,70 @@
-//! presence
+//! Who is here: kept for a while, renewed by every instance that holds a connection of the person, told when it changes.
+//!
+//! There is no counter that could go wrong: each instance says until when it holds somebody, and renews that while it does.
+//! When the last connection goes the instance only shortens its time to [`GRACE`], so a page that is loaded again changes
+//! nothing; an instance that dies stops renewing. Whoever nobody holds any more is offline, and [`PresenceStore::settle`] tells
+//! each of them once, whichever instance asks first.
+
+mod memory;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Timestamp, InstanceId, UserId,
+    event::{Audience, BusMessage, Event, News},
+    view::{Presence, PresenceStatus},
+};
+use futures_util::future::BoxFuture;
+
+pub use memory::MemoryPresence;
+pub use redis::RedisPresence;
+
+use crate::{App, conversations};
+
+/// How long an instance's word counts unless it renews it.
+pub const HOLD: Duration = Duration::from_secs(60);
+/// How often an instance renews.
+pub const RENEWAL: Duration = Duration::from_secs(20);
+/// How long after the last connection a person counts as here.
+pub const GRACE: Duration = Duration::from_secs(4);
+/// How long it is remembered when somebody was last here, and what they had chosen.
+const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Keeps who is here. Presence is a courtesy: a store that can't reach its backend answers from what this instance knows.
+pub trait PresenceStore: Send + Sync + 'static {
+    /// `instance` holds these people until then. Answers who came online by it.
+    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>>;
+
+    /// What a person wants to be shown as while online; kept for their next visit. Answers their presence if it changed.
+    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>>;
+
+    /// Answers who went offline since, each once among all instances.
+    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
+
+    /// The presence of these people, in their order.
+    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
+}
+
+/// Tells everyone who shares a conversation with the person.
+pub async fn announce(app: &App, presence: Presence) -> Result<(), AppError> {
+    let followed = conversations::followed(app, presence.user_id).await?;
+    if followed.is_empty() {
+        return Ok(());
+    }
+    let audience = Audience::Conversations(followed.into_iter().map(|(id, _)| id).collect());
+    let news = News::seal(&Event::Presence(presence), audience, app.clock.now()).map_err(AppError::internal)?;
+    // Nobody waits for it: whoever misses it sees the next one.
+    drop(app.bus.publish(vec![BusMessage::News(news.into())]));
+    Ok(())
+}
+
+/// Takes a person's wish and tells the others.
+pub async fn choose(app: &App, person: UserId, status: PresenceStatus) -> Result<(), AppError> {
+    match app.presence.choose(person, status).await {
+        Some(presence) => announce(app, presence).await,
+        None => Ok(()),
+    }
+}

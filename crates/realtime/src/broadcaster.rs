@@ -1,0 +1,195 @@
+//! [`WsBroadcaster`], the actor that every connection of this instance registers with: who is here, on how many connections, and what
+//! the others are told about it.
+//!
+//! News doesn't pass through it (see [`crate::shard`]); what it does concerns all threads at once: the limit of connections per
+//! person, presence, and the goodbye when the instance stops.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use appcore::{AppError, Code, UserId, view::Presence};
+use service::{App, presence};
+use tokio::sync::{mpsc, watch};
+
+use crate::shard::Instruction;
+
+/// How often it is looked who is gone.
+const SETTLEMENT: Duration = Duration::from_secs(1);
+
+/// Knows the connections of this instance.
+pub struct WsBroadcaster {
+    app: Arc<App>,
+    shards: Vec<mpsc::UnboundedSender<Instruction>>,
+    people: HashMap<UserId, usize>,
+    total: watch::Sender<usize>,
+    is_draining: bool,
+}
+
+impl WsBroadcaster {
+    /// Starts it on the thread of the caller.
+    #[must_use]
+    pub fn start(app: Arc<App>) -> Entrance {
+        let (total, counted) = watch::channel(0);
+        let broadcaster = Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), total, is_draining: false });
+        Entrance { broadcaster, total: counted }
+    }
+
+    fn hold(&self, people: Vec<UserId>, how_long: Duration) {
+        let app = Arc::clone(&self.app);
+        actix_rt::spawn(async move {
+            let came = app.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
+            announce(&app, came).await;
+        });
+    }
+}
+
+async fn announce(app: &App, changes: Vec<Presence>) {
+    for presence in changes {
+        if let Err(error) = presence::announce(app, presence).await {
+            tracing::debug!(%error, "a change of presence could not be told");
+        }
+    }
+}
+
+impl Actor for WsBroadcaster {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(presence::RENEWAL, |this, _| {
+            if !this.people.is_empty() {
+                this.hold(this.people.keys().copied().collect(), presence::HOLD);
+            }
+        });
+        context.run_interval(SETTLEMENT, |this, _| {
+            let app = Arc::clone(&this.app);
+            actix_rt::spawn(async move {
+                let gone = app.presence.settle(app.clock.now()).await;
+                announce(&app, gone).await;
+            });
+        });
+    }
+}
+
+/// A connection wants in.
+#[derive(Message)]
+#[rtype(result = "Result<(), AppError>")]
+struct Arrive(UserId);
+
+impl Handler<Arrive> for WsBroadcaster {
+    type Result = MessageResult<Arrive>;
+
+    fn handle(&mut self, Arrive(user): Arrive, _: &mut Self::Context) -> Self::Result {
+        if self.is_draining {
+            return MessageResult(Err(AppError::unavailable(Stopping)));
+        }
+        let limit = self.app.config.realtime.max_connections_per_user;
+        let held = self.people.entry(user).or_default();
+        if limit > 0 && *held >= limit {
+            return MessageResult(Err(Code::TooManyConnections.into()));
+        }
+        *held += 1;
+        if *held == 1 {
+            self.hold(vec![user], presence::HOLD);
+        }
+        self.total.send_modify(|total| *total += 1);
+        MessageResult(Ok(()))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("this instance is about to stop")]
+struct Stopping;
+
+/// A connection is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Depart(UserId);
+
+impl Handler<Depart> for WsBroadcaster {
+    type Result = ();
+
+    fn handle(&mut self, Depart(user): Depart, _: &mut Self::Context) {
+        if let Some(held) = self.people.get_mut(&user) {
+            *held -= 1;
+            if *held == 0 {
+                self.people.remove(&user);
+                self.hold(vec![user], presence::GRACE);
+            }
+        }
+        self.total.send_modify(|total| *total -= 1);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct AddShard(mpsc::UnboundedSender<Instruction>);
+
+impl Handler<AddShard> for WsBroadcaster {
+    type Result = ();
+
+    fn handle(&mut self, AddShard(shard): AddShard, _: &mut Self::Context) {
+        self.shards.push(shard);
+    }
+}
+
+/// The instance stops: everybody is told, and nobody comes in any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Drain(Duration);
+
+impl Handler<Drain> for WsBroadcaster {
+    type Result = ();
+
+    fn handle(&mut self, Drain(window): Drain, _: &mut Self::Context) {
+        self.is_draining = true;
+        for shard in &self.shards {
+            let _ = shard.send(Instruction::Drain(window));
+        }
+    }
+}
+
+/// The way to the broadcaster, from any thread.
+#[derive(Clone)]
+pub struct Entrance {
+    broadcaster: Addr<WsBroadcaster>,
+    total: watch::Receiver<usize>,
+}
+
+impl Entrance {
+    /// Registers a connection of this person.
+    pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
+        match self.broadcaster.send(Arrive(user)).await {
+            Ok(answer) => answer.map(|()| Permit { entrance: self.clone(), user }),
+            Err(error) => Err(AppError::unavailable(error)),
+        }
+    }
+
+    pub(crate) fn add_shard(&self, shard: mpsc::UnboundedSender<Instruction>) {
+        self.broadcaster.do_send(AddShard(shard));
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        *self.total.borrow()
+    }
+
+    /// Says goodbye to all connections, spread over the window, and waits until they are gone.
+    pub async fn drain(&self, window: Duration) {
+        self.broadcaster.do_send(Drain(window));
+        let mut total = self.total.clone();
+        let _ = total.wait_for(|total| *total == 0).await;
+    }
+}
+
+/// The right to one connection; it ends when this is dropped.
+pub struct Permit {
+    entrance: Entrance,
+    user: UserId,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.entrance.broadcaster.do_send(Depart(self.user));
+    }
+}

@@ -1,0 +1,192 @@
+//! The bus of a cluster: this process at once, the others through Redis.
+//!
+//! Publishing goes over one connection, all that waits in one pipeline. When Redis is away nothing is kept: whoever published
+//! learns that the others don't know (the relay tells them later), and this process got it all the same. Listening is
+//! [`PubSubService`]'s.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Actor as _;
+use appcore::{
+    InstanceId,
+    event::{BusError, BusMessage, EventBus, Left, Listener, MemoryBus},
+};
+use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::parcel::{CONTROL, Parcel, channel};
+use crate::pubsub::PubSubService;
+
+/// How long Redis may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+/// How long Redis may take to accept what is published.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long it is left alone after it failed.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Publications that go out in one pipeline.
+const BATCH: usize = 256;
+/// How often an instance tells itself that the way is whole.
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+/// Carries news to all instances that use the same Redis.
+pub struct RedisBus {
+    local: Arc<MemoryBus>,
+    outgoing: mpsc::UnboundedSender<Publication>,
+}
+
+struct Publication {
+    messages: Vec<BusMessage>,
+    done: oneshot::Sender<Result<(), BusError>>,
+}
+
+impl RedisBus {
+    /// Starts it within the actix system of the caller. Redis need not be there yet.
+    pub fn start(url: &str, instance: InstanceId) -> Result<Arc<Self>, RedisError> {
+        let client = Client::open(url)?;
+        let local = Arc::new(MemoryBus::new());
+        let (outgoing, publications) = mpsc::unbounded_channel();
+        actix_rt::spawn(Publisher { client: client.clone(), instance, connection: None, not_before: Instant::now() }.run(publications));
+        PubSubService::new(client, instance, Arc::clone(&local)).start();
+        Ok(Arc::new(Self { local, outgoing }))
+    }
+}
+
+impl EventBus for RedisBus {
+    fn publish(&self, messages: Vec<BusMessage>) -> Left {
+        self.local.deliver(&messages);
+        let (done, left) = oneshot::channel();
+        // Without a publisher the sender's half is dropped, and the caller learns it.
+        let _ = self.outgoing.send(Publication { messages, done });
+        left
+    }
+
+    fn listen(&self) -> Listener {
+        self.local.listen()
+    }
+}
+
+struct Publisher {
+    client: Client,
+    instance: InstanceId,
+    connection: Option<MultiplexedConnection>,
+    /// After a failure: not to be tried again before.
+    not_before: Instant,
+}
+
+impl Publisher {
+    async fn run(mut self, mut publications: mpsc::UnboundedReceiver<Publication>) {
+        let mut batch = Vec::new();
+        let mut signs = tokio::time::interval(SIGN_OF_LIFE);
+        signs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let sign = tokio::select! {
+                taken = publications.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    false
+                }
+                _ = signs.tick() => true,
+            };
+            let result = self.publish(&batch, sign).await;
+            for publication in batch.drain(..) {
+                let _ = publication.done.send(result.clone());
+            }
+        }
+    }
+
+    async fn publish(&mut self, batch: &[Publication], sign: bool) -> Result<(), BusError> {
+        let mut pipe = redis::pipe();
+        for message in batch.iter().flat_map(|publication| &publication.messages) {
+            let parcel = Parcel::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
+            pipe.publish(channel(message), parcel).ignore();
+        }
+        if sign {
+            let parcel = Parcel::seal(self.instance, None).map_err(|error| BusError::Away(error.to_string()))?;
+            pipe.publish(CONTROL, parcel).ignore();
+        }
+        let mut connection = self.connect().await?;
+        match pipe.query_async::<()>(&mut connection).await {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<MultiplexedConnection, BusError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        if Instant::now() < self.not_before {
+            return Err(BusError::Away("redis was away a moment ago".into()));
+        }
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        connected.map_err(|error| self.fail(&error))
+    }
+
+    fn fail(&mut self, error: &RedisError) -> BusError {
+        self.connection = None;
+        self.not_before = Instant::now() + PAUSE;
+        BusError::Away(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{SessionId, event::Signal};
+
+    use super::*;
+
+    fn signal() -> BusMessage {
+        BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()]))
+    }
+
+    /// The next message that is neither a gap nor another test's.
+    async fn next(listener: &mut Listener, expected: &BusMessage) {
+        let arrives = async { while listener.recv().await.as_ref() != Some(expected) {} };
+        tokio::time::timeout(Duration::from_secs(10), arrives).await.expect("it arrives");
+    }
+
+    #[actix_rt::test]
+    async fn without_redis_this_process_gets_it_and_the_caller_learns_that_others_do_not() {
+        let bus = RedisBus::start("redis://127.0.0.1:1", InstanceId::new()).unwrap();
+        let (mut listener, message) = (bus.listen(), signal());
+        let left = bus.publish(vec![message.clone()]);
+        next(&mut listener, &message).await;
+        assert!(matches!(left.await, Ok(Err(BusError::Away(_)))));
+        next(&mut listener, &BusMessage::Signal(Signal::Gap)).await;
+    }
+
+    /// Runs where `NATTER_TEST_REDIS` names a server.
+    #[actix_rt::test]
+    async fn with_redis_each_instance_gets_it_once() {
+        let Ok(url) = std::env::var("NATTER_TEST_REDIS") else { return };
+        let (one, two) = (RedisBus::start(&url, InstanceId::new()).unwrap(), RedisBus::start(&url, InstanceId::new()).unwrap());
+        let (mut own, mut other) = (one.listen(), two.listen());
+        // Both say so when they listen.
+        next(&mut own, &BusMessage::Signal(Signal::Gap)).await;
+        next(&mut other, &BusMessage::Signal(Signal::Gap)).await;
+        let (first, second) = (signal(), signal());
+        assert!(matches!(one.publish(vec![first.clone()]).await, Ok(Ok(()))));
+        assert!(matches!(one.publish(vec![second.clone()]).await, Ok(Ok(()))));
+        next(&mut other, &first).await;
+        next(&mut other, &second).await;
+        next(&mut own, &first).await;
+        next(&mut own, &second).await;
+        let third = signal();
+        let _ = two.publish(vec![third.clone()]).await;
+        loop {
+            let message = own.recv().await.unwrap();
+            assert!(message != first && message != second, "an instance gets its own messages once");
+            if message == third {
+                break;
+            }
+        }
+    }
+}

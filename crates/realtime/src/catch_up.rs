@@ -1,0 +1,166 @@
+//! What a client missed, from the log.
+//!
+//! While a conversation is read for a connection its live events are held back from that connection; once the log was read as far
+//! as the thread has passed events on, they go on from there. So the client sees each event once and in order, whatever happens
+//! meanwhile, and nothing has to be kept for it. Pages wait until the client has taken the ones before.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Code, ConversationId, UserId,
+    event::{Effect, News, SharedNews},
+};
+use serde::Serialize;
+use service::conversations;
+
+use crate::{
+    codec::{AnswerTo, Envelope, Wire, sse},
+    session::Speaker,
+    shard::Caught,
+};
+
+/// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
+pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
+    let followed: HashMap<ConversationId, i64> = match conversations::followed(speaker.app(), speaker.principal.user_id).await {
+        Ok(followed) => followed.into_iter().collect(),
+        Err(error) => return speaker.refuse(&error, answer_to),
+    };
+    let mut done = Done { conversations: Vec::new(), refused: Vec::new() };
+    for (id, cursor) in cursors {
+        let result = match followed.get(&id) {
+            None => Err(Code::NotFound.into()),
+            // Nothing was missed, and what comes now comes live.
+            Some(last) if cursor >= *last => Ok(cursor),
+            Some(_) => catch_up(speaker, id, cursor.max(0), None).await,
+        };
+        match result {
+            Ok(last_seq) => done.conversations.push(Reached { id, last_seq }),
+            Err(error) => {
+                done.refused.push(Refused { id, code: error.code() });
+                // An acknowledgement is given once, at the end; a native client can be told about each.
+                if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
+                    speaker.refuse_about(&error, Some(id), answer_to);
+                }
+            }
+        }
+        if !speaker.out.is_open() {
+            return;
+        }
+    }
+    if matches!(answer_to, AnswerTo::Acknowledgement(_)) {
+        speaker.answer("sync.done", &done, &AnswerTo::Nobody);
+    }
+    speaker.answer("sync.done", &done, answer_to);
+}
+
+#[derive(Serialize)]
+struct Done {
+    conversations: Vec<Reached>,
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct Reached {
+    id: ConversationId,
+    last_seq: i64,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    id: ConversationId,
+    code: Code,
+}
+
+/// Sends a stream what came after its cursor.
+pub async fn resume(speaker: &Speaker, cursor: sse::Cursor) {
+    let user = speaker.principal.user_id;
+    let since = cursor.moment.minus(sse::MARGIN);
+    let mut positions: HashMap<ConversationId, i64> = match service::events::positions_at(speaker.app(), user, since).await {
+        Ok(positions) => positions.into_iter().collect(),
+        Err(error) => {
+            speaker.refuse(&error, &AnswerTo::Nobody);
+            return speaker.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
+        }
+    };
+    if let Some(exact) = cursor.position
+        && let Some(seq) = positions.get_mut(&exact.conversation_id)
+    {
+        *seq = (*seq).max(exact.seq);
+    }
+    for (id, seq) in positions {
+        if let Err(error) = catch_up(speaker, id, seq, Some(cursor)).await {
+            tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
+            speaker.answer("resync", &Resync { conversation_ids: Some([id]) }, &AnswerTo::Nobody);
+        }
+    }
+    // From here on the reader's cursor is now, and not where it was when it left.
+    let now = speaker.app().clock.now();
+    let chunk = sse::encode(&Envelope::control("sync.done", now, b"{}", None), Some(&sse::Cursor { moment: now, position: None }));
+    speaker.shard.push(&speaker.out, chunk);
+}
+
+#[derive(Serialize)]
+struct Resync {
+    conversation_ids: Option<[ConversationId; 1]>,
+}
+
+/// Sends the conversation's events after `cursor`, then lets the live ones go on. Answers the last number that was sent.
+/// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
+async fn catch_up(speaker: &Speaker, id: ConversationId, cursor: i64, resumed_from: Option<sse::Cursor>) -> Result<i64, AppError> {
+    let (shard, out, user) = (&speaker.shard, &speaker.out, speaker.principal.user_id);
+    if shard.hold(out, id) == Caught::Out {
+        return Err(Code::NotFound.into());
+    }
+    let mut at = cursor;
+    loop {
+        out.has_room().await;
+        let page = match shard.page(id, at).await {
+            Ok(page) => page,
+            Err(error) => {
+                out.pass_no_more(id);
+                return Err(error);
+            }
+        };
+        if let Some(first) = page.first().and_then(|news| news.position)
+            && first.seq > at + 1
+        {
+            // Trimmed: the client loads the conversation afresh, and goes on live.
+            out.pass_no_more(id);
+            return Err(Code::CursorExpired.into());
+        }
+        let is_last = page.is_empty();
+        for news in &page {
+            let Some(position) = news.position else { continue };
+            shard.push(out, encode(out.wire, news, resumed_from));
+            at = position.seq;
+            if puts_out(news, user) && !shard.follows(user, id) {
+                out.pass_no_more(id);
+                return Ok(at);
+            }
+        }
+        match shard.release(out, id, at) {
+            Caught::Up | Caught::Out => return Ok(at),
+            Caught::Behind if is_last => {
+                // What has passed by is not in the log, so it was trimmed just now.
+                out.pass_no_more(id);
+                return Err(Code::CursorExpired.into());
+            }
+            Caught::Behind => {}
+        }
+    }
+}
+
+fn encode(wire: Wire, news: &SharedNews, resumed_from: Option<sse::Cursor>) -> bytes::Bytes {
+    match (wire, resumed_from) {
+        (Wire::Sse, Some(cursor)) => sse::encode(&Envelope::of(news), Some(&cursor)),
+        _ => wire.encode(&Envelope::of(news)),
+    }
+}
+
+fn puts_out(news: &News, user: UserId) -> bool {
+    match &news.effect {
+        Effect::Unfollow(users) => users.contains(&user),
+        Effect::UnfollowAll => true,
+        Effect::None | Effect::Follow(_) => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! What a client can ask for over a connection: frames parsed into commands, before anybody knows who asks.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId,
+    text::ClientId,
+    view::PresenceStatus,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::codec::Payload;
+
+/// Conversations that one `sync` may name. Who has more asks again.
+pub const SYNC_CONVERSATIONS: usize = 1_000;
+
+/// Characters of a parser's complaint that are passed on.
+const COMPLAINT: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Send(Box<Send>),
+    Receipt { conversation_id: ConversationId, seq: i64, is_read: bool },
+    Typing { conversation_id: ConversationId, active: bool },
+    Presence(PresenceStatus),
+    /// What the client has, by conversation.
+    Sync(HashMap<ConversationId, i64>),
+    StopGeneration(MessageId),
+    Ping,
+}
+
+/// A message to be sent; its text is measured where the limit is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    pub conversation_id: ConversationId,
+    pub client_id: ClientId,
+    pub content: String,
+    pub reply_to: Option<MessageId>,
+}
+
+/// Reads a command of this type.
+pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
+    match kind {
+        "message.send" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                conversation_id: ConversationId,
+                client_id: String,
+                content: String,
+                #[serde(default)]
+                reply_to: Option<MessageId>,
+            }
+            let Fields { conversation_id, client_id, content, reply_to } = read(payload)?;
+            Ok(Command::Send(Box::new(Send { conversation_id, client_id: ClientId::parse(client_id)?, content, reply_to })))
+        }
+        "receipt" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                conversation_id: ConversationId,
+                seq: i64,
+                state: State,
+            }
+            #[derive(Deserialize)]
+            #[serde(rename_all = "lowercase")]
+            enum State {
+                Delivered,
+                Read,
+            }
+            let Fields { conversation_id, seq, state } = read(payload)?;
+            Ok(Command::Receipt { conversation_id, seq, is_read: matches!(state, State::Read) })
+        }
+        "typing" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                conversation_id: ConversationId,
+                active: bool,
+            }
+            let Fields { conversation_id, active } = read(payload)?;
+            Ok(Command::Typing { conversation_id, active })
+        }
+        "presence" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                status: PresenceStatus,
+            }
+            match read::<Fields>(payload)?.status {
+                PresenceStatus::Offline => Err(AppError::field("status", "invalid", "Say online, away or dnd; offline is who has no connection.")),
+                status => Ok(Command::Presence(status)),
+            }
+        }
+        "sync" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                cursors: HashMap<ConversationId, i64>,
+            }
+            let cursors = read::<Fields>(payload)?.cursors;
+            if cursors.len() > SYNC_CONVERSATIONS {
+                return Err(AppError::field("cursors", "too_long", format!("At most {SYNC_CONVERSATIONS} conversations in one sync.")));
+            }
+            Ok(Command::Sync(cursors))
+        }
+        "generation.stop" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                message_id: MessageId,
+            }
+            Ok(Command::StopGeneration(read::<Fields>(payload)?.message_id))
+        }
+        "ping" => Ok(Command::Ping),
+        _ => Err(Code::UnknownType.into()),
+    }
+}
+
+fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
+    payload.read().map_err(|error| {
+        let complaint: String = error.to_string().chars().take(COMPLAINT).collect();
+        AppError::refused(Code::Invalid, format!("The payload can't be read: {complaint}."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parsed(kind: &str, payload: Value) -> Result<Command, AppError> {
+        parse(kind, Payload::Value(payload))
+    }
+
+    const ID: &str = "01890000-0000-7000-8000-000000000001";
+
+    #[test]
+    fn every_type_of_the_contract_is_known() {
+        let conversation_id: ConversationId = ID.parse().unwrap();
+        assert!(matches!(
+            parsed("message.send", json!({"conversation_id": ID, "client_id": "c1", "content": "hi", "attachment_ids": []})),
+            Ok(Command::Send(send)) if send.client_id.as_str() == "c1" && send.reply_to.is_none()
+        ));
+        assert_eq!(
+            parsed("receipt", json!({"conversation_id": ID, "seq": 3, "state": "read"})).unwrap(),
+            Command::Receipt { conversation_id, seq: 3, is_read: true }
+        );
+        assert_eq!(
+            parsed("typing", json!({"conversation_id": ID, "active": true})).unwrap(),
+            Command::Typing { conversation_id, active: true }
+        );
+        assert_eq!(parsed("presence", json!({"status": "dnd"})).unwrap(), Command::Presence(PresenceStatus::Dnd));
+        assert_eq!(parsed("sync", json!({"cursors": {ID: 4}})).unwrap(), Command::Sync([(conversation_id, 4)].into()));
+        assert!(matches!(parsed("generation.stop", json!({"message_id": ID})), Ok(Command::StopGeneration(_))));
+        assert_eq!(parsed("ping", Value::Null).unwrap(), Command::Ping);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let error = parsed("typing", json!({"active": true})).unwrap_err();
+        assert_eq!(error.code(), Code::Invalid);
+        assert!(error.sentence().contains("conversation_id"), "{}", error.sentence());
+        for (kind, payload) in [
+            ("message.send", json!({"conversation_id": ID, "client_id": "has space", "content": "hi"})),
+            ("message.send", json!({"conversation_id": "x", "client_id": "c", "content": "hi"})),
+            ("message.send", json!({"conversation_id": ID, "client_id": "c", "content": 7})),
+            ("receipt", json!({"conversation_id": ID, "seq": 3, "state": "seen"})),
+            ("receipt", json!({"conversation_id": ID, "seq": 1.5, "state": "read"})),
+            ("presence", json!({"status": "offline"})),
+            ("sync", json!({"cursors": {"x": 4}})),
+            ("sync", json!({"cursors": [1]})),
+            ("generation.stop", json!({})),
+        ] {
+            assert_eq!(parsed(kind, payload.clone()).unwrap_err().code(), Code::Invalid, "{kind} {payload}");
+        }
+        assert_eq!(parsed("dance", json!({})).unwrap_err().code(), Code::UnknownType);
+    }
+}

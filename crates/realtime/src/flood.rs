@@ -1,0 +1,52 @@
+//! How many frames a connection may send: so many a second, with twice that at once after a quiet time.
+
+use tokio::time::Instant;
+
+/// Seconds of allowance that may be saved up.
+const SAVED: f64 = 2.0;
+
+/// What is left of a connection's allowance.
+#[derive(Debug)]
+pub struct Allowance {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    #[must_use]
+    pub fn new(per_second: u32, now: Instant) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, left: per_second * SAVED, at: now }
+    }
+
+    /// Takes one frame from it; false when there is none left.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.left = (self.left + earned).min(self.per_second * SAVED);
+        self.at = now;
+        if self.left < 1.0 {
+            return false;
+        }
+        self.left -= 1.0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_a_flood_does_not_and_time_heals() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(10, start);
+        assert!((0..20).all(|_| allowance.take(start)));
+        assert!(!allowance.take(start));
+        let later = start + Duration::from_millis(500);
+        assert!((0..5).all(|_| allowance.take(later)));
+        assert!(!allowance.take(later));
+    }
+}

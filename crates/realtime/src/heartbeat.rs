@@ -1,0 +1,152 @@
+//! Signs of life, asked for in turns.
+//!
+//! Every connection sits in one of [`SLOTS`] slots of its thread's wheel, and one timer visits a slot at a time, so that a thread with
+//! ten thousand connections sends forty pings every tenth of a second and not ten thousand at once. The same visit ends those that
+//! were silent for too long, whatever else they are doing, and those whose credentials have run out.
+
+use std::{rc::Rc, time::Duration};
+
+use appcore::Timestamp;
+use tokio::time::Instant;
+
+use crate::{close::Close, outbound::Outbound};
+
+/// Slots of the wheel.
+const SLOTS: usize = 256;
+
+/// Silence that ends a connection, in heartbeats: 60 s at the usual 25.
+const PATIENCE: f64 = 2.4;
+
+/// The connections of one thread, by when they are asked.
+pub struct Wheel {
+    slots: Vec<Vec<Rc<Outbound>>>,
+    heartbeat: Duration,
+    /// Where the next connection goes.
+    next: usize,
+    /// Which slot is visited next.
+    at: usize,
+}
+
+impl Wheel {
+    #[must_use]
+    pub fn new(heartbeat: Duration) -> Self {
+        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), heartbeat, next: 0, at: 0 }
+    }
+
+    /// The time between two visits.
+    #[must_use]
+    pub fn tick(&self) -> Duration {
+        (self.heartbeat / SLOTS as u32).max(Duration::from_millis(1))
+    }
+
+    /// Silence that ends a connection.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.heartbeat.mul_f64(PATIENCE)
+    }
+
+    pub fn add(&mut self, out: &Rc<Outbound>) {
+        self.next = (self.next + 1) % SLOTS;
+        out.set_slot(self.next as u8);
+        self.slots[self.next].push(Rc::clone(out));
+    }
+
+    pub fn remove(&mut self, out: &Rc<Outbound>) {
+        let slot = &mut self.slots[usize::from(out.slot())];
+        if let Some(at) = slot.iter().position(|other| Rc::ptr_eq(other, out)) {
+            slot.swap_remove(at);
+        }
+        if slot.is_empty() {
+            *slot = Vec::new();
+        }
+    }
+
+    /// Visits the next slot. Answers the connections whose credentials run out before `soon`.
+    pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<Outbound>> {
+        self.at = (self.at + 1) % SLOTS;
+        let patience = self.patience();
+        let mut expiring = Vec::new();
+        for out in &self.slots[self.at] {
+            if out.expires_at <= soon {
+                expiring.push(Rc::clone(out));
+            }
+            let Some(question) = out.wire.heartbeat() else { continue };
+            if out.silence(now) >= patience {
+                out.close(Close::HEARTBEAT);
+            } else {
+                out.push(question);
+                out.flush();
+            }
+        }
+        expiring
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Rc<Outbound>> {
+        self.slots.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{SessionId, UserId};
+
+    use super::*;
+    use crate::{codec::Wire, outbound::Identity};
+
+    fn silent(wire: Wire) -> Rc<Outbound> {
+        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(i64::MAX) };
+        Outbound::new(&identity, wire, None, 1_000)
+    }
+
+    fn turn(wheel: &mut Wheel, now: Instant) {
+        for _ in 0..SLOTS {
+            wheel.visit(now, Timestamp(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn each_is_asked_once_per_turn_and_the_turn_takes_one_heartbeat() {
+        let mut wheel = Wheel::new(Duration::from_secs(25));
+        assert!(wheel.tick() * SLOTS as u32 <= Duration::from_secs(25));
+        let outs: Vec<_> = (0..600).map(|_| silent(Wire::Json)).collect();
+        outs.iter().for_each(|out| wheel.add(out));
+        turn(&mut wheel, Instant::now());
+        assert!(outs.iter().all(|out| out.pop().as_deref() == Some(&[0x89, 0][..]) && out.pop().is_none()));
+    }
+
+    #[tokio::test]
+    async fn silence_ends_it_and_any_sign_of_life_does_not() {
+        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let (gone, here, stream) = (silent(Wire::Json), silent(Wire::SocketIo), silent(Wire::Sse));
+        [&gone, &here, &stream].into_iter().for_each(|out| wheel.add(out));
+        let later = Instant::now() + Duration::from_secs(59);
+        turn(&mut wheel, later);
+        assert!(gone.is_open());
+        turn(&mut wheel, later + Duration::from_secs(2));
+        assert_eq!(gone.closing(), Some(Close::HEARTBEAT));
+        assert_eq!(here.closing(), Some(Close::HEARTBEAT));
+        assert!(stream.is_open(), "nothing can be heard from a stream");
+    }
+
+    #[tokio::test]
+    async fn those_whose_credentials_run_out_soon_are_named() {
+        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(1_000) };
+        let out = Outbound::new(&identity, Wire::Json, None, 1_000);
+        wheel.add(&out);
+        let mut named = |soon| (0..SLOTS).map(|_| wheel.visit(Instant::now(), soon).len()).sum::<usize>();
+        assert_eq!(named(Timestamp(999)), 0);
+        assert_eq!(named(Timestamp(1_000)), 1);
+    }
+
+    #[tokio::test]
+    async fn who_left_is_not_asked() {
+        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let out = silent(Wire::Json);
+        wheel.add(&out);
+        wheel.remove(&out);
+        turn(&mut wheel, Instant::now());
+        assert!(out.pop().is_none());
+        assert_eq!(Rc::strong_count(&out), 1);
+    }
+}

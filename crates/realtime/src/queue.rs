@@ -1,0 +1,234 @@
+//! What waits for one client: whole frames, counted in bytes.
+//!
+//! The limit is on bytes and not on frames, because bytes are what a client that stops reading costs. A queue that has run
+//! empty gives its memory back, so that an idle connection costs nothing but the struct.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
+
+use bytes::Bytes;
+
+/// Frames that one system call takes; the kernel's own limit is 1,024.
+const SLICES: usize = 64;
+/// A queue that held more than this gives its memory back once it is empty.
+const KEPT_CAPACITY: usize = 4;
+
+/// Frames that are still to be written to one client.
+#[derive(Debug)]
+pub struct Queue {
+    frames: VecDeque<Bytes>,
+    /// Bytes of the first frame that are gone already.
+    sent: usize,
+    bytes: usize,
+    /// Bytes in front that don't count: a greeting may be longer than the limit.
+    exempt: usize,
+    limit: usize,
+}
+
+/// More waits than may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow;
+
+/// How far a write got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything is out.
+    Empty,
+    /// The receiver takes no more just now.
+    Blocked,
+}
+
+impl Queue {
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { frames: VecDeque::new(), sent: 0, bytes: 0, exempt: 0, limit }
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub fn push(&mut self, frame: Bytes) -> Result<(), Overflow> {
+        if self.bytes - self.exempt + frame.len() > self.limit {
+            return Err(Overflow);
+        }
+        self.push_exempt(frame, 0);
+        Ok(())
+    }
+
+    /// A frame that is wanted whatever its length: a greeting, which grows with what it lists, or a goodbye.
+    pub fn push_uncounted(&mut self, frame: Bytes) {
+        let length = frame.len();
+        self.push_exempt(frame, length);
+    }
+
+    fn push_exempt(&mut self, frame: Bytes, exempt: usize) {
+        self.bytes += frame.len();
+        self.exempt += exempt;
+        self.frames.push_back(frame);
+    }
+
+    /// The next frame, for a receiver that takes them whole.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.account(frame.len());
+        self.release();
+        Some(frame)
+    }
+
+    /// Drops all that has not begun to go out. What has begun must end, or the client could not find the next frame.
+    pub fn keep_begun(&mut self) {
+        self.frames.truncate(usize::from(self.sent > 0));
+        self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.sent);
+        self.exempt = 0;
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    /// Writes until nothing is left or `write` would block.
+    pub fn write(&mut self, mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<Progress> {
+        while let Some(first) = self.frames.front() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            slices[0] = IoSlice::new(&first[self.sent..]);
+            let mut used = 1;
+            for (slice, frame) in slices[1..].iter_mut().zip(self.frames.iter().skip(1)) {
+                *slice = IoSlice::new(frame);
+                used += 1;
+            }
+            match write(&slices[..used]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Blocked),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.release();
+        Ok(Progress::Empty)
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.account(written);
+        let mut left = self.sent + written;
+        while let Some(frame) = self.frames.front() {
+            if left < frame.len() {
+                break;
+            }
+            left -= frame.len();
+            self.frames.pop_front();
+        }
+        self.sent = left;
+    }
+
+    fn account(&mut self, gone: usize) {
+        self.bytes -= gone.min(self.bytes);
+        self.exempt = self.exempt.saturating_sub(gone);
+    }
+
+    fn release(&mut self) {
+        if self.frames.is_empty() && self.frames.capacity() > KEPT_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filled(lengths: &[usize]) -> (Queue, Vec<u8>) {
+        let (mut queue, mut all) = (Queue::new(usize::MAX), Vec::new());
+        for (at, length) in lengths.iter().enumerate() {
+            let frame = vec![at as u8; *length];
+            all.extend(&frame);
+            queue.push(frame.into()).unwrap();
+        }
+        (queue, all)
+    }
+
+    #[test]
+    fn the_limit_counts_bytes_and_leaves_what_was_there() {
+        let mut queue = Queue::new(10);
+        queue.push(Bytes::from_static(b"12345678")).unwrap();
+        assert_eq!(queue.push(Bytes::from_static(b"123")), Err(Overflow));
+        queue.push(Bytes::from_static(b"12")).unwrap();
+        assert_eq!(queue.bytes(), 10);
+    }
+
+    #[test]
+    fn a_greeting_over_the_limit_does_not_count_against_what_follows() {
+        let mut queue = Queue::new(10);
+        queue.push_uncounted(vec![0; 100].into());
+        queue.push(Bytes::from_static(b"1234567890")).unwrap();
+        assert_eq!(queue.push(Bytes::from_static(b"1")), Err(Overflow));
+        assert_eq!(queue.pop().map(|frame| frame.len()), Some(100));
+        assert_eq!(queue.push(Bytes::from_static(b"1")), Err(Overflow), "the greeting gave back only what it took");
+    }
+
+    #[test]
+    fn what_has_begun_to_go_out_stays_and_the_rest_can_be_dropped() {
+        let (mut queue, _) = filled(&[4, 4]);
+        let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
+        assert_eq!(queue.write(|_| writes.next().unwrap()).unwrap(), Progress::Blocked);
+        queue.keep_begun();
+        assert_eq!(queue.bytes(), 3);
+        let (mut untouched, _) = filled(&[4, 4]);
+        untouched.keep_begun();
+        assert!(untouched.is_empty());
+    }
+
+    #[test]
+    fn an_empty_queue_holds_no_memory() {
+        let (mut queue, _) = filled(&[1; 100]);
+        queue.write(|slices| Ok(slices.iter().map(|slice| slice.len()).sum())).unwrap();
+        assert!(queue.frames.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn a_write_of_nothing_is_an_error_and_not_a_loop() {
+        let (mut queue, _) = filled(&[4]);
+        assert!(queue.write(|_| Ok(0)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_goes_out_once_in_order_however_writes_are_cut(
+            lengths in proptest::collection::vec(1_usize..50, 1..200),
+            cuts in proptest::collection::vec(1_usize..120, 1..50),
+        ) {
+            let (mut queue, all) = filled(&lengths);
+            let (mut out, mut cuts, mut blocked) = (Vec::<u8>::new(), cuts.into_iter().cycle(), false);
+            loop {
+                let progress = queue.write(|slices| {
+                    blocked = !blocked;
+                    if blocked {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                    let taken = cuts.next().unwrap().min(bytes.len());
+                    out.extend(&bytes[..taken]);
+                    Ok(taken)
+                }).unwrap();
+                prop_assert_eq!(queue.bytes(), all.len() - out.len());
+                if progress == Progress::Empty {
+                    break;
+                }
+            }
+            prop_assert_eq!(out, all);
+        }
+    }
+}

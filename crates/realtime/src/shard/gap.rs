@@ -1,0 +1,107 @@
+//! What a shard does when the bus may have lost something.
+//!
+//! The bus says so at once and then every second until it is whole again. Each time the shard reads how far its conversations have come
+//! and lets their rooms fill what is missing from the log, so durable events go on to arrive, a little later. Who follows
+//! what and whose sign-in has ended is read again as well, less often. Passing events are lost for good, so clients are told to resync
+//! when an outage begins and when it is over.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use appcore::{AppError, SessionId};
+use service::{accounts, events};
+use tokio::time::Instant;
+
+use super::Shard;
+
+/// Without a word of an outage for this long it is over.
+const OVER: Duration = Duration::from_millis(2_500);
+/// How often memberships and sign-ins are read during an outage: within this time an ended sign-in is put out.
+const PERIOD: Duration = Duration::from_secs(4);
+/// Conversations, people or sign-ins that one query asks for.
+const CHUNK: usize = 500;
+
+/// What is known of an outage.
+#[derive(Default)]
+pub(super) struct Outage {
+    last_sign: Cell<Option<Instant>>,
+    last_look: Cell<Option<Instant>>,
+    is_reading: Cell<bool>,
+}
+
+impl Shard {
+    pub(super) fn note_outage(self: &Rc<Self>, now: Instant) {
+        let is_new = self.outage.last_sign.replace(Some(now)).is_none();
+        if is_new {
+            self.rooms.borrow_mut().resync_all();
+            actix_rt::spawn(Rc::clone(self).wait_for_the_end());
+        }
+        self.look(now);
+    }
+
+    async fn wait_for_the_end(self: Rc<Self>) {
+        while let Some(sign) = self.outage.last_sign.get() {
+            let end = sign + OVER;
+            if Instant::now() >= end {
+                break;
+            }
+            tokio::time::sleep_until(end).await;
+        }
+        self.outage.last_sign.set(None);
+        self.outage.last_look.set(None);
+        self.rooms.borrow_mut().resync_all();
+        self.touched.notify_one();
+        self.look(Instant::now());
+    }
+
+    /// Reads what was missed, unless that is being done already.
+    fn look(self: &Rc<Self>, now: Instant) {
+        if self.outage.is_reading.replace(true) {
+            return;
+        }
+        let looks_at_people = self.outage.last_look.get().is_none_or(|last| now >= last + PERIOD);
+        if looks_at_people {
+            self.outage.last_look.set(Some(now));
+        }
+        let shard = Rc::clone(self);
+        actix_rt::spawn(async move {
+            let result = async {
+                shard.expect_heads().await?;
+                if looks_at_people {
+                    shard.put_out_ended().await?;
+                    shard.reread_all().await?;
+                }
+                Ok::<(), AppError>(())
+            };
+            if let Err(error) = result.await {
+                tracing::warn!(%error, "what was missed while the bus was away could not be read");
+            }
+            shard.outage.is_reading.set(false);
+        });
+    }
+
+    async fn expect_heads(&self) -> Result<(), AppError> {
+        let ids = self.rooms.borrow().conversations();
+        for ids in ids.chunks(CHUNK) {
+            let heads = events::heads(&self.app, ids).await?;
+            self.rooms.borrow_mut().expect(&heads, Instant::now());
+        }
+        self.touched.notify_one();
+        Ok(())
+    }
+
+    async fn put_out_ended(&self) -> Result<(), AppError> {
+        let sessions: Vec<SessionId> = self.rooms.borrow().sessions();
+        for sessions in sessions.chunks(CHUNK) {
+            self.end_sessions(&accounts::sessions::ended_among(&self.app, sessions).await?);
+        }
+        Ok(())
+    }
+
+    async fn reread_all(self: &Rc<Self>) -> Result<(), AppError> {
+        let people = self.rooms.borrow().people();
+        for people in people.chunks(CHUNK) {
+            self.reread(people).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! One thread's part of the real-time connections: takes the news from the bus and gives each connection what is for it.
+//!
+//! There is one shard per worker thread and nothing in it is shared with another thread, so it needs no locks. It takes at most
+//! [`BATCH`] events, then writes each touched socket once, then lets others have the thread: what has queued up meanwhile goes
+//! out in one system call, and an event that comes alone is written at once.
+
+mod gap;
+mod rooms;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use appcore::{
+    AppError, ConversationId, SessionId, UserId,
+    event::{BusMessage, Listener, SharedNews, Signal},
+};
+use bytes::Bytes;
+use rand::Rng as _;
+use service::{App, conversations, events};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+
+pub use rooms::Caught;
+use rooms::Rooms;
+
+use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Outbound};
+
+/// Events that are taken before the sockets are written.
+const BATCH: usize = 64;
+/// Events that one look at the log gives to a room.
+const PAGE: u64 = 200;
+/// How often memberships are read again when somebody joins something while they are read.
+const READS: usize = 3;
+/// How long after a join it is asked whether it still stands.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What the broadcaster asks of all shards.
+#[derive(Clone, Copy, Debug)]
+pub enum Instruction {
+    /// Say goodbye to everybody, spread over this time.
+    Drain(Duration),
+}
+
+/// The connections of one worker thread.
+pub struct Shard {
+    app: Arc<App>,
+    entrance: Entrance,
+    rooms: RefCell<Rooms>,
+    wheel: RefCell<Wheel>,
+    /// Somebody pushed outside the shard's own loop.
+    touched: Notify,
+    outage: gap::Outage,
+    is_draining: Cell<bool>,
+}
+
+impl Shard {
+    /// Starts the shard of this thread.
+    #[must_use]
+    pub fn start(app: Arc<App>, entrance: Entrance) -> Rc<Self> {
+        let (instructions, received) = mpsc::unbounded_channel();
+        entrance.add_shard(instructions);
+        let listener = app.bus.listen();
+        let shard = Rc::new(Self {
+            rooms: RefCell::new(Rooms::new(app.clock.clone())),
+            wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
+            touched: Notify::new(),
+            outage: gap::Outage::default(),
+            is_draining: Cell::new(false),
+            app,
+            entrance,
+        });
+        actix_rt::spawn(Rc::clone(&shard).run(listener, received));
+        shard
+    }
+
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    #[must_use]
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// Whether this instance is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
+        let mut tick = tokio::time::interval(self.wheel.borrow().tick());
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let next_gap = self.rooms.borrow().next_gap();
+            tokio::select! {
+                message = listener.recv() => {
+                    let Some(message) = message else { break };
+                    self.take(message, &mut listener).await;
+                }
+                () = self.touched.notified() => self.rooms.borrow_mut().flush(),
+                _ = tick.tick() => self.beat(),
+                () = until(next_gap) => self.ask_the_log(),
+                Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
+            }
+        }
+    }
+
+    fn beat(&self) {
+        let soon = self.app.clock.now().plus(self.app.config.realtime.heartbeat);
+        let expiring = self.wheel.borrow_mut().visit(Instant::now(), soon);
+        for out in &expiring {
+            self.end_when_expired(out);
+        }
+    }
+
+    /// Takes this message and those that wait behind it, then writes.
+    async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
+        let now = Instant::now();
+        let mut taken = 1;
+        self.handle(first, now);
+        while taken < BATCH
+            && let Ok(message) = listener.try_recv()
+        {
+            self.handle(message, now);
+            taken += 1;
+        }
+        let joined = {
+            let mut rooms = self.rooms.borrow_mut();
+            rooms.flush();
+            rooms.take_joined()
+        };
+        if !joined.is_empty() {
+            self.look_again(joined);
+        }
+        if taken == BATCH {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
+        match message {
+            BusMessage::News(news) => self.rooms.borrow_mut().receive(&news, now),
+            BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.rooms.borrow_mut().end_sessions(&sessions),
+            BusMessage::Signal(Signal::Gap) => self.note_outage(now),
+            BusMessage::Signal(Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_)) => {}
+        }
+    }
+
+    /// Fills the gaps that have lasted.
+    fn ask_the_log(self: &Rc<Self>) {
+        let due = self.rooms.borrow_mut().due_gaps(Instant::now());
+        for (conversation, last) in due {
+            let shard = Rc::clone(self);
+            actix_rt::spawn(async move {
+                let logged = match events::news_after(&shard.app, conversation, last, PAGE).await {
+                    Ok(logged) => logged,
+                    Err(error) => {
+                        tracing::warn!(%error, %conversation, "a gap could not be filled; its readers are told to resync");
+                        Vec::new()
+                    }
+                };
+                shard.rooms.borrow_mut().fill(conversation, &logged, Instant::now());
+                shard.touched.notify_one();
+            });
+        }
+    }
+
+    /// News that came late could have made somebody follow what they had left: the database decides.
+    fn look_again(self: &Rc<Self>, joined: Vec<UserId>) {
+        let shard = Rc::clone(self);
+        actix_rt::spawn(async move {
+            tokio::time::sleep(SECOND_LOOK).await;
+            if let Err(error) = shard.reread(&joined).await {
+                tracing::warn!(%error, "memberships could not be read again");
+            }
+        });
+    }
+
+    /// Sets right who follows what, for these people.
+    async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
+        let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
+        let rows = conversations::followed_many(&self.app, people).await?;
+        for arrival in arrivals {
+            let followed: Vec<_> = rows.iter().filter(|(user, ..)| *user == arrival.user).map(|(_, id, last)| (*id, *last)).collect();
+            if self.rooms.borrow().is_outdated(arrival.user, &followed) {
+                // A join passed by in between, which asks for another look by itself.
+                continue;
+            }
+            arrival.settle(&followed, None);
+        }
+        self.touched.notify_one();
+        Ok(())
+    }
+
+    /// Writes down what concerns this person from now on, while their conversations are read.
+    fn arrive(self: &Rc<Self>, user: UserId) -> Arrival {
+        self.rooms.borrow_mut().arrive(user);
+        Arrival { shard: Rc::clone(self), user, is_settled: false }
+    }
+
+    /// Reads which conversations a person is in. The answer is good until [`Arrival::settle`], whatever happens in between.
+    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Vec<(ConversationId, i64)>), AppError> {
+        let arrival = self.arrive(user);
+        let mut followed = conversations::followed(&self.app, user).await?;
+        for _ in 1..READS {
+            if !self.rooms.borrow().is_outdated(user, &followed) {
+                break;
+            }
+            followed = conversations::followed(&self.app, user).await?;
+        }
+        Ok((arrival, followed))
+    }
+
+    /// Asks for signs of life from now on.
+    pub fn watch(&self, out: &Rc<Outbound>) {
+        self.wheel.borrow_mut().add(out);
+    }
+
+    /// Ends the connection when the credentials that were shown for it run out, if that is soon; otherwise the wheel comes back to it.
+    pub fn end_when_expired(&self, out: &Rc<Outbound>) {
+        let left = out.expires_at.millis().saturating_sub(self.app.clock.now().millis());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        if left <= self.app.config.realtime.heartbeat {
+            let out = Rc::clone(out);
+            actix_rt::spawn(async move {
+                tokio::time::sleep(left).await;
+                out.close(Close::CREDENTIALS);
+            });
+        }
+    }
+
+    /// The connection is over.
+    pub fn leave(&self, out: &Rc<Outbound>) {
+        self.wheel.borrow_mut().remove(out);
+        self.rooms.borrow_mut().leave(out);
+    }
+
+    /// Sends a frame to one connection, together with what else is on its way there.
+    pub fn push(&self, out: &Rc<Outbound>, frame: Bytes) {
+        self.rooms.borrow_mut().push(out, frame);
+        self.touched.notify_one();
+    }
+
+    #[must_use]
+    pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.rooms.borrow().follows(user, conversation)
+    }
+
+    /// See [`Rooms::hold`].
+    #[must_use]
+    pub fn hold(&self, out: &Rc<Outbound>, conversation: ConversationId) -> Caught {
+        self.rooms.borrow_mut().hold(out, conversation)
+    }
+
+    /// See [`Rooms::release`].
+    #[must_use]
+    pub fn release(&self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> Caught {
+        self.rooms.borrow_mut().release(out, conversation, seq)
+    }
+
+    /// A part of the log, for a connection that catches up.
+    pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedNews>, AppError> {
+        events::news_after(&self.app, conversation, after, PAGE).await
+    }
+
+    /// Says goodbye to all, at moments spread over the window so that they don't all come back at once.
+    fn drain(&self, window: Duration) {
+        self.is_draining.set(true);
+        for out in self.wheel.borrow().all().cloned() {
+            let pause = window.mul_f64(rand::rng().random());
+            actix_rt::spawn(async move {
+                tokio::time::sleep(pause).await;
+                out.close(Close::RESTARTING);
+            });
+        }
+    }
+
+    fn end_sessions(&self, sessions: &[SessionId]) {
+        self.rooms.borrow_mut().end_sessions(sessions);
+    }
+}
+
+/// Somebody of whom everything is written down until it is settled what they follow.
+pub struct Arrival {
+    shard: Rc<Shard>,
+    user: UserId,
+    is_settled: bool,
+}
+
+impl Arrival {
+    /// See [`Rooms::settle`]. The greeting must be pushed before anything else runs.
+    pub fn settle(mut self, followed: &[(ConversationId, i64)], new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+        self.is_settled = true;
+        self.shard.rooms.borrow_mut().settle(self.user, followed, new)
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.shard.rooms.borrow_mut().abandon(self.user);
+        }
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

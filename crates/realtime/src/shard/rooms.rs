@@ -1,0 +1,537 @@
+//! Who follows what on one thread, and what each of them gets. No socket, no database, no timer of its own.
+//!
+//! A *room* is a conversation that somebody on this thread follows: its [`Order`] and its readers. A *person* is somebody with
+//! connections here, or one on the way. All connections of a person follow the same conversations.
+//!
+//! **Arriving.** Which conversations a person is in must be read from the database, and while that takes its time, news goes on. So
+//! whoever arrives is written down first; from then on the highest number of every conversation that passes by is kept, and every
+//! change of that person's memberships. When the answer is there, both are laid together ([`Rooms::settle`]): the greeting can name, for
+//! each conversation, a number up to which the client must catch up by itself, and from which on everything comes live. The same is done
+//! when the bus has lost something, and shortly after each join, so that no news that came late can leave a wrong follower behind.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
+
+use appcore::{
+    Clock, ConversationId, SessionId, UserId,
+    event::{Audience, Effect, Position, SharedNews},
+};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{
+    close::Close,
+    codec::{Envelope, Wire},
+    order::Order,
+    outbound::Outbound,
+};
+
+/// How long a gap may last before the log is asked.
+const GAP: Duration = Duration::from_millis(100);
+
+/// The news of one thread's connections.
+pub struct Rooms {
+    clock: Clock,
+    rooms: HashMap<ConversationId, Room>,
+    people: HashMap<UserId, Person>,
+    /// People whose conversations are being read just now.
+    arrivals: usize,
+    /// The highest number that passed by, by conversation, while somebody arrives.
+    seen: HashMap<ConversationId, i64>,
+    /// Rooms that wait for news, by when the log is to be asked.
+    gaps: VecDeque<(Instant, ConversationId)>,
+    /// People who joined something: whether they are still in is to be asked.
+    joined: Vec<UserId>,
+    /// Connections with something to flush.
+    dirty: Vec<Rc<Outbound>>,
+    stamp: u64,
+}
+
+struct Room {
+    order: Order<SharedNews>,
+    readers: Vec<Rc<Outbound>>,
+    /// Stands in `gaps`, or the log is being read for it.
+    is_late: bool,
+}
+
+#[derive(Default)]
+struct Person {
+    connections: Vec<Rc<Outbound>>,
+    follows: HashSet<ConversationId>,
+    arriving: u32,
+    /// Joins (true) and leaves that passed by while arriving, with their number.
+    changes: HashMap<ConversationId, (i64, bool)>,
+}
+
+/// How a connection stands after a page of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// It gets the conversation live from here.
+    Up,
+    /// More has passed by meanwhile.
+    Behind,
+    /// The person is not in the conversation.
+    Out,
+}
+
+impl Rooms {
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            rooms: HashMap::new(),
+            people: HashMap::new(),
+            arrivals: 0,
+            seen: HashMap::new(),
+            gaps: VecDeque::new(),
+            joined: Vec::new(),
+            dirty: Vec::new(),
+            stamp: 0,
+        }
+    }
+
+    /// From now on what concerns this person is written down, until [`Rooms::settle`] or [`Rooms::abandon`].
+    pub fn arrive(&mut self, user: UserId) {
+        self.arrivals += 1;
+        self.people.entry(user).or_default().arriving += 1;
+    }
+
+    /// The person does not arrive after all.
+    pub fn abandon(&mut self, user: UserId) {
+        self.arrived(user);
+        self.forget_if_gone(user);
+    }
+
+    /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
+    #[must_use]
+    pub fn is_outdated(&self, user: UserId, followed: &[(ConversationId, i64)]) -> bool {
+        let Some(person) = self.people.get(&user) else { return false };
+        let mut joins = person.changes.iter().filter(|(_, (_, is_join))| *is_join);
+        joins.any(|(id, _)| !followed.iter().any(|(other, _)| other == id))
+    }
+
+    /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
+    /// Answers the conversations with the number from which on everything comes live.
+    pub fn settle(&mut self, user: UserId, followed: &[(ConversationId, i64)], new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+        let now = Instant::now();
+        let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
+        let mut answer: Vec<(ConversationId, i64)> = followed
+            .iter()
+            .filter(|(id, last)| !matches!(person.changes.get(id), Some((seq, false)) if seq > last))
+            .copied()
+            .collect();
+        let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
+        let left: Vec<ConversationId> = person.follows.difference(&current).copied().collect();
+        let mut found = Vec::new();
+        for (id, last) in &mut answer {
+            *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
+            let room = self.rooms.entry(*id).or_insert_with(|| Room::after(*last));
+            if person.follows.insert(*id) {
+                room.readers.extend(person.connections.iter().cloned());
+                found.push(*id);
+            }
+            room.order.expect(*last);
+            *last = (*last).max(room.order.last());
+            if let Some(new) = new {
+                room.readers.push(Rc::clone(new));
+                if *last > room.order.last() {
+                    new.pass_until(*id, *last);
+                }
+            }
+            room.note_gap(*id, now, &mut self.gaps);
+        }
+        let others = person.connections.clone();
+        if let Some(new) = new {
+            person.connections.push(Rc::clone(new));
+        }
+        self.arrived(user);
+        for id in left {
+            self.unfollow(id, &[user]);
+        }
+        // What these connections follow now has a past that they never got.
+        if !found.is_empty() {
+            self.tell_to_resync(&others, Some(&found));
+        }
+        self.forget_if_gone(user);
+        answer
+    }
+
+    fn arrived(&mut self, user: UserId) {
+        self.arrivals = self.arrivals.saturating_sub(1);
+        if self.arrivals == 0 {
+            self.seen = HashMap::new();
+        }
+        if let Some(person) = self.people.get_mut(&user) {
+            person.arriving = person.arriving.saturating_sub(1);
+            if person.arriving == 0 {
+                person.changes = HashMap::new();
+            }
+        }
+    }
+
+    /// The connection is over.
+    pub fn leave(&mut self, out: &Rc<Outbound>) {
+        let Some(person) = self.people.get_mut(&out.user_id) else { return };
+        person.connections.retain(|other| !Rc::ptr_eq(other, out));
+        for id in &person.follows {
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.remove(out);
+                if room.readers.is_empty() {
+                    self.rooms.remove(id);
+                }
+            }
+        }
+        self.forget_if_gone(out.user_id);
+    }
+
+    fn forget_if_gone(&mut self, user: UserId) {
+        let Some(person) = self.people.get_mut(&user) else { return };
+        if !person.connections.is_empty() {
+            return;
+        }
+        for id in std::mem::take(&mut person.follows) {
+            if self.rooms.get(&id).is_some_and(|room| room.readers.is_empty()) {
+                self.rooms.remove(&id);
+            }
+        }
+        if person.arriving == 0 {
+            self.people.remove(&user);
+        }
+    }
+
+    /// Whether the person follows the conversation, as far as this thread knows.
+    #[must_use]
+    pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.people.get(&user).is_some_and(|person| person.follows.contains(&conversation))
+    }
+
+    /// Everyone with a connection here.
+    #[must_use]
+    pub fn people(&self) -> Vec<UserId> {
+        self.people.iter().filter(|(_, person)| !person.connections.is_empty()).map(|(id, _)| *id).collect()
+    }
+
+    /// The sign-ins that hold connections here.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionId> {
+        let sessions: HashSet<SessionId> = self.connections().map(|out| out.session_id).collect();
+        sessions.into_iter().collect()
+    }
+
+    fn connections(&self) -> impl Iterator<Item = &Rc<Outbound>> {
+        self.people.values().flat_map(|person| &person.connections)
+    }
+
+    /// Ends the connections of these sign-ins.
+    pub fn end_sessions(&mut self, sessions: &[SessionId]) {
+        for out in self.connections().filter(|out| sessions.contains(&out.session_id)) {
+            out.close(Close::CREDENTIALS);
+        }
+    }
+
+    /// Takes news from the bus.
+    pub fn receive(&mut self, news: &SharedNews, now: Instant) {
+        if self.arrivals > 0
+            && let Some(position) = news.position
+        {
+            self.write_down(position, &news.effect);
+        }
+        match news.position {
+            Some(position) if position.seq > 0 => self.receive_durable(position, news, now),
+            Some(position) => {
+                self.follow(position, &news.effect);
+                self.deliver(news);
+            }
+            None => self.deliver(news),
+        }
+    }
+
+    fn write_down(&mut self, position: Position, effect: &Effect) {
+        let Position { conversation_id, seq } = position;
+        let seen = self.seen.entry(conversation_id).or_default();
+        *seen = (*seen).max(seq);
+        let (users, is_join): (Vec<UserId>, bool) = match effect {
+            Effect::None => return,
+            Effect::Follow(users) => (users.clone(), true),
+            Effect::Unfollow(users) => (users.clone(), false),
+            Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
+        };
+        for user in users {
+            if let Some(person) = self.people.get_mut(&user).filter(|person| person.arriving > 0) {
+                let change = person.changes.entry(conversation_id).or_insert((seq, is_join));
+                if seq >= change.0 {
+                    *change = (seq, is_join);
+                }
+            }
+        }
+    }
+
+    fn receive_durable(&mut self, position: Position, news: &SharedNews, now: Instant) {
+        let Position { conversation_id, seq } = position;
+        if !self.rooms.contains_key(&conversation_id) {
+            // Nobody here follows it, unless this very event lets somebody in.
+            if !self.lets_in(&news.effect) {
+                return;
+            }
+            self.rooms.insert(conversation_id, Room::after(seq - 1));
+        }
+        let Some(room) = self.rooms.get_mut(&conversation_id) else { return };
+        let mut passed = Vec::new();
+        room.order.offer(seq, SharedNews::clone(news), &mut passed);
+        room.note_gap(conversation_id, now, &mut self.gaps);
+        self.pass(&passed);
+    }
+
+    fn lets_in(&self, effect: &Effect) -> bool {
+        let Effect::Follow(users) = effect else { return false };
+        users.iter().any(|user| self.people.get(user).is_some_and(|person| !person.connections.is_empty()))
+    }
+
+    /// What is in order: joins take effect before their event is delivered, leaves after.
+    fn pass(&mut self, passed: &[SharedNews]) {
+        for news in passed {
+            let Some(position) = news.position else { continue };
+            self.follow(position, &news.effect);
+            self.deliver(news);
+            match &news.effect {
+                Effect::Unfollow(users) => self.unfollow(position.conversation_id, users),
+                Effect::UnfollowAll => {
+                    let users: Vec<UserId> = self.people.keys().copied().collect();
+                    self.unfollow(position.conversation_id, &users);
+                }
+                Effect::None | Effect::Follow(_) => {}
+            }
+        }
+    }
+
+    fn follow(&mut self, position: Position, effect: &Effect) {
+        let Effect::Follow(users) = effect else { return };
+        for user in users {
+            let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else { continue };
+            if person.follows.insert(position.conversation_id) {
+                let room = self.rooms.entry(position.conversation_id).or_insert_with(|| Room::after(position.seq));
+                room.readers.extend(person.connections.iter().cloned());
+                self.joined.push(*user);
+            }
+        }
+    }
+
+    fn unfollow(&mut self, conversation: ConversationId, users: &[UserId]) {
+        let Some(room) = self.rooms.get_mut(&conversation) else { return };
+        for user in users {
+            let Some(person) = self.people.get_mut(user) else { continue };
+            if person.follows.remove(&conversation) {
+                for out in &person.connections {
+                    room.remove(out);
+                    out.pass_no_more(conversation);
+                }
+            }
+        }
+        if room.readers.is_empty() {
+            self.rooms.remove(&conversation);
+        }
+    }
+
+    fn deliver(&mut self, news: &SharedNews) {
+        let mut forms = Forms::of(Envelope::of(news));
+        match &news.audience {
+            Audience::Conversation(id) => {
+                let Some(room) = self.rooms.get(id) else { return };
+                let seq = news.position.map(|position| position.seq);
+                for out in &room.readers {
+                    if seq.is_none_or(|seq| out.wants(*id, seq)) {
+                        push(out, forms.get(out.wire), &mut self.dirty);
+                    }
+                }
+            }
+            Audience::Conversations(ids) => {
+                self.stamp += 1;
+                for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
+                    for out in room.readers.iter().filter(|out| out.takes(self.stamp)) {
+                        push(out, forms.get(out.wire), &mut self.dirty);
+                    }
+                }
+            }
+            Audience::Users(users) => {
+                for out in users.iter().filter_map(|user| self.people.get(user)).flat_map(|person| &person.connections) {
+                    push(out, forms.get(out.wire), &mut self.dirty);
+                }
+            }
+        }
+    }
+
+    /// A frame for one connection.
+    pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+        push(out, frame, &mut self.dirty);
+    }
+
+    /// Something may have been missed by everybody.
+    pub fn resync_all(&mut self) {
+        let all: Vec<Rc<Outbound>> = self.connections().cloned().collect();
+        self.tell_to_resync(&all, None);
+    }
+
+    fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
+        let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
+        let mut forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
+        for out in outs {
+            push(out, forms.get(out.wire), &mut self.dirty);
+        }
+    }
+
+    /// The conversations that somebody here follows.
+    #[must_use]
+    pub fn conversations(&self) -> Vec<ConversationId> {
+        self.rooms.keys().copied().collect()
+    }
+
+    /// How far conversations have come, whatever the bus has told.
+    pub fn expect(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
+        for (id, last) in heads {
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.order.expect(*last);
+                room.note_gap(*id, now, &mut self.gaps);
+            }
+        }
+    }
+
+    /// When the log is to be asked next.
+    #[must_use]
+    pub fn next_gap(&self) -> Option<Instant> {
+        self.gaps.front().map(|(at, _)| *at)
+    }
+
+    /// Rooms whose gap has lasted too long, with the last number that they passed on.
+    pub fn due_gaps(&mut self, now: Instant) -> Vec<(ConversationId, i64)> {
+        let mut due = Vec::new();
+        while let Some((at, id)) = self.gaps.front().copied() {
+            if at > now {
+                break;
+            }
+            self.gaps.pop_front();
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
+            if room.order.is_waiting() {
+                due.push((id, room.order.last()));
+            } else {
+                room.is_late = false;
+            }
+        }
+        due
+    }
+
+    /// What the log has after the last number that a room passed on; nothing if it could not be read. Without the next event
+    /// the readers are told to resync, and the room goes on with what it has.
+    pub fn fill(&mut self, conversation: ConversationId, logged: &[SharedNews], now: Instant) {
+        let Some(room) = self.rooms.get_mut(&conversation) else { return };
+        let before = room.order.last();
+        let mut passed = Vec::new();
+        for news in logged {
+            if let Some(position) = news.position {
+                room.order.offer(position.seq, SharedNews::clone(news), &mut passed);
+            }
+        }
+        let is_stuck = room.order.is_waiting() && room.order.last() == before;
+        if is_stuck {
+            room.order.skip_gap(&mut passed);
+            let readers = room.readers.clone();
+            self.tell_to_resync(&readers, Some(&[conversation]));
+        }
+        self.pass(&passed);
+        if let Some(room) = self.rooms.get_mut(&conversation) {
+            room.is_late = false;
+            if room.order.is_waiting() {
+                // More is on its way from the log already.
+                room.is_late = true;
+                self.gaps.push_front((now, conversation));
+            }
+        }
+    }
+
+    /// Live events of the conversation are not for this connection until it has caught up from the log.
+    pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> Caught {
+        if !self.follows(out.user_id, conversation) {
+            return Caught::Out;
+        }
+        out.pass_until(conversation, i64::MAX);
+        Caught::Behind
+    }
+
+    /// The connection has got everything up to `seq` from the log.
+    pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> Caught {
+        let is_in = self.follows(out.user_id, conversation);
+        let Some(room) = self.rooms.get_mut(&conversation).filter(|_| is_in) else {
+            out.pass_no_more(conversation);
+            return Caught::Out;
+        };
+        room.order.expect(seq);
+        room.note_gap(conversation, Instant::now(), &mut self.gaps);
+        match seq.cmp(&room.order.last()) {
+            std::cmp::Ordering::Less => return Caught::Behind,
+            std::cmp::Ordering::Equal => out.pass_no_more(conversation),
+            std::cmp::Ordering::Greater => out.pass_until(conversation, seq),
+        }
+        Caught::Up
+    }
+
+    /// People whose memberships are to be looked at again.
+    #[must_use]
+    pub fn take_joined(&mut self) -> Vec<UserId> {
+        std::mem::take(&mut self.joined)
+    }
+
+    /// Writes what was pushed: each connection once.
+    pub fn flush(&mut self) {
+        for out in self.dirty.drain(..) {
+            out.flush();
+        }
+    }
+}
+
+impl Room {
+    fn after(seq: i64) -> Self {
+        Self { order: Order::after(seq), readers: Vec::new(), is_late: false }
+    }
+
+    fn remove(&mut self, out: &Rc<Outbound>) {
+        if let Some(at) = self.readers.iter().position(|other| Rc::ptr_eq(other, out)) {
+            self.readers.swap_remove(at);
+        }
+    }
+
+    fn note_gap(&mut self, id: ConversationId, now: Instant, gaps: &mut VecDeque<(Instant, ConversationId)>) {
+        if self.order.is_waiting() && !self.is_late {
+            self.is_late = true;
+            gaps.push_back((now + GAP, id));
+        }
+    }
+}
+
+fn push(out: &Rc<Outbound>, frame: Bytes, dirty: &mut Vec<Rc<Outbound>>) {
+    out.push(frame);
+    if out.becomes_dirty() {
+        dirty.push(Rc::clone(out));
+    }
+}
+
+/// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
+struct Forms<'a> {
+    envelope: Envelope<'a>,
+    made: [Option<Bytes>; Wire::COUNT],
+}
+
+impl<'a> Forms<'a> {
+    fn of(envelope: Envelope<'a>) -> Self {
+        Self { envelope, made: [const { None }; Wire::COUNT] }
+    }
+
+    fn get(&mut self, wire: Wire) -> Bytes {
+        self.made[wire.index()].get_or_insert_with(|| wire.encode(&self.envelope)).clone()
+    }
+}
+
+#[cfg(test)]
+#[path = "rooms_tests.rs"]
+mod tests;

@@ -1,0 +1,357 @@
+use appcore::{
+    EventId, Timestamp,
+    event::{Audience, News},
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::outbound::tests::stream;
+
+fn rooms() -> Rooms {
+    Rooms::new(Clock::stopped_at(Timestamp(0)))
+}
+
+fn conversation(number: u128) -> ConversationId {
+    ConversationId(Uuid::from_u128(number))
+}
+
+fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedNews {
+    News {
+        id: EventId::new(),
+        kind: format!("event.{seq}"),
+        timestamp: Timestamp(0),
+        audience: Audience::Conversation(conversation_id),
+        position: Some(Position { conversation_id, seq }),
+        effect,
+        payload: Bytes::from(format!("{{\"conversation\":\"{conversation_id}\",\"seq\":{seq}}}")),
+    }
+    .into()
+}
+
+fn passing(audience: Audience) -> SharedNews {
+    News { id: EventId::new(), kind: "typing".into(), timestamp: Timestamp(0), audience, position: None, effect: Effect::None, payload: "{}".into() }
+        .into()
+}
+
+/// The types of the frames that wait for a connection.
+fn kinds(out: &Outbound) -> Vec<String> {
+    let chunks = std::iter::from_fn(|| out.pop());
+    chunks.map(|chunk| String::from_utf8_lossy(&chunk).lines().next().unwrap_or_default().trim_start_matches("event: ").to_owned()).collect()
+}
+
+fn join(rooms: &mut Rooms, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<Outbound> {
+    let out = stream(user, 1 << 20);
+    rooms.arrive(user);
+    rooms.settle(user, followed, Some(&out));
+    out
+}
+
+#[tokio::test]
+async fn readers_get_events_in_order_whatever_order_they_come_in() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let out = join(&mut rooms, UserId::new(), &[(id, 5)]);
+    for seq in [7, 6, 6, 5, 9, 8] {
+        rooms.receive(&durable(id, seq, Effect::None), now);
+    }
+    assert_eq!(kinds(&out), ["event.6", "event.7", "event.8", "event.9"]);
+}
+
+#[tokio::test]
+async fn a_gap_is_filled_from_the_log_after_a_while() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let out = join(&mut rooms, UserId::new(), &[(id, 5)]);
+    rooms.receive(&durable(id, 8, Effect::None), now);
+    assert!(rooms.due_gaps(now).is_empty());
+    let later = rooms.next_gap().unwrap();
+    assert_eq!(later, now + GAP);
+    assert_eq!(rooms.due_gaps(later), [(id, 5)]);
+    let logged: Vec<_> = (6..=9).map(|seq| durable(id, seq, Effect::None)).collect();
+    rooms.fill(id, &logged, later);
+    assert_eq!(kinds(&out), ["event.6", "event.7", "event.8", "event.9"]);
+    assert!(rooms.next_gap().is_none());
+}
+
+#[tokio::test]
+async fn a_gap_that_closes_by_itself_asks_nobody() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    join(&mut rooms, UserId::new(), &[(id, 5)]);
+    rooms.receive(&durable(id, 7, Effect::None), now);
+    rooms.receive(&durable(id, 6, Effect::None), now);
+    assert!(rooms.due_gaps(now + GAP).is_empty());
+    rooms.receive(&durable(id, 9, Effect::None), now);
+    assert_eq!(rooms.due_gaps(now + GAP), [(id, 7)], "the next gap is noted again");
+}
+
+#[tokio::test]
+async fn before_a_jump_there_is_a_resync() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let out = join(&mut rooms, UserId::new(), &[(id, 5)]);
+    rooms.receive(&durable(id, 8, Effect::None), now);
+    rooms.due_gaps(now + GAP);
+    rooms.fill(id, &[], now + GAP);
+    assert_eq!(kinds(&out), ["resync", "event.8"]);
+    rooms.receive(&durable(id, 9, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.9"]);
+}
+
+#[tokio::test]
+async fn a_page_of_the_log_that_is_not_all_is_followed_by_the_next_at_once() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let out = join(&mut rooms, UserId::new(), &[(id, 0)]);
+    rooms.receive(&durable(id, 4, Effect::None), now);
+    rooms.due_gaps(now + GAP);
+    rooms.fill(id, &[durable(id, 1, Effect::None)], now + GAP);
+    assert_eq!(rooms.due_gaps(now + GAP), [(id, 1)]);
+    rooms.fill(id, &[durable(id, 2, Effect::None), durable(id, 3, Effect::None)], now + GAP);
+    assert_eq!(kinds(&out), ["event.1", "event.2", "event.3", "event.4"]);
+}
+
+#[tokio::test]
+async fn what_passes_by_while_somebody_arrives_is_in_the_greeting_and_not_live_as_well() {
+    let (mut rooms, id, now, user) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    let other = join(&mut rooms, UserId::new(), &[(id, 3)]);
+    let out = stream(user, 1 << 20);
+    rooms.arrive(user);
+    rooms.receive(&durable(id, 4, Effect::None), now);
+    rooms.receive(&durable(id, 6, Effect::None), now);
+    assert_eq!(rooms.settle(user, &[(id, 3)], Some(&out)), [(id, 6)]);
+    rooms.receive(&durable(id, 5, Effect::None), now);
+    rooms.receive(&durable(id, 7, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.7"]);
+    assert_eq!(kinds(&other), ["event.4", "event.5", "event.6", "event.7"]);
+}
+
+#[tokio::test]
+async fn a_room_that_nobody_had_starts_where_the_greeting_says() {
+    let (mut rooms, id, now, user) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    let out = stream(user, 1 << 20);
+    rooms.arrive(user);
+    rooms.receive(&durable(id, 8, Effect::None), now);
+    assert_eq!(rooms.settle(user, &[(id, 7)], Some(&out)), [(id, 8)]);
+    rooms.receive(&durable(id, 9, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.9"]);
+}
+
+#[tokio::test]
+async fn what_the_database_knows_and_the_bus_has_not_told_is_waited_for() {
+    let (mut rooms, id, now, user) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    let other = join(&mut rooms, UserId::new(), &[(id, 3)]);
+    join(&mut rooms, user, &[(id, 5)]);
+    let due = rooms.next_gap().unwrap();
+    assert_eq!(rooms.due_gaps(due), [(id, 3)]);
+    rooms.fill(id, &[durable(id, 4, Effect::None), durable(id, 5, Effect::None)], now);
+    assert_eq!(kinds(&other), ["event.4", "event.5"]);
+}
+
+#[tokio::test]
+async fn a_join_takes_effect_before_its_event_and_a_leave_after() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let (of_anna, of_ben) = (join(&mut rooms, anna, &[(id, 0)]), join(&mut rooms, ben, &[]));
+    rooms.receive(&durable(id, 1, Effect::None), now);
+    rooms.receive(&durable(id, 2, Effect::Follow(vec![ben])), now);
+    rooms.receive(&durable(id, 3, Effect::Unfollow(vec![ben])), now);
+    rooms.receive(&durable(id, 4, Effect::None), now);
+    assert_eq!(kinds(&of_anna), ["event.1", "event.2", "event.3", "event.4"]);
+    assert_eq!(kinds(&of_ben), ["event.2", "event.3"]);
+    assert_eq!(rooms.take_joined(), [ben]);
+    rooms.receive(&durable(id, 5, Effect::UnfollowAll), now);
+    rooms.receive(&durable(id, 6, Effect::None), now);
+    assert_eq!(kinds(&of_anna), ["event.5"]);
+    assert!(rooms.rooms.is_empty());
+}
+
+#[tokio::test]
+async fn an_early_join_waits_for_its_turn() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let ben = UserId::new();
+    join(&mut rooms, UserId::new(), &[(id, 0)]);
+    let of_ben = join(&mut rooms, ben, &[]);
+    rooms.receive(&durable(id, 2, Effect::Follow(vec![ben])), now);
+    assert!(!rooms.follows(ben, id));
+    rooms.receive(&durable(id, 1, Effect::None), now);
+    assert_eq!(kinds(&of_ben), ["event.2"]);
+}
+
+#[tokio::test]
+async fn a_new_conversation_is_followed_from_its_first_event() {
+    let (mut rooms, id, now, anna) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    let out = join(&mut rooms, anna, &[]);
+    let mut created = News::clone(&durable(id, 0, Effect::Follow(vec![anna])));
+    created.audience = Audience::Users(vec![anna]);
+    rooms.receive(&created.into(), now);
+    rooms.receive(&durable(id, 2, Effect::None), now);
+    rooms.receive(&durable(id, 1, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.0", "event.1", "event.2"]);
+}
+
+#[tokio::test]
+async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answer_outdated() {
+    let (mut rooms, left, joined, now, user) = (rooms(), conversation(1), conversation(2), Instant::now(), UserId::new());
+    rooms.arrive(user);
+    rooms.receive(&durable(left, 8, Effect::Unfollow(vec![user])), now);
+    assert!(!rooms.is_outdated(user, &[(left, 7)]));
+    rooms.receive(&durable(joined, 4, Effect::Follow(vec![user])), now);
+    assert!(rooms.is_outdated(user, &[(left, 7)]));
+    let out = stream(user, 1 << 20);
+    assert_eq!(rooms.settle(user, &[(left, 7), (joined, 4)], Some(&out)), [(joined, 4)]);
+    rooms.receive(&durable(left, 9, Effect::None), now);
+    assert!(kinds(&out).is_empty());
+}
+
+#[tokio::test]
+async fn an_old_leave_does_not_put_out_who_came_back() {
+    let (mut rooms, id, now, user) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    rooms.arrive(user);
+    rooms.receive(&durable(id, 3, Effect::Unfollow(vec![user])), now);
+    assert_eq!(rooms.settle(user, &[(id, 5)], Some(&stream(user, 1))), [(id, 5)]);
+}
+
+#[tokio::test]
+async fn what_was_lost_is_found_when_memberships_are_read_again() {
+    let (mut rooms, kept, gone, found, user) = (rooms(), conversation(1), conversation(2), conversation(3), UserId::new());
+    let out = join(&mut rooms, user, &[(kept, 1), (gone, 1)]);
+    rooms.arrive(user);
+    rooms.settle(user, &[(kept, 4), (found, 9)], None);
+    assert!(rooms.follows(user, found) && !rooms.follows(user, gone));
+    assert_eq!(kinds(&out), ["resync"]);
+    let due = rooms.next_gap().unwrap();
+    assert_eq!(rooms.due_gaps(due), [(kept, 1)], "the missed events of what is still followed come from the log");
+}
+
+#[tokio::test]
+async fn passing_news_reaches_each_connection_once() {
+    let (mut rooms, one, two, now, user) = (rooms(), conversation(1), conversation(2), Instant::now(), UserId::new());
+    let (first, second) = (join(&mut rooms, user, &[(one, 0), (two, 0)]), join(&mut rooms, user, &[(one, 0), (two, 0)]));
+    rooms.receive(&passing(Audience::Conversations(vec![one, two])), now);
+    rooms.receive(&passing(Audience::Users(vec![user, UserId::new()])), now);
+    rooms.receive(&passing(Audience::Conversation(two)), now);
+    rooms.receive(&passing(Audience::Conversation(conversation(9))), now);
+    assert_eq!(kinds(&first).len(), 3);
+    assert_eq!(kinds(&second).len(), 3);
+}
+
+#[tokio::test]
+async fn who_catches_up_gets_nothing_live_until_it_is_level() {
+    let (mut rooms, id, now, user) = (rooms(), conversation(1), Instant::now(), UserId::new());
+    let out = join(&mut rooms, user, &[(id, 5)]);
+    assert_eq!(rooms.hold(&out, id), Caught::Behind);
+    rooms.receive(&durable(id, 6, Effect::None), now);
+    assert!(kinds(&out).is_empty());
+    assert_eq!(rooms.release(&out, id, 5), Caught::Behind);
+    assert_eq!(rooms.release(&out, id, 7), Caught::Up, "the log may be ahead of the bus");
+    rooms.receive(&durable(id, 7, Effect::None), now);
+    rooms.receive(&durable(id, 8, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.8"]);
+    assert_eq!(rooms.hold(&out, conversation(2)), Caught::Out);
+    assert_eq!(rooms.release(&out, conversation(2), 1), Caught::Out);
+}
+
+#[tokio::test]
+async fn ended_sessions_are_put_out_and_the_others_stay() {
+    let mut rooms = rooms();
+    let (ended, other) = (join(&mut rooms, UserId::new(), &[]), join(&mut rooms, UserId::new(), &[]));
+    rooms.end_sessions(&[ended.session_id]);
+    assert_eq!(ended.closing(), Some(Close::CREDENTIALS));
+    assert!(other.is_open());
+}
+
+#[tokio::test]
+async fn nothing_remains_of_those_who_left() {
+    let (mut rooms, id) = (rooms(), conversation(1));
+    let user = UserId::new();
+    let outs = [join(&mut rooms, user, &[(id, 0)]), join(&mut rooms, user, &[(id, 0)]), join(&mut rooms, UserId::new(), &[(id, 0)])];
+    for out in &outs {
+        rooms.leave(out);
+    }
+    rooms.arrive(user);
+    rooms.receive(&durable(id, 1, Effect::Follow(vec![user])), Instant::now());
+    rooms.abandon(user);
+    rooms.flush();
+    assert!(rooms.rooms.is_empty() && rooms.people.is_empty() && rooms.seen.is_empty());
+    assert!(outs.iter().all(|out| Rc::strong_count(out) == 1));
+}
+
+/// What a connection was promised and what it got: from the number in its greeting on, everything in order, unless told to resync.
+struct Reader {
+    out: Rc<Outbound>,
+    at: i64,
+}
+
+impl Reader {
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        for kind in kinds(&self.out) {
+            if let Some(seq) = kind.strip_prefix("event.") {
+                prop_assert_eq!(seq.parse::<i64>().unwrap(), self.at + 1);
+                self.at += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    /// A conversation goes on while people arrive and leave; its bus doubles, reorders and loses.
+    #[test]
+    fn every_reader_sees_everything_from_its_greeting_on(steps in proptest::collection::vec((0_u8..8, any::<u16>()), 1..150)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut rooms, id, mut now) = (rooms(), conversation(1), Instant::now());
+            let mut log: Vec<SharedNews> = Vec::new();
+            let mut readers: Vec<Reader> = Vec::new();
+            let mut arriving: Vec<(UserId, i64)> = Vec::new();
+            let look = |rooms: &mut Rooms, log: &[SharedNews], now: Instant| {
+                for (id, last) in rooms.due_gaps(now) {
+                    let page: Vec<_> = log.iter().skip(last as usize).take(3).cloned().collect();
+                    rooms.fill(id, &page, now);
+                }
+            };
+            for (step, argument) in steps {
+                match step {
+                    0..=2 => log.push(durable(id, log.len() as i64 + 1, Effect::None)),
+                    3..=4 if !log.is_empty() => {
+                        let back = usize::from(argument) % log.len().min(4);
+                        rooms.receive(&log[log.len() - 1 - back].clone(), now);
+                    }
+                    5 => {
+                        let user = UserId::new();
+                        rooms.arrive(user);
+                        arriving.push((user, log.len() as i64));
+                    }
+                    6 => {
+                        if let Some((user, last)) = arriving.pop() {
+                            let out = stream(user, 1 << 20);
+                            let greeting = rooms.settle(user, &[(id, last)], Some(&out));
+                            prop_assert!(greeting[0].1 >= last);
+                            readers.push(Reader { out, at: greeting[0].1 });
+                        } else if !readers.is_empty() {
+                            let gone = readers.swap_remove(usize::from(argument) % readers.len());
+                            rooms.leave(&gone.out);
+                        }
+                    }
+                    _ => {
+                        now += GAP;
+                        look(&mut rooms, &log, now);
+                    }
+                }
+                for reader in &mut readers {
+                    reader.check()?;
+                }
+            }
+            // The relay repeats the last event in the end.
+            if let Some(last) = log.last() {
+                rooms.receive(&last.clone(), now);
+            }
+            while rooms.next_gap().is_some() {
+                now += GAP;
+                look(&mut rooms, &log, now);
+            }
+            for reader in &mut readers {
+                reader.check()?;
+                prop_assert_eq!(reader.at, log.len() as i64);
+            }
+            Ok(())
+        })?;
+    }
+}

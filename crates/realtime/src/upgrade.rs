@@ -1,0 +1,380 @@
+//! From an HTTP request to a connection: the handshake, by hand.
+//!
+//! actix-web hands over the socket of a request that asks for an upgrade before any middleware has seen it (why that is wanted stands in
+//! docs/architecture.md), so what a request must pass is checked here, and a refusal is written as the REST API would write it.
+
+use std::{rc::Rc, time::Duration};
+
+use actix_http::{
+    HttpMessage as _, Method, Request,
+    header::{self, HeaderMap},
+    ws,
+};
+use appcore::{
+    AppError, Code, ConnectionId,
+    auth::Principal,
+    envelope::{Failure, FailureTag},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use service::accounts;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::Instant,
+};
+
+use crate::{
+    close::Close,
+    codec::{
+        Wire,
+        socketio::{self, Packed, engine},
+    },
+    connection::{Gone, Inbound, Opening},
+    frame::{self, Incoming},
+    shard::Shard,
+};
+
+/// Where native connections are opened.
+pub const WEBSOCKET: &str = "/r1/websocket";
+/// Where Socket.IO connections are opened.
+pub const SOCKET_IO: &str = "/socket.io/";
+
+/// How long a refusal may take to be read.
+const REFUSAL: Duration = Duration::from_secs(5);
+/// How long a Socket.IO client has to say who it is.
+const INTRODUCTION: Duration = Duration::from_secs(10);
+/// How often it may try.
+const INTRODUCTIONS: usize = 5;
+
+/// A request for a connection, and the socket that it came on.
+pub struct Knock {
+    pub request: Request,
+    pub socket: TcpStream,
+    /// What came behind the request.
+    pub unread: BytesMut,
+    /// The access token in the `Authorization` header or in a cookie.
+    pub token: Option<Token>,
+    /// Whether the page that the browser is on may use its cookies.
+    pub is_own_origin: bool,
+    pub request_id: String,
+}
+
+/// An access token, and how it came.
+pub struct Token {
+    pub text: String,
+    pub by_cookie: bool,
+}
+
+/// Why a knock is not answered with a connection.
+struct Refusal {
+    error: AppError,
+    headers: Vec<(header::HeaderName, &'static str)>,
+    /// Instead of the envelope.
+    body: Option<&'static str>,
+}
+
+impl From<AppError> for Refusal {
+    fn from(error: AppError) -> Self {
+        Self { error, headers: Vec::new(), body: None }
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        AppError::from(code).into()
+    }
+}
+
+/// Answers a knock, and serves the connection that comes of it in a task of its own.
+pub async fn answer(shard: Rc<Shard>, knock: Knock) {
+    let path = knock.request.path().to_owned();
+    let request_id = knock.request_id.clone();
+    let result = match () {
+        () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), knock)),
+        () if path == WEBSOCKET => open_native(&shard, knock).await,
+        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => open_socket_io(&shard, knock).await,
+        () => Err((Refusal::from(Code::NotFound), knock)),
+    };
+    match result {
+        Ok(()) => tracing::debug!(request_id, path, status = 101, "connection opened"),
+        Err((refusal, knock)) => {
+            let status = refusal.error.code().status();
+            if status >= 500 {
+                tracing::warn!(request_id, path, status, error = %refusal.error, "connection refused");
+            } else {
+                tracing::info!(request_id, path, status, code = %refusal.error.code(), "connection refused");
+            }
+            refuse(knock, &refusal).await;
+        }
+    }
+}
+
+async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal, Knock)> {
+    let prepared = async {
+        verify(&knock.request)?;
+        let principal = identify(shard, &knock).await?;
+        prepare(shard, principal, choose_wire(knock.request.headers())).await.map_err(Refusal::from)
+    };
+    let opening = match prepared.await {
+        Ok(opening) => opening,
+        Err(refusal) => return Err((refusal, knock)),
+    };
+    let protocol = match opening.wire {
+        Wire::MessagePack => Some("natter.msgpack"),
+        _ if offers(knock.request.headers(), "natter.json") => Some("natter.json"),
+        _ => None,
+    };
+    let Knock { request, socket, unread, request_id, .. } = knock;
+    let preface = switching(&request, protocol, &request_id);
+    let inbound = Inbound::new(shard, opening.wire, &unread);
+    drop((request, unread));
+    actix_rt::spawn(opening.open(socket, preface, inbound).run());
+    Ok(())
+}
+
+/// Admits a person and reads what they follow.
+async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
+    let permit = shard.entrance().admit(principal.user_id).await?;
+    let (arrival, followed) = shard.invite(principal.user_id).await?;
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire })
+}
+
+/// Whoever shows a ticket is its holder; else by the token. A cookie counts only on our own pages.
+async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
+    if let Some(ticket) = query(&knock.request, "ticket") {
+        return Ok(accounts::redeem_ticket(shard.app(), &ticket).await?);
+    }
+    match &knock.token {
+        None => Err(Code::Unauthenticated.into()),
+        Some(token) if token.by_cookie && !knock.is_own_origin => Err(Code::CrossSite.into()),
+        Some(token) => Ok(accounts::authenticate(shard.app(), &token.text).await?),
+    }
+}
+
+async fn open_socket_io(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal, Knock)> {
+    let checked = match query(&knock.request, "transport").as_deref() {
+        _ if query(&knock.request, "EIO").as_deref() != Some("4") => Err(engine_refusal(engine::Refused::Version)),
+        Some("websocket") if query(&knock.request, "sid").is_some() => Err(engine_refusal(engine::Refused::UnknownSid)),
+        Some("websocket") => verify(&knock.request),
+        _ => Err(engine_refusal(engine::Refused::Transport)),
+    };
+    if let Err(refusal) = checked {
+        return Err((refusal, knock));
+    }
+    let Knock { request, socket, unread, token, is_own_origin, request_id } = knock;
+    let inbound = Inbound::new(shard, Wire::SocketIo, &unread);
+    let mut preface = BytesMut::from(&switching(&request, None, &request_id)[..]);
+    drop((request, unread));
+    preface.put_slice(&engine::encode_open(ConnectionId::new(), shard.app().config.realtime.heartbeat));
+    let introduction = Introduction { shard: Rc::clone(shard), socket, inbound, token, is_own_origin };
+    actix_rt::spawn(introduction.run(preface.freeze()));
+    Ok(())
+}
+
+fn engine_refusal(refused: engine::Refused) -> Refusal {
+    Refusal { error: Code::MalformedRequest.into(), headers: Vec::new(), body: Some(refused.body()) }
+}
+
+/// A Socket.IO client that has not said yet who it is.
+struct Introduction {
+    shard: Rc<Shard>,
+    socket: TcpStream,
+    inbound: Inbound,
+    token: Option<Token>,
+    is_own_origin: bool,
+}
+
+impl Introduction {
+    async fn run(mut self, preface: Bytes) {
+        let deadline = Instant::now() + INTRODUCTION;
+        let opened = tokio::time::timeout_at(deadline, async {
+            self.socket.write_all(&preface).await.map_err(|_| None)?;
+            self.listen().await
+        });
+        match opened.await {
+            Ok(Ok(opening)) => {
+                let connected = socketio::encode_connected(&ConnectionId::new().to_string());
+                opening.open(self.socket, connected, self.inbound).run().await;
+            }
+            Ok(Err(None)) => {}
+            Ok(Err(Some(close))) => bid_farewell(self.socket, close).await,
+            Err(_) => bid_farewell(self.socket, Close::CREDENTIALS).await,
+        }
+    }
+
+    /// Until somebody is let in. An error ends it, with a word or without.
+    async fn listen(&mut self) -> Result<Opening, Option<Close>> {
+        let mut tries = 0;
+        loop {
+            while let Some(message) = self.inbound.next().map_err(Some)? {
+                let (namespace, token) = match self.packed(message)? {
+                    Packed::Connect { namespace, token } => (namespace, token),
+                    Packed::Disconnect => return Err(None),
+                    // Whoever speaks before the introduction is not heard.
+                    Packed::Request(_) | Packed::Nothing => continue,
+                };
+                tries += 1;
+                if tries > INTRODUCTIONS {
+                    return Err(Some(Close::CREDENTIALS));
+                }
+                if &*namespace != "/" {
+                    self.tell(&socketio::encode_refused(&namespace, "Invalid namespace", Code::NotFound)).await?;
+                    continue;
+                }
+                match self.admit(token).await {
+                    Ok(opening) => return Ok(opening),
+                    Err(error) => {
+                        self.tell(&socketio::encode_refused("/", &error.sentence(), error.code())).await?;
+                        if error.code() == Code::CrossSite {
+                            return Err(Some(Close::ORIGIN));
+                        }
+                    }
+                }
+            }
+            self.socket.readable().await.map_err(|_| None)?;
+            self.inbound.receive(&self.socket).map_err(|Gone| None)?;
+        }
+    }
+
+    fn packed(&mut self, message: Incoming) -> Result<Packed, Option<Close>> {
+        match message {
+            Incoming::Ping(_) | Incoming::Pong => Ok(Packed::Nothing),
+            Incoming::Close => Err(None),
+            Incoming::Binary(bytes) => self.inbound.packets().binary(bytes).map_err(Some),
+            Incoming::Text(text) => match engine::decode(text.as_str()).map_err(Some)? {
+                engine::Packet::Close => Err(None),
+                engine::Packet::Message(data) => self.inbound.packets().text(data).map_err(Some),
+                engine::Packet::Ping(_) | engine::Packet::Pong | engine::Packet::Noop => Ok(Packed::Nothing),
+            },
+        }
+    }
+
+    async fn admit(&self, token: Option<String>) -> Result<Opening, AppError> {
+        let principal = match (&token, &self.token) {
+            (Some(token), _) => accounts::authenticate(self.shard.app(), token).await?,
+            (None, Some(token)) if token.by_cookie && !self.is_own_origin => return Err(Code::CrossSite.into()),
+            (None, Some(token)) => accounts::authenticate(self.shard.app(), &token.text).await?,
+            (None, None) => return Err(Code::Unauthenticated.into()),
+        };
+        prepare(&self.shard, principal, Wire::SocketIo).await
+    }
+
+    async fn tell(&mut self, frame: &[u8]) -> Result<(), Option<Close>> {
+        self.socket.write_all(frame).await.map_err(|_| None)
+    }
+}
+
+async fn bid_farewell(mut socket: TcpStream, close: Close) {
+    let _ = tokio::time::timeout(REFUSAL, async {
+        socket.write_all(&frame::close_frame(close)).await?;
+        drain(&mut socket).await
+    })
+    .await;
+}
+
+/// Closes our half and takes what still comes, or the client might lose what it was sent.
+async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
+    socket.shutdown().await?;
+    let mut dropped = [0; 512];
+    while socket.read(&mut dropped).await? > 0 {}
+    Ok(())
+}
+
+/// A value of the query string.
+fn query(request: &Request, name: &str) -> Option<String> {
+    let pairs = request.uri().query()?;
+    actix_web::web::Query::<Vec<(String, String)>>::from_query(pairs)
+        .ok()?
+        .into_inner()
+        .into_iter()
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+fn verify(request: &Request) -> Result<(), Refusal> {
+    let error = match ws::verify_handshake(request.head()) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let malformed = |sentence: &'static str| AppError::refused(Code::MalformedRequest, sentence);
+    Err(match error {
+        ws::HandshakeError::GetMethodRequired => {
+            Refusal { error: Code::MethodNotAllowed.into(), headers: vec![(header::ALLOW, "GET")], body: None }
+        }
+        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => Refusal {
+            error: malformed("Only version 13 of the WebSocket protocol is spoken here."),
+            headers: vec![(header::SEC_WEBSOCKET_VERSION, "13")],
+            body: None,
+        },
+        ws::HandshakeError::BadWebsocketKey => malformed("The header Sec-WebSocket-Key is missing or wrong.").into(),
+        ws::HandshakeError::NoWebsocketUpgrade | ws::HandshakeError::NoConnectionUpgrade => {
+            malformed("Open this address as a WebSocket.").into()
+        }
+    })
+}
+
+fn offers(headers: &HeaderMap, protocol: &str) -> bool {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(|offered| offered.trim() == protocol)
+}
+
+/// JSON unless the client offers MessagePack and not JSON.
+fn choose_wire(headers: &HeaderMap) -> Wire {
+    if offers(headers, "natter.msgpack") && !offers(headers, "natter.json") { Wire::MessagePack } else { Wire::Json }
+}
+
+/// The head of a 101.
+fn switching(request: &Request, protocol: Option<&str>, request_id: &str) -> Bytes {
+    use std::fmt::Write as _;
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
+    let mut head = BytesMut::with_capacity(256);
+    head.put_slice(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ");
+    head.put_slice(&key);
+    // Writing into a growing buffer does not fail.
+    if let Some(protocol) = protocol {
+        let _ = write!(head, "\r\nsec-websocket-protocol: {protocol}");
+    }
+    let _ = write!(head, "\r\nx-request-id: {request_id}\r\n\r\n");
+    head.freeze()
+}
+
+/// Writes the answer that the REST API would give, and closes.
+async fn refuse(knock: Knock, refusal: &Refusal) {
+    use std::fmt::Write as _;
+    let Knock { mut socket, request_id, .. } = knock;
+    let error = &refusal.error;
+    let status = actix_http::StatusCode::from_u16(error.code().status()).unwrap_or(actix_http::StatusCode::BAD_REQUEST);
+    let failure = Failure {
+        status: FailureTag::Error,
+        data: (),
+        message: error.sentence(),
+        code: error.code(),
+        request_id: &request_id,
+        errors: error.fields(),
+    };
+    let body = match refusal.body {
+        Some(body) => body.to_owned(),
+        // A failure is made of text.
+        None => serde_json::to_string(&failure).unwrap_or_default(),
+    };
+    let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+    // Writing into a growing text does not fail.
+    for (name, value) in &refusal.headers {
+        let _ = write!(answer, "{name}: {value}\r\n");
+    }
+    if let Some(pause) = error.retry_after() {
+        let _ = write!(answer, "retry-after: {}\r\n", pause.as_secs().max(1));
+    }
+    let _ = write!(
+        answer,
+        "content-type: application/json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = tokio::time::timeout(REFUSAL, async {
+        socket.write_all(answer.as_bytes()).await?;
+        drain(&mut socket).await
+    })
+    .await;
+}

@@ -1,0 +1,106 @@
+//! Presence within one process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use appcore::{
+    InstanceId, Timestamp, UserId,
+    view::{Presence, PresenceStatus},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+
+use super::{MEMORY, PresenceStore};
+
+#[derive(Debug, Default)]
+pub struct MemoryPresence {
+    people: Mutex<HashMap<UserId, Person>>,
+}
+
+#[derive(Debug, Default)]
+struct Person {
+    chosen: Option<PresenceStatus>,
+    held: HashMap<InstanceId, Timestamp>,
+    /// Whether the others were told that the person is here.
+    is_here: bool,
+    last_seen: Option<Timestamp>,
+}
+
+impl Person {
+    fn presence(&self, user_id: UserId) -> Presence {
+        let status = if self.is_here { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
+        Presence { user_id, status, last_seen: self.last_seen }
+    }
+}
+
+impl MemoryPresence {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn people(&self) -> MutexGuard<'_, HashMap<UserId, Person>> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn hold_now(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> Vec<Presence> {
+        let mut known = self.people();
+        let mut came = Vec::new();
+        for id in people {
+            let person = known.entry(*id).or_default();
+            person.held.insert(instance, until);
+            if !std::mem::replace(&mut person.is_here, true) {
+                came.push(person.presence(*id));
+            }
+        }
+        came
+    }
+
+    pub(super) fn choose_now(&self, id: UserId, status: PresenceStatus) -> Option<Presence> {
+        let mut known = self.people();
+        let person = known.entry(id).or_default();
+        let before = person.presence(id);
+        person.chosen = Some(status);
+        let after = person.presence(id);
+        (before != after).then_some(after)
+    }
+
+    pub(super) fn settle_now(&self, now: Timestamp) -> Vec<Presence> {
+        let mut gone = Vec::new();
+        self.people().retain(|id, person| {
+            person.held.retain(|_, until| *until > now);
+            if person.is_here && person.held.is_empty() {
+                person.is_here = false;
+                person.last_seen = Some(now);
+                gone.push(person.presence(*id));
+            }
+            person.is_here || person.last_seen.is_some_and(|seen| seen.plus(MEMORY) > now)
+        });
+        gone
+    }
+
+    pub(super) fn of_now(&self, people: &[UserId]) -> Vec<Presence> {
+        let known = self.people();
+        let unknown = Person::default();
+        people.iter().map(|id| known.get(id).unwrap_or(&unknown).presence(*id)).collect()
+    }
+}
+
+impl PresenceStore for MemoryPresence {
+    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>> {
+        async move { self.hold_now(people, instance, until) }.boxed()
+    }
+
+    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>> {
+        async move { self.choose_now(person, status) }.boxed()
+    }
+
+    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
+        async move { self.settle_now(now) }.boxed()
+    }
+
+    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
+        async move { self.of_now(people) }.boxed()
+    }
+}

@@ -1,0 +1,182 @@
+//! Presence of all instances, in Redis: one sorted set of who is here and one small hash per person, changed by scripts so that
+//! each transition is told by exactly one instance. While Redis is away every instance answers for its own people.
+
+use std::time::Duration;
+
+use appcore::{
+    InstanceId, Timestamp, UserId,
+    view::{Presence, PresenceStatus},
+};
+use deadpool_redis::{
+    Pool,
+    redis::{self, Script},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+
+use super::{MEMORY, MemoryPresence, PresenceStore};
+
+/// Who is here, by the moment when somebody must look whether they still are.
+const HERE: &str = "natter:presence:here";
+/// People that one script call or one look takes.
+const BATCH: usize = 100;
+/// Presence must not make anybody wait for a Redis that does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub struct RedisPresence {
+    pool: Pool,
+    hold: Script,
+    choose: Script,
+    settle: Script,
+    /// What this instance knows by itself.
+    own: MemoryPresence,
+}
+
+impl RedisPresence {
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            hold: Script::new(include_str!("hold.lua")),
+            choose: Script::new(include_str!("choose.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+            own: MemoryPresence::new(),
+        }
+    }
+
+    async fn hold_shared(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> anyhow::Result<Vec<Presence>> {
+        let mut connection = self.pool.get().await?;
+        let mut came = Vec::new();
+        for people in people.chunks(BATCH) {
+            let mut call = self.hold.key(HERE);
+            for person in people {
+                call.key(hash_of(*person));
+            }
+            call.arg(instance.to_string()).arg(until.millis());
+            for person in people {
+                call.arg(person.to_string());
+            }
+            let news: Vec<(usize, String, String)> = call.invoke_async(&mut connection).await?;
+            came.extend(news.into_iter().filter_map(|(place, chosen, seen)| {
+                let user_id = *people.get(place)?;
+                Some(Presence { user_id, status: chosen.parse().unwrap_or(PresenceStatus::Online), last_seen: seen.parse().ok().map(Timestamp) })
+            }));
+        }
+        Ok(came)
+    }
+
+    async fn choose_shared(&self, person: UserId, status: PresenceStatus) -> anyhow::Result<Option<Presence>> {
+        let mut connection = self.pool.get().await?;
+        let mut call = self.choose.key(HERE);
+        call.key(hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
+        let has_changed: bool = call.invoke_async(&mut connection).await?;
+        Ok(has_changed.then_some(Presence { user_id: person, status, last_seen: None }))
+    }
+
+    async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
+        let mut connection = self.pool.get().await?;
+        let due: Vec<String> = redis::cmd("ZRANGEBYSCORE")
+            .arg(HERE)
+            .arg("-inf")
+            .arg(now.millis())
+            .arg("LIMIT")
+            .arg(0)
+            .arg(BATCH)
+            .query_async(&mut connection)
+            .await?;
+        let mut gone = Vec::new();
+        for id in due {
+            let Ok(user_id) = id.parse::<UserId>() else {
+                let _: () = redis::cmd("ZREM").arg(HERE).arg(&id).query_async(&mut connection).await?;
+                continue;
+            };
+            let mut call = self.settle.key(HERE);
+            call.key(hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(MEMORY));
+            let is_gone: bool = call.invoke_async(&mut connection).await?;
+            if is_gone {
+                gone.push(Presence { user_id, status: PresenceStatus::Offline, last_seen: Some(now) });
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn of_shared(&self, people: &[UserId]) -> anyhow::Result<Vec<Presence>> {
+        let mut connection = self.pool.get().await?;
+        let mut answers = Vec::with_capacity(people.len());
+        for people in people.chunks(BATCH) {
+            let mut pipe = redis::pipe();
+            for person in people {
+                pipe.cmd("ZSCORE").arg(HERE).arg(person.to_string());
+                pipe.cmd("HMGET").arg(hash_of(*person)).arg("chosen").arg("seen");
+            }
+            let found: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
+            for (user_id, pair) in people.iter().zip(found.chunks(2)) {
+                let [score, hash] = pair else { continue };
+                let is_here: Option<f64> = redis::from_redis_value(score.clone())?;
+                let (chosen, seen): (Option<String>, Option<i64>) = redis::from_redis_value(hash.clone())?;
+                let chosen = chosen.and_then(|name| name.parse().ok()).unwrap_or(PresenceStatus::Online);
+                let status = if is_here.is_some() { chosen } else { PresenceStatus::Offline };
+                answers.push(Presence { user_id: *user_id, status, last_seen: seen.map(Timestamp) });
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl PresenceStore for RedisPresence {
+    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>> {
+        async move {
+            let own = self.own.hold_now(people, instance, until);
+            shared(self.hold_shared(people, instance, until)).await.unwrap_or(own)
+        }
+        .boxed()
+    }
+
+    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>> {
+        async move {
+            let own = self.own.choose_now(person, status);
+            shared(self.choose_shared(person, status)).await.unwrap_or(own)
+        }
+        .boxed()
+    }
+
+    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
+        async move {
+            let own = self.own.settle_now(now);
+            shared(self.settle_shared(now)).await.unwrap_or(own)
+        }
+        .boxed()
+    }
+
+    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
+        async move {
+            match shared(self.of_shared(people)).await {
+                Some(answers) => answers,
+                None => self.own.of_now(people),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn hash_of(person: UserId) -> String {
+    format!("natter:presence:{person}")
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What Redis says, or nothing while it is away.
+async fn shared<T>(question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+    match tokio::time::timeout(PATIENCE, question).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            tracing::debug!(error = %format!("{error:#}"), "presence is kept by this instance alone");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("presence is kept by this instance alone: redis does not answer");
+            None
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One suite for every store. The one in Redis runs where `NATTER_TEST_REDIS` names a server.
+
+use std::sync::Arc;
+
+use appcore::{
+    InstanceId, Timestamp, UserId,
+    view::{Presence, PresenceStatus},
+};
+
+use super::{MemoryPresence, PresenceStore, RedisPresence};
+
+fn stores() -> Vec<Arc<dyn PresenceStore>> {
+    let mut stores: Vec<Arc<dyn PresenceStore>> = vec![Arc::new(MemoryPresence::new())];
+    if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
+        let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
+        stores.push(Arc::new(RedisPresence::new(pool)));
+    }
+    stores
+}
+
+/// Other tests may share the store's backend: only this person matters.
+fn only(person: UserId, news: Vec<Presence>) -> Vec<PresenceStatus> {
+    news.into_iter().filter(|presence| presence.user_id == person).map(|presence| presence.status).collect()
+}
+
+async fn status(store: &dyn PresenceStore, person: UserId) -> Presence {
+    store.of(&[person]).await.remove(0)
+}
+
+#[tokio::test]
+async fn comes_once_goes_once_and_is_remembered() {
+    for store in stores() {
+        let (person, instance) = (UserId::new(), InstanceId::new());
+        assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
+        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
+        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal is no news");
+        assert!(only(person, store.settle(Timestamp(1_500)).await).is_empty());
+        assert_eq!(only(person, store.settle(Timestamp(2_000)).await), [PresenceStatus::Offline]);
+        assert!(only(person, store.settle(Timestamp(2_001)).await).is_empty());
+        let last = status(&*store, person).await;
+        assert_eq!((last.status, last.last_seen), (PresenceStatus::Offline, Some(Timestamp(2_000))));
+    }
+}
+
+#[tokio::test]
+async fn is_here_while_any_instance_says_so_even_if_the_other_died() {
+    for store in stores() {
+        let (person, first, second) = (UserId::new(), InstanceId::new(), InstanceId::new());
+        store.hold(&[person], first, Timestamp(60_000)).await;
+        assert!(store.hold(&[person], second, Timestamp(70_000)).await.is_empty());
+        store.hold(&[person], first, Timestamp(5_000)).await;
+        assert!(only(person, store.settle(Timestamp(60_000)).await).is_empty());
+        assert_eq!(only(person, store.settle(Timestamp(70_000)).await), [PresenceStatus::Offline]);
+    }
+}
+
+#[tokio::test]
+async fn a_return_within_the_grace_changes_nothing() {
+    for store in stores() {
+        let (person, instance) = (UserId::new(), InstanceId::new());
+        store.hold(&[person], instance, Timestamp(60_000)).await;
+        store.hold(&[person], instance, Timestamp(4_000)).await;
+        assert!(store.hold(&[person], instance, Timestamp(62_000)).await.is_empty());
+        assert!(only(person, store.settle(Timestamp(5_000)).await).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_was_chosen_is_told_once_and_kept_for_the_next_visit() {
+    for store in stores() {
+        let (person, instance) = (UserId::new(), InstanceId::new());
+        store.hold(&[person], instance, Timestamp(1_000)).await;
+        assert_eq!(store.choose(person, PresenceStatus::Dnd).await.map(|presence| presence.status), Some(PresenceStatus::Dnd));
+        assert_eq!(store.choose(person, PresenceStatus::Dnd).await, None);
+        store.settle(Timestamp(1_000)).await;
+        assert_eq!(store.choose(person, PresenceStatus::Away).await, None, "whoever is offline stays so");
+        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
+        assert_eq!(status(&*store, person).await.status, PresenceStatus::Away);
+    }
+}
+
+#[tokio::test]
+async fn many_are_held_at_once() {
+    for store in stores() {
+        let people: Vec<UserId> = (0..250).map(|_| UserId::new()).collect();
+        assert_eq!(store.hold(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
+        let shown = store.of(&people).await;
+        assert!(shown.iter().zip(&people).all(|(presence, id)| presence.user_id == *id && presence.status == PresenceStatus::Online));
+    }
+}

@@ -1,0 +1,190 @@
+//! The server: connections in, requests to the application, upgrades to the real-time engine; and the way out.
+//!
+//! `actix_web::HttpServer` has no place for an upgrade, so its parts are put together here: `actix_server` accepts and spreads
+//! connections over the workers, `actix_http` reads requests, and each worker has its own application and its own shard. A request that asks
+//! for an upgrade never reaches the application; its socket is taken over.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_codec::Framed;
+use actix_http::{HttpMessage as _, HttpService, KeepAlive, Request, h1};
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_service, map_config};
+use actix_web::{dev::AppConfig, web::Data};
+use anyhow::Context as _;
+use appcore::config::Role;
+use middleware::{auth::Credentials, origin, tracing::choose_request_id};
+use realtime::{
+    Entrance, Shard, WsBroadcaster,
+    upgrade::{self, Knock, Token},
+};
+use service::App;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::app;
+
+/// Connections that may wait to be accepted: all clients of another instance may come at once.
+const ACCEPT_QUEUE: i32 = 4_096;
+/// What the kernel keeps for a client that doesn't read; it doubles this. Left to itself it would keep megabytes.
+const SEND_BUFFER: usize = 64 * 1024;
+/// How long what was sent may go unacknowledged before the kernel ends the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
+/// How long a client may take to send a request's head.
+const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept for the next request: longer than load balancers do.
+const IDLE: Duration = Duration::from_secs(75);
+/// How long closing a connection may take.
+const DISCONNECT: Duration = Duration::from_secs(2);
+/// Goodbyes in a second when the instance stops: what others can take in meanwhile.
+const GOODBYES_PER_SECOND: f64 = 2_000.0;
+
+/// Serves until SIGTERM or SIGINT, then lets everybody finish within the grace.
+pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
+    raise_file_limit();
+    let config = &app.config.server;
+    let listener = listen(&config.host, config.port).with_context(|| format!("can't listen on {}:{}", config.host, config.port))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let door = listener.try_clone().context("the listener can't be shared")?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+
+    let entrance = WsBroadcaster::start(Arc::clone(&app));
+    let server = match config.role {
+        Role::Worker => serve_health(&app, listener)?,
+        Role::All | Role::Web => serve_all(&app, &entrance, listener)?,
+    };
+    let handle = server.handle();
+    let serving = actix_rt::spawn(server);
+    tracing::info!("listening on http://{address}");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(connections = entrance.total(), "stopping");
+    stop(&app, &entrance, &handle, door).await;
+    serving.await.context("the server has failed")?.context("the server has failed")
+}
+
+fn builder(app: &App) -> actix_server::ServerBuilder {
+    let config = &app.config.server;
+    let builder = Server::build().disable_signals().shutdown_timeout((config.shutdown_grace / 3).as_secs().max(1));
+    if config.workers == 0 { builder } else { builder.workers(config.workers) }
+}
+
+fn serve_all(app: &Arc<App>, entrance: &Entrance, listener: TcpListener) -> anyhow::Result<Server> {
+    let (app, entrance, builder) = (Arc::clone(app), entrance.clone(), builder(app));
+    let address = listener.local_addr()?;
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("natter", listener, move || {
+        let shard = Shard::start(Arc::clone(&app), entrance.clone());
+        let application = app::build(Arc::clone(&app), Rc::clone(&shard));
+        let stopping = stopping.clone();
+        HttpService::build()
+            .keep_alive(KeepAlive::Timeout(IDLE))
+            .client_request_timeout(REQUEST_HEAD)
+            .client_disconnect_timeout(DISCONNECT)
+            .local_addr(address)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .upgrade(fn_service(move |(request, framed)| take_over(Rc::clone(&shard), request, framed)))
+            .h1(map_config(application, |_| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(server.run())
+}
+
+/// An instance that only answers as assistants has nothing to show but how it is.
+fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
+    let (app, builder) = (Arc::clone(app), builder(app).workers(1));
+    let server = builder.listen("natter", listener, move || {
+        let application = actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);
+        HttpService::build()
+            .keep_alive(KeepAlive::Timeout(IDLE))
+            .client_request_timeout(REQUEST_HEAD)
+            .client_disconnect_timeout(DISCONNECT)
+            .h1(map_config(application, |_| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(server.run())
+}
+
+/// Gives a request that asks for an upgrade to the real-time engine, with what it needs to know of the request.
+async fn take_over(shard: Rc<Shard>, request: Request, framed: Framed<TcpStream, h1::Codec>) -> Result<(), actix_web::Error> {
+    let parts = framed.into_parts();
+    let mut socket = parts.io;
+    if !parts.write_buf.is_empty() {
+        // Answers to requests that came before this one.
+        socket.write_all(&parts.write_buf).await?;
+    }
+    let (headers, config) = (request.headers(), &shard.app().config);
+    let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
+    let is_own_origin = origin::allowed(headers, config);
+    let request_id = choose_request_id(headers);
+    upgrade::answer(shard, Knock { request, socket, unread: parts.read_buf, token, is_own_origin, request_id }).await;
+    Ok(())
+}
+
+/// The first address of the host that can be listened on. What is set here every accepted socket inherits.
+fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match listen_on(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_QUEUE)?;
+    Ok(socket.into())
+}
+
+/// Nobody new comes in; connections get their goodbye, requests their answer.
+async fn stop(app: &App, entrance: &Entrance, handle: &ServerHandle, door: TcpListener) {
+    let grace = app.config.server.shutdown_grace;
+    handle.pause().await;
+    // From here on the kernel refuses, and a load balancer goes elsewhere at once.
+    if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
+        tracing::debug!(%error, "the listener was closed already");
+    }
+    let window = Duration::from_secs_f64(entrance.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
+    if tokio::time::timeout(grace / 2, entrance.drain(window)).await.is_err() {
+        tracing::warn!(connections = entrance.total(), "connections that did not end in time are dropped");
+    }
+    handle.stop(true).await;
+}
+
+/// Each connection is a file; the usual limit of 1,024 is meant for other programs.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
