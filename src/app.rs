@@ -12,16 +12,23 @@ use actix_web::{
 };
 use appcore::AppError;
 use middleware::{cors, security_headers, tracing};
+use realtime::Shard;
 use service::App;
 
 use crate::assets;
 
 /// Built once per worker thread, with that thread's part of the real-time connections.
-pub fn build<S: 'static>(
+pub fn build(
     app: Arc<App>,
-    shard: Rc<S>,
+    shard: Rc<Shard>,
 ) -> actix_web::App<
-    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<impl MessageBody>, Error = Error, InitError = ()>,
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
 > {
     actix_web::App::new()
         .app_data(Data::from(app))
@@ -51,7 +58,10 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
 
 async fn description(http: HttpRequest) -> HttpResponse {
     match endpoint::openapi::text() {
-        Ok(text) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-cache")).body(text),
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "application/json"))
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .body(text),
         Err(error) => endpoint::failure(&http, &AppError::internal(error)),
     }
 }
@@ -64,5 +74,7 @@ fn swagger(config: &mut ServiceConfig) {
 
     const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'";
     let page = SwaggerUi::new("/{_:.*}").config(Config::new(["/openapi.json"]));
-    config.service(web::redirect("/docs", "/docs/")).service(web::scope("/docs").wrap(DefaultHeaders::new().add(("content-security-policy", POLICY))).service(page));
+    config.service(web::redirect("/docs", "/docs/")).service(
+        web::scope("/docs").wrap(DefaultHeaders::new().add(("content-security-policy", POLICY))).service(page),
+    );
 }

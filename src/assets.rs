@@ -10,7 +10,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method,
-        header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY},
+        header::{
+            ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+            HeaderName, IF_NONE_MATCH, VARY,
+        },
     },
 };
 use appcore::{AppError, Code};
@@ -47,7 +50,13 @@ pub async fn serve(http: HttpRequest) -> HttpResponse {
     if path.is_empty() || (!reserved && wants_page(&http)) {
         return match WebApp::get(PAGE) {
             Some(_) => file(&http, PAGE),
-            None => endpoint::failure(&http, &AppError::refused(Code::NotFound, "This program was built without the web app. Build frontend/ first.")),
+            None => endpoint::failure(
+                &http,
+                &AppError::refused(
+                    Code::NotFound,
+                    "This program was built without the web app. Build frontend/ first.",
+                ),
+            ),
         };
     }
     endpoint::failure(&http, &Code::NotFound.into())
@@ -59,11 +68,19 @@ fn wants_page(http: &HttpRequest) -> bool {
 
 fn file(http: &HttpRequest, path: &str) -> HttpResponse {
     let Some(plain) = WebApp::get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
-    let chosen = FORMS.iter().filter(|(name, _)| accepts(http, name)).find_map(|(name, ending)| Some((*name, WebApp::get(&format!("{path}{ending}"))?)));
+    let chosen = FORMS
+        .iter()
+        .filter(|(name, _)| accepts(http, name))
+        .find_map(|(name, ending)| Some((*name, WebApp::get(&format!("{path}{ending}"))?)));
     let tag = tag(&plain, chosen.as_ref().map(|(name, _)| *name));
-    let known = header(http, &IF_NONE_MATCH).split(',').any(|candidate| matches!(candidate.trim().trim_start_matches("W/"), "*") || candidate.trim().trim_start_matches("W/") == tag);
+    let known = header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
+        matches!(candidate.trim().trim_start_matches("W/"), "*") || candidate.trim().trim_start_matches("W/") == tag
+    });
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, lifetime(path))).insert_header((VARY, "Accept-Encoding"));
+    response
+        .insert_header((ETAG, tag))
+        .insert_header((CACHE_CONTROL, lifetime(path)))
+        .insert_header((VARY, "Accept-Encoding"));
     if path.ends_with(".html") {
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&plain.data)));
     }
@@ -115,7 +132,8 @@ fn lifetime(path: &str) -> &'static str {
 
 fn content_type(file: &EmbeddedFile) -> String {
     let kind = file.metadata.mimetype();
-    let is_text = kind.starts_with("text/") || matches!(kind, "application/javascript" | "application/json" | "image/svg+xml");
+    let is_text =
+        kind.starts_with("text/") || matches!(kind, "application/javascript" | "application/json" | "image/svg+xml");
     if is_text { format!("{kind}; charset=utf-8") } else { kind.to_owned() }
 }
 

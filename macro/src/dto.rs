@@ -3,14 +3,17 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, Meta, PathArguments, Result, Token, Type, parse2, punctuated::Punctuated};
+    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, Meta, PathArguments, Result, Token,
+    Type, parse2, punctuated::Punctuated,
+};
 
 use crate::endpoint::doc_text;
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let direction: Ident =
-        parse2(arguments.clone()).map_err(|_| Error::new_spanned(&arguments, "say which way it goes: #[dto(request)] or #[dto(response)]"))?;
-    let item: ItemStruct = parse2(item).map_err(|error| Error::new(error.span(), "#[dto] stands on a struct with named fields"))?;
+    let direction: Ident = parse2(arguments.clone())
+        .map_err(|_| Error::new_spanned(&arguments, "say which way it goes: #[dto(request)] or #[dto(response)]"))?;
+    let item: ItemStruct =
+        parse2(item).map_err(|error| Error::new(error.span(), "#[dto] stands on a struct with named fields"))?;
     if !matches!(item.fields, Fields::Named(_)) {
         return Err(Error::new_spanned(&item.ident, "#[dto] stands on a struct with named fields"));
     }
@@ -36,7 +39,8 @@ enum Place {
 
 fn request(mut item: ItemStruct) -> Result<TokenStream> {
     let name = item.ident.clone();
-    let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body) = (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body) =
+        (vec![], vec![], vec![], vec![], vec![], vec![]);
     for field in &mut item.fields {
         let place = place(field)?;
         field.attrs.retain(|attribute| !attribute.path().is_ident("from"));
@@ -57,7 +61,11 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 finds.push(quote!(#ident));
             }
             Place::Query | Place::Header => {
-                let (read, describe) = if place == Place::Query { (quote!(query), quote!(query)) } else { (quote!(header), quote!(header)) };
+                let (read, describe) = if place == Place::Query {
+                    (quote!(query), quote!(query))
+                } else {
+                    (quote!(header), quote!(header))
+                };
                 let need = if required { quote!(.required()) } else { quote!(.optional()) };
                 reads.push(quote!(let #ident = source.#read::<#plain>(#text) #need;));
                 described.push(quote!(operation.#describe::<#plain>(#text, #documentation, #required);));
@@ -122,14 +130,19 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
 }
 
 fn place(field: &Field) -> Result<Place> {
-    let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) else { return Ok(Place::Body) };
+    let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) else {
+        return Ok(Place::Body);
+    };
     let place: Ident = attribute.parse_args()?;
     match place.to_string().as_str() {
         "path" => Ok(Place::Path),
         "query" => Ok(Place::Query),
         "header" => Ok(Place::Header),
         "page" => Ok(Place::Page),
-        _ => Err(Error::new(place.span(), "a field comes from(path), from(query), from(header), from(page) or, with none of these, from the body")),
+        _ => Err(Error::new(
+            place.span(),
+            "a field comes from(path), from(query), from(header), from(page) or, with none of these, from the body",
+        )),
     }
 }
 
@@ -163,7 +176,13 @@ fn limits_of(attribute: &Attribute, field: &Field) -> Result<Vec<TokenStream>> {
         for bound in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
             let Meta::NameValue(bound) = bound else { continue };
             let value: &Expr = &bound.value;
-            let key = if bound.path.is_ident("min") { least } else if bound.path.is_ident("max") { most } else { continue };
+            let key = if bound.path.is_ident("min") {
+                least
+            } else if bound.path.is_ident("max") {
+                most
+            } else {
+                continue;
+            };
             let key = format_ident!("{key}");
             limits.push(quote!(#key = #value));
         }

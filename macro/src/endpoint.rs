@@ -3,7 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Error, Expr, ExprLit, Ident, ImplItem, ItemImpl, Lit, LitInt, LitStr, Meta, Result, Token, Type, parenthesized,
+    Attribute, Error, Expr, ExprLit, Ident, ImplItem, ItemImpl, Lit, LitInt, LitStr, Meta, Result, Token, Type,
+    parenthesized,
     parse::{Parse, ParseStream},
     parse2,
     punctuated::Punctuated,
@@ -24,11 +25,15 @@ struct Arguments {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream) -> Result<Self> {
-        let method: Ident = input.parse().map_err(|error| Error::new(error.span(), "begin with the method: #[endpoint(GET \"/r1/…\", …)]"))?;
+        let method: Ident = input
+            .parse()
+            .map_err(|error| Error::new(error.span(), "begin with the method: #[endpoint(GET \"/r1/…\", …)]"))?;
         if !METHODS.iter().any(|known| method == known) {
             return Err(Error::new(method.span(), format!("the method is one of {}", METHODS.join(", "))));
         }
-        let path: LitStr = input.parse().map_err(|error| Error::new(error.span(), "after the method comes the path: \"/r1/things/{id}\""))?;
+        let path: LitStr = input
+            .parse()
+            .map_err(|error| Error::new(error.span(), "after the method comes the path: \"/r1/things/{id}\""))?;
         if !path.value().starts_with('/') {
             return Err(Error::new(path.span(), "a path begins with a slash"));
         }
@@ -55,14 +60,21 @@ impl Parse for Arguments {
                 "access" => access = Some(input.parse()?),
                 "rate" => rate = Some(input.parse()?),
                 "status" => statuses.push(input.parse()?),
-                _ => return Err(Error::new(key.span(), "unknown: an endpoint has tag, access, rate, status and errors(…)")),
+                _ => {
+                    return Err(Error::new(
+                        key.span(),
+                        "unknown: an endpoint has tag, access, rate, status and errors(…)",
+                    ));
+                }
             }
         }
         let missing = |what: &str| Error::new(Span::call_site(), what);
         Ok(Self {
             tag: tag.ok_or_else(|| missing("say which part of the API it belongs to: tag = \"messages\""))?,
             access: access.ok_or_else(|| missing("say who may call it: access = Access::User (or Public, Admin)"))?,
-            rate: rate.ok_or_else(|| missing("say which limit it counts against: rate = RateGroup::Read (or Write, Auth, MessageSend)"))?,
+            rate: rate.ok_or_else(|| {
+                missing("say which limit it counts against: rate = RateGroup::Read (or Write, Auth, MessageSend)")
+            })?,
             method,
             path,
             statuses,
@@ -73,8 +85,10 @@ impl Parse for Arguments {
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let arguments: Arguments = parse2(arguments)?;
-    let block: ItemImpl = parse2(item).map_err(|error| Error::new(error.span(), "#[endpoint] stands on `impl Endpoint for Name { … }`"))?;
-    if !block.trait_.as_ref().is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == "Endpoint")) {
+    let block: ItemImpl = parse2(item)
+        .map_err(|error| Error::new(error.span(), "#[endpoint] stands on `impl Endpoint for Name { … }`"))?;
+    let trait_name = block.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
+    if trait_name.is_none_or(|last| last.ident != "Endpoint") {
         return Err(Error::new_spanned(&block.self_ty, "#[endpoint] stands on `impl Endpoint for Name { … }`"));
     }
     let name = type_name(&block.self_ty)?;
@@ -86,7 +100,8 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     }
     let Arguments { method, path, tag, access, rate, statuses, errors } = arguments;
     let statuses = (!statuses.is_empty()).then(|| quote!(const STATUSES: &'static [u16] = &[#(#statuses),*];));
-    let errors = (!errors.is_empty()).then(|| quote!(const ERRORS: &'static [::appcore::Code] = &[#(::appcore::Code::#errors),*];));
+    let errors = (!errors.is_empty())
+        .then(|| quote!(const ERRORS: &'static [::appcore::Code] = &[#(::appcore::Code::#errors),*];));
     let text = name.to_string();
     let documented = format!("`{method} {}`: {summary}", path.value());
     let (attributes, items) = (&block.attrs, &block.items);
@@ -119,7 +134,9 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
 
 fn type_name(ty: &Type) -> Result<&Ident> {
     match ty {
-        Type::Path(path) => path.path.get_ident().ok_or_else(|| Error::new_spanned(ty, "give the endpoint a plain name")),
+        Type::Path(path) => {
+            path.path.get_ident().ok_or_else(|| Error::new_spanned(ty, "give the endpoint a plain name"))
+        }
         other => Err(Error::new_spanned(other, "give the endpoint a plain name")),
     }
 }
@@ -130,7 +147,10 @@ fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, Stri
     let (summary, description) = text.split_once("\n\n").unwrap_or((&text, ""));
     let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
     if summary.is_empty() {
-        return Err(Error::new(name.span(), "describe it: the first line of its doc comment is its title in the API's description"));
+        return Err(Error::new(
+            name.span(),
+            "describe it: the first line of its doc comment is its title in the API's description",
+        ));
     }
     Ok((summary, description.trim().to_owned()))
 }

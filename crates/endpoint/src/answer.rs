@@ -43,10 +43,18 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
         AppError::Refused { .. } | AppError::Invalid(_) => {}
     }
     let (code, request_id) = (error.code(), request_id(http));
-    let body = Failure { status: FailureTag::Error, data: (), message: error.sentence(), code, request_id: &request_id, errors: error.fields() };
+    let body = Failure {
+        status: FailureTag::Error,
+        data: (),
+        message: error.sentence(),
+        code,
+        request_id: &request_id,
+        errors: error.fields(),
+    };
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
-    let body = serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
+    let body =
+        serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
     let mut response = start(StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), form);
     if let Some(after) = error.retry_after() {
         response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
@@ -68,6 +76,8 @@ pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
 
 fn start(status: StatusCode, form: WireForm) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CONTENT_TYPE, form.content_type())).insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+        .insert_header((header::CONTENT_TYPE, form.content_type()))
+        .insert_header((header::CACHE_CONTROL, "no-store"));
     response
 }

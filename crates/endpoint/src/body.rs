@@ -20,7 +20,8 @@ const MAX_DISCARDED: usize = 8 * MAX_BYTES;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes, AppError> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > MAX_DISCARDED) {
         return Err(too_large());
     }

@@ -51,7 +51,11 @@ fn events() -> OperationBuilder {
         .tag("realtime")
         .summary(Some("Stream events (Server-Sent Events)"))
         .securities(Some(securities(Access::User)))
-        .parameter(parameter("Last-Event-ID", ParameterIn::Header, "The `id` of the last event that arrived: what came after it is sent first."))
+        .parameter(parameter(
+            "Last-Event-ID",
+            ParameterIn::Header,
+            "The `id` of the last event that arrived: what came after it is sent first.",
+        ))
         .response("200", stream)
         .response("401", failure("`unauthenticated`: Sign in first."))
 }
@@ -64,7 +68,10 @@ fn health() -> OperationBuilder {
         .summary(Some("Whether this instance can serve, and what it depends on"))
         .securities(Some(securities(Access::Public)))
         .response("200", ResponseBuilder::new().description("It can.").content("application/json", body()))
-        .response("503", ResponseBuilder::new().description("It can't: the database is away.").content("application/json", body()))
+        .response(
+            "503",
+            ResponseBuilder::new().description("It can't: the database is away.").content("application/json", body()),
+        )
 }
 
 fn liveness() -> OperationBuilder {

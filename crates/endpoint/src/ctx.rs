@@ -56,7 +56,10 @@ impl Ctx {
     /// Takes the tokens away from a browser that has any.
     pub fn clear_cookies(&self) {
         let https = self.app.config.server.is_https();
-        if [cookies::access_name(https), cookies::refresh_name(https)].iter().any(|name| cookies::find(self.http.headers(), name).is_some()) {
+        if [cookies::access_name(https), cookies::refresh_name(https)]
+            .iter()
+            .any(|name| cookies::find(self.http.headers(), name).is_some())
+        {
             self.set_cookies(cookies::none(https));
         }
     }

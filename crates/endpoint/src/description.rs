@@ -111,7 +111,9 @@ impl Description {
         }
         if let Some(name) = self.body {
             let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
-            let body = RequestBodyBuilder::new().content("application/json", content()).content("application/msgpack", content());
+            let body = RequestBodyBuilder::new()
+                .content("application/json", content())
+                .content("application/msgpack", content());
             operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
         }
         Operation { operation: operation.build(), schemas: self.schemas }
@@ -137,12 +139,20 @@ pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::
         .required("message")
         .build();
     let content = || Content::new(Some(envelope.clone()));
-    ResponseBuilder::new().description(summary).content("application/json", content()).content("application/msgpack", content()).build()
+    ResponseBuilder::new()
+        .description(summary)
+        .content("application/json", content())
+        .content("application/msgpack", content())
+        .build()
 }
 
 pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
     let content = || Content::new(Some(Ref::from_schema_name(FAILURE)));
-    ResponseBuilder::new().description(sentences).content("application/json", content()).content("application/msgpack", content()).build()
+    ResponseBuilder::new()
+        .description(sentences)
+        .content("application/json", content())
+        .content("application/msgpack", content())
+        .build()
 }
 
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.

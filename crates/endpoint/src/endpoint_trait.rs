@@ -121,7 +121,11 @@ impl EndpointDef {
 
 /// The life of one request. All that does not depend on the types is in [`gate::enter`] and in [`answer`], so that it is
 /// compiled once.
-fn run<E: Endpoint>(def: &'static EndpointDef, http: HttpRequest, payload: Payload) -> LocalBoxFuture<'static, HttpResponse> {
+fn run<E: Endpoint>(
+    def: &'static EndpointDef,
+    http: HttpRequest,
+    payload: Payload,
+) -> LocalBoxFuture<'static, HttpResponse> {
     async move {
         let (ctx, mut source) = match gate::enter(def, http, payload).await {
             Ok(entered) => entered,
@@ -195,7 +199,9 @@ mod tests {
 
     #[test]
     fn a_path_has_exactly_the_fields_of_the_request() {
-        let holds = |path: &'static str, fields: &'static [&'static str]| std::panic::catch_unwind(|| assert_path(path, fields)).is_ok();
+        let holds = |path: &'static str, fields: &'static [&'static str]| {
+            std::panic::catch_unwind(|| assert_path(path, fields)).is_ok()
+        };
         assert!(holds("/r1/a", &[]));
         assert!(holds("/r1/a/{id}/b/{user_id}", &["user_id", "id"]));
         assert!(!holds("/r1/a/{id}", &[]));

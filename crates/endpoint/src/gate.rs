@@ -14,7 +14,11 @@ use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, 
 /// The whole order, from the outside: log line and request id → security headers → CORS (actix middleware, in the
 /// program's `app.rs`; the firewall belongs before them all) → the steps below (the limiter of `def.rate` belongs before the
 /// credentials are checked, by address, and after it, by user) → the endpoint's own `handle_before`, `handle`, `handle_after`.
-pub(crate) async fn enter(def: &'static EndpointDef, http: HttpRequest, payload: Payload) -> Result<(Ctx, Source), HttpResponse> {
+pub(crate) async fn enter(
+    def: &'static EndpointDef,
+    http: HttpRequest,
+    payload: Payload,
+) -> Result<(Ctx, Source), HttpResponse> {
     match pass(def, &http, payload).await {
         Ok((ctx, source)) => Ok((ctx, source)),
         Err(error) => Err(answer::failure(&http, &error)),
@@ -22,7 +26,11 @@ pub(crate) async fn enter(def: &'static EndpointDef, http: HttpRequest, payload:
 }
 
 async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -> Result<(Ctx, Source), AppError> {
-    let app = http.app_data::<Data<App>>().ok_or_else(|| AppError::internal(anyhow::anyhow!("the application is not in the actix app")))?.clone().into_inner();
+    let app = http
+        .app_data::<Data<App>>()
+        .ok_or_else(|| AppError::internal(anyhow::anyhow!("the application is not in the actix app")))?
+        .clone()
+        .into_inner();
 
     let credentials = auth::Credentials::find(http.headers(), &app.config);
     if origin::changes_state(http.method()) && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie) {
@@ -40,6 +48,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     WireForm::accepted(http.headers())?;
     let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };
     // Without a body there is no type to ask for.
-    let fields = if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
+    let fields =
+        if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
     Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default() }, Source::new(http.clone(), fields)))
 }

@@ -71,13 +71,15 @@ async fn simple() -> HttpResponse {
 }
 
 async fn full(app: Data<App>) -> HttpResponse {
-    let (database, redis) = futures_util::future::join(measure(async { app.db.ping().await.is_ok() }), redis(&app)).await;
+    let (database, redis) =
+        futures_util::future::join(measure(async { app.db.ping().await.is_ok() }), redis(&app)).await;
     let status = match (database.status, redis.status) {
         (DependencyStatus::Down, _) => Status::Unavailable,
         (_, DependencyStatus::Down) => Status::Degraded,
         _ => Status::Ok,
     };
-    let mut response = if matches!(status, Status::Unavailable) { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
+    let mut response =
+        if matches!(status, Status::Unavailable) { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     if matches!(status, Status::Unavailable) {
         response.insert_header(("retry-after", "5"));
     }

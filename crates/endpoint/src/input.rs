@@ -92,12 +92,20 @@ impl Source {
 
     pub fn query<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
         // `?q=` says as much as no `q` at all.
-        let text = self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| Cow::Borrowed(value.as_str()));
+        let text = self
+            .query
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| Cow::Borrowed(value.as_str()));
         Text { name, text, errors: &mut self.errors, what: PhantomData }
     }
 
     pub fn header<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
-        let text = self.http.headers().get(name.replace('_', "-")).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
+        let text = self
+            .http
+            .headers()
+            .get(name.replace('_', "-"))
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
         Text { name, text, errors: &mut self.errors, what: PhantomData }
     }
 
@@ -194,13 +202,21 @@ impl<T: DeserializeOwned> Body<'_, T> {
 
     fn read(self, value: Value) -> Option<T> {
         if holds_nul(&value) {
-            self.errors.push(FieldError::new(self.name, "invalid", "The text holds a NUL character, which can't be stored."));
+            self.errors.push(FieldError::new(
+                self.name,
+                "invalid",
+                "The text holds a NUL character, which can't be stored.",
+            ));
             return None;
         }
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.errors.push(FieldError::new(self.name, "invalid", format!("This value can't be read: {}.", shortened(&error.to_string()))));
+                self.errors.push(FieldError::new(
+                    self.name,
+                    "invalid",
+                    format!("This value can't be read: {}.", shortened(&error.to_string())),
+                ));
                 None
             }
         }
@@ -231,7 +247,9 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 fn url_query(text: &str) -> Vec<(String, String)> {
-    actix_web::web::Query::<Vec<(String, String)>>::from_query(text).map(actix_web::web::Query::into_inner).unwrap_or_default()
+    actix_web::web::Query::<Vec<(String, String)>>::from_query(text)
+        .map(actix_web::web::Query::into_inner)
+        .unwrap_or_default()
 }
 
 /// Says what `validator` found as the contract says it.

@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod r1;
 mod reply;
 mod routes;
+mod streams;
 mod wire_form;
 
 pub use actix_web::http::Method;
@@ -31,4 +32,4 @@ pub use endpoint_trait::{Endpoint, EndpointDef, Output, RateGroup, assert_path};
 pub use input::{Body, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Reply};
-pub use routes::{configure, unknown};
+pub use routes::configure;

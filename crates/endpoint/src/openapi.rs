@@ -4,7 +4,8 @@ use appcore::FieldError;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ArrayBuilder, ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Type,
+        ArrayBuilder, ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
+        PathsBuilder, Ref, RefOr, Type,
         path::HttpMethod,
         schema::Schema,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -75,14 +76,21 @@ fn method(def: &EndpointDef) -> HttpMethod {
 }
 
 fn failure() -> RefOr<Schema> {
-    let text = |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build();
+    let text =
+        |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build();
     let properties: [(&str, RefOr<Schema>); 6] = [
         ("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["error"])).into()),
         ("data", Object::with_type(Type::Null).into()),
         ("message", text("A sentence that a person can act on.").into()),
         ("code", text("Why, for programs.").into()),
         ("request_id", text("Under which the operator finds this request in the log.").into()),
-        ("errors", ArrayBuilder::new().items(Ref::from_schema_name(FieldError::name())).description(Some("The wrong fields, for 422.")).into()),
+        (
+            "errors",
+            ArrayBuilder::new()
+                .items(Ref::from_schema_name(FieldError::name()))
+                .description(Some("The wrong fields, for 422."))
+                .into(),
+        ),
     ];
     let mut object = ObjectBuilder::new().description(Some("A refusal or a failure."));
     for (name, schema) in properties {

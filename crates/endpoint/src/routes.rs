@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::Payload,
+    HttpRequest,
     guard::fn_guard,
     http::Method,
     web::{self, ServiceConfig},
 };
-use appcore::Code;
 
-use crate::{answer, endpoint_trait::EndpointDef, r1};
+use crate::{answer, endpoint_trait::EndpointDef, r1, streams};
 
-/// One resource per path, so that a wrong method is told which ones there are.
+/// Everything under `/r1`, and Socket.IO. One resource per path, so that a wrong method is told which ones there are.
 pub fn configure(config: &mut ServiceConfig) {
+    streams::configure(config);
     let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
     for def in r1::all() {
         by_path.entry(def.path).or_default().push(def);
@@ -25,8 +24,14 @@ pub fn configure(config: &mut ServiceConfig) {
             let (def, call) = (*def, def.call);
             let method = def.method.clone();
             // Whoever may read may ask for the head alone; actix leaves the body out.
-            let takes = fn_guard(move |ctx| ctx.head().method == method || (method == Method::GET && ctx.head().method == Method::HEAD));
-            resource = resource.route(web::route().guard(takes).to(move |http: HttpRequest, payload: web::Payload| call(def, http, payload.into_inner())));
+            let takes = fn_guard(move |ctx| {
+                ctx.head().method == method || (method == Method::GET && ctx.head().method == Method::HEAD)
+            });
+            resource = resource.route(
+                web::route()
+                    .guard(takes)
+                    .to(move |http: HttpRequest, payload: web::Payload| call(def, http, payload.into_inner())),
+            );
         }
         let allowed = allowed(&defs);
         config.service(resource.default_service(web::to(move |http: HttpRequest| {
@@ -42,9 +47,4 @@ fn allowed(defs: &[&'static EndpointDef]) -> String {
         methods.push("HEAD");
     }
     methods.join(", ")
-}
-
-/// The answer where there is no such path.
-pub fn unknown(http: &HttpRequest, _payload: Payload) -> HttpResponse {
-    answer::failure(http, &Code::NotFound.into())
 }

@@ -28,7 +28,10 @@ impl WireForm {
         }
         let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-        let charset = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+        let charset = parameters
+            .split(';')
+            .filter_map(|parameter| parameter.trim().split_once('='))
+            .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
         if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
             return Err(AppError::refused(Code::UnsupportedMediaType, "Send text in UTF-8."));
         }
@@ -39,14 +42,16 @@ impl WireForm {
     pub fn accepted(headers: &HeaderMap) -> Result<Self, AppError> {
         let mut best: Option<(Self, f32)> = None;
         let mut asked = false;
-        for range in headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+        for range in headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+        {
             let mut parts = range.split(';').map(str::trim);
             let essence = parts.next().unwrap_or_default();
             if essence.is_empty() {
                 continue;
             }
             asked = true;
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
+            let quality =
+                parts.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
             let form = if matches!(essence, "*/*" | "application/*") { Some(Self::Json) } else { Self::named(essence) };
             if let Some(form) = form.filter(|_| quality > 0.0 && best.is_none_or(|(_, so_far)| quality > so_far)) {
                 best = Some((form, quality));
@@ -101,13 +106,17 @@ fn parse_message_pack(body: &[u8]) -> Result<Value, AppError> {
     let value = {
         let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
         deserializer.set_max_depth(MAX_DEPTH);
-        serde::Deserialize::deserialize(&mut deserializer).map_err(|error: rmp_serde::decode::Error| malformed(&error.to_string()))?
+        serde::Deserialize::deserialize(&mut deserializer)
+            .map_err(|error: rmp_serde::decode::Error| malformed(&error.to_string()))?
     };
     if rest.is_empty() { Ok(value) } else { Err(malformed("there is something after its end")) }
 }
 
 fn malformed(reason: &str) -> AppError {
-    AppError::refused(Code::MalformedBody, format!("The request's body could not be read: {}.", crate::input::shortened(reason)))
+    AppError::refused(
+        Code::MalformedBody,
+        format!("The request's body could not be read: {}.", crate::input::shortened(reason)),
+    )
 }
 
 #[cfg(test)]
@@ -150,9 +159,15 @@ mod tests {
             assert_eq!(WireForm::Json.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{wrong:?}");
         }
         // An array, a length that is not there, a binary where text is due, something behind the end, endless nesting.
-        let deep: Vec<u8> = std::iter::once(0x81).chain([0xa1, b'a']).chain(std::iter::repeat_n(0x91, 100_000)).collect();
+        let deep: Vec<u8> =
+            std::iter::once(0x81).chain([0xa1, b'a']).chain(std::iter::repeat_n(0x91, 100_000)).collect();
         for wrong in [&b"\x90"[..], b"\xdf\xff\xff\xff\xff", b"\x81\xa1a\xc4\x01\x00", b"\x80\x80", b"\xc1", &deep] {
-            assert_eq!(WireForm::MessagePack.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{:?}", &wrong[..2.min(wrong.len())]);
+            assert_eq!(
+                WireForm::MessagePack.parse(wrong).unwrap_err().code(),
+                Code::MalformedBody,
+                "{:?}",
+                &wrong[..2.min(wrong.len())]
+            );
         }
     }
 

@@ -15,7 +15,11 @@ pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Co
 
 fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let mut nearest = peer?;
-    let chain: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let chain: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     for hop in chain.into_iter().rev() {
         if !trusted(nearest) {
             break;
@@ -47,9 +51,17 @@ mod tests {
             headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(forwarded));
             nearest(peer.parse().ok(), &headers, trusted).map(|address| address.to_string())
         };
-        assert_eq!(from("203.0.113.9", "198.51.100.1").as_deref(), Some("203.0.113.9"), "a stranger says what he likes");
+        assert_eq!(
+            from("203.0.113.9", "198.51.100.1").as_deref(),
+            Some("203.0.113.9"),
+            "a stranger says what he likes"
+        );
         assert_eq!(from("10.0.0.1", "198.51.100.1").as_deref(), Some("198.51.100.1"));
-        assert_eq!(from("10.0.0.1", "1.2.3.4, 198.51.100.1:4711, 10.0.0.2").as_deref(), Some("198.51.100.1"), "what he said himself stands further left");
+        assert_eq!(
+            from("10.0.0.1", "1.2.3.4, 198.51.100.1:4711, 10.0.0.2").as_deref(),
+            Some("198.51.100.1"),
+            "what he said himself stands further left"
+        );
         assert_eq!(from("10.0.0.1", "198.51.100.1, nonsense").as_deref(), Some("10.0.0.1"));
         assert_eq!(from("10.0.0.1", "[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
     }

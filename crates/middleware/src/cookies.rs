@@ -40,7 +40,12 @@ pub fn find(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// A pair of tokens, as cookies that scripts can't read.
 #[must_use]
-pub fn session(access: (String, Timestamp), refresh: (String, Timestamp), now: Timestamp, https: bool) -> [Cookie<'static>; 2] {
+pub fn session(
+    access: (String, Timestamp),
+    refresh: (String, Timestamp),
+    now: Timestamp,
+    https: bool,
+) -> [Cookie<'static>; 2] {
     let lasting = |until: Timestamp| time::Duration::milliseconds(until.millis().saturating_sub(now.millis()).max(0));
     [
         cookie(access_name(https), access.0, "/", lasting(access.1), https),
@@ -57,8 +62,20 @@ pub fn none(https: bool) -> [Cookie<'static>; 2] {
     ]
 }
 
-fn cookie(name: &'static str, value: String, path: &'static str, max_age: time::Duration, https: bool) -> Cookie<'static> {
-    Cookie::build(name, value).path(path).http_only(true).same_site(SameSite::Lax).secure(https).max_age(max_age).finish()
+fn cookie(
+    name: &'static str,
+    value: String,
+    path: &'static str,
+    max_age: time::Duration,
+    https: bool,
+) -> Cookie<'static> {
+    Cookie::build(name, value)
+        .path(path)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(https)
+        .max_age(max_age)
+        .finish()
 }
 
 #[cfg(test)]
@@ -69,9 +86,13 @@ mod tests {
 
     #[test]
     fn cookies_are_out_of_reach_of_scripts_and_bound_to_the_host_on_https() {
-        let [access, refresh] = session(("a".into(), Timestamp(90_000)), ("r".into(), Timestamp(3_600_000)), Timestamp(30_000), true);
+        let [access, refresh] =
+            session(("a".into(), Timestamp(90_000)), ("r".into(), Timestamp(3_600_000)), Timestamp(30_000), true);
         assert_eq!(access.to_string(), "__Host-natter_access=a; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60");
-        assert_eq!(refresh.to_string(), "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/r1/auth; Max-Age=3570");
+        assert_eq!(
+            refresh.to_string(),
+            "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/r1/auth; Max-Age=3570"
+        );
         assert_eq!(none(false)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
     }
 

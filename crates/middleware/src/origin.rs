@@ -29,7 +29,9 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         // No browser of today; a program that uses cookies all the same must say where it is.
         (None, None) => {
             let https = config.server.is_https();
-            [cookies::access_name(https), cookies::refresh_name(https)].iter().all(|name| cookies::find(headers, name).is_none())
+            [cookies::access_name(https), cookies::refresh_name(https)]
+                .iter()
+                .all(|name| cookies::find(headers, name).is_none())
         }
     };
     if own { Ok(()) } else { Err(Code::CrossSite.into()) }
@@ -72,7 +74,10 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        let settings = [("NATTER__SERVER__PUBLIC_URL", "https://chat.example"), ("NATTER__SERVER__CORS_ORIGINS", "https://app.example")];
+        let settings = [
+            ("NATTER__SERVER__PUBLIC_URL", "https://chat.example"),
+            ("NATTER__SERVER__CORS_ORIGINS", "https://app.example"),
+        ];
         appcore::config::load_from(None, settings.map(|(key, value)| (key.into(), value.into()))).unwrap().config
     }
 

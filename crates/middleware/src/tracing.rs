@@ -28,8 +28,16 @@ struct Caller(UserId);
 /// The caller's own id for the request, when it is sane; else a new one.
 #[must_use]
 pub fn choose_request_id(headers: &HeaderMap) -> String {
-    let sane = |id: &&str| !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
-    headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    let sane = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= MAX_ID_BYTES
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    };
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(sane)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// The name under which a request stands in the log.
@@ -44,7 +52,10 @@ pub fn note_caller(http: &HttpRequest, user_id: UserId) {
 }
 
 /// Wraps everything, so that refusals are logged too.
-pub async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), choose_request_id(request.headers()), request.method().clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = info_span!("request", request_id = %id);

@@ -24,7 +24,8 @@ struct Everything {
 const ID: &str = "0190a5a0-0000-7000-8000-000000000001";
 
 fn read(id: &str, uri: &str, body: Value) -> Result<Everything, AppError> {
-    let http = TestRequest::with_uri(uri).param("id", id.to_owned()).insert_header(("idempotency-key", "k")).to_http_request();
+    let http =
+        TestRequest::with_uri(uri).param("id", id.to_owned()).insert_header(("idempotency-key", "k")).to_http_request();
     let Value::Object(fields) = body else { panic!("a body is a map") };
     Everything::read(&mut Source::new(http, fields))
 }
@@ -40,7 +41,8 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[test]
 fn a_request_is_gathered_from_all_its_places() {
-    let request = read(ID, "/?after=7&page=3&page_size=1000", json!({"name": "ơơ", "topic": null, "ids": [ID]})).unwrap_or_else(|error| panic!("{error}"));
+    let request = read(ID, "/?after=7&page=3&page_size=1000", json!({"name": "ơơ", "topic": null, "ids": [ID]}))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(request.id.to_string(), ID);
     assert_eq!((request.after, request.page.page, request.page.page_size), (Some(7), 3, 200));
     assert_eq!((request.idempotency_key.as_deref(), request.name.as_str()), (Some("k"), "ơơ"));
@@ -53,7 +55,14 @@ fn a_request_is_gathered_from_all_its_places() {
 fn every_wrong_field_is_named_at_once() {
     assert_eq!(
         refused("/?after=-1&page=x", json!({"topic": 5, "ids": ["x"], "nmae": "abc"})),
-        pairs(&[("after", "invalid"), ("page", "invalid"), ("name", "required"), ("topic", "invalid"), ("ids", "invalid"), ("nmae", "unknown")])
+        pairs(&[
+            ("after", "invalid"),
+            ("page", "invalid"),
+            ("name", "required"),
+            ("topic", "invalid"),
+            ("ids", "invalid"),
+            ("nmae", "unknown")
+        ])
     );
     assert_eq!(refused("/", json!({"name": "a"})), pairs(&[("name", "too_short")]));
     assert_eq!(refused("/", json!({"name": "ơơơơơơ"})), pairs(&[("name", "too_long")]));
@@ -67,7 +76,8 @@ fn a_path_that_can_not_be_read_names_nothing() {
 
 #[test]
 fn errors_stay_small_whatever_was_sent() {
-    let many: Map<String, Value> = (0..1000).map(|index| (format!("{index}{}", "x".repeat(10_000)), Value::Null)).collect();
+    let many: Map<String, Value> =
+        (0..1000).map(|index| (format!("{index}{}", "x".repeat(10_000)), Value::Null)).collect();
     let Err(AppError::Invalid(errors)) = read(ID, "/", Value::Object(many)) else { panic!("it was taken") };
     assert_eq!(errors.len(), MAX_ERRORS);
     assert!(errors.iter().all(|error| error.field.len() < 200));

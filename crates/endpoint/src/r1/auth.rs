@@ -40,7 +40,12 @@ impl Tokens {
         };
         if transport.is_some_and(|transport| transport.eq_ignore_ascii_case("cookie")) {
             let https = ctx.app().config.server.is_https();
-            ctx.set_cookies(cookies::session((access, pair.access_expires_at), (refresh, pair.refresh_expires_at), ctx.app().clock.now(), https));
+            ctx.set_cookies(cookies::session(
+                (access, pair.access_expires_at),
+                (refresh, pair.refresh_expires_at),
+                ctx.app().clock.now(),
+                https,
+            ));
             Reply::of(tokens(None, None))
         } else {
             Reply::of(tokens(Some(access), Some(refresh)))
@@ -67,7 +72,8 @@ impl Endpoint for SignUp {
     type Response = Tokens;
 
     async fn handle(ctx: &Ctx, request: SignUpRequest) -> Result<Reply<Tokens>, AppError> {
-        let account = NewAccount { email: request.email, password: request.password, display_name: request.display_name };
+        let account =
+            NewAccount { email: request.email, password: request.password, display_name: request.display_name };
         let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
     }
@@ -116,11 +122,13 @@ impl Endpoint for Refresh {
 
     async fn handle(ctx: &Ctx, request: RefreshRequest) -> Result<Reply<Tokens>, AppError> {
         let token = request.refresh_token.or_else(|| ctx.refresh_cookie()).ok_or(Code::Unauthenticated)?;
-        let pair = accounts::refresh(ctx.app(), &token, request.idempotency_key.as_deref(), ctx.device()).await.inspect_err(|error| {
-            if error.code().status() == 401 {
-                ctx.clear_cookies();
-            }
-        })?;
+        let pair = accounts::refresh(ctx.app(), &token, request.idempotency_key.as_deref(), ctx.device())
+            .await
+            .inspect_err(|error| {
+                if error.code().status() == 401 {
+                    ctx.clear_cookies();
+                }
+            })?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
     }
 }
@@ -156,7 +164,8 @@ impl Endpoint for ChangePassword {
 
     async fn handle(ctx: &Ctx, request: ChangePasswordRequest) -> Result<Reply<NoData>, AppError> {
         let password = PasswordChange { current: request.current_password, new: request.password, field: "password" };
-        accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) }).await?;
+        accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) })
+            .await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -122,8 +122,11 @@ impl Endpoint for ChangeConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ChangeConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        let (title, topic) = (request.title.map(Option::unwrap_or_default), request.topic.map(Option::unwrap_or_default));
-        Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, title.as_deref(), topic.as_deref()).await?))
+        let (title, topic) =
+            (request.title.map(Option::unwrap_or_default), request.topic.map(Option::unwrap_or_default));
+        Ok(Reply::of(
+            conversations::update(ctx.app(), ctx.user()?, request.id, title.as_deref(), topic.as_deref()).await?,
+        ))
     }
 }
 
@@ -222,7 +225,10 @@ impl Endpoint for ListMembers {
     async fn handle(ctx: &Ctx, request: ListMembersRequest) -> Result<Reply<Page<Member>>, AppError> {
         let members = conversations::members(ctx.app(), ctx.user()?, request.id).await?;
         let total = members.len() as u64;
-        let (skip, take) = (usize::try_from(request.page.offset()).unwrap_or(usize::MAX), usize::try_from(request.page.page_size).unwrap_or(usize::MAX));
+        let (skip, take) = (
+            usize::try_from(request.page.offset()).unwrap_or(usize::MAX),
+            usize::try_from(request.page.page_size).unwrap_or(usize::MAX),
+        );
         Ok(Reply::of(Page::new(members.into_iter().skip(skip).take(take).collect(), request.page, total)))
     }
 }

@@ -10,8 +10,12 @@ use service::accounts::{self, PasswordChange, ProfileChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<ShowMe>(), EndpointDef::of::<ChangeMe>(), EndpointDef::of::<ListUsers>(), EndpointDef::of::<ShowUser>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ShowMe>(),
+    EndpointDef::of::<ChangeMe>(),
+    EndpointDef::of::<ListUsers>(),
+    EndpointDef::of::<ShowUser>(),
+];
 
 /// Show oneself
 #[endpoint(GET "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Read)]
@@ -43,7 +47,9 @@ impl Endpoint for ChangeMe {
     async fn handle(ctx: &Ctx, request: ChangeMeRequest) -> Result<Reply<User>, AppError> {
         let password = match (request.password, request.current_password) {
             (Some(new), Some(current)) => Some(PasswordChange { current, new, field: "password" }),
-            (Some(_), None) => return Err(AppError::field("current_password", "required", "Type your current password, too.")),
+            (Some(_), None) => {
+                return Err(AppError::field("current_password", "required", "Type your current password, too."));
+            }
             (None, _) => None,
         };
         let change = ProfileChange { display_name: request.display_name, password };

@@ -10,8 +10,11 @@ use service::accounts::sessions;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<ListUserSessions>(), EndpointDef::of::<EndOtherUserSessions>(), EndpointDef::of::<EndUserSession>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListUserSessions>(),
+    EndpointDef::of::<EndOtherUserSessions>(),
+    EndpointDef::of::<EndUserSession>(),
+];
 
 #[dto(request)]
 pub struct ListUserSessionsRequest {

@@ -111,7 +111,9 @@ impl Endpoint for AddWorkspaceMember {
             (None, Some(email)) => Who::Email(email),
             _ => return Err(AppError::field("user_id", "required", "Say who: either user_id or email.")),
         };
-        Ok(Reply::of(workspaces::add_member(ctx.app(), ctx.user()?, request.id, NewMember { who, role: request.role }).await?))
+        Ok(Reply::of(
+            workspaces::add_member(ctx.app(), ctx.user()?, request.id, NewMember { who, role: request.role }).await?,
+        ))
     }
 }
 

@@ -1,0 +1,40 @@
+//! The ways into the event stream that begin as ordinary requests. What happens then is the realtime crate's.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{self, Data, ServiceConfig},
+};
+use appcore::{AppError, Code};
+use middleware::{
+    auth::{Credentials, authenticate},
+    tracing::note_caller,
+};
+use service::App;
+
+use crate::answer;
+
+pub fn configure(config: &mut ServiceConfig) {
+    let only_get = || web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET") });
+    config
+        .service(web::resource("/r1/events").route(web::get().to(events)).default_service(only_get()))
+        .service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()))
+        .service(web::resource(["/socket.io", "/socket.io/"]).to(|| async { realtime::socketio::polling_refused() }));
+}
+
+async fn events(http: HttpRequest, app: Data<App>) -> HttpResponse {
+    match follow(&http, &app).await {
+        Ok(stream) => stream,
+        Err(error) => answer::failure(&http, &error),
+    }
+}
+
+async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError> {
+    let principal = authenticate(app, Credentials::find(http.headers(), &app.config).as_ref()).await?;
+    note_caller(http, principal.user_id);
+    realtime::sse::respond(http, principal).await
+}
+
+/// A handshake never comes here: its connection is taken over before.
+async fn no_handshake(http: HttpRequest) -> HttpResponse {
+    answer::failure(&http, &AppError::refused(Code::MalformedRequest, "Open this address as a WebSocket."))
+}
