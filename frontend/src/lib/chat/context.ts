@@ -3,6 +3,7 @@ import type { App } from '#lib/app.ts';
 import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
 import { MessagesStore } from '#lib/stores/messages.svelte.ts';
 import { TypingStore } from '#lib/stores/typing.svelte.ts';
+import { useDelivered } from './delivered.svelte.ts';
 
 /** What conversations need from sign-in to sign-out. */
 export interface Chat {
@@ -22,6 +23,7 @@ export function provideChat({ api, connection, session, conversations }: App): C
   drafts.open(id);
   for (const [conversationId, text] of drafts.all()) conversations.setDraft(conversationId, text);
   const typing = new TypingStore(connection);
+  useDelivered(id, conversations, messages);
   onDestroy(() => {
     messages.close();
     typing.close();

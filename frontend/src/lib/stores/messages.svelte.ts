@@ -49,6 +49,7 @@ export class MessagesStore {
   readonly #host: LogHost;
   readonly #leave: (() => void)[];
   readonly #delivered = new Map<string, number>();
+  readonly #undelivered = new Set<string>();
   #deliveredTimer: ReturnType<typeof setTimeout> | undefined;
   #me = $state.raw<Sender>(NOBODY);
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
@@ -83,9 +84,11 @@ export class MessagesStore {
     this.#logs.clear();
     this.#doubtful.clear();
     this.#delivered.clear();
+    this.#undelivered.clear();
     clearTimeout(this.#syncTimer);
     this.#syncTimer = undefined;
     clearTimeout(this.#deliveredTimer);
+    this.#deliveredTimer = undefined;
   }
 
   conversation(id: string): ConversationLog {
@@ -101,7 +104,7 @@ export class MessagesStore {
     if (isDurable(frame)) {
       this.conversation(frame.payload.conversation_id).hear(frame);
       if (frame.type === 'message.created' && frame.payload.message.sender.id !== this.#me.id) {
-        this.#sayDelivered(frame.payload.conversation_id, frame.payload.seq);
+        this.received(frame.payload.conversation_id, frame.payload.seq);
       }
       return;
     }
@@ -122,20 +125,28 @@ export class MessagesStore {
   #greet(hello: HelloPayload): void {
     for (const { id, last_seq } of hello.conversations) this.#logs.get(id)?.hearOf(last_seq);
     for (const log of this.#logs.values()) log.repeatRead();
+    this.#sayDelivered();
     this.#pauses = 0;
     this.#syncSoon(0);
     this.outbox.resume();
   }
 
-  #sayDelivered(conversationId: string, seq: number): void {
-    this.#delivered.set(conversationId, Math.max(seq, this.#delivered.get(conversationId) ?? 0));
-    clearTimeout(this.#deliveredTimer);
-    this.#deliveredTimer = setTimeout(() => {
-      for (const [conversation_id, upTo] of this.#delivered) {
-        this.#line.notify('receipt', { conversation_id, seq: upTo, state: 'delivered' });
-      }
-      this.#delivered.clear();
-    }, DELIVERED_AFTER);
+  /** This device has what was said in a conversation up to here. */
+  received(conversationId: string, seq: number): void {
+    if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
+    this.#delivered.set(conversationId, seq);
+    this.#undelivered.add(conversationId);
+    this.#deliveredTimer ??= setTimeout(() => this.#sayDelivered(), DELIVERED_AFTER);
+  }
+
+  #sayDelivered(): void {
+    this.#deliveredTimer = undefined;
+    // What is said without a connection is not heard; the next hello says it.
+    if (!this.#line.ready) return;
+    for (const conversation_id of this.#undelivered) {
+      this.#line.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
+    }
+    this.#undelivered.clear();
   }
 
   #syncSoon(milliseconds: number): void {

@@ -140,6 +140,18 @@ describe('the messages store', () => {
     expect(line.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c1', seq: 2, state: 'delivered' } }]);
   });
 
+  it('tells it after the next hello when there was no connection', async () => {
+    const { line, store } = await open();
+    line.lose();
+    store.received('c2', 7);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(line.told).toEqual([]);
+    line.greet();
+    store.received('c2', 7);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(line.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c2', seq: 7, state: 'delivered' } }]);
+  });
+
   it('tells what was read, never backwards, and again after a reconnect', async () => {
     const { line, log } = await open();
     log.markRead(3);
