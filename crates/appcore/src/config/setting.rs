@@ -114,7 +114,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auth.signup",
         Kind::Choice(&["open", "invite", "closed"]),
         Value("open"),
-        "Who may create an account: anyone (open), people with an invitation (invite), nobody (closed).",
+        "Who may create an account: anyone (open), nobody (closed, and invite until there are invitations).",
     ),
     row("rate_limit.enabled", Kind::Switch, Value("true"), "false turns off every limiter, for load tests."),
     row(
@@ -155,7 +155,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Unset("openai/gpt-5-mini"),
         "Model of assistants that name none. Not set: the first provider's first model.",
     ),
-    row("ai.workers", Kind::Number(1, 1_000), Value("4"), "Answers that this instance writes at the same time."),
+    row("ai.workers", Kind::Number(1, 10_000), Value("64"), "Answers that this instance writes at the same time."),
     row(
         "ai.idle_timeout",
         Kind::Number(1, 3_600),
@@ -188,6 +188,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     row("ai.providers.*.keys", Kind::Secrets, Unset("sk-…"), "API keys; a server of one's own may need none."),
     row("ai.providers.*.models", Kind::Texts, Unset("gpt-5-mini"), "Models that may be used, the preferred one first."),
+    row(
+        "ai.providers.*.requests_per_minute",
+        Kind::Number(1, 1_000_000),
+        Unset("60"),
+        "Requests that this instance sends to the provider in a minute at most. Not set: no limit.",
+    ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
 ];
 

@@ -163,7 +163,7 @@ pub struct Provider {
     #[serde(default)]
     pub keys: Vec<Secret>,
     pub models: Vec<String>,
-    /// Of one key; none: no limit.
+    /// Of this instance; none: no limit.
     pub requests_per_minute: Option<u32>,
 }
 

@@ -260,6 +260,19 @@ fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
         let loaded = load_environment(&[(&variable, example)]).unwrap();
         assert!(loaded.resolution.get(&Key::of_pattern(setting.pattern)).is_some(), "{variable} has no effect");
     }
+    let of_a_provider: Vec<(String, &str)> = setting::SETTINGS
+        .iter()
+        .filter_map(|setting| match setting.default {
+            setting::Preset::Unset(example) if setting.pattern.contains("providers.*") => Some((
+                format!("NATTER__{}", setting.pattern.replace('.', "__").replace('*', "openai").to_uppercase()),
+                example,
+            )),
+            _ => None,
+        })
+        .collect();
+    let variables: Vec<_> = of_a_provider.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let provider = &load_environment(&variables).unwrap().config.ai.providers[0];
+    assert_eq!(provider.requests_per_minute, Some(60));
 }
 
 #[test]
