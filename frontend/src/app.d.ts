@@ -1,5 +1,10 @@
 declare global {
   namespace App {}
+
+  interface Window {
+    /** What `app.html` has asked the server for, by path. */
+    natterEarly?: Record<string, Promise<Response>>;
+  }
 }
 
 export {};

@@ -24,9 +24,10 @@ export const [useApp, provideApp] = createContext<App>();
 
 export function createApp(): App {
   const storage = safeStorage();
-  const api = new Api({ locks: navigator.locks as Locks | undefined, storage });
+  const api = new Api({ locks: navigator.locks as Locks | undefined, storage, early: window.natterEarly });
   const session = new Session(api, { storage, channel: new BroadcastChannel('natter.session') });
   const connection = new Connection(api);
+  connection.onHello(() => api.dropEarly());
   return {
     api,
     session,

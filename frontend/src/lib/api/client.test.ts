@@ -158,6 +158,23 @@ describe('the refresh', () => {
   });
 });
 
+describe('an early answer', () => {
+  const early = () => Promise.resolve(new Response(JSON.stringify({ status: 'success', data: 'early', message: '' })));
+
+  it('is taken once, and not after events have begun to arrive', async () => {
+    const server = fakeServer(() => ok('late'));
+    const api = new Api({
+      fetch: server.fetch,
+      early: { '/a?x=1': early(), '/b': early(), '/c': Promise.reject(new Error()) }
+    });
+    await expect(api.get('/a', { x: 1 })).resolves.toBe('early');
+    await expect(api.get('/a', { x: 1 })).resolves.toBe('late');
+    await expect(api.get('/c')).resolves.toBe('late');
+    api.dropEarly();
+    await expect(api.get('/b')).resolves.toBe('late');
+  });
+});
+
 it('makes ids of its own where the browser cannot', () => {
   const { randomUUID } = crypto;
   Object.defineProperty(crypto, 'randomUUID', { value: undefined, configurable: true });

@@ -56,6 +56,8 @@ export interface ApiOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   wait?: (milliseconds: number) => Promise<void>;
   newKey?: () => string;
+  /** GET answers that the page asked for while this code was on its way, by path. */
+  early?: Record<string, Promise<Response>> | undefined;
 }
 
 const BASE = '/r1';
@@ -72,6 +74,7 @@ export class Api {
   readonly #storage: ApiOptions['storage'];
   readonly #wait: (milliseconds: number) => Promise<void>;
   readonly #newKey: () => string;
+  readonly #early: Map<string, Promise<Response>>;
   #refreshing: Promise<void> | undefined;
 
   constructor(options: ApiOptions = {}) {
@@ -80,6 +83,7 @@ export class Api {
     this.#storage = options.storage;
     this.#wait = options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)));
     this.#newKey = options.newKey ?? newId;
+    this.#early = new Map(Object.entries(options.early ?? {}));
   }
 
   get<T>(path: string, query?: Query): Promise<T> {
@@ -108,6 +112,11 @@ export class Api {
       this.#refreshing = undefined;
     });
     return this.#refreshing;
+  }
+
+  /** From here on events arrive, and an answer from before them would be out of date. */
+  dropEarly(): void {
+    this.#early.clear();
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -158,15 +167,19 @@ export class Api {
   async #send<T>(method: string, path: string, body: unknown, extra: Record<string, string> = {}): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...extra };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    let response: Response;
-    try {
-      response = await this.#fetch(BASE + path, {
+    const ask = () =>
+      this.#fetch(BASE + path, {
         method,
         headers,
         credentials: 'same-origin',
         cache: 'no-store',
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       });
+    let response: Response;
+    try {
+      const early = method === 'GET' ? this.#early.get(path) : undefined;
+      this.#early.delete(path);
+      response = await (early ? early.catch(ask) : ask());
     } catch {
       throw new ApiError(0, 'network', 'The server could not be reached.');
     }

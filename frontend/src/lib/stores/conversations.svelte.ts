@@ -128,6 +128,7 @@ export class Conversations {
 
   /** One conversation, from the list or from the server. */
   async find(id: Id): Promise<Conversation> {
+    await this.#loading;
     return this.#items.get(id) ?? (await this.refresh(id));
   }
 

@@ -14,6 +14,7 @@ interface SessionOptions {
 /** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
 export class Session {
   state = $state<SessionState>('unknown');
+  /** While the state is not known yet: whom this browser saw last. */
   account = $state<Account | null>(null);
   sessionId = $state<string | null>(null);
   /** The session was ended by someone else than the person at this tab. */
@@ -29,6 +30,7 @@ export class Session {
     this.#api = api;
     this.#storage = options.storage;
     this.#channel = options.channel;
+    this.account = parseAccount(this.#storage?.getItem(HINT));
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
       // Another tab signed in or out: this one follows.
@@ -43,16 +45,21 @@ export class Session {
     return this.account;
   }
 
+  /** Worth showing the app to: signed in, or very likely so. */
+  get isPresent(): boolean {
+    return this.state === 'signed-in' || (this.state === 'unknown' && this.account !== null);
+  }
+
   /** True where this browser has signed in before and not out since. */
   get isLikely(): boolean {
-    return this.#storage?.getItem(HINT) !== null;
+    return this.account !== null;
   }
 
   async load(): Promise<void> {
     try {
       this.#enter(await this.#api.get<Account>('/users/me'));
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.#forget();
+      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.expire();
       else if (this.state !== 'signed-in') this.state = 'unreachable';
     }
   }
@@ -83,8 +90,7 @@ export class Session {
   }
 
   async rename(displayName: string): Promise<void> {
-    const user = await this.#api.patch<Account>('/users/me', { display_name: displayName });
-    if (this.account) this.account = { ...this.account, ...user };
+    this.#enter(await this.#api.patch<Account>('/users/me', { display_name: displayName }));
   }
 
   async changePassword(current: string, next: string): Promise<void> {
@@ -93,7 +99,7 @@ export class Session {
 
   /** The server no longer knows this session. */
   expire(): void {
-    this.ended = this.state === 'signed-in';
+    this.ended = this.isPresent || this.ended;
     this.#forget();
   }
 
@@ -108,7 +114,7 @@ export class Session {
     this.state = 'signed-in';
     this.ended = false;
     this.leftOnPurpose = false;
-    this.#storage?.setItem(HINT, account.id);
+    this.#storage?.setItem(HINT, JSON.stringify(account));
   }
 
   #forget(): void {
@@ -116,5 +122,15 @@ export class Session {
     this.account = null;
     this.sessionId = null;
     this.#storage?.removeItem(HINT);
+  }
+}
+
+function parseAccount(text: string | null | undefined): Account | null {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null');
+    const isAccount = typeof value === 'object' && value !== null && 'id' in value && 'display_name' in value;
+    return isAccount ? (value as Account) : null;
+  } catch {
+    return null;
   }
 }

@@ -73,6 +73,18 @@ describe('a session', () => {
     expect(unlucky.state).toBe('unreachable');
   });
 
+  it('shows the app to whom it saw last, until the server says otherwise', async () => {
+    storage.setItem('natter.session', JSON.stringify(elena));
+    const returning = new Session(api, { storage });
+    expect([returning.state, returning.isPresent, returning.user.id]).toEqual(['unknown', true, 'u1']);
+    api.answers.set('GET /users/me', new ApiError(401, 'unauthenticated', ''));
+    await returning.load();
+    expect([returning.state, returning.isPresent, returning.ended]).toEqual(['signed-out', false, true]);
+    expect(new Session(api, { storage }).isPresent).toBe(false);
+    storage.setItem('natter.session', '{"broken');
+    expect(new Session(api, { storage }).isPresent).toBe(false);
+  });
+
   it('stays signed in through a server that is away', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();

@@ -1,0 +1,55 @@
+// What of the build a page needs, read from Vite's manifest.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const ROOT = join(import.meta.dirname, '..');
+export const BUILD = join(ROOT, 'build');
+
+/** Each page, by what its address begins with: its layouts and itself. */
+export const PAGES = [
+  { at: '/sign-in', name: 'sign-in', files: ['routes/(auth)/+layout.svelte', 'routes/(auth)/sign-in/+page.svelte'] },
+  { at: '/sign-up', name: 'sign-up', files: ['routes/(auth)/+layout.svelte', 'routes/(auth)/sign-up/+page.svelte'] },
+  { at: '/c/', name: 'a conversation', files: ['routes/(app)/+layout.svelte', 'routes/(app)/c/[id]/+page.svelte'] },
+  {
+    at: '/settings',
+    name: 'the settings',
+    files: ['routes/(app)/+layout.svelte', 'routes/(app)/settings/+page.svelte']
+  },
+  { at: '/', name: 'the start', files: ['routes/(app)/+layout.svelte', 'routes/(app)/+page.svelte'] }
+];
+
+const NODES = '.svelte-kit/generated/build/client-optimized/nodes';
+const CLIENT = 'node_modules/@sveltejs/kit/src/runtime/client';
+
+/** What starts the app, whatever the page. */
+const STARTS = [
+  `${CLIENT}/entry.js`,
+  `${CLIENT}/client-entry.js`,
+  '.svelte-kit/generated/build/client-optimized/app.js',
+  nodeOf('routes/+layout.svelte')
+];
+
+const manifest = JSON.parse(readFileSync(join(ROOT, '.svelte-kit/output/client/.vite/manifest.json'), 'utf8'));
+
+/** The manifest's key of the generated module that brings in one page or layout. */
+function nodeOf(page) {
+  const brings = (file) => readFileSync(join(ROOT, NODES, file), 'utf8').includes(`/${page}`);
+  const node = readdirSync(join(ROOT, NODES)).find(brings);
+  if (!node) throw new Error(`nothing in the build brings in ${page}: has it moved?`);
+  return `${NODES}/${node}`;
+}
+
+/** The scripts and styles of a page, without what it loads later. */
+export function filesOf(page) {
+  const [scripts, styles] = [new Set(), new Set()];
+  const gather = (key) => {
+    const chunk = manifest[key];
+    if (!chunk) throw new Error(`the build has no ${key}`);
+    if (scripts.has(chunk.file)) return;
+    scripts.add(chunk.file);
+    for (const file of chunk.css ?? []) styles.add(file);
+    for (const other of chunk.imports ?? []) gather(other);
+  };
+  for (const key of [...STARTS, ...page.files.map(nodeOf)]) gather(key);
+  return { scripts: [...scripts], styles: [...styles] };
+}

@@ -1,0 +1,31 @@
+// One page of HTML serves every address, so it can't name the files of each. This puts in a line of script that asks for
+// those of the address at once; without it they would be found only when the router has run. Part of the build.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { BUILD, filesOf, PAGES } from './chunks.mjs';
+
+const MARK = '<!-- preload -->';
+const index = join(BUILD, 'index.html');
+const html = readFileSync(index, 'utf8');
+if (!html.includes(MARK)) throw new Error(`src/app.html has no ${MARK}`);
+
+const pages = PAGES.map((page) => {
+  const { scripts, styles } = filesOf(page);
+  const isNew = (file) => !html.includes(file);
+  return [page.at, scripts.filter(isNew), styles.filter(isNew)];
+});
+const script = `<script>
+      for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
+        if (!location.pathname.startsWith(at)) continue;
+        const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: '/' + file }, more));
+        scripts.forEach((file) => hint(file, { rel: 'modulepreload' }));
+        styles.forEach((file) => hint(file, { rel: 'preload', as: 'style' }));
+        break;
+      }
+    </script>`;
+const done = Buffer.from(html.replace(MARK, () => script));
+
+writeFileSync(index, done);
+writeFileSync(`${index}.gz`, gzipSync(done, { level: 9 }));
+writeFileSync(`${index}.br`, brotliCompressSync(done, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }));
