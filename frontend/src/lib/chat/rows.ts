@@ -37,7 +37,7 @@ export interface Row {
   /** It has avatar, name and time; the rows of its group below it have not. */
   readonly isHead: boolean;
   readonly isTail: boolean;
-  /** The message that it answers is not the one right above it. */
+  /** It answers another message; an assistant that answers the one right above it need not say so. */
   readonly showsQuote: boolean;
 }
 
@@ -163,7 +163,7 @@ function toRow(
     opensUnread: startsUnread(previous, view, reader),
     isHead,
     isTail: next === undefined || startsGroup(view, next, isHead ? view : start, reader),
-    showsQuote: view.replyTo !== null && view.replyTo !== previous?.id
+    showsQuote: view.replyTo !== null && (view.sender.kind !== 'assistant' || view.replyTo !== previous?.id)
   };
 }
 
