@@ -121,21 +121,15 @@ pub async fn end_all<C: ConnectionTrait>(
     kept: Option<SessionId>,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, AppError> {
-    let mut query = user_session::Entity::find()
+    let mut query = user_session::Entity::update_many()
+        .col_expr(user_session::Column::EndedAt, Expr::value(now))
         .filter(user_session::Column::UserId.eq(user_id))
         .filter(user_session::Column::EndedAt.is_null());
     if let Some(kept) = kept {
         query = query.filter(user_session::Column::Id.ne(kept));
     }
-    let ids: Vec<SessionId> =
-        query.select_only().column(user_session::Column::Id).into_tuple().all(db).await.map_err(app_error)?;
-    user_session::Entity::update_many()
-        .col_expr(user_session::Column::EndedAt, Expr::value(now))
-        .filter(user_session::Column::Id.is_in(ids.iter().copied()))
-        .exec(db)
-        .await
-        .map_err(app_error)?;
-    Ok(ids)
+    let ended = query.exec_with_returning(db).await.map_err(app_error)?;
+    Ok(ended.into_iter().map(|session| session.id).collect())
 }
 
 /// Notes that a device was there.

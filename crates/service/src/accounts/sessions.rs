@@ -1,6 +1,6 @@
 //! One's own devices, and ending them.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use appcore::{
     AppError, Code, SessionId,
@@ -15,6 +15,8 @@ use crate::App;
 
 /// How long a sign-out waits for the news of it to be on its way to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
+/// How many sessions one statement asks about: databases have a limit.
+const MOST_AT_ONCE: usize = 5_000;
 
 /// Signs the caller's device out.
 pub async fn logout(app: &App, by: &Principal) -> Result<(), AppError> {
@@ -58,8 +60,13 @@ pub async fn end_others(app: &App, by: &Principal) -> Result<(), AppError> {
 
 /// Which of these sessions are over: for open connections, which no request asks about.
 pub async fn ended_among(app: &App, ids: &[SessionId]) -> Result<Vec<SessionId>, AppError> {
-    let live = rows::live_among(app.db.reader(), ids, app.clock.now()).await?;
-    Ok(ids.iter().filter(|id| !live.contains(id)).copied().collect())
+    let mut ended = Vec::new();
+    for some in ids.chunks(MOST_AT_ONCE) {
+        let live: HashSet<SessionId> =
+            rows::live_among(app.db.reader(), some, app.clock.now()).await?.into_iter().collect();
+        ended.extend(some.iter().filter(|id| !live.contains(id)));
+    }
+    Ok(ended)
 }
 
 /// Makes ended sessions known, here at once and to the other instances as fast as the bus is.
