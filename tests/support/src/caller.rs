@@ -144,7 +144,6 @@ impl Answer {
 
     /// What was asked for; panics when it was refused.
     #[track_caller]
-    #[must_use]
     pub fn data(self) -> Value {
         assert!((200..300).contains(&self.status) && self.body["status"] == "success", "{self:?}");
         self.body["data"].clone()
@@ -152,7 +151,6 @@ impl Answer {
 
     /// The same, with exactly this status.
     #[track_caller]
-    #[must_use]
     pub fn data_with(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.data()
