@@ -119,8 +119,8 @@ export class ConversationLog {
     this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.#readBefore = read;
     this.#unreadFrom = null;
-    await this.load();
-    if (this.#unreadFrom === null) this.#markUnread();
+    if (this.#state.loaded) this.#markUnread();
+    else await this.load();
   }
 
   load(): Promise<void> {

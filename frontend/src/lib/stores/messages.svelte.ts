@@ -32,6 +32,12 @@ const DURABLE: Record<keyof DurablePayloads, true> = {
   'conversation.deleted': true
 };
 
+interface SyncDone {
+  refused: { id: string; code: string }[];
+}
+
+/** Why one conversation of a sync is refused; the others are answered all the same. */
+const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
 /** A log that missed more than this is read anew rather than caught up event by event. */
 const WORTH_CATCHING_UP = 1_000;
 /** Events of two instances may arrive in the wrong order: such a gap closes by itself. */
@@ -106,6 +112,7 @@ export class MessagesStore {
       if (frame.type === 'message.created' && frame.payload.message.sender.id !== this.#me.id) {
         this.received(frame.payload.conversation_id, frame.payload.seq);
       }
+      if (this.#isGone(frame)) this.#forget(frame.payload.conversation_id);
       return;
     }
     switch (frame.type) {
@@ -119,12 +126,38 @@ export class MessagesStore {
         for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
         this.#syncSoon(0);
         break;
+      case 'sync.done':
+        for (const { id, code } of (frame.payload as Partial<SyncDone>).refused ?? []) this.#refused(id, code);
+        break;
     }
+  }
+
+  /** The log of a conversation could not be read on from its cursor. */
+  #refused(id: string, code: string): void {
+    if (code === 'cursor_expired') void this.#logs.get(id)?.startOver();
+    else if (code === 'not_found') this.#forget(id);
+    else this.#doubtful.add(id);
+  }
+
+  #isGone(frame: DurableFrame): boolean {
+    return (
+      frame.type === 'conversation.deleted' ||
+      (frame.type === 'member.removed' && frame.payload.user_id !== null && frame.payload.user_id === this.#me.id)
+    );
+  }
+
+  #forget(id: string): void {
+    this.#logs.delete(id);
+    this.#doubtful.delete(id);
   }
 
   #greet(hello: HelloPayload): void {
     for (const { id, last_seq } of hello.conversations) this.#logs.get(id)?.hearOf(last_seq);
-    for (const log of this.#logs.values()) log.repeatRead();
+    for (const log of this.#logs.values()) {
+      log.repeatRead();
+      // What could not be loaded heals with the connection.
+      if (log.error !== null) void log.load();
+    }
     this.#sayDelivered();
     this.#pauses = 0;
     this.#syncSoon(0);
@@ -174,8 +207,8 @@ export class MessagesStore {
     } catch (error) {
       // Without a connection the next hello asks again.
       if (!(error instanceof ApiError)) return;
-      if (error.code === 'cursor_expired') for (const log of near) void log.startOver();
-      else for (const log of near) this.#doubtful.add(log.id);
+      // A refusal that names no conversation is followed by `sync.done`, which does.
+      if (!SAID_AGAIN.has(error.code)) for (const log of near) this.#doubtful.add(log.id);
     } finally {
       this.#isSyncing = false;
     }

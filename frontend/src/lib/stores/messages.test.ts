@@ -98,8 +98,38 @@ describe('the messages store', () => {
     line.receive(created(3));
     await vi.advanceTimersByTimeAsync(200);
     line.refuse('cursor_expired');
+    line.receive({
+      type: 'sync.done',
+      payload: { conversations: [], refused: [{ id: 'c1', code: 'cursor_expired' }] }
+    });
     await settled();
     expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(line.requests).toEqual([]);
+  });
+
+  it('asks no more for a conversation that one is no longer in', async () => {
+    const { server, line, store, log } = await open();
+    server.create();
+    await log.load();
+    line.receive({ type: 'resync', payload: { conversation_ids: null } });
+    await settled();
+    line.refuse('not_found');
+    line.receive({ type: 'sync.done', payload: { conversations: [], refused: [{ id: 'c1', code: 'not_found' }] } });
+    line.greet([{ id: 'c1', last_seq: 9 }]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(line.requests).toEqual([]);
+    expect(store.conversation('c1')).not.toBe(log);
+  });
+
+  it('loads what could not be loaded when the connection is back', async () => {
+    const { server, line, log, get, texts } = await open();
+    server.create();
+    get.mockRejectedValueOnce(new ApiError(0, 'network', 'away'));
+    await log.load();
+    line.greet();
+    await settled();
+    expect(texts()).toEqual(['text 1']);
   });
 
   it('fetches an answer with a hole in its text', async () => {
