@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod accounts;
+mod architecture;
 mod assistants;
 mod cluster;
 mod conversations;
+mod endpoints;
 mod messages;
 mod start;
+mod workspaces;
