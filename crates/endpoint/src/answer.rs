@@ -37,12 +37,14 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
 
 /// The answer to whatever could not be done. What is our own fault is logged, and not shown.
 pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
+    let (code, request_id) = (error.code(), request_id(http));
     match error {
-        AppError::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "a request failed"),
-        AppError::Unavailable(cause) => tracing::warn!(error = format!("{cause:#}"), "a request could not be served"),
+        AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "a request failed"),
+        AppError::Unavailable(cause) => {
+            tracing::warn!(request_id, error = format!("{cause:#}"), "a request could not be served");
+        }
         AppError::Refused { .. } | AppError::Invalid(_) => {}
     }
-    let (code, request_id) = (error.code(), request_id(http));
     let body = Failure {
         status: FailureTag::Error,
         data: (),

@@ -1,6 +1,9 @@
 //! The API's description, from the same list as the routes.
 
-use appcore::FieldError;
+use appcore::{
+    FieldError,
+    view::{LoggedEvent, UserSession},
+};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -36,7 +39,10 @@ pub fn document() -> OpenApi {
             ))),
         )
         .schema(FAILURE, failure())
-        .schema(FieldError::name(), FieldError::schema());
+        .schema(FieldError::name(), FieldError::schema())
+        // Only lists hold these, and utoipa does not look into a generic list.
+        .schema(UserSession::name(), UserSession::schema())
+        .schema(LoggedEvent::name(), LoggedEvent::schema());
     for def in r1::all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));

@@ -66,14 +66,15 @@ pub async fn observe(
             Ok(mut response) => {
                 let user_id = response.request().extensions().get::<Caller>().map(|caller| caller.0.to_string());
                 let route = response.request().match_pattern().unwrap_or_else(|| "(unknown)".to_owned());
-                info!(%method, route, status = response.status().as_u16(), ms, user_id, "request");
+                info!(request_id = id, %method, route, status = response.status().as_u16(), ms, user_id, "request");
                 if let Ok(id) = HeaderValue::from_str(&id) {
                     response.headers_mut().insert(REQUEST_ID, id);
                 }
                 Ok(response)
             }
             Err(error) => {
-                info!(%method, route = "(unknown)", status = error.as_response_error().status_code().as_u16(), ms, "request");
+                let status = error.as_response_error().status_code().as_u16();
+                info!(request_id = id, %method, route = "(unknown)", status, ms, "request");
                 Err(error)
             }
         }

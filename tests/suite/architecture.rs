@@ -1,0 +1,142 @@
+//! Who may call whom, and what may stand where. Reads the sources; needs no server.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Which of our own crates each may use: nothing points from below to above.
+fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    [
+        ("crates/appcore", &[][..]),
+        ("crates/ai", &["appcore"]),
+        ("migration", &[]),
+        ("macro", &[]),
+        ("crates/dbcontext", &["appcore", "migration"]),
+        ("crates/service", &["ai", "appcore", "dbcontext"]),
+        ("crates/middleware", &["appcore", "service"]),
+        ("crates/realtime", &["appcore", "middleware", "service"]),
+        ("crates/endpoint", &["appcore", "middleware", "natter-macro", "realtime", "service"]),
+    ]
+    .into_iter()
+    .map(|(folder, crates)| (folder, crates.iter().copied().collect()))
+    .collect()
+}
+
+/// Words that must not stand in a crate's sources, because they belong to another layer.
+const FOREIGN: [(&str, &[&str]); 6] = [
+    ("crates/ai/src", &["sea_orm", "sqlx::", "actix"]),
+    ("crates/appcore/src", &["actix_web", "sqlx::", "tokio::net"]),
+    ("crates/service/src", &["actix_web", "HttpRequest"]),
+    ("crates/middleware/src", &["sea_orm", "dbcontext", "sqlx::"]),
+    ("crates/endpoint/src", &["sea_orm", "dbcontext", "sqlx::"]),
+    ("crates/realtime/src", &["sea_orm", "dbcontext", "sqlx::"]),
+];
+
+/// Where the program may stop: it has only just started.
+const START_UP: [&str; 1] = ["crates/appcore/src/auth/password.rs"];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else { return found };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What is compiled into the program: without tests and comments.
+fn program_text(path: &Path) -> String {
+    let is_test = path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"));
+    if is_test {
+        return String::new();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    let program = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    program
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn nothing_points_from_below_to_above() {
+    let allowed = allowed();
+    let ours: BTreeSet<&str> = allowed
+        .keys()
+        .map(|folder| folder.rsplit('/').next().unwrap())
+        .chain(["natter-macro", "natter", "support"])
+        .collect();
+    for (folder, may_use) in &allowed {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let dependencies =
+            manifest.split("[dependencies]").nth(1).unwrap_or_default().split("\n[").next().unwrap_or_default();
+        for line in dependencies.lines() {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            assert!(!ours.contains(name) || may_use.contains(name), "{folder} must not use {name}");
+        }
+    }
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = format!("crates/{}", entry.unwrap().file_name().to_string_lossy());
+        assert!(allowed.contains_key(name.as_str()), "{name}: say here what it may use");
+    }
+}
+
+#[test]
+fn no_layer_does_the_work_of_another() {
+    for (folder, words) in FOREIGN {
+        for path in sources(&root().join(folder)) {
+            let text = program_text(&path);
+            for word in words {
+                assert!(!text.contains(word), "{} speaks of {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_program_never_stops_at_a_surprise() {
+    let mut read = 0;
+    for folder in ["src", "crates", "macro/src", "migration/src"] {
+        for path in sources(&root().join(folder)) {
+            let text = program_text(&path);
+            read += 1;
+            if START_UP.iter().any(|excepted| path.ends_with(excepted)) {
+                continue;
+            }
+            for word in
+                [".unwrap()", ".expect(\"", "todo!(", "unimplemented!(", "clippy::unwrap_used", "clippy::expect_used"]
+            {
+                assert!(!text.contains(word), "{} has {word}", path.display());
+            }
+        }
+    }
+    assert!(read > 50, "the sources were not found");
+}
+
+#[test]
+fn every_endpoint_that_is_declared_is_in_the_list() {
+    let mut declared = BTreeSet::new();
+    for path in sources(&root().join("crates/endpoint/src/r1")) {
+        let text = program_text(&path);
+        let names = text.split("#[endpoint(").skip(1).map(|rest| {
+            let (_, rest) = rest.split_once("impl Endpoint for ").expect("#[endpoint] stands on an impl");
+            rest.split([' ', '{']).next().unwrap().to_owned()
+        });
+        declared.extend(names);
+    }
+    let listed: BTreeSet<String> = endpoint::r1::all().map(|def| def.name.to_owned()).collect();
+    assert_eq!(declared, listed, "ENDPOINTS of the resource file, or RESOURCES in r1/mod.rs, lacks one");
+    let routes: BTreeSet<(&str, &str)> = endpoint::r1::all().map(|def| (def.method.as_str(), def.path)).collect();
+    assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
+}

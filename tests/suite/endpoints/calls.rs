@@ -1,0 +1,178 @@
+//! One right call of each endpoint, on things of its own. An endpoint that has none here fails the tests.
+
+use endpoint::EndpointDef;
+use reqwest::Method;
+use support::{Answer, Application, Caller, Member, Setup, Value, json, new_email, new_id, wait_until};
+use tokio::sync::OnceCell;
+
+/// Two tenants: the owner and friends in one, the stranger in another. The admin is in neither.
+pub struct World {
+    app: Application,
+    pub owner: Member,
+    friend: Member,
+    third: Member,
+    pub stranger: Member,
+    pub admin: Member,
+    workspace: String,
+    /// Takes its time, so there is one for all.
+    answer: OnceCell<String>,
+}
+
+/// What to send.
+pub struct Call {
+    pub path: String,
+    pub body: Option<Value>,
+    /// It ends the caller's session, so it needs one of its own.
+    pub ends_session: bool,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let app = Setup::new().set("workspaces.shared", "none").start().await;
+        let [owner, friend, third, stranger] = [
+            app.sign_up("Owner").await,
+            app.sign_up("Friend").await,
+            app.sign_up("Third").await,
+            app.sign_up("Stranger").await,
+        ];
+        let admin = app.admin().await;
+        let workspace = id_of(&owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201));
+        for email in [&friend.email, &third.email] {
+            owner.post(&format!("/r1/workspaces/{workspace}/members"), json!({ "email": email })).await.data_with(201);
+        }
+        Self { app, owner, friend, third, stranger, admin, workspace, answer: OnceCell::new() }
+    }
+
+    pub fn anonymous(&self) -> Caller {
+        Caller::anonymous(&self.app.url())
+    }
+
+    /// A right call, on things of the owner that were made for it.
+    pub async fn call(&self, def: &EndpointDef) -> Call {
+        let body = self.body(def.name).await;
+        let path = match def.name {
+            "EndUserSession" => format!("/r1/usersessions/{}", self.owner.another_device().await.session_id),
+            "ShowUser" => format!("/r1/users/{}", self.owner.id),
+            "ShowWorkspace" | "ListWorkspaceMembers" => with_id(def, &self.workspace),
+            "AddWorkspaceMember" => with_id(def, &self.team().await),
+            "ChangeWorkspaceMember" => {
+                let team = self.team().await;
+                self.owner
+                    .post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": self.friend.id }))
+                    .await
+                    .data_with(201);
+                with_id(def, &team).replace("{user_id}", &self.friend.id)
+            }
+            "LeaveConversation" => {
+                let group = self.group().await;
+                let handed = format!("/r1/conversations/{group}/members/{}", self.friend.id);
+                self.owner.patch(&handed, json!({ "role": "owner" })).await.data_with(200);
+                with_id(def, &group)
+            }
+            "ChangeMember" | "RemoveMember" => with_id(def, &self.group().await).replace("{user_id}", &self.friend.id),
+            "AddMember" => {
+                let group = self.group().await;
+                self.owner.delete(&format!("/r1/conversations/{group}/members/{}", self.third.id)).await.data_with(200);
+                with_id(def, &group)
+            }
+            "ShowAssistant" => with_id(
+                def,
+                &id_of(
+                    &self
+                        .owner
+                        .post("/r1/assistants", self.body("CreateAssistant").await.unwrap_or_default())
+                        .await
+                        .data_with(201),
+                ),
+            ),
+            "StopMessage" | "RegenerateMessage" => with_id(def, self.answer.get_or_init(|| self.answer()).await),
+            _ if def.path.starts_with("/r1/conversations/{id}") => with_id(def, &self.group().await),
+            _ if def.path.starts_with("/r1/messages/{id}") => {
+                let message = self.owner.send_message(&self.group().await, "Hello").await;
+                with_id(def, &id_of(&message))
+            }
+            _ => def.path.to_owned(),
+        };
+        assert!(!path.contains('{'), "{} has a path that nothing fills: give it a call here", def.name);
+        Call { path, body, ends_session: def.name == "LogOut" }
+    }
+
+    async fn body(&self, name: &str) -> Option<Value> {
+        Some(match name {
+            "SignUp" => json!({ "email": new_email("new"), "password": support::PASSWORD, "display_name": "New" }),
+            "SignIn" => json!({ "email": self.owner.email, "password": support::PASSWORD }),
+            "Refresh" => json!({ "refresh_token": self.owner.another_device().await.refresh_token() }),
+            // Wrong on purpose: who comes so far may call it, and nobody's password changes.
+            "ChangePassword" => json!({ "current_password": "not this one", "password": "Quite-another-1" }),
+            "ChangeMe" => json!({ "display_name": "Somebody" }),
+            "CreateWorkspace" => json!({ "name": "Another" }),
+            "AddWorkspaceMember" => json!({ "user_id": self.friend.id }),
+            "ChangeWorkspaceMember" => json!({ "role": "admin" }),
+            "CreateConversation" => {
+                json!({ "kind": "group", "title": "Plans", "workspace_id": self.workspace, "member_ids": [self.friend.id, self.third.id] })
+            }
+            "ChangeConversation" => json!({ "title": "Other plans", "topic": null }),
+            "ReadConversation" => json!({ "seq": 1 }),
+            "AddMember" => json!({ "user_id": self.third.id }),
+            "ChangeMember" => json!({ "role": "admin" }),
+            "SendMessage" => json!({ "client_id": new_id(), "content": "Hello" }),
+            "CreateAssistant" => {
+                json!({ "name": format!("Ada {}", new_id()), "system_prompt": "Be brief.", "workspace_id": self.workspace })
+            }
+            "EditMessage" => json!({ "content": "Hello again" }),
+            _ => return None,
+        })
+    }
+
+    async fn group(&self) -> String {
+        let body = self.body("CreateConversation").await.unwrap_or_default();
+        id_of(&self.owner.post("/r1/conversations", body).await.data_with(201))
+    }
+
+    /// The built-in assistant's answer, when it is complete.
+    async fn answer(&self) -> String {
+        let chat = self.owner.open_assistant().await;
+        self.owner.send_message(&chat, "Hello").await;
+        wait_until("the assistant has answered", || async { self.finished(&chat).await.is_some() }).await;
+        self.finished(&chat).await.unwrap_or_default()
+    }
+
+    async fn finished(&self, chat: &str) -> Option<String> {
+        let history = self.owner.history(chat).await;
+        history
+            .iter()
+            .find(|message| message["sender"]["kind"] == "assistant" && message["status"] == "complete")
+            .map(id_of)
+    }
+
+    async fn team(&self) -> String {
+        id_of(&self.owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201))
+    }
+}
+
+/// Sends the call as `caller`.
+pub async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Answer {
+    let mut request = caller.request(method(def), &call.path);
+    if let Some(body) = &call.body {
+        request = request.json(body);
+    }
+    caller.send(request).await
+}
+
+/// The client's word for the endpoint's method: the two speak other versions of one library.
+pub fn method(def: &EndpointDef) -> Method {
+    def.method.as_str().parse().expect("a method")
+}
+
+/// The path, with an id that belongs to nothing in every place.
+pub fn with_unknown_ids(def: &EndpointDef) -> String {
+    def.path_fields.iter().fold(def.path.to_owned(), |path, field| path.replace(&format!("{{{field}}}"), &new_id()))
+}
+
+fn with_id(def: &EndpointDef, id: &str) -> String {
+    def.path.replace("{id}", id)
+}
+
+fn id_of(data: &Value) -> String {
+    data["id"].as_str().expect("it has an id").to_owned()
+}
