@@ -17,10 +17,10 @@ const pages = PAGES.map((page) => {
 });
 const script = `<script>
       for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
-        if (!location.pathname.startsWith(at)) continue;
+        if (!location.pathname.startsWith(at) || (at === '/' && !window.natterEarly)) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: '/' + file }, more));
         scripts.forEach((file) => hint(file, { rel: 'modulepreload' }));
-        styles.forEach((file) => hint(file, { rel: 'preload', as: 'style' }));
+        styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));
         break;
       }
     </script>`;

@@ -2,36 +2,31 @@
  * The wire contract as the app sees it: what the server answers under `/r1` and what travels over its socket.
  */
 
+import type * as Described from './generated/types.gen.ts';
+
+export type { AssistantMember, ConversationKind, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
+export type {
+  PresenceStatus,
+  SenderKind,
+  User,
+  Workspace,
+  WorkspaceMember,
+  WorkspaceRole
+} from './generated/types.gen.ts';
+import type { Member, PresenceStatus, User } from './generated/types.gen.ts';
+
+/** A description can't tell what is null from what is left out: these fields are always there. */
+type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
+
 export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
-export type Timestamp = string;
+export type Timestamp = Described.Timestamp;
 
-export interface User {
-  id: Id;
-  /** Only the account itself and an administrator see it. */
-  email?: string;
-  display_name: string;
-  role?: 'user' | 'admin';
-  presence?: PresenceStatus;
-  last_seen?: Timestamp | null;
-  created_at?: Timestamp;
-}
-
-/** The signed-in account. */
-export interface Account extends User {
-  email: string;
-  role: 'user' | 'admin';
-}
+/** The signed-in account: only it sees its own address. */
+export type Account = User & { email: string };
 
 /** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
-export interface Tokens {
-  user: Account;
-  session_id: Id;
-  access_token: string | null;
-  access_expires_at: Timestamp;
-  refresh_token: string | null;
-  refresh_expires_at: Timestamp;
-}
+export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
 export interface Page<T> {
   items: T[];
@@ -46,113 +41,26 @@ export interface Cursor<T> {
   has_more: boolean;
 }
 
-export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
-
-export interface Workspace {
-  id: Id;
-  name: string;
-  role: WorkspaceRole;
-  personal: boolean;
-}
-
-export interface WorkspaceMember {
-  user: User;
-  role: WorkspaceRole;
-}
-
-export interface Assistant {
-  id: Id;
-  workspace_id: Id | null;
-  name: string;
-  model: string | null;
-  system_prompt: string | null;
-  is_default: boolean;
-  created_at: Timestamp;
-}
+export type Assistant = Always<Described.Assistant, 'workspace_id' | 'model' | 'system_prompt'>;
 
 /** `GET /r1/usersessions` */
-export interface Device {
-  id: Id;
-  current: boolean;
-  user_agent: string | null;
-  address: string | null;
-  created_at: Timestamp;
-  last_used_at: Timestamp;
-}
+export type Device = Always<Described.UserSession, 'user_agent' | 'address'>;
 
-export type ConversationKind = 'single' | 'group' | 'assistant';
-export type MemberRole = 'owner' | 'admin' | 'member';
-
-/** A person in a conversation. */
-export interface Member {
-  user_id: Id;
-  display_name: string;
-  role: MemberRole;
-  read_seq: number;
-  delivered_seq: number;
-  joined_at: Timestamp;
-}
-
-/** An assistant in a conversation. */
-export interface AssistantMember {
-  id: Id;
-  name: string;
-  model: string | null;
-}
-
-export interface Conversation {
-  id: Id;
-  kind: ConversationKind;
-  workspace_id: Id;
-  title: string | null;
-  topic: string | null;
-  /** The number of its newest durable event; 0 while there is none. */
-  last_seq: number;
-  unread: number;
-  /** Up to where the caller has read. */
-  read_seq: number;
-  last_message: Message | null;
-  members?: Member[];
-  /** Absent where there are none. */
-  assistants?: AssistantMember[];
-  created_at: Timestamp;
-  last_activity_at: Timestamp;
-}
-
-export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
-
-export interface Sender {
-  kind: SenderKind;
-  id: Id | null;
-  name: string;
-}
-
-export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
+export type Sender = Always<Described.Sender, 'id'>;
 
 export interface Reaction {
   emoji: string;
   user_id: Id;
 }
 
-export interface Message {
-  id: Id;
-  conversation_id: Id;
-  seq: number;
-  client_id: Id | null;
-  sender: Sender;
-  content: string;
-  status: MessageStatus;
-  reply_to: Id | null;
-  attachments: unknown[];
-  reactions: Reaction[];
-  edited_at: Timestamp | null;
-  deleted_at: Timestamp | null;
-  created_at: Timestamp;
-  /** The model that wrote an assistant's message, where the server names it. */
-  model?: string | null;
-  /** Why an assistant's message failed, in a sentence. */
-  reason?: string | null;
-}
+export type Message = Omit<
+  Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
+  'sender' | 'reactions' | 'attachments'
+> & { sender: Sender; reactions: Reaction[]; attachments: unknown[] };
+
+export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message'> & {
+  last_message: Message | null;
+};
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The socket
@@ -195,8 +103,6 @@ export interface DurablePayloads {
   'conversation.updated': Durable & { title: string | null; topic: string | null };
   'conversation.deleted': Durable;
 }
-
-export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export interface ReceiptPayload {
   conversation_id: Id;

@@ -3,7 +3,13 @@ import { Api, ApiError } from '#lib/api/client.ts';
 import type { Account } from '#lib/api/types.ts';
 import { Session } from './session.svelte.ts';
 
-const elena: Account = { id: 'u1', display_name: 'Elena Voss', email: 'elena@harbour.example', role: 'user' };
+const elena: Account = {
+  id: 'u1',
+  display_name: 'Elena Voss',
+  email: 'elena@harbour.example',
+  role: 'user',
+  created_at: ''
+};
 
 /** An Api whose answers the test sets. */
 class FakeApi extends Api {

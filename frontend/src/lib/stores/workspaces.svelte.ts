@@ -59,8 +59,8 @@ export class Workspaces {
   }
 
   /** People of one workspace by a part of their name; the whole address finds them too. */
-  async findPeople(id: Id, q: string, page = 1): Promise<Page<User>> {
-    return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page, page_size: 50 });
+  findPeople(id: Id, q: string, { page_size = 50 } = {}): Promise<Page<User>> {
+    return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }
 
   reset(): void {
