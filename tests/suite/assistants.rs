@@ -151,9 +151,8 @@ async fn gemini_answers() {
 async fn a_reader_stops_an_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     for over_the_socket in [false, true] {
-        chat.upstream.then(Behaviour::step("One two three four"));
+        chat.upstream.then(Behaviour::stall("One two "));
         let answer = chat.ask("Count").await;
-        chat.upstream.release(2);
         read_up_to(&mut chat.socket, &chat.id, "One two ").await;
         if over_the_socket {
             let reply = chat.socket.request("generation.stop", json!({ "message_id": answer })).await;
@@ -202,6 +201,51 @@ async fn an_answer_is_asked_for_again_and_keeps_its_place() {
     // The answer that is replaced is not part of the question.
     let asked = chat.upstream.asked();
     assert_eq!(asked[0].body["messages"], asked[1].body["messages"]);
+}
+
+#[tokio::test]
+async fn questions_asked_in_a_hurry_are_answered_one_after_the_other() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    for word in ["one", "two", "three"] {
+        chat.upstream.then(Behaviour::answer(&format!("Answer {word}.")));
+    }
+    let mut questions = Vec::new();
+    for word in ["one", "two", "three"] {
+        questions.push(chat.anna.send_message(&chat.id, &format!("Question {word}?")).await["id"].clone());
+    }
+    for word in ["one", "two", "three"] {
+        let begun = begun(&mut chat.socket, &chat.id).await;
+        let message = chat.ended("message.completed").await["message"].clone();
+        assert_eq!((&message["id"], &message["content"]), (&json!(begun), &json!(format!("Answer {word}."))));
+    }
+    let answered: Vec<_> = chat.answers().await.iter().map(|answer| answer["reply_to"].clone()).collect();
+    assert_eq!(answered, questions);
+}
+
+#[tokio::test]
+async fn what_is_deleted_under_the_pen_is_let_go() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let ended = "SELECT count(*) FROM jobs WHERE due_at IS NULL";
+    chat.upstream.then(Behaviour::answer("The first."));
+    chat.ask("Hello?").await;
+    chat.ended("message.completed").await;
+    // The whole conversation goes while its answer is written; another one is not bothered.
+    chat.upstream.then(Behaviour::step("Never seen again"));
+    let lost = chat.ask("And?").await;
+    chat.upstream.release(1);
+    stored(&chat.anna, &lost, "Never ").await;
+    assert_eq!(chat.anna.delete(&format!("/r1/conversations/{}", chat.id)).await.status, 200);
+    chat.upstream.release(1);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    chat.upstream.release(1);
+    while chat.app.database.number(ended).await < 2 {
+        assert!(tokio::time::Instant::now() < deadline, "the job goes on for nobody");
+        tokio::task::yield_now().await;
+    }
+    chat.anna.get(&format!("/r1/messages/{lost}")).await.refused(404, "not_found");
+    chat.id = chat.anna.open_assistant().await;
+    chat.ask("Still there?").await;
+    chat.ended("message.completed").await;
 }
 
 #[tokio::test]
@@ -269,7 +313,7 @@ async fn assistants_belong_to_their_workspace() {
     anna.post("/r1/assistants", json!({ "name": "X", "model": "no-such-model" })).await.names_field("model");
     ben.post("/r1/assistants", json!({ "name": "X", "workspace_id": own["id"] })).await.refused(404, "not_found");
     let theirs = json!({ "kind": "assistant", "assistant_id": secretary["id"] });
-    ben.post("/r1/conversations", theirs).await.refused(404, "not_found");
+    ben.post("/r1/conversations", theirs).await.names_field("assistant_id");
 }
 
 /// Reads a message until its stored text is this: it is stored at least once a second.

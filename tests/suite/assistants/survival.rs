@@ -26,19 +26,16 @@ async fn a_reload_in_mid_stream_misses_nothing() {
 #[tokio::test]
 async fn an_answer_begins_again_after_the_process_was_killed() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
-    chat.upstream.then(Behaviour::step("Lost in the middle"));
+    chat.upstream.then(Behaviour::stall("Lost in "));
     let answer = chat.ask("Go on").await;
-    chat.upstream.release(2);
     read_up_to(&mut chat.socket, &chat.id, "Lost in ").await;
     stored(&chat.anna, &answer, "Lost in ").await;
     chat.app.instances[0].kill().await;
-    chat.upstream.then(Behaviour::step("Found again"));
+    chat.upstream.then(Behaviour::answer("Found again"));
     chat.app.instances[0].start_again().await;
     chat.socket = chat.anna.connect().await;
     // What was streamed is not lost before there is more.
     assert_eq!(chat.message(&answer).await["content"], "Lost in ");
-    chat.upstream.wait_until_asked(2).await;
-    chat.upstream.release(2);
     let message = chat.ended("message.completed").await["message"].clone();
     assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Found again")));
     assert_eq!(chat.answers().await.len(), 1, "answered once");
@@ -50,9 +47,8 @@ async fn an_answer_begins_again_after_the_process_was_killed() {
 #[tokio::test]
 async fn a_stop_that_nobody_heard_is_kept() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
-    chat.upstream.then(Behaviour::step("Never to be read"));
+    chat.upstream.then(Behaviour::stall("Never "));
     let answer = chat.ask("Stop").await;
-    chat.upstream.release(1);
     stored(&chat.anna, &answer, "Never ").await;
     chat.app.instances[0].kill().await;
     chat.app.instances[0].start_again().await;
@@ -66,9 +62,8 @@ async fn a_stop_that_nobody_heard_is_kept() {
 #[tokio::test]
 async fn a_process_that_is_told_to_end_hands_its_answer_on() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
-    chat.upstream.then(Behaviour::step("Cut short here"));
+    chat.upstream.then(Behaviour::stall("Cut short "));
     let answer = chat.ask("Go on").await;
-    chat.upstream.release(2);
     read_up_to(&mut chat.socket, &chat.id, "Cut short ").await;
     assert_eq!(chat.app.instances[0].terminate().await.code(), Some(0));
     let waiting = "SELECT count(*) FROM jobs WHERE status = 'waiting' AND due_at IS NOT NULL";

@@ -135,6 +135,11 @@ async fn work(
         Ok(Err(Trouble::Moot)) => return Ok(Ended::Done),
         Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Ok(Ended::Lost),
     };
+    if draft.has_untold() {
+        // So that the pieces are the whole text, also for who follows them only.
+        sleep(TELL_EVERY).await;
+        tell(app, answer, &mut draft);
+    }
     if lease.renew(&app.db).await?.is_none() {
         return Ok(Ended::Lost);
     }
