@@ -50,6 +50,11 @@ async fn everyone_has_their_own_and_the_shared_one() {
     assert_eq!(all.iter().filter(|(_, role)| role == "owner").count(), 1, "{all:?}");
     let page = anna.get(&format!("/r1/workspaces/{home}/members")).await;
     assert!(!page.text().contains("@example.test"), "others' addresses are shown: {page:?}");
+    let of_ben =
+        page.data()["items"].as_array().unwrap().iter().find(|item| item["user"]["id"] == ben.id).unwrap().clone();
+    assert_eq!(of_ben["user"]["presence"], "offline");
+    let _socket = ben.connect().await;
+    assert_eq!(anna.get(&format!("/r1/users/{}", ben.id)).await.data()["presence"], "online");
     assert_eq!(anna.get(&format!("/r1/users/{}", ben.id)).await.data()["email"], Value::Null);
     // A conversation without a workspace is in the shared one.
     let chat = anna.open_single(&ben).await;

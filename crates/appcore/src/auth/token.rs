@@ -43,6 +43,13 @@ pub struct Claims {
     pub exp: i64,
 }
 
+impl Claims {
+    /// These claims, unless their time is over.
+    pub fn in_time(self, now: Timestamp) -> Result<Self, Rejection> {
+        if self.exp.saturating_add(LEEWAY_SECONDS) < now.seconds() { Err(Rejection::Expired) } else { Ok(self) }
+    }
+}
+
 /// Why an access token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -197,10 +204,7 @@ impl Keyring {
         let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(Rejection::UnknownKey)?;
         let claims =
             jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Rejection::Forged)?.claims;
-        if claims.exp.saturating_add(LEEWAY_SECONDS) < now.seconds() {
-            return Err(Rejection::Expired);
-        }
-        Ok(claims)
+        claims.in_time(now)
     }
 
     /// The public keys, as `/.well-known/jwks.json` shows them.

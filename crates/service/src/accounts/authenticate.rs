@@ -13,7 +13,9 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// Checks the token's signature, kind and time, and that its session has not ended.
 pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, AppError> {
-    let claims = app.accounts.keyring.verify(access_token, app.clock.now()).map_err(|rejection| {
+    let accounts = &app.accounts;
+    let proof = accounts.proofs.check(&accounts.keyring, access_token, app.clock.now()).await;
+    let claims = proof.map_err(|rejection| {
         tracing::debug!(%rejection, "an access token was refused");
         AppError::from(Code::Unauthenticated)
     })?;

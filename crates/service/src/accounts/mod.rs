@@ -16,6 +16,7 @@ mod hashing;
 mod issue;
 mod keys;
 mod profile;
+mod proofs;
 mod refresh;
 pub mod sessions;
 mod signin;
@@ -29,6 +30,7 @@ pub use administer::{create_admin, reset_password};
 pub use authenticate::authenticate;
 pub use device::Device;
 pub use issue::TokenPair;
+pub(crate) use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
 pub use refresh::refresh;
 pub use sessions::logout;
@@ -39,11 +41,12 @@ pub use tickets::{issue_ticket, redeem_ticket};
 use appcore::{Clock, auth::token::Keyring, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::Hashing, standings::Standings};
+use self::{hashing::Hashing, proofs::Proofs, standings::Standings};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
     keyring: Keyring,
+    proofs: Proofs,
     hashing: Hashing,
     standings: Standings,
 }
@@ -53,7 +56,7 @@ impl Accounts {
     pub async fn load(db: &Database, config: &Config, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keyring = keys::load(db, config, clock).await?;
         tokio::task::spawn_blocking(appcore::auth::password::prepare).await?;
-        Ok(Self { keyring, hashing: Hashing::new(), standings: Standings::start(bus) })
+        Ok(Self { keyring, proofs: Proofs::new(), hashing: Hashing::new(), standings: Standings::start(bus) })
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

@@ -35,7 +35,7 @@ const MAX_SEARCH_CHARS: usize = 200;
 /// The caller's own account.
 pub async fn me(app: &App, by: &Principal) -> Result<User, AppError> {
     let user = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    issue::own_view(&user)
+    Ok(seen(app, issue::own_view(&user)?).await)
 }
 
 /// Somebody with whom the caller has a workspace in common.
@@ -44,7 +44,7 @@ pub async fn find(app: &App, by: &Principal, id: UserId) -> Result<User, AppErro
         return me(app, by).await;
     }
     let user = users::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    issue::others_view(&user)
+    Ok(seen(app, issue::others_view(&user)?).await)
 }
 
 /// People of a workspace by a part of their name or by their whole address; everyone where no text is given.
@@ -60,7 +60,8 @@ pub async fn search(
     }
     let workspace_id = workspaces::resolve(app, by, workspace_id).await?;
     let (rows, total) = users::search(app.db.reader(), by.user_id, workspace_id, text, page).await?;
-    let items = rows.iter().map(issue::others_view).collect::<Result<_, _>>()?;
+    let mut items = rows.iter().map(issue::others_view).collect::<Result<Vec<_>, _>>()?;
+    fill_in_presence(app, &mut items).await;
     Ok(Page::new(items, page, total))
 }
 
@@ -93,7 +94,22 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     if display_name.is_some() {
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
     }
-    issue::own_view(&user)
+    Ok(seen(app, issue::own_view(&user)?).await)
+}
+
+/// Says of these people whether they are here, or when they last were.
+pub(crate) async fn fill_in_presence<'a>(app: &App, people: impl IntoIterator<Item = &'a mut User>) {
+    let people: Vec<&mut User> = people.into_iter().collect();
+    let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
+    for (person, presence) in people.into_iter().zip(app.presence.of(&ids).await) {
+        person.presence = Some(presence.status);
+        person.last_seen = presence.last_seen;
+    }
+}
+
+async fn seen(app: &App, mut user: User) -> User {
+    fill_in_presence(app, [&mut user]).await;
+    user
 }
 
 /// The hash of a new password, once the current one was right and the new one may be one.

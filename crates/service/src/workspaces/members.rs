@@ -14,7 +14,7 @@ use dbcontext::{
     },
 };
 
-use crate::App;
+use crate::{App, accounts::fill_in_presence};
 
 /// Somebody who is to become a member.
 pub struct NewMember {
@@ -37,7 +37,9 @@ pub async fn members(
 ) -> Result<Page<WorkspaceMember>, AppError> {
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(app.db.reader(), by.user_id, id, page).await?;
-    Ok(Page::new(members.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+    let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    fill_in_presence(app, items.iter_mut().map(|member| &mut member.user)).await;
+    Ok(Page::new(items, page, total))
 }
 
 /// Makes anybody with an account a member. For owners and administrators of the workspace.

@@ -117,9 +117,15 @@ async fn a_session_ends_when_its_time_has_come_and_takes_no_part_of_it_further()
         let first = sign_up(&app, "Anna").await;
         stage.pass(99);
         principal(&app, &first).await;
+        let by_heart = principal(&app, &first).await;
+        assert_eq!(by_heart.expires_at, first.access_expires_at);
         let second = refresh(&app, &first, None).await.unwrap();
         assert_eq!(second.access_expires_at, second.refresh_expires_at, "no access token outlives its session");
-        stage.pass(52);
+        stage.pass(10);
+        let expired = accounts::authenticate(&app, first.access_token.expose()).await.unwrap_err();
+        assert_eq!(expired.code(), Code::Unauthenticated, "what is known by heart has its time, too");
+        principal(&app, &second).await;
+        stage.pass(42);
         assert!(accounts::authenticate(&app, second.access_token.expose()).await.is_err());
         assert_eq!(refresh(&app, &second, None).await.unwrap_err(), Code::Unauthenticated);
     }
