@@ -1,6 +1,9 @@
 //! The HTTP application: what a request passes, and what answers it.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -56,13 +59,17 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(app.accounts.published_keys())
 }
 
+/// Worked out once: it can't change while the program runs.
 async fn description(http: HttpRequest) -> HttpResponse {
-    match endpoint::openapi::text() {
+    static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(endpoint::openapi::text);
+    match TEXT.as_deref() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json"))
             .insert_header((CACHE_CONTROL, "no-cache"))
             .body(text),
-        Err(error) => endpoint::failure(&http, &AppError::internal(error)),
+        Err(error) => {
+            endpoint::failure(&http, &AppError::internal(anyhow::anyhow!("the description can't be written: {error}")))
+        }
     }
 }
 

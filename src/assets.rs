@@ -4,7 +4,7 @@
 //! the hash of what is in them and may be kept for ever; the page itself is asked for each time. A path that is no file is a
 //! view of the app, and gets the page.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,6 +15,7 @@ use actix_web::{
             HeaderName, IF_NONE_MATCH, VARY,
         },
     },
+    web::Bytes,
 };
 use appcore::{AppError, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -39,19 +40,23 @@ const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Answers whatever no route answers.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
+    answer::<WebApp>(&http)
+}
+
+fn answer<Files: RustEmbed>(http: &HttpRequest) -> HttpResponse {
     let path = http.path().trim_start_matches('/');
     if !matches!(*http.method(), Method::GET | Method::HEAD) {
-        return endpoint::failure(&http, &Code::NotFound.into());
+        return endpoint::failure(http, &Code::NotFound.into());
     }
-    if !path.is_empty() && FORMS.iter().all(|(_, ending)| !path.ends_with(ending)) && WebApp::get(path).is_some() {
-        return file(&http, path);
+    if !path.is_empty() && FORMS.iter().all(|(_, ending)| !path.ends_with(ending)) && Files::get(path).is_some() {
+        return file::<Files>(http, path);
     }
     let reserved = path.split('/').next().is_some_and(|first| RESERVED.contains(&first));
-    if path.is_empty() || (!reserved && wants_page(&http)) {
-        return match WebApp::get(PAGE) {
-            Some(_) => file(&http, PAGE),
+    if path.is_empty() || (!reserved && wants_page(http)) {
+        return match Files::get(PAGE) {
+            Some(_) => file::<Files>(http, PAGE),
             None => endpoint::failure(
-                &http,
+                http,
                 &AppError::refused(
                     Code::NotFound,
                     "This program was built without the web app. Build frontend/ first.",
@@ -59,19 +64,19 @@ pub async fn serve(http: HttpRequest) -> HttpResponse {
             ),
         };
     }
-    endpoint::failure(&http, &Code::NotFound.into())
+    endpoint::failure(http, &Code::NotFound.into())
 }
 
 fn wants_page(http: &HttpRequest) -> bool {
     header(http, &ACCEPT).contains("text/html")
 }
 
-fn file(http: &HttpRequest, path: &str) -> HttpResponse {
-    let Some(plain) = WebApp::get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
+fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
+    let Some(plain) = Files::get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
     let chosen = FORMS
         .iter()
         .filter(|(name, _)| accepts(http, name))
-        .find_map(|(name, ending)| Some((*name, WebApp::get(&format!("{path}{ending}"))?)));
+        .find_map(|(name, ending)| Some((*name, Files::get(&format!("{path}{ending}"))?)));
     let tag = tag(&plain, chosen.as_ref().map(|(name, _)| *name));
     let known = header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
         matches!(candidate.trim().trim_start_matches("W/"), "*") || candidate.trim().trim_start_matches("W/") == tag
@@ -89,8 +94,16 @@ fn file(http: &HttpRequest, path: &str) -> HttpResponse {
     }
     response.insert_header((CONTENT_TYPE, content_type(&plain)));
     match chosen {
-        Some((name, small)) => response.insert_header((CONTENT_ENCODING, name)).body(small.data.into_owned()),
-        None => response.body(plain.data.into_owned()),
+        Some((name, small)) => response.insert_header((CONTENT_ENCODING, name)).body(bytes(small.data)),
+        None => response.body(bytes(plain.data)),
+    }
+}
+
+/// What is built in is not copied.
+fn bytes(data: Cow<'static, [u8]>) -> Bytes {
+    match data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => data.into(),
     }
 }
 
@@ -159,6 +172,8 @@ fn inline_scripts(page: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::{body::to_bytes, test::TestRequest};
+
     use super::*;
 
     #[test]
@@ -169,6 +184,71 @@ mod tests {
         // echo -n 'alert(2)' | openssl dgst -sha256 -binary | base64
         assert!(policy.contains("'sha256-4axlHpxgDbFzJObpXPFZgZhULrEGgJiud3OwxN9unHg='"), "{policy}");
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
+    }
+
+    /// A web app of four files.
+    #[derive(RustEmbed)]
+    #[folder = "tests/fixtures/web"]
+    struct Fixture;
+
+    fn get(path: &str, headers: &[(&'static str, &'static str)]) -> HttpResponse {
+        let request =
+            headers.iter().fold(TestRequest::with_uri(path), |request, header| request.insert_header(*header));
+        answer::<Fixture>(&request.to_http_request())
+    }
+
+    fn header_of<'a>(response: &'a HttpResponse, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_file_comes_in_the_smallest_form_that_the_caller_reads() {
+        let response = get("/_app/immutable/start.js", &[("accept-encoding", "gzip, br")]);
+        assert_eq!((header_of(&response, "content-encoding"), header_of(&response, "cache-control")), ("br", FOREVER));
+        assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
+        let (tag, body) = (header_of(&response, "etag").to_owned(), to_bytes(response.into_body()).await.unwrap());
+        assert_eq!(body, Fixture::get("_app/immutable/start.js.br").unwrap().data.as_ref());
+        let response = get("/_app/immutable/start.js", &[("accept-encoding", "br;q=0, deflate")]);
+        assert_eq!(header_of(&response, "content-encoding"), "");
+        assert_ne!(header_of(&response, "etag"), tag, "another form is another entity");
+        assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
+    }
+
+    #[actix_web::test]
+    async fn what_the_browser_has_is_not_sent_again() {
+        let response = get("/", &[]);
+        assert_eq!((response.status().as_u16(), header_of(&response, "cache-control")), (200, ASK_EACH_TIME));
+        let tag: &'static str = header_of(&response, "etag").to_owned().leak();
+        let again = get("/", &[("if-none-match", tag)]);
+        assert_eq!(again.status().as_u16(), 304);
+        assert_eq!(header_of(&again, "content-security-policy"), header_of(&response, "content-security-policy"));
+        assert_eq!(get("/", &[("if-none-match", "\"another\"")]).status().as_u16(), 200);
+    }
+
+    #[actix_web::test]
+    async fn a_view_of_the_app_gets_the_page_and_nothing_else_does() {
+        let page = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        for view in ["/c/0190a5a0-0000-7000-8000-000000000001", "/sign-in", "/a.b/c"] {
+            let response = get(view, &[page]);
+            assert_eq!(
+                (response.status().as_u16(), header_of(&response, "content-type")),
+                (200, "text/html; charset=utf-8"),
+                "{view}"
+            );
+        }
+        assert_eq!(get("/c/1", &[("accept", "application/json")]).status().as_u16(), 404);
+        for reserved in ["/r1/nothing", "/v1/models", "/_app/immutable/old.js", "/.well-known/security.txt", "/metrics"]
+        {
+            let response = get(reserved, &[page]);
+            assert_eq!(
+                (response.status().as_u16(), header_of(&response, "content-type")),
+                (404, "application/json"),
+                "{reserved}"
+            );
+        }
+        for outside in ["/../Cargo.toml", "/..%2f..%2fCargo.toml", "//etc/passwd", "/index.html.br"] {
+            assert_eq!(get(outside, &[]).status().as_u16(), 404, "{outside}");
+        }
     }
 
     #[test]

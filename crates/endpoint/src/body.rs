@@ -13,16 +13,13 @@ use futures_util::StreamExt;
 
 /// The largest body, uploads apart.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
-/// How much of a body that is too large is read and thrown away, so that the caller gets to read why it was refused
-/// instead of a broken connection.
-const MAX_DISCARDED: usize = 8 * MAX_BYTES;
 /// How long the whole body may take to arrive.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes, AppError> {
-    let declared =
-        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > MAX_DISCARDED) {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    // Nobody need wait for the rest of what is refused anyway.
+    if declared.is_some_and(|length: usize| length > MAX_BYTES) {
         return Err(too_large());
     }
     match timeout(TIMEOUT, collect(payload)).await {
@@ -33,18 +30,14 @@ pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes,
 
 async fn collect(mut payload: Payload) -> Result<Bytes, AppError> {
     let mut body = BytesMut::new();
-    let mut received = 0;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| AppError::refused(Code::MalformedBody, "The request's body broke off."))?;
-        received += chunk.len();
-        if received > MAX_DISCARDED {
+        if body.len() + chunk.len() > MAX_BYTES {
             return Err(too_large());
         }
-        if received <= MAX_BYTES {
-            body.extend_from_slice(&chunk);
-        }
+        body.extend_from_slice(&chunk);
     }
-    if received > MAX_BYTES { Err(too_large()) } else { Ok(body.freeze()) }
+    Ok(body.freeze())
 }
 
 fn too_large() -> AppError {
