@@ -1,6 +1,6 @@
 //! Answers on several instances: read on all of them, and carried on when one dies.
 
-use support::{Application, Behaviour, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, json};
+use support::{Application, Behaviour, Member, PATIENCE, PostgresServer, Setup, Socket, Upstream, UpstreamKind, json};
 
 use super::{append, begun, read_up_to, stored};
 
@@ -28,7 +28,11 @@ impl Pair {
 
     /// Asks, and streams the first two words: the answer's id, and which instance writes it.
     async fn begin(&mut self) -> (String, usize) {
-        self.upstream.then(Behaviour::stall("First second "));
+        self.begin_with(Behaviour::stall("First second ")).await
+    }
+
+    async fn begin_with(&mut self, behaviour: Behaviour) -> (String, usize) {
+        self.upstream.then(behaviour);
         self.anna.send_message(&self.chat, "Go").await;
         let answer = begun(&mut self.sockets[0], &self.chat).await;
         for socket in &mut self.sockets {
@@ -118,4 +122,43 @@ async fn a_stop_reaches_the_writer_through_any_instance() {
         let message = socket.expect_in("message.completed", &pair.chat).await.payload["message"].clone();
         assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("First second ")));
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_lost_while_redis_is_away() {
+    let mut pair = Pair::start().await;
+    pair.upstream.release(2);
+    let (answer, writer) = pair.begin_with(Behaviour::step("First second third")).await;
+    pair.app.redis.as_mut().unwrap().stop().await;
+    pair.upstream.release(1);
+    for socket in [writer, 1 - writer] {
+        let completed = pair.sockets[socket].expect_in("message.completed", &pair.chat).await;
+        assert_eq!(completed.payload["message"]["content"], "First second third");
+        assert_eq!(completed.payload["message"]["id"], json!(answer));
+    }
+    pair.app.redis.as_mut().unwrap().start_again().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_not_lost_while_postgresql_is_away() {
+    let mut postgres = PostgresServer::start();
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().database(&postgres.url()).provider(&upstream).start().await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    upstream.then(Behaviour::step("First second third"));
+    anna.send_message(&chat, "Go").await;
+    let answer = begun(&mut socket, &chat).await;
+    upstream.release(2);
+    read_up_to(&mut socket, &chat, "First second ").await;
+    postgres.stop();
+    upstream.release(1);
+    let last = socket.expect_in("message.delta", &chat).await;
+    assert_eq!(last.payload["text"], "third");
+    postgres.start_again();
+    let completed = socket.expect_in("message.completed", &chat).await;
+    assert_eq!(completed.payload["message"]["content"], "First second third");
+    assert_eq!(completed.payload["message"]["id"], json!(answer));
+    assert_eq!(upstream.asked().len(), 1, "nothing had to be asked again");
 }

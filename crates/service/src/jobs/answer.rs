@@ -140,7 +140,7 @@ async fn work(
         sleep(TELL_EVERY).await;
         tell(app, answer, &mut draft);
     }
-    if lease.renew(&app.db).await?.is_none() {
+    if !lease.holds() {
         return Ok(Ended::Lost);
     }
     finish(app, answer, draft.into_text(), status, reason).await.map(|()| Ended::Done)
