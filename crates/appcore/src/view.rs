@@ -126,6 +126,11 @@ pub struct Member {
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
+    /// Whether they are here; told in answers, and by `presence` from then on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence: Option<PresenceStatus>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_seen: Option<Timestamp>,
 }
 
 /// An assistant in a conversation.

@@ -30,6 +30,8 @@ impl TryFrom<NamedMember> for view::Member {
             read_seq: row.read_seq,
             delivered_seq: row.delivered_seq,
             joined_at: row.joined_at,
+            presence: None,
+            last_seen: None,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The people and assistants of a conversation.
 
+use std::collections::{BTreeSet, HashMap};
+
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::Principal,
-    view::{AssistantMember, Member, MemberRole},
+    view::{AssistantMember, Member, MemberRole, Presence},
 };
-use dbcontext::query;
+use dbcontext::query::{self, members::NamedMember};
 
 use crate::{
     App,
@@ -25,7 +27,30 @@ pub async fn members(app: &App, by: &Principal, id: ConversationId) -> Result<Ve
     if query::members::find(app.db.reader(), id, by.user_id).await?.is_none() {
         return Err(Code::NotFound.into());
     }
-    query::members::of_conversation(app.db.reader(), id).await?.into_iter().map(Member::try_from).collect()
+    all(app, id).await
+}
+
+/// All people of a conversation.
+pub(super) async fn all(app: &App, id: ConversationId) -> Result<Vec<Member>, AppError> {
+    let rows = query::members::of_conversation(app.db.reader(), id).await?;
+    Ok(with_presence(app, rows).await?.into_iter().map(|(_, member)| member).collect())
+}
+
+/// Says of each member whether they are here; everybody is asked for once.
+pub(super) async fn with_presence(app: &App, rows: Vec<NamedMember>) -> Result<Vec<(ConversationId, Member)>, AppError> {
+    let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
+    let known: HashMap<UserId, Presence> = app.presence.of(&people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
+    rows.into_iter()
+        .map(|row| {
+            let id = row.conversation_id;
+            let mut member = Member::try_from(row)?;
+            if let Some(presence) = known.get(&member.user_id) {
+                member.presence = Some(presence.status);
+                member.last_seen = presence.last_seen;
+            }
+            Ok((id, member))
+        })
+        .collect()
 }
 
 /// Adds somebody of the same workspace, a person or an assistant.

@@ -38,8 +38,7 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<C
 pub async fn find(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
     let row = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let mut conversation = views(app, vec![row]).await?.pop().ok_or(Code::NotFound)?;
-    let members = query::members::of_conversation(app.db.reader(), id).await?;
-    conversation.members = Some(members.into_iter().map(Member::try_from).collect::<Result<_, _>>()?);
+    conversation.members = Some(members::all(app, id).await?);
     Ok(conversation)
 }
 
@@ -87,8 +86,9 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
     let ids: Vec<ConversationId> = rows.iter().map(|row| row.id).collect();
     let db = app.db.reader();
     let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
-    for row in query::members::of_conversations(db, &ids, LISTED_MEMBERS).await? {
-        members.entry(row.conversation_id).or_default().push(row.try_into()?);
+    let listed = query::members::of_conversations(db, &ids, LISTED_MEMBERS).await?;
+    for (id, member) in members::with_presence(app, listed).await? {
+        members.entry(id).or_default().push(member);
     }
     let mut assistants: HashMap<ConversationId, Vec<AssistantMember>> = HashMap::new();
     for row in query::conversations::assistants(db, &ids).await? {

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_row_seals_into_the_news_that_it_was() {
         let (conversation_id, user_id) = (ConversationId::new(), UserId::new());
-        let member = Member { user_id, display_name: "Ada".into(), role: MemberRole::Member, read_seq: 0, delivered_seq: 0, joined_at: Timestamp(1) };
+        let member = Member { user_id, display_name: "Ada".into(), role: MemberRole::Member, read_seq: 0, delivered_seq: 0, joined_at: Timestamp(1), presence: None, last_seen: None };
         for event in [
             Event::MemberAdded { conversation_id, seq: 1, member },
             Event::MemberRemoved { conversation_id, seq: 2, user_id },
