@@ -63,9 +63,21 @@ impl Newcomer {
     }
 }
 
-/// The name that others see.
+/// The name that others see: one line, in which nothing is hidden.
 pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
-    parse_line("display_name", text, MAX_NAME_CHARS)
+    let name = parse_line("display_name", text, MAX_NAME_CHARS)?;
+    if name.chars().any(is_hidden) {
+        return Err(AppError::field("display_name", "invalid", "Invisible characters are not allowed in a name."));
+    }
+    Ok(name)
+}
+
+/// Characters that show nothing, or turn the text around: with them one name can be made to look like another. The joiners
+/// (U+200C, U+200D) stay: scripts and emoji need them.
+const fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Stores an account and its place in the workspaces, in the caller's transaction.
