@@ -1,0 +1,83 @@
+//! Accounts on two instances.
+
+use std::time::Duration;
+
+use support::{Caller, PASSWORD, Setup, json, new_email};
+
+use super::{refresh_with_key, refused_after, text};
+
+#[tokio::test]
+async fn an_end_bites_at_once_on_the_other_instance() {
+    let app = Setup::new().instances(2).start().await;
+    let there = app.instances[1].url();
+    let anna = app.sign_up("Anna").await;
+    let mut socket = anna.at(&there).connect().await;
+    anna.at(&there).get("/r1/users/me").await.data();
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    let took = refused_after(&anna.at(&there)).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(socket.closed().await.code, 4401);
+
+    let ben = app.sign_up("Ben").await;
+    ben.at(&there).get("/r1/users/me").await.data();
+    app.anonymous().refresh(ben.refresh_token()).await.data();
+    app.anonymous().refresh(ben.refresh_token()).await.refused(401, "refresh_reused");
+    let took = refused_after(&ben.at(&there)).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn without_redis_an_end_bites_within_seconds() {
+    let mut app = Setup::new().instances(2).start().await;
+    let there = app.instances[1].url();
+    let anna = app.sign_up("Anna").await;
+    app.redis.as_mut().unwrap().stop().await;
+    anna.at(&there).get("/r1/users/me").await.data();
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    anna.get("/r1/users/me").await.refused(401, "unauthenticated");
+    let took = refused_after(&anna.at(&there)).await;
+    assert!(took < Duration::from_secs(7), "{took:?}");
+    // Tickets are still to be had, and good where they were given.
+    let ben = app.sign_up("Ben").await;
+    let ticket = ben.post("/r1/websocket/ticket", json!({})).await.data();
+    let path = format!("/r1/websocket?ticket={}", text(&ticket, "ticket"));
+    let headers = app.anonymous().headers();
+    support::Socket::open(&app.url(), &path, headers, support::Codec::Json).await;
+}
+
+#[tokio::test]
+async fn tokens_and_tickets_of_one_instance_are_good_at_the_other() {
+    let app = Setup::new().instances(2).start().await;
+    let there = app.instances[1].url();
+    let anna = app.sign_up("Anna").await;
+    let (near, away) = (app.anonymous(), Caller::anonymous(&there));
+    anna.at(&there).get("/r1/users/me").await.data();
+    let (one, other) = tokio::join!(
+        refresh_with_key(&near, anna.refresh_token(), "key-1"),
+        refresh_with_key(&away, anna.refresh_token(), "key-1"),
+    );
+    assert_eq!(one.data(), other.data());
+    assert_eq!(app.anonymous().get("/.well-known/jwks.json").await.body, away.get("/.well-known/jwks.json").await.body);
+
+    let ticket = anna.post("/r1/websocket/ticket", json!({})).await.data();
+    let path = format!("/r1/websocket?ticket={}", text(&ticket, "ticket"));
+    support::Socket::open(&there, &path, away.headers(), support::Codec::Json).await;
+    for base in [&there, &app.url()] {
+        let Err((status, _)) = support::Socket::try_open(base, &path, away.headers(), support::Codec::Json).await
+        else {
+            panic!("a ticket was good twice")
+        };
+        assert_eq!(status, 401);
+    }
+}
+
+#[tokio::test]
+async fn one_address_is_one_account_on_two_instances() {
+    let app = Setup::new().instances(2).start().await;
+    let email = new_email("race");
+    let (one, other) = (app.anonymous(), support::Anonymous(Caller::anonymous(&app.instances[1].url())));
+    let (one, other) = tokio::join!(one.sign_up(&email, PASSWORD, "A"), other.sign_up(&email, PASSWORD, "B"));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+}

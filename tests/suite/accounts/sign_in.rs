@@ -1,0 +1,115 @@
+//! Signing in: nothing is told to whoever fails, and a crowd does no harm.
+
+use std::time::{Duration, Instant};
+
+use support::{Application, Member, PASSWORD, json};
+
+use super::{NEW_PASSWORD, text};
+
+#[tokio::test]
+async fn a_failed_sign_in_tells_nothing() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut answers = Vec::new();
+    for (email, password) in [
+        (anna.email.as_str(), "Wr0ng-Password"),
+        ("nobody@example.test", PASSWORD),
+        ("nonsense", PASSWORD),
+        ("", ""),
+        (anna.email.as_str(), &"x".repeat(500_000)),
+        (&"y".repeat(500_000), PASSWORD),
+    ] {
+        let mut answer = app.anonymous().sign_in(email, password).await;
+        answer.refused(401, "invalid_credentials");
+        answer.body["request_id"].take();
+        answers.push(answer.body);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let again = Member::sign_in(&app.url(), &anna.email.to_uppercase(), PASSWORD).await;
+    assert_eq!(again.id, anna.id);
+    assert_ne!(again.session_id, anna.session_id);
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_takes_the_same_time_whether_the_account_exists() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let anonymous = app.anonymous();
+    let mut times: [Vec<u128>; 4] = Default::default();
+    // In turns, so that a busy machine slows all of them alike.
+    for round in 0..25 {
+        let unknown = format!("nobody-{round}@example.test");
+        for (at, email) in [anna.email.as_str(), &unknown, "nonsense"].iter().enumerate() {
+            let start = Instant::now();
+            anonymous.sign_in(email, "Wr0ng-Password").await.refused(401, "invalid_credentials");
+            times[at].push(start.elapsed().as_micros());
+        }
+        let start = Instant::now();
+        anonymous.refresh("unknown").await.refused(401, "unauthenticated");
+        times[3].push(start.elapsed().as_micros());
+    }
+    let [known, unknown, nonsense, unhashed] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    for other in [unknown, nonsense] {
+        assert!(other * 2 > known && other < known * 2, "medians in microseconds: {known}, {unknown}, {nonsense}");
+    }
+    // This says something only as long as the hash is most of the time.
+    assert!(unhashed * 3 < known, "medians in microseconds: {unhashed} without a hash, {known} with one");
+}
+
+#[tokio::test]
+async fn a_crowd_that_signs_in_is_served_or_asked_to_wait() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let (anonymous, email) = (app.anonymous(), anna.email.clone());
+            tokio::spawn(async move { anonymous.sign_in(&email, PASSWORD).await })
+        })
+        .collect();
+    // Whoever is signed in goes on meanwhile: hashing takes no thread that answers.
+    let start = Instant::now();
+    anna.get("/r1/users/me").await.data();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let mut served = 0;
+    for task in tasks {
+        let answer = task.await.unwrap();
+        match answer.status {
+            200 => served += 1,
+            _ => _ = answer.refused(503, "unavailable"),
+        }
+    }
+    assert!(served > 0);
+}
+
+#[tokio::test]
+async fn name_and_password_are_changed_by_whoever_knows_the_password() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let elsewhere = anna.another_device().await;
+    let mut socket = elsewhere.connect().await;
+    assert_eq!(anna.patch("/r1/users/me", json!({ "display_name": " Ánna " })).await.data()["display_name"], "Ánna");
+    anna.patch("/r1/users/me", json!({ "display_name": "" })).await.names_field("display_name");
+    let change = |current: &str, new: &str| json!({ "current_password": current, "password": new });
+    anna.patch("/r1/users/me", change("Wr0ng-Password", NEW_PASSWORD)).await.refused(403, "password_wrong");
+    anna.patch("/r1/users/me", change(PASSWORD, "weak")).await.names_field("password");
+    anna.patch("/r1/users/me", change(PASSWORD, &anna.email)).await.names_field("password");
+    anna.patch("/r1/users/me", json!({ "password": NEW_PASSWORD })).await.names_field("current_password");
+    for field in ["role", "email", "id", "is_deleted", "password_hash"] {
+        let answer = anna.patch("/r1/users/me", json!({ field: "admin" })).await;
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+    }
+    elsewhere.get("/r1/users/me").await.data();
+
+    anna.patch("/r1/users/me", change(PASSWORD, NEW_PASSWORD)).await.data();
+    anna.get("/r1/users/me").await.data();
+    elsewhere.get("/r1/users/me").await.refused(401, "unauthenticated");
+    assert_eq!(socket.closed().await.code, 4401);
+    app.anonymous().refresh(elsewhere.refresh_token()).await.refused(401, "unauthenticated");
+    app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(401, "invalid_credentials");
+    Member::sign_in(&app.url(), &anna.email, NEW_PASSWORD).await;
+    let me = anna.get("/r1/users/me").await.data();
+    assert_eq!((text(&me, "role"), text(&me, "email")), ("user", anna.email.as_str()));
+}

@@ -1,0 +1,127 @@
+//! Signing up, and the operator's way to an account.
+
+use std::time::Duration;
+
+use support::{Application, Caller, Credentials, Member, PASSWORD, Setup, json, new_email};
+
+use super::{NEW_PASSWORD, refused_after, text};
+
+#[tokio::test]
+async fn signing_up_gives_an_account_and_tokens() {
+    let app = Application::start().await;
+    let email = new_email("anna");
+    let answer = app.anonymous().sign_up(&format!(" {} ", email.to_uppercase()), PASSWORD, "  Anna Đặng ").await;
+    assert!(!answer.text().contains(PASSWORD) && !answer.text().contains("argon2"), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+    let tokens = answer.data_with(201);
+    assert_eq!((text(&tokens["user"], "email"), text(&tokens["user"], "display_name")), (email.as_str(), "Anna Đặng"));
+    assert_eq!(text(&tokens["user"], "role"), "user");
+    assert!(text(&tokens, "access_expires_at") < text(&tokens, "refresh_expires_at"));
+    assert_eq!(text(&tokens, "access_expires_at").len(), "2026-01-01T00:00:00.000Z".len());
+    for id in [text(&tokens["user"], "id"), text(&tokens, "session_id")] {
+        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 7);
+    }
+    let caller = Caller::new(&app.url(), Credentials::Bearer(text(&tokens, "access_token").to_owned()));
+    assert_eq!(caller.get("/r1/users/me").await.data()["id"], tokens["user"]["id"]);
+}
+
+#[tokio::test]
+async fn what_can_not_be_an_account_is_refused_by_field() {
+    let app = Application::start().await;
+    let anonymous = app.anonymous();
+    for email in [
+        "",
+        "nobody",
+        "a@b@c",
+        "a b@example.test",
+        &format!("{}@example.test", "a".repeat(300)),
+        "a@example.test\r\nX: y",
+    ] {
+        anonymous.sign_up(email, PASSWORD, "Anna").await.names_field("email");
+    }
+    let long = format!("Aa1{}", "x".repeat(126));
+    for password in ["", "Sh0rt", "alllower123", "ALLUPPER123", "NoDigitsAtAll", "Password123", &long] {
+        anonymous.sign_up(&new_email("weak"), password, "Anna").await.names_field("password");
+    }
+    anonymous.sign_up("Clever1@example.test", "cLever1@example.test", "Anna").await.names_field("password");
+    for name in ["", "   ", "a\u{0}b", "a\nb", &"x".repeat(81)] {
+        anonymous.sign_up(&new_email("name"), PASSWORD, name).await.names_field("display_name");
+    }
+    let everything = anonymous.sign_up("nobody", "weak", "").await;
+    for field in ["email", "password", "display_name"] {
+        everything.names_field(field);
+    }
+    // As long as a passphrase may be.
+    anonymous.sign_up(&new_email("long"), &format!("Aa1{}", "ơ".repeat(125)), "Anna").await.data_with(201);
+    for body in
+        [json!({}), json!({"email": 1, "password": [], "display_name": null}), json!([]), json!("x"), json!(null)]
+    {
+        let answer = anonymous.post("/r1/auth/signup", body).await;
+        assert!(matches!(answer.status, 400 | 422), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_address_is_one_account_also_at_the_same_time() {
+    let app = Application::start().await;
+    let email = new_email("race");
+    let upper = email.to_uppercase();
+    let anonymous = app.anonymous();
+    let (a, b, c, d) = tokio::join!(
+        anonymous.sign_up(&email, PASSWORD, "A"),
+        anonymous.sign_up(&upper, PASSWORD, "B"),
+        anonymous.sign_up(&email, PASSWORD, "C"),
+        anonymous.sign_up(&upper, PASSWORD, "D"),
+    );
+    let answers = [a, b, c, d];
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        answer.refused(409, "email_taken");
+    }
+}
+
+#[tokio::test]
+async fn sign_up_can_be_closed() {
+    let app = Setup::new().set("auth.signup", "closed").start().await;
+    app.anonymous().sign_up(&new_email("anna"), PASSWORD, "Anna").await.refused(403, "signup_closed");
+    app.admin().await;
+}
+
+#[tokio::test]
+async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
+    let app = Application::start().await;
+    let email = new_email("root");
+    let said = |output: &std::process::Output| {
+        (
+            output.status.success(),
+            String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr }).into_owned(),
+        )
+    };
+    let (done, text) = said(&app.command(&["admin", "create", "--email", &email, "--name", "Root"]).await);
+    assert!(done, "{text}");
+    let password = text.trim().rsplit(' ').next().unwrap().to_owned();
+    let root = Member::sign_in(&app.url(), &email, &password).await;
+    assert_eq!((root.tokens["user"]["role"].as_str(), root.name.as_str()), (Some("admin"), "Root"));
+    for (arguments, reason) in [
+        (vec!["admin", "create", "--email", &email, "--password", PASSWORD], "already an account"),
+        (vec!["admin", "create", "--email", "nonsense", "--password", PASSWORD], "not an e-mail address"),
+        (vec!["admin", "create", "--email", "weak@example.test", "--password", "weak"], "at least 8"),
+        (vec!["admin", "reset-password", "--email", "nobody@example.test"], "no account"),
+        (vec!["admin", "reset-password", "--email", &email, "--password", "weak"], "at least 8"),
+    ] {
+        let (done, text) = said(&app.command(&arguments).await);
+        let sentence = text.trim().lines().last().unwrap_or_default();
+        assert!(!done && sentence.contains(reason), "{arguments:?}: {text}");
+    }
+    root.get("/r1/users/me").await.data();
+
+    let (done, text) =
+        said(&app.command(&["admin", "reset-password", "--email", &email, "--password", NEW_PASSWORD]).await);
+    assert!(done && !text.contains(NEW_PASSWORD), "{text}");
+    app.anonymous().refresh(root.refresh_token()).await.refused(401, "unauthenticated");
+    app.anonymous().sign_in(&email, &password).await.refused(401, "invalid_credentials");
+    Member::sign_in(&app.url(), &email, NEW_PASSWORD).await;
+    // The running instance is told by nobody, and remembers a session for five seconds at most.
+    let took = refused_after(&root).await;
+    assert!(took < Duration::from_secs(7), "{took:?}");
+}
