@@ -25,7 +25,7 @@ test('two people talk, one on a desktop and one on a phone', async ({ arrive }) 
 
 test('an answer streams, survives a reload in mid-stream, and is whole at the end', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
-  upstream.then({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
+  upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
   await anna.openAssistant();
   await anna.write('Count to five.');
   upstream.release(2);
@@ -41,7 +41,7 @@ test('an answer streams, survives a reload in mid-stream, and is whole at the en
 
 test('an answer can be stopped', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
-  upstream.then({ words: ['Never', ' ending', ' story'], step: true });
+  upstream.next({ words: ['Never', ' ending', ' story'], step: true });
   await anna.openAssistant();
   await anna.write('Tell me a story.');
   upstream.release(2);
@@ -57,7 +57,7 @@ test('an answer can be stopped', async ({ arrive, upstream }) => {
 test('a failed answer says why, and trying again answers', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   // Refused in a way that is not tried again by itself.
-  upstream.then({ status: 400 });
+  upstream.next({ status: 400 });
   await anna.openAssistant();
   await anna.write('Will this work?');
   await anna.sees(/No answer/);

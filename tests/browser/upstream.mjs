@@ -32,7 +32,7 @@ export async function startUpstream() {
   return {
     url: `http://127.0.0.1:${server.address().port}/v1`,
     /** What the next request gets. */
-    then: (behaviour) => plan.push(behaviour),
+    next: (behaviour) => plan.push(behaviour),
     /** Lets that many words more go out. */
     release: (words) => {
       allowed += words;
