@@ -5,6 +5,7 @@ import type { Cursor, DurableFrame, Member, Message, ReceiptPayload, Sender } fr
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
 import { EMPTY, findIndexById, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
+import { Watch } from '#lib/chat/watch.ts';
 import type { Outbox } from './outbox.svelte.ts';
 
 export interface Position {
@@ -40,6 +41,10 @@ export class ConversationLog {
   readonly #builder = new RowBuilder();
   readonly #rows = $derived.by(() =>
     this.#builder.build(this.#state.entries, this.#state.outbox, { me: this.#host.me(), unreadFrom: this.#unreadFrom })
+  );
+  readonly #watch = new Watch(
+    () => this.streaming.map(({ id, content }) => ({ id, length: content.length })),
+    (id) => this.#fetchAnswer(id)
   );
   #latest: Promise<void> | null = null;
   #deltas: Delta[] = [];
@@ -173,8 +178,13 @@ export class ConversationLog {
   // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   apply(input: LogInput): void {
-    this.#state = reduce(this.#state, input);
-    if (this.#state.torn.size > 0) this.#mend();
+    this.#become(reduce(this.#state, input));
+  }
+
+  #become(state: LogState): void {
+    this.#state = state;
+    this.#watch.look();
+    if (state.torn.size > 0) this.#mend();
   }
 
   hear(frame: DurableFrame): void {
@@ -233,8 +243,7 @@ export class ConversationLog {
     if (this.#deltas.length === 0) return;
     const deltas = this.#deltas;
     this.#deltas = [];
-    this.#state = deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state);
-    if (this.#state.torn.size > 0) this.#mend();
+    this.#become(deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state));
   }
 
   #mend(): void {
@@ -249,14 +258,23 @@ export class ConversationLog {
   }
 
   async #fetchTorn(): Promise<void> {
-    for (const id of this.#state.torn.keys()) {
-      const basis = this.#state.known;
-      try {
-        this.apply({ kind: 'fetched', message: await this.#host.api.get<Message>(`/messages/${id}`), basis });
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
-      }
+    for (const id of this.#state.torn.keys()) await this.#fetchAnswer(id);
+  }
+
+  async #fetchAnswer(id: string): Promise<void> {
+    const basis = this.#state.known;
+    try {
+      this.apply({ kind: 'fetched', message: await this.#host.api.get<Message>(`/messages/${id}`), basis });
+    } catch (error) {
+      // Anything else is asked again.
+      if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
     }
+  }
+
+  /** It is no longer shown. */
+  close(): void {
+    this.#watch.stop();
+    this.#flush?.();
   }
 
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -87,6 +87,7 @@ export class MessagesStore {
     for (const leave of this.#leave) leave();
     this.#me = NOBODY;
     this.outbox.close();
+    for (const log of this.#logs.values()) log.close();
     this.#logs.clear();
     this.#doubtful.clear();
     this.#delivered.clear();
@@ -147,6 +148,7 @@ export class MessagesStore {
   }
 
   #forget(id: string): void {
+    this.#logs.get(id)?.close();
     this.#logs.delete(id);
     this.#doubtful.delete(id);
   }

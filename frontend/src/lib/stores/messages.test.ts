@@ -147,6 +147,15 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One two three']);
   });
 
+  it('finds what was written while the page was loading, although nothing follows', async () => {
+    const { server, log, texts } = await open();
+    const answer = server.create({ status: 'streaming', content: '' });
+    await log.load();
+    server.store(answer.id, 'One two');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(texts()).toEqual(['One two']);
+  });
+
   it('shows a piece before the event that ends the answer', async () => {
     const { server, line, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
