@@ -61,11 +61,6 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user:
     present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Several accounts at once, whoever asks.
-pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: &[UserId]) -> Result<Vec<user::Model>, AppError> {
-    present().filter(user::Column::Id.is_in(ids.iter().copied())).all(db).await.map_err(app_error)
-}
-
 /// Somebody as `by` may see them: oneself, or a member of a common workspace.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
     let colleagues =
@@ -125,12 +120,6 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
     let row =
         user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
-    update(db, id, row).await
-}
-
-/// Makes somebody an administrator, or an ordinary user again.
-pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at: Timestamp) -> Result<(), AppError> {
-    let row = user::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }
 
