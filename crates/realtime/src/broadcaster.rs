@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::shard::Instruction;
 
+/// Changes of presence that go to the store together.
+const HOLDS: usize = 500;
 /// How often it is looked who is gone.
 const SETTLEMENT: Duration = Duration::from_secs(1);
 
@@ -21,6 +23,8 @@ pub struct WsBroadcaster {
     app: Arc<App>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
     people: HashMap<UserId, usize>,
+    /// People who are here for so long, unless something else is said.
+    holds: mpsc::UnboundedSender<(UserId, Duration)>,
     total: watch::Sender<usize>,
     is_draining: bool,
 }
@@ -30,24 +34,49 @@ impl WsBroadcaster {
     #[must_use]
     pub fn start(app: Arc<App>) -> Entrance {
         let (total, counted) = watch::channel(0);
-        let broadcaster = Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), total, is_draining: false });
+        let (holds, wanted) = mpsc::unbounded_channel();
+        actix_rt::spawn(keep_presence(Arc::clone(&app), wanted));
+        actix_rt::spawn(settle_presence(Arc::clone(&app)));
+        let broadcaster = Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), holds, total, is_draining: false });
         Entrance { broadcaster, total: counted }
     }
 
-    fn hold(&self, people: Vec<UserId>, how_long: Duration) {
-        let app = Arc::clone(&self.app);
-        actix_rt::spawn(async move {
-            let came = app.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
-            announce(&app, came).await;
-        });
+    fn hold(&self, user: UserId, how_long: Duration) {
+        // The other end lives as long as this one.
+        let _ = self.holds.send((user, how_long));
     }
 }
 
-async fn announce(app: &App, changes: Vec<Presence>) {
-    for presence in changes {
-        if let Err(error) = presence::announce(app, presence).await {
-            tracing::debug!(%error, "a change of presence could not be told");
+/// Keeps the store up to date: one change of a person after the other, so that a page that is loaded again does not end as gone.
+async fn keep_presence(app: Arc<App>, mut holds: mpsc::UnboundedReceiver<(UserId, Duration)>) {
+    let mut received = Vec::new();
+    while holds.recv_many(&mut received, HOLDS).await > 0 {
+        let latest: HashMap<UserId, Duration> = received.drain(..).collect();
+        let (staying, leaving): (Vec<_>, Vec<_>) = latest.into_iter().partition(|(_, how_long)| *how_long > presence::GRACE);
+        for (people, how_long) in [(staying, presence::HOLD), (leaving, presence::GRACE)] {
+            let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
+            if !people.is_empty() {
+                let came = app.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
+                announce(&app, &came).await;
+            }
         }
+    }
+}
+
+/// Tells who went.
+async fn settle_presence(app: Arc<App>) {
+    let mut tick = tokio::time::interval(SETTLEMENT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let gone = app.presence.settle(app.clock.now()).await;
+        announce(&app, &gone).await;
+    }
+}
+
+async fn announce(app: &App, changes: &[Presence]) {
+    if let Err(error) = presence::announce(app, changes).await {
+        tracing::debug!(%error, "changes of presence could not be told");
     }
 }
 
@@ -56,16 +85,9 @@ impl Actor for WsBroadcaster {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(presence::RENEWAL, |this, _| {
-            if !this.people.is_empty() {
-                this.hold(this.people.keys().copied().collect(), presence::HOLD);
+            for user in this.people.keys() {
+                this.hold(*user, presence::HOLD);
             }
-        });
-        context.run_interval(SETTLEMENT, |this, _| {
-            let app = Arc::clone(&this.app);
-            actix_rt::spawn(async move {
-                let gone = app.presence.settle(app.clock.now()).await;
-                announce(&app, gone).await;
-            });
         });
     }
 }
@@ -89,7 +111,7 @@ impl Handler<Arrive> for WsBroadcaster {
         }
         *held += 1;
         if *held == 1 {
-            self.hold(vec![user], presence::HOLD);
+            self.hold(user, presence::HOLD);
         }
         self.total.send_modify(|total| *total += 1);
         MessageResult(Ok(()))
@@ -113,7 +135,7 @@ impl Handler<Depart> for WsBroadcaster {
             *held -= 1;
             if *held == 0 {
                 self.people.remove(&user);
-                self.hold(vec![user], presence::GRACE);
+                self.hold(user, presence::GRACE);
             }
         }
         self.total.send_modify(|total| *total -= 1);
@@ -159,7 +181,7 @@ impl Entrance {
     /// Registers a connection of this person.
     pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
         match self.broadcaster.send(Arrive(user)).await {
-            Ok(answer) => answer.map(|()| Permit { entrance: self.clone(), user }),
+            Ok(answer) => answer.map(|()| Permit { broadcaster: self.broadcaster.clone(), user }),
             Err(error) => Err(AppError::unavailable(error)),
         }
     }
@@ -184,12 +206,12 @@ impl Entrance {
 
 /// The right to one connection; it ends when this is dropped.
 pub struct Permit {
-    entrance: Entrance,
+    broadcaster: Addr<WsBroadcaster>,
     user: UserId,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.entrance.broadcaster.do_send(Depart(self.user));
+        self.broadcaster.do_send(Depart(self.user));
     }
 }

@@ -113,7 +113,9 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
 
 fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
     payload.read().map_err(|error| {
-        let complaint: String = error.to_string().chars().take(COMPLAINT).collect();
+        let complaint = error.to_string();
+        // Where in the payload it is says nothing to whoever wrote it as an object.
+        let complaint: String = complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
         AppError::refused(Code::Invalid, format!("The payload can't be read: {complaint}."))
     })
 }

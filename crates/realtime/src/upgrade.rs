@@ -87,29 +87,34 @@ impl From<Code> for Refusal {
 
 /// Answers a knock, and serves the connection that comes of it in a task of its own.
 pub async fn answer(shard: Rc<Shard>, knock: Knock) {
-    let path = knock.request.path().to_owned();
-    let request_id = knock.request_id.clone();
+    let begun = Instant::now();
+    let (method, path, request_id) = (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
     let result = match () {
         () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), knock)),
         () if path == WEBSOCKET => open_native(&shard, knock).await,
         () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => open_socket_io(&shard, knock).await,
         () => Err((Refusal::from(Code::NotFound), knock)),
     };
+    let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
+    // The same line that a request gets, for what is known here.
+    let route = if path.starts_with(SOCKET_IO.trim_end_matches('/')) { SOCKET_IO } else { WEBSOCKET };
     match result {
-        Ok(()) => tracing::debug!(request_id, path, status = 101, "connection opened"),
+        Ok(user_id) => tracing::info!(request_id, %method, route, status = 101, ms = milliseconds(), user_id, "request"),
         Err((refusal, knock)) => {
-            let status = refusal.error.code().status();
-            if status >= 500 {
-                tracing::warn!(request_id, path, status, error = %refusal.error, "connection refused");
-            } else {
-                tracing::info!(request_id, path, status, code = %refusal.error.code(), "connection refused");
+            let (status, code) = (refusal.error.code().status(), refusal.error.code().as_str());
+            match &refusal.error {
+                AppError::Internal(cause) | AppError::Unavailable(cause) => {
+                    tracing::warn!(request_id, %method, path, status, code, ms = milliseconds(), error = format!("{cause:#}"), "request");
+                }
+                _ => tracing::info!(request_id, %method, path, status, code, ms = milliseconds(), "request"),
             }
             refuse(knock, &refusal).await;
         }
     }
 }
 
-async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal, Knock)> {
+/// Answers whose connection it is.
+async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Knock)> {
     let prepared = async {
         verify(&knock.request)?;
         let principal = identify(shard, &knock).await?;
@@ -128,8 +133,9 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal, Kn
     let preface = switching(&request, protocol, &request_id);
     let inbound = Inbound::new(shard, opening.wire, &unread);
     drop((request, unread));
+    let user_id = opening.principal.user_id.to_string();
     actix_rt::spawn(opening.open(socket, preface, inbound).run());
-    Ok(())
+    Ok(Some(user_id))
 }
 
 /// Admits a person and reads what they follow.
@@ -151,7 +157,8 @@ async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
     }
 }
 
-async fn open_socket_io(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal, Knock)> {
+/// Whose connection it is is said later.
+async fn open_socket_io(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Knock)> {
     let checked = match query(&knock.request, "transport").as_deref() {
         _ if query(&knock.request, "EIO").as_deref() != Some("4") => Err(engine_refusal(engine::Refused::Version)),
         Some("websocket") if query(&knock.request, "sid").is_some() => Err(engine_refusal(engine::Refused::UnknownSid)),
@@ -168,7 +175,7 @@ async fn open_socket_io(shard: &Rc<Shard>, knock: Knock) -> Result<(), (Refusal,
     preface.put_slice(&engine::encode_open(ConnectionId::new(), shard.app().config.realtime.heartbeat));
     let introduction = Introduction { shard: Rc::clone(shard), socket, inbound, token, is_own_origin };
     actix_rt::spawn(introduction.run(preface.freeze()));
-    Ok(())
+    Ok(None)
 }
 
 fn engine_refusal(refused: engine::Refused) -> Refusal {

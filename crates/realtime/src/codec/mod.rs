@@ -156,7 +156,16 @@ pub enum Payload<'a> {
 }
 
 impl Payload<'_> {
+    /// Reads the fields of an object. Fields that are not known are left for later versions.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, serde_json::Error> {
+        let is_object = match &self {
+            Self::Text(text) => text.get().starts_with('{'),
+            Self::Value(value) => value.is_object(),
+            Self::Absent => true,
+        };
+        if !is_object {
+            return Err(serde::de::Error::custom("it is not an object"));
+        }
         match self {
             Self::Text(text) => serde_json::from_str(text.get()),
             Self::Value(value) => serde_json::from_value(value),

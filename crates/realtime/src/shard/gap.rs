@@ -7,8 +7,8 @@
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use appcore::{AppError, SessionId};
-use service::{accounts, events};
+use appcore::AppError;
+use service::events;
 use tokio::time::Instant;
 
 use super::Shard;
@@ -17,7 +17,7 @@ use super::Shard;
 const OVER: Duration = Duration::from_millis(2_500);
 /// How often memberships and sign-ins are read during an outage: within this time an ended sign-in is put out.
 const PERIOD: Duration = Duration::from_secs(4);
-/// Conversations, people or sign-ins that one query asks for.
+/// Conversations or people that one query asks for.
 const CHUNK: usize = 500;
 
 /// What is known of an outage.
@@ -86,14 +86,6 @@ impl Shard {
             self.rooms.borrow_mut().expect(&heads, Instant::now());
         }
         self.touched.notify_one();
-        Ok(())
-    }
-
-    async fn put_out_ended(&self) -> Result<(), AppError> {
-        let sessions: Vec<SessionId> = self.rooms.borrow().sessions();
-        for sessions in sessions.chunks(CHUNK) {
-            self.end_sessions(&accounts::sessions::ended_among(&self.app, sessions).await?);
-        }
         Ok(())
     }
 

@@ -15,12 +15,12 @@ use std::{
 };
 
 use appcore::{
-    AppError, ConversationId, SessionId, UserId,
+    AppError, ConversationId, UserId,
     event::{BusMessage, Listener, SharedNews, Signal},
 };
 use bytes::Bytes;
 use rand::Rng as _;
-use service::{App, conversations, events};
+use service::{App, accounts, conversations, events};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -37,6 +37,10 @@ const BATCH: usize = 64;
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something while they are read.
 const READS: usize = 3;
+/// Sign-ins that one query asks for.
+const SESSIONS: usize = 500;
+/// How often the database is asked whose sign-in is over: another program may have ended it, which no bus tells.
+const SESSION_CHECK: Duration = Duration::from_secs(15);
 /// How long after a join it is asked whether it still stands.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
@@ -98,6 +102,8 @@ impl Shard {
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut check = tokio::time::interval(SESSION_CHECK);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let next_gap = self.rooms.borrow().next_gap();
             tokio::select! {
@@ -108,6 +114,7 @@ impl Shard {
                 () = self.touched.notified() => self.rooms.borrow_mut().flush(),
                 _ = tick.tick() => self.beat(),
                 () = until(next_gap) => self.ask_the_log(),
+                _ = check.tick() => self.check_sessions(),
                 Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
             }
         }
@@ -283,8 +290,22 @@ impl Shard {
         }
     }
 
-    fn end_sessions(&self, sessions: &[SessionId]) {
-        self.rooms.borrow_mut().end_sessions(sessions);
+    fn check_sessions(self: &Rc<Self>) {
+        let shard = Rc::clone(self);
+        actix_rt::spawn(async move {
+            if let Err(error) = shard.put_out_ended().await {
+                tracing::warn!(%error, "it could not be read whose sign-in is over");
+            }
+        });
+    }
+
+    async fn put_out_ended(&self) -> Result<(), AppError> {
+        let sessions = self.rooms.borrow().sessions();
+        for sessions in sessions.chunks(SESSIONS) {
+            let ended = accounts::sessions::ended_among(&self.app, sessions).await?;
+            self.rooms.borrow_mut().end_sessions(&ended);
+        }
+        Ok(())
     }
 }
 

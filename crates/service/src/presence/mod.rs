@@ -10,10 +10,10 @@ mod redis;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use appcore::{
-    AppError, Timestamp, InstanceId, UserId,
+    AppError, ConversationId, InstanceId, Timestamp, UserId,
     event::{Audience, BusMessage, Event, News},
     view::{Presence, PresenceStatus},
 };
@@ -30,6 +30,8 @@ pub const HOLD: Duration = Duration::from_secs(60);
 pub const RENEWAL: Duration = Duration::from_secs(20);
 /// How long after the last connection a person counts as here.
 pub const GRACE: Duration = Duration::from_secs(4);
+/// People whose audiences are read in one query.
+const ANNOUNCED: usize = 100;
 /// How long it is remembered when somebody was last here, and what they had chosen.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
 
@@ -48,23 +50,31 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
 
-/// Tells everyone who shares a conversation with the person.
-pub async fn announce(app: &App, presence: Presence) -> Result<(), AppError> {
-    let followed = conversations::followed(app, presence.user_id).await?;
-    if followed.is_empty() {
-        return Ok(());
+/// Tells everyone who shares a conversation with one of them.
+pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
+    for changes in changes.chunks(ANNOUNCED) {
+        let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
+        let mut audiences: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
+        for (user, conversation, _) in conversations::followed_many(app, &people).await? {
+            audiences.entry(user).or_default().push(conversation);
+        }
+        let mut messages = Vec::with_capacity(changes.len());
+        for presence in changes {
+            let Some(conversations) = audiences.remove(&presence.user_id) else { continue };
+            let event = Event::Presence(presence.clone());
+            let news = News::seal(&event, Audience::Conversations(conversations), app.clock.now()).map_err(AppError::internal)?;
+            messages.push(BusMessage::News(news.into()));
+        }
+        // Nobody waits for it: whoever misses it sees the next one.
+        drop(app.bus.publish(messages));
     }
-    let audience = Audience::Conversations(followed.into_iter().map(|(id, _)| id).collect());
-    let news = News::seal(&Event::Presence(presence), audience, app.clock.now()).map_err(AppError::internal)?;
-    // Nobody waits for it: whoever misses it sees the next one.
-    drop(app.bus.publish(vec![BusMessage::News(news.into())]));
     Ok(())
 }
 
 /// Takes a person's wish and tells the others.
 pub async fn choose(app: &App, person: UserId, status: PresenceStatus) -> Result<(), AppError> {
     match app.presence.choose(person, status).await {
-        Some(presence) => announce(app, presence).await,
+        Some(presence) => announce(app, &[presence]).await,
         None => Ok(()),
     }
 }

@@ -15,8 +15,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{MEMORY, MemoryPresence, PresenceStore};
 
-/// Who is here, by the moment when somebody must look whether they still are.
-const HERE: &str = "natter:presence:here";
+/// What all keys begin with.
+const PREFIX: &str = "natter:presence";
 /// People that one script call or one look takes.
 const BATCH: usize = 100;
 /// Presence must not make anybody wait for a Redis that does not answer.
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct RedisPresence {
     pool: Pool,
+    prefix: String,
+    /// Who is here, by the moment when somebody must look whether they still are.
+    here: String,
     hold: Script,
     choose: Script,
     settle: Script,
@@ -34,8 +37,14 @@ pub struct RedisPresence {
 impl RedisPresence {
     #[must_use]
     pub fn new(pool: Pool) -> Self {
+        Self::under(PREFIX, pool)
+    }
+
+    pub(super) fn under(prefix: &str, pool: Pool) -> Self {
         Self {
             pool,
+            prefix: prefix.to_owned(),
+            here: format!("{prefix}:here"),
             hold: Script::new(include_str!("hold.lua")),
             choose: Script::new(include_str!("choose.lua")),
             settle: Script::new(include_str!("settle.lua")),
@@ -43,13 +52,17 @@ impl RedisPresence {
         }
     }
 
+    fn hash_of(&self, person: UserId) -> String {
+        format!("{}:{person}", self.prefix)
+    }
+
     async fn hold_shared(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.pool.get().await?;
         let mut came = Vec::new();
         for people in people.chunks(BATCH) {
-            let mut call = self.hold.key(HERE);
+            let mut call = self.hold.key(&self.here);
             for person in people {
-                call.key(hash_of(*person));
+                call.key(self.hash_of(*person));
             }
             call.arg(instance.to_string()).arg(until.millis());
             for person in people {
@@ -66,37 +79,40 @@ impl RedisPresence {
 
     async fn choose_shared(&self, person: UserId, status: PresenceStatus) -> anyhow::Result<Option<Presence>> {
         let mut connection = self.pool.get().await?;
-        let mut call = self.choose.key(HERE);
-        call.key(hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
+        let mut call = self.choose.key(&self.here);
+        call.key(self.hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
         let has_changed: bool = call.invoke_async(&mut connection).await?;
         Ok(has_changed.then_some(Presence { user_id: person, status, last_seen: None }))
     }
 
     async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.pool.get().await?;
-        let due: Vec<String> = redis::cmd("ZRANGEBYSCORE")
-            .arg(HERE)
-            .arg("-inf")
-            .arg(now.millis())
-            .arg("LIMIT")
-            .arg(0)
-            .arg(BATCH)
-            .query_async(&mut connection)
-            .await?;
         let mut gone = Vec::new();
-        for id in due {
-            let Ok(user_id) = id.parse::<UserId>() else {
-                let _: () = redis::cmd("ZREM").arg(HERE).arg(&id).query_async(&mut connection).await?;
-                continue;
-            };
-            let mut call = self.settle.key(HERE);
-            call.key(hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(MEMORY));
-            let is_gone: bool = call.invoke_async(&mut connection).await?;
-            if is_gone {
-                gone.push(Presence { user_id, status: PresenceStatus::Offline, last_seen: Some(now) });
+        loop {
+            let due = self.due(now, &mut connection).await?;
+            for id in &due {
+                let Ok(user_id) = id.parse::<UserId>() else {
+                    let _: () = redis::cmd("ZREM").arg(&self.here).arg(id).query_async(&mut connection).await?;
+                    continue;
+                };
+                let mut call = self.settle.key(&self.here);
+                call.key(self.hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(MEMORY));
+                let is_gone: bool = call.invoke_async(&mut connection).await?;
+                if is_gone {
+                    gone.push(Presence { user_id, status: PresenceStatus::Offline, last_seen: Some(now) });
+                }
+            }
+            if due.len() < BATCH {
+                return Ok(gone);
             }
         }
-        Ok(gone)
+    }
+
+    /// People whose time is up, unless somebody has renewed it.
+    async fn due(&self, now: Timestamp, connection: &mut deadpool_redis::Connection) -> anyhow::Result<Vec<String>> {
+        let mut look = redis::cmd("ZRANGEBYSCORE");
+        look.arg(&self.here).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);
+        Ok(look.query_async(connection).await?)
     }
 
     async fn of_shared(&self, people: &[UserId]) -> anyhow::Result<Vec<Presence>> {
@@ -105,8 +121,8 @@ impl RedisPresence {
         for people in people.chunks(BATCH) {
             let mut pipe = redis::pipe();
             for person in people {
-                pipe.cmd("ZSCORE").arg(HERE).arg(person.to_string());
-                pipe.cmd("HMGET").arg(hash_of(*person)).arg("chosen").arg("seen");
+                pipe.cmd("ZSCORE").arg(&self.here).arg(person.to_string());
+                pipe.cmd("HMGET").arg(self.hash_of(*person)).arg("chosen").arg("seen");
             }
             let found: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
             for (user_id, pair) in people.iter().zip(found.chunks(2)) {
@@ -156,10 +172,6 @@ impl PresenceStore for RedisPresence {
         }
         .boxed()
     }
-}
-
-fn hash_of(person: UserId) -> String {
-    format!("natter:presence:{person}")
 }
 
 fn milliseconds(duration: Duration) -> u64 {

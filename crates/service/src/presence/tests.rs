@@ -13,12 +13,11 @@ fn stores() -> Vec<Arc<dyn PresenceStore>> {
     let mut stores: Vec<Arc<dyn PresenceStore>> = vec![Arc::new(MemoryPresence::new())];
     if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
         let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
-        stores.push(Arc::new(RedisPresence::new(pool)));
+        stores.push(Arc::new(RedisPresence::under(&format!("test:{}", UserId::new()), pool)));
     }
     stores
 }
 
-/// Other tests may share the store's backend: only this person matters.
 fn only(person: UserId, news: Vec<Presence>) -> Vec<PresenceStatus> {
     news.into_iter().filter(|presence| presence.user_id == person).map(|presence| presence.status).collect()
 }
