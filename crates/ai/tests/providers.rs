@@ -11,7 +11,11 @@ use ai::{
     Secret, Usage,
 };
 use futures_util::StreamExt;
-use tokio::sync::Notify;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::Notify,
+};
 use upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
 
 /// Short enough for a test, long enough for a busy machine.
@@ -283,7 +287,7 @@ async fn answers_that_are_no_streams_are_understood_or_refused() {
 async fn nobody_listening_is_told_in_words() {
     let mut upstream = Upstream::start(vec![hello()]).await;
     // A port that was free a moment ago.
-    upstream.address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits());
     assert_eq!(
         ask(&ai).await.1.unwrap_err().to_string(),
@@ -307,9 +311,8 @@ async fn dropping_the_answer_ends_the_request() {
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the connection is closed");
 }
 
-#[tokio::test]
-async fn requests_go_through_the_proxy() {
-    let proxy = Upstream::start(vec![hello()]).await;
+/// A provider that can be reached through this proxy only.
+fn behind(proxy: String) -> AiSettings {
     let provider = ProviderSettings {
         name: "fake".to_owned(),
         kind: ProviderKind::OpenAi,
@@ -318,13 +321,42 @@ async fn requests_go_through_the_proxy() {
         models: vec!["m".to_owned()],
         requests_per_minute: None,
     };
-    let settings = AiSettings {
-        providers: vec![provider],
-        proxy: Some(format!("http://{}", proxy.address)),
-        ..AiSettings::default()
-    };
+    AiSettings { providers: vec![provider], proxy: Some(proxy), ..AiSettings::default() }
+}
+
+#[tokio::test]
+async fn requests_go_through_the_proxy() {
+    let proxy = Upstream::start(vec![hello()]).await;
+    let settings = behind(format!("http://{}", proxy.address));
     assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
     assert!(proxy.requests()[0].starts_with("POST http://provider.invalid/v1/chat/completions HTTP/1.1\r\n"));
+}
+
+/// Takes one connection as a SOCKS5 proxy does, and plays the provider behind it: the name that it is asked for.
+async fn be_socks_proxy(listener: TcpListener) -> String {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut greeting = [0; 3];
+    socket.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(greeting, [5, 1, 0], "version 5, one method, no password");
+    socket.write_all(&[5, 0]).await.unwrap();
+    let mut head = [0; 5];
+    socket.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[..4], [5, 1, 0, 3], "connect to a name");
+    let mut name = vec![0; usize::from(head[4]) + 2];
+    socket.read_exact(&mut name).await.unwrap();
+    socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    upstream::serve(socket, hello(), Arc::default()).await;
+    name.truncate(name.len() - 2);
+    String::from_utf8(name).unwrap()
+}
+
+#[tokio::test]
+async fn requests_go_through_a_socks_proxy_with_the_name_unresolved() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("socks5h://{}", listener.local_addr().unwrap());
+    let served = tokio::spawn(be_socks_proxy(listener));
+    assert_eq!(ask(&Ai::build(behind(proxy)).unwrap()).await, whole());
+    assert_eq!(served.await.unwrap(), "provider.invalid");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Answers on several instances: read on all of them, and carried on when one dies.
 
-use support::{Application, Behaviour, Member, PATIENCE, PostgresServer, Setup, Socket, Upstream, UpstreamKind, json};
+use support::{
+    Application, Behaviour, Engine, Instance, Member, PATIENCE, PostgresServer, Setup, Socket, Upstream, UpstreamKind,
+    json,
+};
 
 use super::{append, begun, read_up_to, stored};
 
@@ -161,4 +164,23 @@ async fn an_answer_is_not_lost_while_postgresql_is_away() {
     assert_eq!(completed.payload["message"]["content"], "First second third");
     assert_eq!(completed.payload["message"]["id"], json!(answer));
     assert_eq!(upstream.asked().len(), 1, "nothing had to be asked again");
+}
+
+#[tokio::test]
+async fn an_instance_for_people_leaves_the_answers_to_one_for_work() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let setup = Setup::new().on(Engine::Postgres).set("server.role", "web").provider(&upstream);
+    let app = setup.start().await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    anna.send_message(&chat, "Is anybody there?").await;
+    let mut settings = app.settings().to_vec();
+    settings.retain(|(key, _)| key != "server.role");
+    settings.push(("server.role".to_owned(), "worker".to_owned()));
+    assert_eq!(app.database.number("SELECT count(*) FROM jobs WHERE status = 'waiting'").await, 1);
+    let _worker = Instance::start(app.folder(), &settings).await;
+    begun(&mut socket, &chat).await;
+    let completed = socket.expect_in("message.completed", &chat).await;
+    assert_eq!(completed.payload["message"]["content"], "Hello from the upstream.");
 }

@@ -1,6 +1,6 @@
 //! What a provider can do wrong, and what the reader is told.
 
-use support::{Behaviour, Setup, UpstreamKind, Value, json};
+use support::{Application, Behaviour, Engine, PATIENCE, Setup, UpstreamKind, Value, json};
 
 use super::Chat;
 
@@ -93,4 +93,58 @@ async fn a_refused_key_is_the_administrators_business_and_stays_secret() {
     let (_, reason) = fail(&mut chat).await;
     assert!(reason.contains("administrator"), "{reason}");
     assert!(!chat.app.instances[0].log().iter().any(|line| line.contains("key-one")), "a key is in the log");
+}
+
+/// Puts a job that no worker understands into the table, as if it had been claimed so often before.
+async fn insert_nonsense(app: &Application, claims: u32) {
+    let id = match app.database.engine {
+        Engine::Sqlite => "randomblob(16)",
+        Engine::Postgres => "gen_random_uuid()",
+    };
+    let sql = format!(
+        "INSERT INTO jobs (id, kind, lane, subject, payload, status, attempt, due_at, stop_requested, created_at, updated_at) \
+         VALUES ({id}, 'nonsense', 'nonsense', {id}, '', 'waiting', {claims}, 0, FALSE, 0, 0)"
+    );
+    app.database.run(&sql).await;
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_done_is_tried_again_later_and_becomes_a_dead_letter_at_last() {
+    let app = Application::start().await;
+    insert_nonsense(&app, 0).await;
+    insert_nonsense(&app, 4).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let postponed = format!("status = 'waiting' AND attempt = 1 AND due_at > {now} + 50000 AND due_at < {now} + 90000");
+    let dead = "status = 'dead' AND attempt = 5 AND due_at IS NULL";
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for fate in [postponed.as_str(), dead] {
+        let count = format!("SELECT count(*) FROM jobs WHERE {fate} AND error LIKE '%nonsense%'");
+        while app.database.number(&count).await != 1 {
+            assert!(tokio::time::Instant::now() < deadline, "no job has met this fate: {fate}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_stop_the_start_with_a_sentence() {
+    let app = Application::start().await;
+    for (key, value) in [("ai.default_model", "no-such-model"), ("ai.providers.fake.keys", "secret\u{1}key")] {
+        let name = |key: &str| format!("NATTER__{}", key.replace('.', "__").to_uppercase());
+        let output = tokio::process::Command::new(support::natter())
+            .arg("serve")
+            .env(name("ai.providers.fake.kind"), "openai")
+            .env(name("ai.providers.fake.keys"), "key")
+            .env(name("ai.providers.fake.models"), "small")
+            .env(name("server.port"), support::free_port().to_string())
+            .env(name("server.data_dir"), app.folder().join("other"))
+            .env(name(key), value)
+            .current_dir(app.folder())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(PATIENCE, output).await.expect("it does not serve").unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(key), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }

@@ -55,7 +55,8 @@ impl Upstream {
     }
 }
 
-async fn serve(mut socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<String>>>) {
+/// Reads one request and answers it.
+pub async fn serve(mut socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<String>>>) {
     let request = read_request(&mut socket).await;
     seen.lock().expect("no panic").push(request);
     for step in script {

@@ -87,7 +87,8 @@ pub(super) async fn run(
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
         Err(error) => {
             tracing::error!(%error, answer = %answer.answer_id, "an answer could not be worked on");
-            fail(app, &answer, OUR_FAULT).await.map(|()| Ended::Done)
+            // Where readers see no answer yet that could fail, the job's schedule applies.
+            if fail(app, &answer, OUR_FAULT).await? { Ok(Ended::Done) } else { Err(error) }
         }
         ended => ended,
     }
@@ -101,10 +102,10 @@ async fn work(
     draining: &CancellationToken,
 ) -> Result<Ended, AppError> {
     if claim.stop_requested {
-        return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|()| Ended::Done);
+        return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
     if claim.attempt > MOST_ATTEMPTS {
-        return fail(app, answer, OUR_FAULT).await.map(|()| Ended::Done);
+        return Err(AppError::internal(anyhow::anyhow!("no worker got to the end of it")));
     }
     // Before readers see the answer, so that no wish to stop it is missed.
     let stop = app.assistants.watch(answer.answer_id);
@@ -114,7 +115,7 @@ async fn work(
         return Ok(Ended::Done);
     }
     let Some(request) = context::request(app.db.reader(), answer, &assistant).await? else {
-        return fail(app, answer, QUESTION_GONE).await.map(|()| Ended::Done);
+        return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
     let mut draft = Draft::default();
     let written = tokio::select! {
@@ -274,18 +275,20 @@ async fn finish(
     }
 }
 
-/// Ends an answer with the text that is stored; one that has ended or was never begun is left alone.
+/// Ends an answer with the text that is stored; one that has ended is left alone. `false` when it was never begun.
 async fn end_as_it_is(
     app: &App,
     answer: &AnswerJob,
     status: MessageStatus,
     reason: Option<String>,
-) -> Result<(), AppError> {
-    let Some(message) = query::messages::get(app.db.writer(), answer.answer_id).await? else { return Ok(()) };
-    finish(app, answer, message.content, status, reason).await
+) -> Result<bool, AppError> {
+    match query::messages::get(app.db.writer(), answer.answer_id).await? {
+        Some(message) => finish(app, answer, message.content, status, reason).await.map(|()| true),
+        None => Ok(false),
+    }
 }
 
-/// Ends an answer as failed, with a reason for the reader.
-async fn fail(app: &App, answer: &AnswerJob, reason: &str) -> Result<(), AppError> {
+/// Ends an answer as failed, with a reason for the reader. `false` when it was never begun.
+async fn fail(app: &App, answer: &AnswerJob, reason: &str) -> Result<bool, AppError> {
     end_as_it_is(app, answer, MessageStatus::Failed, Some(reason.to_owned())).await
 }

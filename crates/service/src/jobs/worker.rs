@@ -26,6 +26,8 @@ use crate::App;
 
 /// How often an idle dispatcher looks for jobs that nobody told it of.
 const POLL: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for jobs to be given back.
+const DRAIN: Duration = Duration::from_secs(5);
 /// When a job is tried again that could not be brought to an end; after the last, it is a dead letter.
 const SCHEDULE: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3_600), Duration::from_secs(86_400)];
@@ -54,7 +56,9 @@ impl Workers {
     pub async fn drain(self) {
         self.draining.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("not every job could be handed on; their leases run out");
+        }
     }
 }
 
