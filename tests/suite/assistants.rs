@@ -270,21 +270,33 @@ async fn in_a_group_an_assistant_answers_who_names_it_and_nobody_else() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
-    let group = anna.open_group("Team", &[&ben, &cara]).await;
     let new = json!({ "name": "Helper", "model": "large", "system_prompt": "Speak like a pirate." });
     let helper = anna.post("/r1/assistants", new).await.data_with(201);
+    // A member from the beginning, or added later.
+    let members = json!([ben.id, cara.id]);
+    let new = json!({ "kind": "group", "title": "Team", "member_ids": members, "assistant_id": helper["id"] });
+    let with_it = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let joined = anna.open_group("Team", &[&ben, &cara]).await;
     let added = json!({ "assistant_id": helper["id"] });
-    assert_eq!(anna.post(&format!("/r1/conversations/{group}/members"), added).await.status, 201);
+    assert_eq!(anna.post(&format!("/r1/conversations/{joined}/members"), added).await.status, 201);
+    for group in [with_it, joined] {
+        answers_who_names_it(&upstream, &group, &anna, &ben, &cara).await;
+    }
+}
+
+/// Three people talk; the assistant `Helper` is asked by one of them.
+async fn answers_who_names_it(upstream: &Upstream, group: &str, anna: &Member, ben: &Member, cara: &Member) {
+    let before = upstream.asked().len();
     let mut socket = cara.connect().await;
-    anna.send_message(&group, "Nobody is named here, not even helper.").await;
-    ben.send_message(&group, "What do you say, @helper?").await;
-    begun(&mut socket, &group).await;
-    let completed = socket.expect_in("message.completed", &group).await;
+    anna.send_message(group, "Nobody is named here, not even helper.").await;
+    ben.send_message(group, "What do you say, @helper?").await;
+    begun(&mut socket, group).await;
+    let completed = socket.expect_in("message.completed", group).await;
     assert_eq!(completed.payload["message"]["sender"]["name"], "Helper");
     assert_eq!(completed.payload["message"]["model"], "large");
     let asked = upstream.asked();
-    assert_eq!(asked.len(), 1);
-    let body = &asked[0].body;
+    assert_eq!(asked.len(), before + 1);
+    let body = &asked[before].body;
     assert_eq!(body["model"], "large");
     assert!(body["messages"][0]["content"].as_str().unwrap().starts_with("Speak like a pirate."));
     let said = "Anna: Nobody is named here, not even helper.\n\nBen: What do you say, @helper?";
