@@ -1,5 +1,15 @@
 import { m } from '#lib/paraglide/messages.js';
+import { getLocale } from '#lib/paraglide/runtime.js';
 import { ApiError } from './client.ts';
+
+const TRANSLATED: Record<string, () => string> = {
+  forbidden: m.error_forbidden,
+  not_found: m.error_not_found,
+  signup_closed: m.error_signup_closed,
+  already_member: m.error_already_member,
+  owner_must_transfer: m.error_owner_must_transfer,
+  wrong_state: m.error_wrong_state
+};
 
 /** What happened, and what to do next, as one sentence for a person. */
 export function sentence(error: unknown): string {
@@ -20,14 +30,11 @@ export function sentence(error: unknown): string {
       return m.error_email_taken();
     case 'password_wrong':
       return m.error_password_wrong();
-    case 'not_found':
-      return m.error_not_found();
-    case 'forbidden':
-      return m.error_forbidden();
   }
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();
-  return error.message;
+  // The server's own sentence knows more of what was refused, but it speaks English.
+  return (getLocale() !== 'en' && TRANSLATED[error.code]?.()) || error.message;
 }
 
 /** “8 s”, “3 min”: short, because it stands in a sentence. */
