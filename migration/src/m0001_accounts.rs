@@ -14,10 +14,32 @@ impl MigrationTrait for Migration {
         manager.create_table(users()).await?;
         manager.create_index(one_account_per_address()).await?;
         manager.create_table(user_sessions()).await?;
-        manager.create_index(Index::create().name("user_sessions_user").table("user_sessions").col("user_id").col("last_used_at").to_owned()).await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("user_sessions_user")
+                    .table("user_sessions")
+                    .col("user_id")
+                    .col("last_used_at")
+                    .to_owned(),
+            )
+            .await?;
         manager.create_table(refresh_tokens()).await?;
-        manager.create_index(Index::create().name("refresh_tokens_hash").table("refresh_tokens").col("token_hash").unique().to_owned()).await?;
-        manager.create_index(Index::create().name("refresh_tokens_session").table("refresh_tokens").col("session_id").to_owned()).await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("refresh_tokens_hash")
+                    .table("refresh_tokens")
+                    .col("token_hash")
+                    .unique()
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create().name("refresh_tokens_session").table("refresh_tokens").col("session_id").to_owned(),
+            )
+            .await?;
         manager.create_table(signing_keys()).await?;
         manager.create_index(one_active_key()).await
     }
@@ -48,7 +70,13 @@ fn users() -> TableCreateStatement {
 
 /// A deleted account gives its address free.
 fn one_account_per_address() -> IndexCreateStatement {
-    Index::create().name("users_email").table("users").col("email").unique().and_where(Expr::col("is_deleted").eq(false)).to_owned()
+    Index::create()
+        .name("users_email")
+        .table("users")
+        .col("email")
+        .unique()
+        .and_where(Expr::col("is_deleted").eq(false))
+        .to_owned()
 }
 
 fn user_sessions() -> TableCreateStatement {
@@ -62,7 +90,13 @@ fn user_sessions() -> TableCreateStatement {
         .col(big_integer("last_used_at"))
         .col(big_integer("expires_at"))
         .col(big_integer_null("ended_at"))
-        .foreign_key(ForeignKey::create().name("user_sessions_user_id").from("user_sessions", "user_id").to("users", "id").on_delete(ForeignKeyAction::Cascade))
+        .foreign_key(
+            ForeignKey::create()
+                .name("user_sessions_user_id")
+                .from("user_sessions", "user_id")
+                .to("users", "id")
+                .on_delete(ForeignKeyAction::Cascade),
+        )
         .to_owned()
 }
 
@@ -100,5 +134,11 @@ fn signing_keys() -> TableCreateStatement {
 
 /// Of two instances that make the first key at the same time, one gets its key in.
 fn one_active_key() -> IndexCreateStatement {
-    Index::create().name("signing_keys_active").table("signing_keys").col("is_active").unique().and_where(Expr::col("is_active").eq(true)).to_owned()
+    Index::create()
+        .name("signing_keys_active")
+        .table("signing_keys")
+        .col("is_active")
+        .unique()
+        .and_where(Expr::col("is_active").eq(true))
+        .to_owned()
 }

@@ -15,7 +15,11 @@ impl MigrationTrait for Migration {
         manager.create_index(one_shared_workspace()).await?;
         manager.create_index(one_personal_workspace()).await?;
         manager.create_table(workspace_members()).await?;
-        manager.create_index(Index::create().name("workspace_members_user").table("workspace_members").col("user_id").to_owned()).await
+        manager
+            .create_index(
+                Index::create().name("workspace_members_user").table("workspace_members").col("user_id").to_owned(),
+            )
+            .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -37,7 +41,9 @@ fn workspaces() -> TableCreateStatement {
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
         .col(boolean("is_deleted").default(false))
-        .foreign_key(ForeignKey::create().name("workspaces_created_by").from("workspaces", "created_by").to("users", "id"))
+        .foreign_key(
+            ForeignKey::create().name("workspaces_created_by").from("workspaces", "created_by").to("users", "id"),
+        )
         .to_owned()
 }
 
