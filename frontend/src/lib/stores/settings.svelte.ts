@@ -3,6 +3,14 @@ import { getLocale, setLocale, type Locale } from '#lib/paraglide/runtime.js';
 export type Theme = 'light' | 'dark' | 'system';
 export type Density = 'roomy' | 'compact';
 
+export type Column = 'list' | 'panel';
+
+/** How wide a column can be made, in pixels. */
+export const COLUMNS: Record<Column, { least: number; usual: number; most: number }> = {
+  list: { least: 220, usual: 300, most: 420 },
+  panel: { least: 320, usual: 372, most: 560 }
+};
+
 type Store = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** How this browser shows things. `app.html` reads the same keys before the first paint. */
@@ -10,7 +18,7 @@ export class Settings {
   #theme = $state<Theme>('system');
   #density = $state<Density>('roomy');
   #lessMotion = $state(false);
-  #listWidth = $state(300);
+  #widths = $state<Record<Column, number>>({ list: COLUMNS.list.usual, panel: COLUMNS.panel.usual });
   readonly #storage: Store | undefined;
   readonly #prefersDark: MediaQueryList | undefined;
 
@@ -21,8 +29,10 @@ export class Settings {
     if (theme === 'light' || theme === 'dark') this.#theme = theme;
     if (storage?.getItem('natter.density') === 'compact') this.#density = 'compact';
     this.#lessMotion = storage?.getItem('natter.motion') === 'less';
-    const width = Number(storage?.getItem('natter.list-width'));
-    if (width >= LIST_LEAST && width <= LIST_MOST) this.#listWidth = width;
+    for (const column of ['list', 'panel'] as const) {
+      const width = Number(storage?.getItem(`natter.${column}-width`));
+      if (width >= COLUMNS[column].least && width <= COLUMNS[column].most) this.#widths[column] = width;
+    }
     prefersDark?.addEventListener('change', () => this.#show());
     this.#show();
   }
@@ -57,13 +67,14 @@ export class Settings {
     this.#show();
   }
 
-  get listWidth(): number {
-    return this.#listWidth;
+  widthOf(column: Column): number {
+    return this.#widths[column];
   }
 
-  set listWidth(width: number) {
-    this.#listWidth = Math.round(Math.min(LIST_MOST, Math.max(LIST_LEAST, width)));
-    this.#storage?.setItem('natter.list-width', String(this.#listWidth));
+  setWidth(column: Column, width: number): void {
+    const { least, most } = COLUMNS[column];
+    this.#widths[column] = Math.round(Math.min(most, Math.max(least, width)));
+    this.#storage?.setItem(`natter.${column}-width`, String(this.#widths[column]));
   }
 
   get locale(): Locale {
@@ -87,6 +98,3 @@ export class Settings {
     document.querySelector('meta[name="theme-color"]')?.setAttribute('content', isDark ? '#0b151b' : '#0c2b37');
   }
 }
-
-export const LIST_LEAST = 220;
-export const LIST_MOST = 420;
