@@ -14,6 +14,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 use appcore::AppError;
+use endpoint::only_get;
 use middleware::{cors, security_headers, tracing};
 use realtime::Shard;
 use service::App;
@@ -47,8 +48,8 @@ fn routes(config: &mut ServiceConfig) {
     endpoint::health::configure(config);
     endpoint::configure(config);
     config
-        .route("/.well-known/jwks.json", web::get().to(published_keys))
-        .route("/openapi.json", web::get().to(description))
+        .service(only_get("/.well-known/jwks.json", published_keys))
+        .service(only_get("/openapi.json", description))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
     swagger(config);

@@ -33,11 +33,17 @@ pub(crate) struct Operation {
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
+struct BodySchema {
+    name: String,
+    /// Whether something must be in it.
+    required: bool,
+}
+
 /// What a request tells about itself.
 #[derive(Default)]
 pub struct Description {
     parameters: Vec<Parameter>,
-    body: Option<String>,
+    body: Option<BodySchema>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -75,13 +81,14 @@ impl Description {
 
     pub fn body<T: ToSchema>(&mut self) {
         let name = T::name().into_owned();
-        let mut schema = T::schema();
+        let (mut schema, mut required) = (T::schema(), true);
         if let RefOr::T(Schema::Object(object)) = &mut schema {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            required = !object.required.is_empty();
         }
         self.schemas.push((name.clone(), schema));
         T::schemas(&mut self.schemas);
-        self.body = Some(name);
+        self.body = Some(BodySchema { name, required });
     }
 
     pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
@@ -109,12 +116,14 @@ impl Description {
         for parameter in self.parameters {
             operation = operation.parameter(parameter);
         }
-        if let Some(name) = self.body {
+        if let Some(BodySchema { name, required }) = self.body {
             let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
             let body = RequestBodyBuilder::new()
                 .content("application/json", content())
                 .content("application/msgpack", content());
-            operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
+            operation = operation.request_body(Some(
+                body.required(Some(if required { Required::True } else { Required::False })).build(),
+            ));
         }
         Operation { operation: operation.build(), schemas: self.schemas }
     }

@@ -9,11 +9,13 @@ use actix_web::{
     HttpResponse,
     http::header::CACHE_CONTROL,
     rt::time::timeout,
-    web::{self, Data, ServiceConfig},
+    web::{Data, ServiceConfig},
 };
 use serde::Serialize;
 use service::App;
 use utoipa::ToSchema;
+
+use crate::only_get;
 
 /// A dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,7 +28,6 @@ pub(crate) struct Liveness {
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `degraded`: it serves, but news from other instances may be slow.
     #[schema(inline)]
     status: Status,
     instance_id: String,
@@ -49,6 +50,7 @@ struct Dependency {
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
+    /// It serves, but news from other instances may be slow.
     Degraded,
     Unavailable,
 }
@@ -63,7 +65,7 @@ enum DependencyStatus {
 }
 
 pub fn configure(config: &mut ServiceConfig) {
-    config.route("/health/simple", web::get().to(simple)).route("/health", web::get().to(full));
+    config.service(only_get("/health/simple", simple)).service(only_get("/health", full));
 }
 
 async fn simple() -> HttpResponse {

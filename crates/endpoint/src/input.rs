@@ -200,7 +200,8 @@ impl<T: DeserializeOwned> Body<'_, T> {
         }
     }
 
-    fn read(self, value: Value) -> Option<T> {
+    fn read(self, mut value: Value) -> Option<T> {
+        make_whole(&mut value);
         if holds_nul(&value) {
             self.errors.push(FieldError::new(
                 self.name,
@@ -225,6 +226,24 @@ impl<T: DeserializeOwned> Body<'_, T> {
 
 fn required(name: &'static str) -> FieldError {
     FieldError::new(name, "required", format!("The field {name} is missing."))
+}
+
+/// `3.0` is an integer to JSON, and some MessagePack libraries write large integers so.
+fn make_whole(value: &mut Value) {
+    /// Up to here a double tells each integer from its neighbours.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => {
+            if let Some(whole) =
+                number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT)
+            {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// Depth is bounded by the parsers.

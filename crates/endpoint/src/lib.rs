@@ -32,4 +32,4 @@ pub use endpoint_trait::{Endpoint, EndpointDef, Output, RateGroup, assert_path};
 pub use input::{Body, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Reply};
-pub use routes::configure;
+pub use routes::{configure, only_get};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{
-    HttpRequest,
+    FromRequest, Handler, HttpRequest, Resource, Responder,
     guard::fn_guard,
     http::Method,
     web::{self, ServiceConfig},
@@ -39,6 +39,19 @@ pub fn configure(config: &mut ServiceConfig) {
             async move { response }
         })));
     }
+}
+
+/// An address that is only read. For what is no [`Endpoint`](crate::Endpoint).
+pub fn only_get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let reads = fn_guard(|ctx| matches!(ctx.head().method, Method::GET | Method::HEAD));
+    web::resource(path)
+        .route(web::route().guard(reads).to(handler))
+        .default_service(web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET, HEAD") }))
 }
 
 fn allowed(defs: &[&'static EndpointDef]) -> String {

@@ -19,6 +19,7 @@ struct Everything {
     name: String,
     topic: Option<Option<String>>,
     ids: Option<Vec<UserId>>,
+    count: Option<i64>,
 }
 
 const ID: &str = "0190a5a0-0000-7000-8000-000000000001";
@@ -67,6 +68,18 @@ fn every_wrong_field_is_named_at_once() {
     assert_eq!(refused("/", json!({"name": "a"})), pairs(&[("name", "too_short")]));
     assert_eq!(refused("/", json!({"name": "ơơơơơơ"})), pairs(&[("name", "too_long")]));
     assert_eq!(refused("/", json!({"name": "a\0b"})), pairs(&[("name", "invalid")]));
+}
+
+#[test]
+fn a_whole_number_is_an_integer_however_it_is_written() {
+    let count =
+        |value: Value| read(ID, "/", json!({"name": "abc", "count": value})).ok().and_then(|request| request.count);
+    assert_eq!(count(json!(3.0)), Some(3));
+    assert_eq!(count(json!(-4_294_967_296.0)), Some(-4_294_967_296));
+    assert_eq!(count(json!(i64::MAX)), Some(i64::MAX));
+    for wrong in [json!(3.5), json!(1e300), json!(9.3e18), json!("3"), json!(u64::MAX)] {
+        assert_eq!(count(wrong), None);
+    }
 }
 
 #[test]

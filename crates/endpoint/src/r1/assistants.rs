@@ -37,6 +37,7 @@ impl Endpoint for ListAssistants {
 
 #[dto(request)]
 pub struct CreateAssistantRequest {
+    #[schema(min_length = 1)]
     pub name: String,
     /// Left out, the installation's default.
     pub model: Option<String>,

@@ -58,8 +58,11 @@ pub struct SignUpRequest {
     /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
+    #[schema(format = Email)]
     pub email: String,
+    #[schema(format = Password, min_length = 8)]
     pub password: String,
+    #[schema(min_length = 1)]
     pub display_name: String,
 }
 
@@ -84,7 +87,9 @@ pub struct SignInRequest {
     /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
+    #[schema(format = Email)]
     pub email: String,
+    #[schema(format = Password)]
     pub password: String,
 }
 
@@ -150,7 +155,9 @@ impl Endpoint for LogOut {
 
 #[dto(request)]
 pub struct ChangePasswordRequest {
+    #[schema(format = Password)]
     pub current_password: String,
+    #[schema(format = Password, min_length = 8)]
     pub password: String,
 }
 

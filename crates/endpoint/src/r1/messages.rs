@@ -25,8 +25,10 @@ pub struct SendMessageRequest {
     #[from(path)]
     pub id: ConversationId,
     /// Chosen by the client: the same one again is answered with the first message.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
     /// At most 5,000 characters, unless the operator says otherwise.
+    #[schema(min_length = 1)]
     pub content: String,
     pub reply_to: Option<MessageId>,
     /// None: there are no files yet.
@@ -117,6 +119,7 @@ impl Endpoint for ShowMessage {
 pub struct EditMessageRequest {
     #[from(path)]
     pub id: MessageId,
+    #[schema(min_length = 1)]
     pub content: String,
 }
 

@@ -30,9 +30,12 @@ impl Endpoint for ShowMe {
 
 #[dto(request)]
 pub struct ChangeMeRequest {
+    #[schema(min_length = 1)]
     pub display_name: Option<String>,
     /// The new one; `current_password` must come with it.
+    #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
+    #[schema(format = Password)]
     pub current_password: Option<String>,
 }
 

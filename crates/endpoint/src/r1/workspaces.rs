@@ -38,6 +38,7 @@ impl Endpoint for ListWorkspaces {
 
 #[dto(request)]
 pub struct CreateWorkspaceRequest {
+    #[schema(min_length = 1)]
     pub name: String,
 }
 
@@ -95,6 +96,7 @@ pub struct AddWorkspaceMemberRequest {
     /// Either this or `email`.
     pub user_id: Option<UserId>,
     /// The whole address of an account.
+    #[schema(format = Email)]
     pub email: Option<String>,
     pub role: Option<WorkspaceRole>,
 }
