@@ -43,7 +43,8 @@ export default defineConfig({
     }),
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
-      adapter: adapter({ fallback: 'index.html', precompress: true })
+      adapter: adapter({ fallback: 'index.html', precompress: true }),
+      inlineStyleThreshold: 4096
     })
   ],
   server: {
