@@ -2,7 +2,7 @@
 //!
 //! While a conversation is read for a connection its live events are held back from that connection; once the log was read as far
 //! as the thread has passed events on, they go on from there. So the client sees each event once and in order, whatever happens
-//! meanwhile, and nothing has to be kept for it. Pages wait until the client has taken the ones before.
+//! meanwhile, and nothing has to be kept for it. Each event waits until the client has taken enough of those before it.
 
 use std::collections::HashMap;
 
@@ -113,7 +113,6 @@ async fn catch_up(speaker: &Speaker, id: ConversationId, cursor: i64, resumed_fr
     }
     let mut at = cursor;
     loop {
-        out.has_room().await;
         let page = match shard.page(id, at).await {
             Ok(page) => page,
             Err(error) => {
@@ -131,6 +130,10 @@ async fn catch_up(speaker: &Speaker, id: ConversationId, cursor: i64, resumed_fr
         let is_last = page.is_empty();
         for news in &page {
             let Some(position) = news.position else { continue };
+            out.has_room().await;
+            if !out.is_open() {
+                return Ok(at);
+            }
             shard.push(out, encode(out.wire, news, resumed_from));
             at = position.seq;
             if puts_out(news, user) && !shard.follows(user, id) {

@@ -22,8 +22,8 @@ use crate::{
     queue::{Progress, Queue},
 };
 
-/// How much may wait before whoever reads pages from the log waits too.
-const PAGE_ROOM: usize = 64 * 1024;
+/// The part of the limit that may wait before whoever reads from the log waits too.
+const PAGE_SHARE: usize = 4;
 
 /// One connection, from the server to the client.
 pub struct Outbound {
@@ -45,11 +45,19 @@ pub struct Outbound {
     heard_at: Cell<Instant>,
     slot: Cell<u8>,
     /// Events up to which this connection has or gets by another way, by conversation. Mostly nothing.
-    passed: RefCell<Option<Box<HashMap<ConversationId, i64>>>>,
+    passed: RefCell<Option<Passed>>,
     /// Wakes the connection's task, or the stream.
     task: Notify,
     /// Wakes whoever waits for room in the queue.
     room: Notify,
+}
+
+/// On the heap only while there is something in it: a map of its own would make every connection larger.
+type Passed = Box<Skips>;
+
+#[derive(Default)]
+struct Skips {
+    until: HashMap<ConversationId, i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +134,12 @@ impl Outbound {
         if !self.is_open() {
             return;
         }
-        let pushed = self.queue.borrow_mut().push(frame);
-        if pushed.is_err() {
+        if self.queue.borrow_mut().push(frame.clone()).is_ok() {
+            return;
+        }
+        // A burst is not the client's fault as long as its socket takes what comes.
+        self.flush();
+        if self.is_open() && self.queue.borrow_mut().push(frame).is_err() {
             self.close(Close::TOO_SLOW);
         }
     }
@@ -207,17 +219,24 @@ impl Outbound {
     pub fn unblock(&self) {
         self.is_blocked.set(false);
         self.flush();
-        if self.waiting() < PAGE_ROOM {
+        self.tell_room();
+    }
+
+    fn tell_room(&self) {
+        if self.has_page_room() {
             self.room.notify_waiters();
         }
+    }
+
+    fn has_page_room(&self) -> bool {
+        let queue = self.queue.borrow();
+        queue.bytes() < queue.limit() / PAGE_SHARE
     }
 
     /// Takes the next chunk of a stream.
     pub fn pop(&self) -> Option<Bytes> {
         let chunk = self.queue.borrow_mut().pop();
-        if self.waiting() < PAGE_ROOM {
-            self.room.notify_waiters();
-        }
+        self.tell_room();
         chunk
     }
 
@@ -227,9 +246,9 @@ impl Outbound {
         self.queue.borrow().bytes()
     }
 
-    /// Until a page of the log can be added without pushing the client over its limit, or the connection ends.
+    /// Until an event from the log can be added without pushing the client over its limit, or the connection ends.
     pub async fn has_room(&self) {
-        while self.is_open() && self.waiting() >= PAGE_ROOM {
+        while self.is_open() && !self.has_page_room() {
             self.room.notified().await;
         }
     }
@@ -277,15 +296,15 @@ impl Outbound {
 
     /// Live events of the conversation up to `seq` are not for this connection.
     pub fn pass_until(&self, conversation: ConversationId, seq: i64) {
-        self.passed.borrow_mut().get_or_insert_default().insert(conversation, seq);
+        self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
     /// Live events of the conversation are for this connection again.
     pub fn pass_no_more(&self, conversation: ConversationId) {
         let mut passed = self.passed.borrow_mut();
-        if let Some(map) = passed.as_mut() {
-            map.remove(&conversation);
-            if map.is_empty() {
+        if let Some(skips) = passed.as_mut() {
+            skips.until.remove(&conversation);
+            if skips.until.is_empty() {
                 *passed = None;
             }
         }
@@ -296,7 +315,7 @@ impl Outbound {
     pub fn wants(&self, conversation: ConversationId, seq: i64) -> bool {
         let until = match self.passed.borrow().as_ref() {
             None => return true,
-            Some(passed) => passed.get(&conversation).copied(),
+            Some(passed) => passed.until.get(&conversation).copied(),
         };
         match until {
             None => true,
@@ -342,14 +361,14 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_page_waits_for_room_and_not_for_a_connection_that_ended() {
-        let out = stream(UserId::new(), 1 << 20);
-        out.push(vec![0; PAGE_ROOM].into());
+        let out = stream(UserId::new(), 1_000);
+        out.push(vec![0; 250].into());
         let waits = out.has_room();
         tokio::pin!(waits);
         assert!(futures_util::poll!(&mut waits).is_pending());
         out.pop();
         waits.await;
-        out.push(vec![0; PAGE_ROOM].into());
+        out.push(vec![0; 250].into());
         out.close(Close::NORMAL);
         out.has_room().await;
     }

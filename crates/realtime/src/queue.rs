@@ -52,6 +52,12 @@ impl Queue {
         self.bytes
     }
 
+    /// Bytes that may wait.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

@@ -284,9 +284,11 @@ fn cause(error: &AppError) -> String {
 /// Messages that are being sent, and in which order they are acknowledged.
 #[derive(Default)]
 struct Sends {
-    waiting: RefCell<VecDeque<(AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, Place)>>,
+    waiting: RefCell<VecDeque<Sending>>,
     is_answering: Cell<bool>,
 }
+
+type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, Place);
 
 #[derive(Serialize)]
 struct Acknowledgement {
@@ -324,7 +326,7 @@ impl Sends {
         self.is_answering.set(false);
     }
 
-    fn next(&self) -> Option<(AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, Place)> {
+    fn next(&self) -> Option<Sending> {
         self.waiting.borrow_mut().pop_front()
     }
 }
@@ -332,9 +334,11 @@ impl Sends {
 /// Syncs, one after the other.
 #[derive(Default)]
 struct Syncs {
-    waiting: RefCell<VecDeque<(AnswerTo, HashMap<ConversationId, i64>, Place)>>,
+    waiting: RefCell<VecDeque<Sync>>,
     is_running: Cell<bool>,
 }
+
+type Sync = (AnswerTo, HashMap<ConversationId, i64>, Place);
 
 impl Syncs {
     fn begin(self: &Rc<Self>, speaker: Rc<Speaker>, cursors: HashMap<ConversationId, i64>, answer_to: AnswerTo, place: Place) {
@@ -353,7 +357,7 @@ impl Syncs {
         self.is_running.set(false);
     }
 
-    fn next(&self) -> Option<(AnswerTo, HashMap<ConversationId, i64>, Place)> {
+    fn next(&self) -> Option<Sync> {
         self.waiting.borrow_mut().pop_front()
     }
 }

@@ -33,6 +33,8 @@ use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Out
 
 /// Events that are taken before the sockets are written.
 const BATCH: usize = 64;
+/// Bytes after which the sockets are written, so that a burst fits between two writes.
+const BATCH_BYTES: usize = 32 * 1024;
 /// Events that one look at the log gives to a room.
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something while they are read.
@@ -100,8 +102,8 @@ impl Shard {
     }
 
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
+        // Ticks that come late are made up for, so that a turn of the wheel takes one heartbeat under load as well.
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut check = tokio::time::interval(SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -131,13 +133,15 @@ impl Shard {
     /// Takes this message and those that wait behind it, then writes.
     async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
         let now = Instant::now();
-        let mut taken = 1;
+        let (mut taken, mut bytes) = (1, weight(&first));
         self.handle(first, now);
         while taken < BATCH
+            && bytes < BATCH_BYTES
             && let Ok(message) = listener.try_recv()
         {
-            self.handle(message, now);
             taken += 1;
+            bytes += weight(&message);
+            self.handle(message, now);
         }
         let joined = {
             let mut rooms = self.rooms.borrow_mut();
@@ -147,7 +151,7 @@ impl Shard {
         if !joined.is_empty() {
             self.look_again(joined);
         }
-        if taken == BATCH {
+        if taken == BATCH || bytes >= BATCH_BYTES {
             tokio::task::yield_now().await;
         }
     }
@@ -174,7 +178,15 @@ impl Shard {
                         Vec::new()
                     }
                 };
-                shard.rooms.borrow_mut().fill(conversation, &logged, Instant::now());
+                let mut rest = &logged[..];
+                while !rest.is_empty() {
+                    let (part, after) = rest.split_at(portion(rest));
+                    shard.rooms.borrow_mut().offer(conversation, part);
+                    shard.rooms.borrow_mut().flush();
+                    tokio::task::yield_now().await;
+                    rest = after;
+                }
+                shard.rooms.borrow_mut().conclude(conversation, last, Instant::now());
                 shard.touched.notify_one();
             });
         }
@@ -281,7 +293,8 @@ impl Shard {
     /// Says goodbye to all, at moments spread over the window so that they don't all come back at once.
     fn drain(&self, window: Duration) {
         self.is_draining.set(true);
-        for out in self.wheel.borrow().all().cloned() {
+        let all: Vec<Rc<Outbound>> = self.wheel.borrow().all().cloned().collect();
+        for out in all {
             let pause = window.mul_f64(rand::rng().random());
             actix_rt::spawn(async move {
                 tokio::time::sleep(pause).await;
@@ -330,6 +343,24 @@ impl Drop for Arrival {
             self.shard.rooms.borrow_mut().abandon(self.user);
         }
     }
+}
+
+/// Bytes that a message adds to a queue, roughly.
+fn weight(message: &BusMessage) -> usize {
+    match message {
+        BusMessage::News(news) => news.payload.len(),
+        BusMessage::Signal(_) => 0,
+    }
+}
+
+/// How many of these are pushed before the sockets are written.
+fn portion(news: &[SharedNews]) -> usize {
+    let mut bytes = 0;
+    let fitting = news.iter().take_while(|news| {
+        bytes += news.payload.len();
+        bytes <= BATCH_BYTES
+    });
+    fitting.count().max(1)
 }
 
 async fn until(moment: Option<Instant>) {

@@ -422,31 +422,37 @@ impl Rooms {
         due
     }
 
-    /// What the log has after the last number that a room passed on; nothing if it could not be read. Without the next event
-    /// the readers are told to resync, and the room goes on with what it has.
-    pub fn fill(&mut self, conversation: ConversationId, logged: &[SharedNews], now: Instant) {
+    /// What the log has after the last number that a room passed on, or a part of it.
+    pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedNews]) {
         let Some(room) = self.rooms.get_mut(&conversation) else { return };
-        let before = room.order.last();
         let mut passed = Vec::new();
         for news in logged {
             if let Some(position) = news.position {
                 room.order.offer(position.seq, SharedNews::clone(news), &mut passed);
             }
         }
-        let is_stuck = room.order.is_waiting() && room.order.last() == before;
-        if is_stuck {
+        self.pass(&passed);
+    }
+
+    /// The log has been offered from `last` on. If that did not help the room, its readers are told to resync and it goes on with
+    /// what it has.
+    pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
+        let Some(room) = self.rooms.get_mut(&conversation) else { return };
+        room.is_late = false;
+        if !room.order.is_waiting() {
+            return;
+        }
+        if room.order.last() == last {
+            let mut passed = Vec::new();
             room.order.skip_gap(&mut passed);
             let readers = room.readers.clone();
             self.tell_to_resync(&readers, Some(&[conversation]));
+            self.pass(&passed);
         }
-        self.pass(&passed);
-        if let Some(room) = self.rooms.get_mut(&conversation) {
-            room.is_late = false;
-            if room.order.is_waiting() {
-                // More is on its way from the log already.
-                room.is_late = true;
-                self.gaps.push_front((now, conversation));
-            }
+        // The log has more, or there is another gap behind this one.
+        if let Some(room) = self.rooms.get_mut(&conversation).filter(|room| room.order.is_waiting()) {
+            room.is_late = true;
+            self.gaps.push_front((now, conversation));
         }
     }
 

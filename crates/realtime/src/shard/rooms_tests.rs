@@ -34,6 +34,12 @@ fn passing(audience: Audience) -> SharedNews {
         .into()
 }
 
+/// A look at the log that found this.
+fn fill(rooms: &mut Rooms, (id, last): (ConversationId, i64), logged: &[SharedNews], now: Instant) {
+    rooms.offer(id, logged);
+    rooms.conclude(id, last, now);
+}
+
 /// The types of the frames that wait for a connection.
 fn kinds(out: &Outbound) -> Vec<String> {
     let chunks = std::iter::from_fn(|| out.pop());
@@ -67,7 +73,7 @@ async fn a_gap_is_filled_from_the_log_after_a_while() {
     assert_eq!(later, now + GAP);
     assert_eq!(rooms.due_gaps(later), [(id, 5)]);
     let logged: Vec<_> = (6..=9).map(|seq| durable(id, seq, Effect::None)).collect();
-    rooms.fill(id, &logged, later);
+    fill(&mut rooms, (id, 5), &logged, later);
     assert_eq!(kinds(&out), ["event.6", "event.7", "event.8", "event.9"]);
     assert!(rooms.next_gap().is_none());
 }
@@ -89,7 +95,7 @@ async fn before_a_jump_there_is_a_resync() {
     let out = join(&mut rooms, UserId::new(), &[(id, 5)]);
     rooms.receive(&durable(id, 8, Effect::None), now);
     rooms.due_gaps(now + GAP);
-    rooms.fill(id, &[], now + GAP);
+    fill(&mut rooms, (id, 5), &[], now + GAP);
     assert_eq!(kinds(&out), ["resync", "event.8"]);
     rooms.receive(&durable(id, 9, Effect::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
@@ -101,9 +107,9 @@ async fn a_page_of_the_log_that_is_not_all_is_followed_by_the_next_at_once() {
     let out = join(&mut rooms, UserId::new(), &[(id, 0)]);
     rooms.receive(&durable(id, 4, Effect::None), now);
     rooms.due_gaps(now + GAP);
-    rooms.fill(id, &[durable(id, 1, Effect::None)], now + GAP);
+    fill(&mut rooms, (id, 0), &[durable(id, 1, Effect::None)], now + GAP);
     assert_eq!(rooms.due_gaps(now + GAP), [(id, 1)]);
-    rooms.fill(id, &[durable(id, 2, Effect::None), durable(id, 3, Effect::None)], now + GAP);
+    fill(&mut rooms, (id, 1), &[durable(id, 2, Effect::None), durable(id, 3, Effect::None)], now + GAP);
     assert_eq!(kinds(&out), ["event.1", "event.2", "event.3", "event.4"]);
 }
 
@@ -140,7 +146,7 @@ async fn what_the_database_knows_and_the_bus_has_not_told_is_waited_for() {
     join(&mut rooms, user, &[(id, 5)]);
     let due = rooms.next_gap().unwrap();
     assert_eq!(rooms.due_gaps(due), [(id, 3)]);
-    rooms.fill(id, &[durable(id, 4, Effect::None), durable(id, 5, Effect::None)], now);
+    fill(&mut rooms, (id, 3), &[durable(id, 4, Effect::None), durable(id, 5, Effect::None)], now);
     assert_eq!(kinds(&other), ["event.4", "event.5"]);
 }
 
@@ -304,7 +310,7 @@ proptest! {
             let look = |rooms: &mut Rooms, log: &[SharedNews], now: Instant| {
                 for (id, last) in rooms.due_gaps(now) {
                     let page: Vec<_> = log.iter().skip(last as usize).take(3).cloned().collect();
-                    rooms.fill(id, &page, now);
+                    fill(rooms, (id, last), &page, now);
                 }
             };
             for (step, argument) in steps {

@@ -85,7 +85,7 @@ fn limits() -> ParseConfig {
 }
 
 fn read(packet: Packet) -> Packed {
-    let is_ours = packet.ns == Str::from(NAMESPACE);
+    let is_ours = packet.ns.as_str() == NAMESPACE;
     match packet.inner {
         PacketData::Connect(auth) => Packed::Connect { namespace: packet.ns.as_str().into(), token: token(auth.as_ref()) },
         PacketData::Disconnect if is_ours => Packed::Disconnect,

@@ -1,0 +1,181 @@
+//! A WebSocket client that does what it should not: it sends any bytes, does not answer pings, or does not read.
+
+use std::time::Duration;
+
+use support::{PATIENCE, Value};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// The socket of an upgraded connection.
+pub struct Raw {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// The answer to a request.
+pub struct Head {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Raw {
+    /// Asks for an upgrade with these headers, one per line.
+    pub async fn open(base: &str, path: &str, headers: &str) -> Self {
+        let (raw, head) = Self::knock(base, "GET", path, &upgrade_headers(headers)).await;
+        assert_eq!(head.status, 101, "{}", head.text);
+        raw
+    }
+
+    /// A native connection of somebody, `hello` not read.
+    pub async fn native(base: &str, access_token: &str) -> Self {
+        Self::open(base, "/r1/websocket", &format!("authorization: Bearer {access_token}")).await
+    }
+
+    /// Sends a request as it is written and reads the head of the answer.
+    pub async fn knock(base: &str, method: &str, path: &str, headers: &str) -> (Self, Head) {
+        let address = base.trim_start_matches("http://").parse().expect("an address");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // So that a client that doesn't read can't hide megabytes in its own kernel.
+        socket.set_recv_buffer_size(64 * 1024).expect("a socket");
+        let stream = timeout(PATIENCE, socket.connect(address)).await.expect("it connects").expect("it connects");
+        let mut raw = Self { stream, buffer: Vec::new() };
+        let headers: String = headers.lines().filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n")).collect();
+        raw.write(format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").as_bytes()).await;
+        let end = loop {
+            if let Some(at) = raw.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(raw.read_more().await, "the server answers");
+        };
+        let text = String::from_utf8(raw.buffer.drain(..end).collect()).expect("a head is text");
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (raw, Head { status, text })
+    }
+
+    /// The rest of an answer that ends with the connection.
+    pub async fn body(mut self) -> Value {
+        while self.read_more().await {}
+        serde_json::from_slice(&self.buffer).expect("the body is JSON")
+    }
+
+    pub async fn write(&mut self, bytes: &[u8]) {
+        // Whether the server still wants it is seen by reading.
+        let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("the server reads");
+    }
+
+    /// A whole frame.
+    pub async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        self.write(&masked(0x80 | opcode, payload)).await;
+    }
+
+    pub async fn send_text(&mut self, text: &str) {
+        self.send(TEXT, text.as_bytes()).await;
+    }
+
+    /// The next frame of any kind; none at the end.
+    pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            if let Some((header, length)) = measure(&self.buffer)
+                && self.buffer.len() >= header + length
+            {
+                let opcode = self.buffer[0] & 0x0F;
+                let frame: Vec<u8> = self.buffer.drain(..header + length).skip(header).collect();
+                return Some((opcode, frame));
+            }
+            if !self.read_more().await {
+                return None;
+            }
+        }
+    }
+
+    /// The next text; pings are answered, as a client should.
+    pub async fn text(&mut self) -> String {
+        loop {
+            let (opcode, payload) = self.frame().await.expect("the connection goes on");
+            match opcode {
+                TEXT => return String::from_utf8(payload).expect("UTF-8"),
+                PING => self.send(PONG, &payload).await,
+                other => panic!("a frame of kind {other} came: {payload:?}"),
+            }
+        }
+    }
+
+    /// The code in the close frame, whatever comes before it; none if the connection ends without one.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        loop {
+            let (opcode, payload) = self.frame().await?;
+            if opcode == CLOSE {
+                return Some(u16::from_be_bytes([payload[0], payload[1]]));
+            }
+        }
+    }
+
+    /// Whether the server has closed the connection, and not only said so.
+    pub async fn ends(&mut self) -> bool {
+        while self.frame().await.is_some() {}
+        true
+    }
+
+    /// How many bytes still come until the end.
+    pub async fn rest(&mut self) -> usize {
+        let mut count = 0;
+        while self.read_more().await {
+            count += std::mem::take(&mut self.buffer).len();
+        }
+        count
+    }
+
+    async fn read_more(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match timeout(PATIENCE + Duration::from_secs(10), self.stream.read(&mut chunk)).await.expect("something comes") {
+            Ok(0) | Err(_) => false,
+            Ok(read) => {
+                self.buffer.extend_from_slice(&chunk[..read]);
+                true
+            }
+        }
+    }
+}
+
+/// What a client sends so as to be upgraded.
+pub fn upgrade_headers(more: &str) -> String {
+    format!("upgrade: websocket\nconnection: Upgrade\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n{more}")
+}
+
+/// A client's frame with this first byte.
+pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x12, 0x34, 0x56, 0x78];
+    let mut frame = vec![first];
+    match payload.len() {
+        length @ 0..=125 => frame.push(0x80 | length as u8),
+        length @ 126..=65_535 => {
+            frame.push(0x80 | 126);
+            frame.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            frame.push(0x80 | 127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
+    frame.extend(mask);
+    frame.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
+    frame
+}
+
+/// The lengths of header and payload of a server's frame.
+fn measure(buffer: &[u8]) -> Option<(usize, usize)> {
+    let second = *buffer.get(1)?;
+    assert_eq!(second & 0x80, 0, "a server's frame is not masked");
+    match second {
+        126 => Some((4, usize::from(u16::from_be_bytes([*buffer.get(2)?, *buffer.get(3)?])))),
+        127 => Some((10, usize::try_from(u64::from_be_bytes(buffer.get(2..10)?.try_into().ok()?)).ok()?)),
+        length => Some((2, usize::from(length))),
+    }
+}

@@ -1,0 +1,107 @@
+//! Server-Sent Events: the same events over plain HTTP, resumed where they were left.
+
+use support::{Application, Frame, Setup, json};
+
+use crate::raw::Raw;
+
+fn seqs(frames: &[Frame]) -> Vec<i64> {
+    frames.iter().filter_map(|frame| frame.payload["seq"].as_i64()).collect()
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_hello_and_tells_what_happens() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut stream = ben.event_stream(None).await;
+    let hello = stream.next().await;
+    assert_eq!(hello.kind, "hello");
+    assert_eq!(hello.payload["conversations"], json!([{ "id": chat, "last_seq": 0 }]));
+    let sent = anna.send_message(&chat, "hi\nthere").await;
+    let created = stream.expect("message.created").await;
+    assert_eq!(created.payload["message"]["id"], sent["id"]);
+    assert_eq!(created.payload["message"]["content"], "hi\nthere");
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was_left() {
+    let app = Application::start().await;
+    let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
+    let (chat, other) = (anna.open_single(&ben).await, eve.open_single(&ben).await);
+    let mut stream = ben.event_stream(None).await;
+    for n in 1..=5 {
+        anna.send_message(&chat, &n.to_string()).await;
+    }
+    for _ in 1..=5 {
+        stream.expect("message.created").await;
+    }
+    let cursor = stream.last_event_id.clone().unwrap();
+    drop(stream);
+    for n in 6..=230 {
+        anna.send_message(&chat, &n.to_string()).await;
+    }
+    eve.send_message(&other, "meanwhile").await;
+    let mut stream = ben.event_stream(Some(&cursor)).await;
+    let mut missed = Vec::new();
+    loop {
+        let frame = stream.next().await;
+        if frame.kind == "sync.done" {
+            break;
+        }
+        missed.push(frame);
+    }
+    assert_eq!(missed[0].kind, "hello");
+    let of = |id: &str| missed.iter().filter(|frame| frame.payload["conversation_id"] == id).cloned().collect::<Vec<_>>();
+    assert_eq!(seqs(&of(&chat)), (6..=230).collect::<Vec<_>>(), "exactly what it had not seen");
+    assert_eq!(seqs(&of(&other)), [1]);
+    anna.send_message(&chat, "live again").await;
+    assert_eq!(stream.expect("message.created").await.payload["seq"], 231);
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_none_begins_afresh() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    for cursor in ["nonsense", "1.2", "99999999999999999999", "-1.-1.-1", &"9".repeat(5_000)] {
+        assert_eq!(anna.event_stream(Some(cursor)).await.next().await.kind, "hello", "{cursor:.20}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_needs_credentials_and_ends_with_them() {
+    let app = Application::start().await;
+    app.anonymous().get("/r1/events").await.refused(401, "unauthenticated");
+    let anna = app.sign_up("Anna").await;
+    let mut stream = anna.event_stream(None).await;
+    assert_eq!(stream.next().await.kind, "hello");
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    while stream.try_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_instance_stops() {
+    let mut app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut stream = anna.event_stream(None).await;
+    stream.next().await;
+    assert_eq!(app.instances[0].terminate().await.code(), Some(0));
+    while stream.try_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_is_cut_off() {
+    let app = Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_connections_per_user", 1).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let bearer = format!("authorization: Bearer {}\nconnection: close", ben.access_token());
+    let (mut stuck, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
+    assert_eq!(head.status, 200);
+    let content = "x".repeat(4_900);
+    let mut sender = anna.connect().await;
+    for _ in 0..300 {
+        sender.send_message(&chat, &content).await;
+    }
+    // What had gone out can still be read; then the stream ends, long before all that was sent.
+    assert!(stuck.rest().await < 300 * 4_900);
+    support::wait_until("its place is free", || async { support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok() }).await;
+}
