@@ -28,12 +28,13 @@ export function createApp(): App {
   const session = new Session(api, { storage, channel: new BroadcastChannel('natter.session') });
   const connection = new Connection(api);
   connection.onHello(() => api.dropEarly());
+  const presence = new Presence(connection, storage);
   return {
     api,
     session,
     connection,
-    conversations: new Conversations(api, connection, session),
-    presence: new Presence(connection, storage),
+    conversations: new Conversations(api, connection, session, presence),
+    presence,
     workspaces: new Workspaces(api, storage),
     settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
     shell: new Shell()

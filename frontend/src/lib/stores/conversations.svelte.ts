@@ -11,6 +11,7 @@ import type {
 } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
+import type { Presence } from './presence.svelte.ts';
 import type { Session } from './session.svelte.ts';
 
 export interface NewConversation {
@@ -33,13 +34,15 @@ export class Conversations {
   readonly #drafts = new SvelteMap<Id, string>();
   readonly #api: Api;
   readonly #session: Session;
+  readonly #presence: Presence;
   #loading: Promise<void> | undefined;
   /** Events that came while the list was being read: they are newer than some of what it says. */
   #heardWhileLoading: ServerFrame[] = [];
 
-  constructor(api: Api, connection: Connection, session: Session) {
+  constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
     this.#api = api;
     this.#session = session;
+    this.#presence = presence;
     connection.on((frame) => {
       if (this.#loading && frame.type !== 'resync') this.#heardWhileLoading.push(frame);
       this.#apply(frame);
@@ -207,6 +210,7 @@ export class Conversations {
   }
 
   #put(conversation: Conversation): void {
+    this.#presence.learn(conversation.members ?? []);
     const known = this.#items.get(conversation.id);
     // An answer that left the server before an event arrived must not undo it.
     if (known && known.last_seq > conversation.last_seq) {

@@ -3,6 +3,7 @@ import { Api, ApiError } from '#lib/api/client.ts';
 import type { Conversation, HelloPayload, Member, Message, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from './connection.svelte.ts';
 import { Conversations } from './conversations.svelte.ts';
+import { Presence } from './presence.svelte.ts';
 import type { Session } from './session.svelte.ts';
 
 const member = (user_id: string, display_name: string): Member => ({
@@ -66,20 +67,28 @@ class FakeApi extends Api {
 let api: FakeApi;
 let say: (type: string, payload: object) => void;
 let greet: (conversations: HelloPayload['conversations']) => void;
+let presence: Presence;
 let store: Conversations;
 
 beforeEach(() => {
   vi.stubGlobal('document', { visibilityState: 'visible', hasFocus: () => true });
   api = new FakeApi();
+  say = () => undefined;
   const connection = {
     on: (handler: (frame: ServerFrame) => void) => {
-      say = (type, payload) => handler({ id: 'f', type, timestamp: '', payload } as ServerFrame);
+      const earlier = say;
+      say = (type, payload) => {
+        earlier?.(type, payload);
+        handler({ id: 'f', type, timestamp: '', payload } as ServerFrame);
+      };
     },
     onHello: (handler: (hello: HelloPayload) => void) => {
       greet = (conversations) => handler({ conversations } as HelloPayload);
-    }
+    },
+    notify: () => undefined
   } as unknown as Connection;
-  store = new Conversations(api, connection, { account: { id: 'me' } } as Session);
+  presence = new Presence(connection);
+  store = new Conversations(api, connection, { account: { id: 'me' } } as Session, presence);
   api.list = [conversation()];
 });
 
@@ -116,6 +125,15 @@ describe('the list', () => {
     expect(store.get('c1')?.unread).toBe(1);
     say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
+  });
+
+  it('learns from its members who is here, and follows what changes', async () => {
+    api.list = [conversation({ members: [{ ...member('mai', 'Mai Trần'), presence: 'online' }] })];
+    await store.load();
+    expect(presence.of('mai')).toBe('online');
+    say('presence', { user_id: 'mai', status: 'away', last_seen: null });
+    expect(presence.of('mai')).toBe('away');
+    expect(presence.of('nobody')).toBeUndefined();
   });
 
   it('is in the order of the last activity', async () => {

@@ -1,4 +1,4 @@
-import type { Id, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
+import type { Id, Member, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 
@@ -46,10 +46,11 @@ export class Presence {
     this.#tell();
   }
 
-  /** Lists of people carry their presence too. */
-  learn(users: readonly User[]): void {
-    for (const user of users) {
-      if (user.presence) this.#others.set(user.id, { status: user.presence, lastSeen: user.last_seen ?? null });
+  /** Answers that name people say who of them is here, too. */
+  learn(people: readonly (User | Member)[]): void {
+    for (const person of people) {
+      const id = 'user_id' in person ? person.user_id : person.id;
+      if (person.presence) this.#others.set(id, { status: person.presence, lastSeen: person.last_seen ?? null });
     }
   }
 

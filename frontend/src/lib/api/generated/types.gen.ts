@@ -263,6 +263,8 @@ export type Member = {
     delivered_seq: number;
     display_name: string;
     joined_at: Timestamp;
+    last_seen?: Timestamp | null;
+    presence?: PresenceStatus | null;
     read_seq: number;
     role: MemberRole;
     user_id: UserId;
