@@ -169,3 +169,15 @@ async fn workers_that_race_get_each_job_once() {
         assert_eq!(all.len(), 40, "a job was claimed twice");
     }
 }
+
+#[tokio::test]
+async fn a_start_that_finds_nobody_alive_takes_everything_back() {
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        fixture.ask("a").await;
+        let lost = fixture.claim(LONG).await.unwrap();
+        assert!(jobs::release_all(db).await.unwrap());
+        assert_eq!(fixture.claim(LONG).await.unwrap().id, lost.id);
+        assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
+    }
+}

@@ -1,8 +1,16 @@
 //! Answers outlive the page that shows them and the process that writes them.
 
-use support::{Behaviour, Setup, UpstreamKind, json};
+use support::{Behaviour, Setup, UpstreamKind, Value, json};
 
 use super::{Chat, append, read_up_to, stored};
+
+/// The answer's end, which may have come before this connection: the log knows.
+async fn completed_since(chat: &mut Chat) -> Value {
+    let mut cursors = json!({});
+    cursors[chat.id.as_str()] = json!(0);
+    chat.socket.send("sync", json!({ "cursors": cursors })).await;
+    chat.ended("message.completed").await["message"].clone()
+}
 
 #[tokio::test]
 async fn a_reload_in_mid_stream_misses_nothing() {
@@ -34,9 +42,7 @@ async fn an_answer_begins_again_after_the_process_was_killed() {
     chat.upstream.then(Behaviour::answer("Found again"));
     chat.app.instances[0].start_again().await;
     chat.socket = chat.anna.connect().await;
-    // What was streamed is not lost before there is more.
-    assert_eq!(chat.message(&answer).await["content"], "Lost in ");
-    let message = chat.ended("message.completed").await["message"].clone();
+    let message = completed_since(&mut chat).await;
     assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Found again")));
     assert_eq!(chat.answers().await.len(), 1, "answered once");
     let log = chat.anna.event_log(&chat.id).await;
@@ -51,10 +57,10 @@ async fn a_stop_that_nobody_heard_is_kept() {
     let answer = chat.ask("Stop").await;
     stored(&chat.anna, &answer, "Never ").await;
     chat.app.instances[0].kill().await;
+    chat.app.database.run("UPDATE jobs SET stop_requested = TRUE").await;
     chat.app.instances[0].start_again().await;
     chat.socket = chat.anna.connect().await;
-    let _ = chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
-    let message = chat.ended("message.completed").await["message"].clone();
+    let message = completed_since(&mut chat).await;
     assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("Never ")));
     assert_eq!(chat.upstream.asked().len(), 1, "nothing was asked again");
 }
@@ -70,11 +76,8 @@ async fn a_process_that_is_told_to_end_hands_its_answer_on() {
     assert_eq!(chat.app.database.number(waiting).await, 1);
     chat.upstream.then(Behaviour::answer("Whole again."));
     chat.app.instances[0].start_again().await;
-    let mut socket = chat.anna.connect().await;
-    // It may be complete already: the log knows.
-    let id = chat.id.clone();
-    socket.send("sync", json!({ "cursors": { id: 0 } })).await;
-    let message = socket.expect_in("message.completed", &chat.id).await.payload["message"].clone();
+    chat.socket = chat.anna.connect().await;
+    let message = completed_since(&mut chat).await;
     assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Whole again.")));
     assert_eq!(chat.answers().await.len(), 1);
 }

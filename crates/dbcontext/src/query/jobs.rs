@@ -131,6 +131,16 @@ pub async fn release<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Res
     change(db, set, vec![id.into(), attempt.into()]).await
 }
 
+/// Gives back every job that is being worked on: for a start that finds no other process alive.
+pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+    change(
+        db,
+        "status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE status = 'running'",
+        vec![],
+    )
+    .await
+}
+
 /// Gives a job back to be tried again after `wait`.
 pub async fn postpone<C: ConnectionTrait>(
     db: &C,

@@ -10,7 +10,7 @@ use dbcontext::{Database, entity::job, query};
 use tokio::time::Instant;
 
 /// How long a claim holds without being renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(12);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
 /// How often it is renewed: two renewals may fail before it is lost. A stop that went astray on the bus is seen here too.
 const RENEWAL: Duration = Duration::from_secs(3);
 

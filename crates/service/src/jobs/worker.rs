@@ -79,6 +79,12 @@ async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draini
 }
 
 async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken, tasks: TaskTracker) {
+    // SQLite has this one process: whoever worked on a job died, and nobody need wait for the lease to run out.
+    if app.db.is_sqlite()
+        && let Err(error) = query::jobs::release_all(app.db.writer()).await
+    {
+        tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
+    }
     let places = Arc::new(Semaphore::new(app.config.ai.workers));
     loop {
         let place = tokio::select! {
