@@ -4,7 +4,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
-use middleware::{cookies, tracing::request_id};
+use middleware::cookies;
 use service::{App, accounts::Device};
 
 pub struct Ctx {
@@ -28,12 +28,6 @@ impl Ctx {
     /// The caller. Always there where the access is not `Public`.
     pub fn user(&self) -> Result<&Principal, AppError> {
         self.principal.as_ref().ok_or_else(|| Code::Unauthenticated.into())
-    }
-
-    /// The name under which this request stands in the log.
-    #[must_use]
-    pub fn request_id(&self) -> String {
-        request_id(&self.http)
     }
 
     /// What the caller calls from, for the list of signed-in devices.

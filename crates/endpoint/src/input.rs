@@ -55,7 +55,7 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(bool, i64, u64, AssistantId, ConversationId, MessageId, SessionId, UserId, WorkspaceId);
+from_text!(i64, u64, AssistantId, ConversationId, MessageId, SessionId, UserId, WorkspaceId);
 
 impl FromText for String {
     fn from_text(text: &str) -> Option<Self> {
