@@ -25,15 +25,22 @@ pub async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()>
 
 /// One line per step, the oldest first.
 pub async fn describe(database: &Database) -> anyhow::Result<String> {
-    let steps = Migrator::get_migration_with_status(database.writer()).await.context("The schema's history could not be read")?;
+    let steps = Migrator::get_migration_with_status(database.writer())
+        .await
+        .context("The schema's history could not be read")?;
     Ok(steps.iter().map(|step| format!("{:<8} {}\n", step.status(), step.name())).collect())
 }
 
 /// Refuses a database that is behind this program: nothing would work on it.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
-    let steps = Migrator::get_migration_with_status(database.writer()).await.context("The schema's history could not be read")?;
+    let steps = Migrator::get_migration_with_status(database.writer())
+        .await
+        .context("The schema's history could not be read")?;
     let pending = steps.iter().filter(|step| step.status() == MigrationStatus::Pending).count();
-    ensure!(pending == 0, "The database's schema is {pending} steps behind; bring it up to date with natter migrate up.");
+    ensure!(
+        pending == 0,
+        "The database's schema is {pending} steps behind; bring it up to date with natter migrate up."
+    );
     Ok(())
 }
 
