@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::{Application, Balancer, Follower, Member, Setup, json, new_id};
+use support::{Application, Balancer, Follower, Member, PostgresServer, Setup, json, new_id, wait_until};
 use tokio::task::JoinHandle;
 
 async fn two() -> Application {
@@ -213,4 +213,36 @@ async fn losing_the_database_backends_under_load_loses_nothing() {
         load.go_on(50).await;
     }
     load.finish().await;
+}
+
+#[tokio::test]
+async fn without_its_database_everything_answers_503_in_time_and_heals() {
+    let mut postgres = PostgresServer::start();
+    let app = Setup::new().database(&postgres.url()).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "before").await;
+    postgres.stop();
+    let away = std::time::Instant::now();
+    let client_id = new_id();
+    let (sent, read, signed_in, health, alive) = tokio::join!(
+        anna.send_as(&chat, &client_id, "meanwhile"),
+        anna.get("/r1/conversations"),
+        anna.post("/r1/auth/signin", json!({ "email": anna.email, "password": support::PASSWORD })),
+        anna.get("/health"),
+        anna.get("/health/simple"),
+    );
+    assert!(away.elapsed() < std::time::Duration::from_secs(15), "it took {:?}", away.elapsed());
+    for answer in [&sent, &read, &signed_in] {
+        answer.refused(503, "unavailable");
+        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    }
+    assert_eq!((health.status, &health.body["database"]["status"]), (503, &json!("down")), "{health:?}");
+    assert_eq!(alive.status, 200);
+    postgres.start_again();
+    wait_until("the database is used again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
+    // Whether the first attempt was committed nobody knows; sent again it is there once.
+    let again = anna.send_as(&chat, &client_id, "meanwhile").await;
+    assert!(matches!(again.status, 200 | 201), "{again:?}");
+    assert_eq!(anna.history(&chat).await.len(), 2);
 }
