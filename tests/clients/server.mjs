@@ -72,7 +72,7 @@ export class Person {
   }
 
   static async signUp(url, name) {
-    const email = `${name.toLowerCase()}-${randomUUID()}@example.test`;
+    const email = `${name.toLowerCase().replace(/\W/g, '')}-${randomUUID()}@example.test`;
     const tokens = await call(url, 'POST', '/r1/auth/signup', { email, password: PASSWORD, display_name: name });
     return new Person(url, tokens);
   }
