@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
 pub use memory::MemoryBus;
 
 use crate::{
-    AssistantId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
-    view::{Member, Message, Presence},
+    ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
+    view::{AssistantMember, Member, Message, Presence},
 };
 
 /// Everything that clients are told, with its payload. `kind()` is its `type` on the wire.
@@ -32,8 +33,7 @@ pub enum Event {
     MemberAdded { conversation_id: ConversationId, seq: i64, member: Member },
     MemberRemoved { conversation_id: ConversationId, seq: i64, user_id: UserId },
     MemberUpdated { conversation_id: ConversationId, seq: i64, member: Member },
-    AssistantAdded { conversation_id: ConversationId, seq: i64, assistant_id: AssistantId, name: String },
-    ConversationUpdated { conversation_id: ConversationId, seq: i64, title: Option<String>, topic: Option<String> },
+    ConversationUpdated { conversation_id: ConversationId, seq: i64, title: Option<String>, topic: Option<String>, assistants: Vec<AssistantMember> },
     ConversationDeleted { conversation_id: ConversationId, seq: i64 },
     ConversationCreated { conversation_id: ConversationId },
     Receipt { conversation_id: ConversationId, user_id: UserId, delivered_seq: i64, read_seq: i64 },
@@ -55,7 +55,6 @@ impl Event {
             Self::MemberAdded { .. } => "member.added",
             Self::MemberRemoved { .. } => "member.removed",
             Self::MemberUpdated { .. } => "member.updated",
-            Self::AssistantAdded { .. } => "assistant.added",
             Self::ConversationUpdated { .. } => "conversation.updated",
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::ConversationCreated { .. } => "conversation.created",
@@ -78,7 +77,6 @@ impl Event {
             | Self::MemberAdded { conversation_id, seq, .. }
             | Self::MemberRemoved { conversation_id, seq, .. }
             | Self::MemberUpdated { conversation_id, seq, .. }
-            | Self::AssistantAdded { conversation_id, seq, .. }
             | Self::ConversationUpdated { conversation_id, seq, .. }
             | Self::ConversationDeleted { conversation_id, seq } => Some(Position { conversation_id: *conversation_id, seq: *seq }),
             Self::ConversationCreated { conversation_id } => Some(Position { conversation_id: *conversation_id, seq: 0 }),
@@ -93,6 +91,16 @@ impl Event {
 pub struct Position {
     pub conversation_id: ConversationId,
     pub seq: i64,
+}
+
+impl EventId {
+    /// A durable event has the same id whenever and wherever it is told: its number and the random half of its conversation's id.
+    #[must_use]
+    pub fn at(position: Position) -> Self {
+        let mut bytes = *position.conversation_id.0.as_bytes();
+        bytes[..6].copy_from_slice(&position.seq.to_be_bytes()[2..]);
+        Self(Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 /// Whose connections the news goes to.
@@ -143,12 +151,13 @@ impl News {
             },
             _ => Effect::None,
         };
+        let position = event.position();
         Ok(Self {
-            id: EventId::new(),
+            id: position.map_or_else(EventId::new, EventId::at),
             kind: event.kind().to_owned(),
             timestamp,
             audience,
-            position: event.position(),
+            position,
             effect,
             payload: serde_json::to_vec(event)?.into(),
         })
