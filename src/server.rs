@@ -53,7 +53,8 @@ const GOODBYES_PER_SECOND: f64 = 2_000.0;
 pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
     raise_file_limit();
     let config = &app.config.server;
-    let listener = listen(&config.host, config.port).with_context(|| format!("can't listen on {}:{}", config.host, config.port))?;
+    let listener = listen(&config.host, config.port)
+        .with_context(|| format!("can't listen on {}:{}", config.host, config.port))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let door = listener.try_clone().context("the listener can't be shared")?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -110,7 +111,8 @@ fn serve_all(app: &Arc<App>, entrance: &Entrance, listener: TcpListener) -> anyh
 fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
     let (app, builder) = (Arc::clone(app), builder(app).workers(1));
     let server = builder.listen("natter", listener, move || {
-        let application = actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);
+        let application =
+            actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);
         HttpService::build()
             .keep_alive(KeepAlive::Timeout(IDLE))
             .client_request_timeout(REQUEST_HEAD)
@@ -122,7 +124,11 @@ fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server>
 }
 
 /// Gives a request that asks for an upgrade to the real-time engine, with what it needs to know of the request.
-async fn take_over(shard: Rc<Shard>, request: Request, framed: Framed<TcpStream, h1::Codec>) -> Result<(), actix_web::Error> {
+async fn take_over(
+    shard: Rc<Shard>,
+    request: Request,
+    framed: Framed<TcpStream, h1::Codec>,
+) -> Result<(), actix_web::Error> {
     let parts = framed.into_parts();
     let mut socket = parts.io;
     if !parts.write_buf.is_empty() {

@@ -3,7 +3,11 @@
 use support::{Application, Codec, Frame, Member, Socket, json, new_id};
 
 fn seqs(frames: &[Frame], chat: &str) -> Vec<i64> {
-    frames.iter().filter(|frame| frame.payload["conversation_id"] == chat).filter_map(|frame| frame.payload["seq"].as_i64()).collect()
+    frames
+        .iter()
+        .filter(|frame| frame.payload["conversation_id"] == chat)
+        .filter_map(|frame| frame.payload["seq"].as_i64())
+        .collect()
 }
 
 /// Everything up to `sync.done`, which answers the sync.
@@ -51,7 +55,9 @@ async fn a_sync_gives_what_was_missed_in_order_and_goes_on_live() {
     let chat = anna.open_single(&ben).await;
     let mut sender = anna.connect().await;
     for n in 0..450 {
-        sender.send("message.send", json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": "x" })).await;
+        sender
+            .send("message.send", json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": "x" }))
+            .await;
     }
     sender.read_until_seq(&chat, 450).await;
     let mut socket = ben.connect().await;
@@ -101,7 +107,9 @@ async fn a_sync_under_load_has_no_gap_and_no_doubles_from_its_first_event_on() {
                     break;
                 }
             }
-            let Some(seq) = frame.payload["seq"].as_i64().filter(|_| frame.payload["conversation_id"] == chat) else { continue };
+            let Some(seq) = frame.payload["seq"].as_i64().filter(|_| frame.payload["conversation_id"] == chat) else {
+                continue;
+            };
             if seq == last + 1 {
                 is_in_order = true;
                 last = seq;
@@ -122,7 +130,8 @@ async fn a_sync_refuses_what_the_caller_is_not_in_and_gives_the_rest() {
     ben.send_message(&mine, "hello").await;
     let mut socket = anna.connect().await;
     let unknown = new_id();
-    let (frames, done) = sync(&mut socket, json!({ (mine.as_str()): 0, (theirs.as_str()): 0, (unknown.as_str()): 0 })).await;
+    let (frames, done) =
+        sync(&mut socket, json!({ (mine.as_str()): 0, (theirs.as_str()): 0, (unknown.as_str()): 0 })).await;
     assert_eq!(seqs(&frames, &mine), [1]);
     assert!(seqs(&frames, &theirs).is_empty());
     let refused: Vec<_> = frames.iter().filter(|frame| frame.kind == "error").collect();
@@ -151,7 +160,8 @@ async fn who_joins_sees_from_there_on_and_who_is_removed_sees_that_and_no_more()
     let mut other = ben.connect().await;
     other.drain().await;
     assert!(seqs(&socket.drain().await, &chat).is_empty());
-    let refused = socket.request("message.send", json!({ "conversation_id": chat, "client_id": "1", "content": "x" })).await;
+    let refused =
+        socket.request("message.send", json!({ "conversation_id": chat, "client_id": "1", "content": "x" })).await;
     assert_eq!(refused.payload["code"], "not_found");
 }
 
@@ -163,7 +173,10 @@ async fn typing_is_told_to_the_members_and_expires() {
     let (mut hers, mut his, mut others) = (anna.connect().await, ben.connect().await, eve.connect().await);
     hers.send("typing", json!({ "conversation_id": chat, "active": true })).await;
     let told = his.expect_in("typing", &chat).await;
-    assert_eq!((told.payload["user_id"].as_str(), told.payload["active"].as_bool()), (Some(anna.id.as_str()), Some(true)));
+    assert_eq!(
+        (told.payload["user_id"].as_str(), told.payload["active"].as_bool()),
+        (Some(anna.id.as_str()), Some(true))
+    );
     let begun = std::time::Instant::now();
     assert_eq!(his.expect_in("typing", &chat).await.payload["active"], false);
     assert!(begun.elapsed() >= std::time::Duration::from_secs(5), "it expired after {:?}", begun.elapsed());
@@ -186,7 +199,10 @@ async fn receipts_tell_how_far_everyone_has_come() {
     his.read_until_seq(&chat, 3).await;
     his.send("receipt", json!({ "conversation_id": chat, "seq": 3, "state": "delivered" })).await;
     let told = hers.expect_in("receipt", &chat).await;
-    assert_eq!((told.payload["user_id"].as_str(), told.payload["delivered_seq"].as_i64()), (Some(ben.id.as_str()), Some(3)));
+    assert_eq!(
+        (told.payload["user_id"].as_str(), told.payload["delivered_seq"].as_i64()),
+        (Some(ben.id.as_str()), Some(3))
+    );
     assert_eq!(ben.conversation(&chat).await["unread"], 3);
     his.send("receipt", json!({ "conversation_id": chat, "seq": 2, "state": "read" })).await;
     let told = hers.find("read", |frame| frame.kind == "receipt" && frame.payload["read_seq"] == 2).await;
@@ -240,7 +256,10 @@ mod cluster {
         back.send("presence", json!({ "status": "away" })).await;
         presence_of(&mut hers, &ben, "away").await;
         let seen = hers.drain().await;
-        assert!(!seen.iter().any(|frame| frame.payload["status"] == "offline"), "one connection was always there: {seen:?}");
+        assert!(
+            !seen.iter().any(|frame| frame.payload["status"] == "offline"),
+            "one connection was always there: {seen:?}"
+        );
         drop(back);
         app.instances[1].terminate().await;
         presence_of(&mut hers, &ben, "offline").await;

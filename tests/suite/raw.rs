@@ -46,7 +46,8 @@ impl Raw {
         socket.set_recv_buffer_size(64 * 1024).expect("a socket");
         let stream = timeout(PATIENCE, socket.connect(address)).await.expect("it connects").expect("it connects");
         let mut raw = Self { stream, buffer: Vec::new() };
-        let headers: String = headers.lines().filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n")).collect();
+        let headers: String =
+            headers.lines().filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n")).collect();
         raw.write(format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").as_bytes()).await;
         let end = loop {
             if let Some(at) = raw.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -134,7 +135,8 @@ impl Raw {
 
     async fn read_more(&mut self) -> bool {
         let mut chunk = [0; 16 * 1024];
-        match timeout(PATIENCE + Duration::from_secs(10), self.stream.read(&mut chunk)).await.expect("something comes") {
+        match timeout(PATIENCE + Duration::from_secs(10), self.stream.read(&mut chunk)).await.expect("something comes")
+        {
             Ok(0) | Err(_) => false,
             Ok(read) => {
                 self.buffer.extend_from_slice(&chunk[..read]);
@@ -146,7 +148,9 @@ impl Raw {
 
 /// What a client sends so as to be upgraded.
 pub fn upgrade_headers(more: &str) -> String {
-    format!("upgrade: websocket\nconnection: Upgrade\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n{more}")
+    format!(
+        "upgrade: websocket\nconnection: Upgrade\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n{more}"
+    )
 }
 
 /// A client's frame with this first byte.

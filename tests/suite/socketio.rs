@@ -60,7 +60,10 @@ async fn open(base: &str) -> Raw {
     let handshake = raw.text().await;
     let data: Value = serde_json::from_str(handshake.strip_prefix('0').expect("the open packet")).unwrap();
     assert!(data["sid"].is_string());
-    assert_eq!((&data["upgrades"], &data["pingInterval"], &data["pingTimeout"]), (&json!([]), &json!(25_000), &json!(20_000)));
+    assert_eq!(
+        (&data["upgrades"], &data["pingInterval"], &data["pingTimeout"]),
+        (&json!([]), &json!(25_000), &json!(20_000))
+    );
     assert_eq!(data["maxPayload"], 65_536);
     raw
 }
@@ -81,7 +84,8 @@ async fn events_and_acknowledgements_are_the_envelopes_of_the_protocol() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    let (mut hers, mut his, mut native) = (Client::connect(&anna).await, Client::connect(&ben).await, ben.connect().await);
+    let (mut hers, mut his, mut native) =
+        (Client::connect(&anna).await, Client::connect(&ben).await, ben.connect().await);
     assert_eq!(hers.hello["user_id"], *anna.id);
     assert_eq!(hers.hello["conversations"], json!([{ "id": chat, "last_seq": 0 }]));
     let body = json!({ "conversation_id": chat, "client_id": "c1", "content": "hi" });
@@ -123,7 +127,8 @@ async fn who_is_not_let_in_is_told_why() {
     for auth in ["", r#"{"token":"nonsense"}"#, r#"{"token":7}"#, "[]", "nonsense"] {
         let mut raw = open(&app.url()).await;
         raw.send_text(&format!("40{auth}")).await;
-        let refusal: Value = serde_json::from_str(packet(&mut raw).await.strip_prefix("44").expect("a connect error")).unwrap();
+        let refusal: Value =
+            serde_json::from_str(packet(&mut raw).await.strip_prefix("44").expect("a connect error")).unwrap();
         assert_eq!(refusal["data"]["code"], "unauthenticated", "{auth}");
         // The client may still find its token.
         raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
@@ -161,7 +166,9 @@ async fn long_polling_is_refused_in_the_words_of_engine_io() {
         let answer = app.anonymous().get(path).await;
         assert_eq!((answer.status, &answer.body["code"]), (400, &json!(0)), "{path}");
     }
-    for (query, code) in [("EIO=3&transport=websocket", 5), ("EIO=4&transport=websocket&sid=x", 1), ("EIO=4&transport=polling", 0)] {
+    for (query, code) in
+        [("EIO=3&transport=websocket", 5), ("EIO=4&transport=websocket&sid=x", 1), ("EIO=4&transport=polling", 0)]
+    {
         let headers = crate::raw::upgrade_headers("");
         let (raw, head) = Raw::knock(&app.url(), "GET", &format!("/socket.io/?{query}"), &headers).await;
         assert_eq!(head.status, 400);
@@ -177,14 +184,19 @@ async fn wrong_events_get_an_error_and_wrong_packets_end_the_connection() {
     for text in ["42[]", "42{}", "42[7]", "42[\"dance\",{}]", "42[\"typing\",7]", "42nonsense", "42"] {
         client.raw.send_text(text).await;
         let error = client.event("error").await;
-        assert!(matches!(error["code"].as_str(), Some("malformed_frame" | "unknown_type" | "invalid")), "{text}: {error}");
+        assert!(
+            matches!(error["code"].as_str(), Some("malformed_frame" | "unknown_type" | "invalid")),
+            "{text}: {error}"
+        );
     }
     // A binary event is read to its end and refused.
     client.raw.send_text("451-9[\"ping\",{\"_placeholder\":true,\"num\":0}]").await;
     client.raw.send(BINARY, b"attachment").await;
     assert!(packet(&mut client.raw).await.starts_with("439[{\"code\":\"malformed_frame\""));
     assert_eq!(client.ask(1, "ping", json!({})).await, json!({}));
-    for (opcode, bytes) in [(TEXT, &b"x"[..]), (TEXT, b""), (TEXT, b"49"), (TEXT, b"45[\"a\"]"), (BINARY, b"x"), (TEXT, b"0{}")] {
+    for (opcode, bytes) in
+        [(TEXT, &b"x"[..]), (TEXT, b""), (TEXT, b"49"), (TEXT, b"45[\"a\"]"), (BINARY, b"x"), (TEXT, b"0{}")]
+    {
         let mut client = Client::connect(&anna).await;
         client.raw.send(opcode, bytes).await;
         assert_eq!(client.raw.close_code().await, Some(1002), "{bytes:?}");

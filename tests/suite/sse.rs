@@ -51,7 +51,8 @@ async fn a_stream_goes_on_where_it_was_left() {
         missed.push(frame);
     }
     assert_eq!(missed[0].kind, "hello");
-    let of = |id: &str| missed.iter().filter(|frame| frame.payload["conversation_id"] == id).cloned().collect::<Vec<_>>();
+    let of =
+        |id: &str| missed.iter().filter(|frame| frame.payload["conversation_id"] == id).cloned().collect::<Vec<_>>();
     assert_eq!(seqs(&of(&chat)), (6..=230).collect::<Vec<_>>(), "exactly what it had not seen");
     assert_eq!(seqs(&of(&other)), [1]);
     anna.send_message(&chat, "live again").await;
@@ -90,7 +91,8 @@ async fn a_stream_ends_when_the_instance_stops() {
 
 #[tokio::test]
 async fn a_reader_that_stops_is_cut_off() {
-    let app = Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_connections_per_user", 1).start().await;
+    let app =
+        Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_connections_per_user", 1).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let bearer = format!("authorization: Bearer {}\nconnection: close", ben.access_token());
@@ -103,5 +105,8 @@ async fn a_reader_that_stops_is_cut_off() {
     }
     // What had gone out can still be read; then the stream ends, long before all that was sent.
     assert!(stuck.rest().await < 300 * 4_900);
-    support::wait_until("its place is free", || async { support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok() }).await;
+    support::wait_until("its place is free", || async {
+        support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
+    })
+    .await;
 }

@@ -116,9 +116,11 @@ async fn many_messages_may_be_outstanding_and_are_acknowledged_in_their_order() 
     let seqs: Vec<i64> = acks.iter().map(|ack| ack.payload["seq"].as_i64().unwrap()).collect();
     assert_eq!(seqs, (1..=300).collect::<Vec<_>>(), "what was sent first stands first");
     let seen = other.read_until_seq(&chat, 300).await;
-    let contents: Vec<_> = seen.iter().map(|event| event.payload["message"]["content"].as_str().unwrap().to_owned()).collect();
+    let contents: Vec<_> =
+        seen.iter().map(|event| event.payload["message"]["content"].as_str().unwrap().to_owned()).collect();
     assert_eq!(contents, (0..300).map(|n| n.to_string()).collect::<Vec<_>>());
-    let again = socket.request("message.send", json!({ "conversation_id": chat, "client_id": "c7", "content": "again" })).await;
+    let again =
+        socket.request("message.send", json!({ "conversation_id": chat, "client_id": "c7", "content": "again" })).await;
     assert_eq!((again.payload["seq"].as_i64(), again.payload["duplicate"].as_bool()), (Some(8), Some(true)));
 }
 
@@ -197,9 +199,21 @@ async fn a_wrong_frame_in_messagepack_gets_an_error_too() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut socket = anna.connect_with(Codec::MessagePack).await;
-    for bytes in [vec![], vec![0xC1], vec![0x80], vec![0xDF, 0xFF, 0xFF, 0xFF, 0xFF], vec![0x91; 60_000], vec![0xC6, 0xFF, 0xFF, 0xFF, 0xFF, 0]] {
+    for bytes in [
+        vec![],
+        vec![0xC1],
+        vec![0x80],
+        vec![0xDF, 0xFF, 0xFF, 0xFF, 0xFF],
+        vec![0x91; 60_000],
+        vec![0xC6, 0xFF, 0xFF, 0xFF, 0xFF, 0],
+    ] {
         socket.send_bytes(bytes.clone()).await;
-        assert_eq!(socket.expect("error").await.payload["code"], "malformed_frame", "{:x?}", &bytes[..bytes.len().min(8)]);
+        assert_eq!(
+            socket.expect("error").await.payload["code"],
+            "malformed_frame",
+            "{:x?}",
+            &bytes[..bytes.len().min(8)]
+        );
     }
     socket.send_text("{\"id\":\"1\",\"type\":\"ping\",\"payload\":{}}").await;
     assert_eq!(socket.expect("error").await.payload["code"], "malformed_frame");
@@ -225,7 +239,11 @@ async fn what_breaks_the_protocol_ends_the_connection_with_its_code() {
         ("a frame of 64 KiB and one byte", masked(0x81, &[b' '; 65_537]), 1009),
         ("a frame that announces gigabytes", announced(1 << 40), 1009),
         ("a frame that announces everything", announced(u64::MAX), 1009),
-        ("pieces that are too large together", [masked(0x01, &[b' '; 40_000]), masked(0x80, &[b' '; 40_000])].concat(), 1009),
+        (
+            "pieces that are too large together",
+            [masked(0x01, &[b' '; 40_000]), masked(0x80, &[b' '; 40_000])].concat(),
+            1009,
+        ),
     ] {
         let mut raw = Raw::native(&app.url(), anna.access_token()).await;
         raw.write(&bytes).await;
@@ -359,9 +377,11 @@ async fn a_client_that_does_not_read_is_cut_off_and_can_catch_up() {
     assert!(stuck.text().await.contains("hello"));
     let mut sender = anna.connect().await;
     let content = "x".repeat(4_900);
-    for _ in 0..300 {
-        sender.send_message(&chat, &content).await;
+    for n in 0..300 {
+        let body = json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": content });
+        sender.send("message.send", body).await;
     }
+    sender.read_until_seq(&chat, 300).await;
     // What it reads now had gone out before; then it is told why that is all.
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {

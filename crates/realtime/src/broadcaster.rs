@@ -37,7 +37,8 @@ impl WsBroadcaster {
         let (holds, wanted) = mpsc::unbounded_channel();
         actix_rt::spawn(keep_presence(Arc::clone(&app), wanted));
         actix_rt::spawn(settle_presence(Arc::clone(&app)));
-        let broadcaster = Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), holds, total, is_draining: false });
+        let broadcaster =
+            Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), holds, total, is_draining: false });
         Entrance { broadcaster, total: counted }
     }
 
@@ -52,7 +53,8 @@ async fn keep_presence(app: Arc<App>, mut holds: mpsc::UnboundedReceiver<(UserId
     let mut received = Vec::new();
     while holds.recv_many(&mut received, HOLDS).await > 0 {
         let latest: HashMap<UserId, Duration> = received.drain(..).collect();
-        let (staying, leaving): (Vec<_>, Vec<_>) = latest.into_iter().partition(|(_, how_long)| *how_long > presence::GRACE);
+        let (staying, leaving): (Vec<_>, Vec<_>) =
+            latest.into_iter().partition(|(_, how_long)| *how_long > presence::GRACE);
         for (people, how_long) in [(staying, presence::HOLD), (leaving, presence::GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {

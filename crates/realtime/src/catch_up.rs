@@ -21,10 +21,11 @@ use crate::{
 
 /// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
-    let followed: HashMap<ConversationId, i64> = match conversations::followed(speaker.app(), speaker.principal.user_id).await {
-        Ok(followed) => followed.into_iter().collect(),
-        Err(error) => return speaker.refuse(&error, answer_to),
-    };
+    let followed: HashMap<ConversationId, i64> =
+        match conversations::followed(speaker.app(), speaker.principal.user_id).await {
+            Ok(followed) => followed.into_iter().collect(),
+            Err(error) => return speaker.refuse(&error, answer_to),
+        };
     let mut done = Done { conversations: Vec::new(), refused: Vec::new() };
     for (id, cursor) in cursors {
         let result = match followed.get(&id) {
@@ -75,13 +76,14 @@ struct Refused {
 pub async fn resume(speaker: &Speaker, cursor: sse::Cursor) {
     let user = speaker.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
-    let mut positions: HashMap<ConversationId, i64> = match service::events::positions_at(speaker.app(), user, since).await {
-        Ok(positions) => positions.into_iter().collect(),
-        Err(error) => {
-            speaker.refuse(&error, &AnswerTo::Nobody);
-            return speaker.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
-        }
-    };
+    let mut positions: HashMap<ConversationId, i64> =
+        match service::events::positions_at(speaker.app(), user, since).await {
+            Ok(positions) => positions.into_iter().collect(),
+            Err(error) => {
+                speaker.refuse(&error, &AnswerTo::Nobody);
+                return speaker.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
+            }
+        };
     if let Some(exact) = cursor.position
         && let Some(seq) = positions.get_mut(&exact.conversation_id)
     {
@@ -95,7 +97,10 @@ pub async fn resume(speaker: &Speaker, cursor: sse::Cursor) {
     }
     // From here on the reader's cursor is now, and not where it was when it left.
     let now = speaker.app().clock.now();
-    let chunk = sse::encode(&Envelope::control("sync.done", now, b"{}", None), Some(&sse::Cursor { moment: now, position: None }));
+    let chunk = sse::encode(
+        &Envelope::control("sync.done", now, b"{}", None),
+        Some(&sse::Cursor { moment: now, position: None }),
+    );
     speaker.shard.push(&speaker.out, chunk);
 }
 
@@ -106,7 +111,12 @@ struct Resync {
 
 /// Sends the conversation's events after `cursor`, then lets the live ones go on. Answers the last number that was sent.
 /// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
-async fn catch_up(speaker: &Speaker, id: ConversationId, cursor: i64, resumed_from: Option<sse::Cursor>) -> Result<i64, AppError> {
+async fn catch_up(
+    speaker: &Speaker,
+    id: ConversationId,
+    cursor: i64,
+    resumed_from: Option<sse::Cursor>,
+) -> Result<i64, AppError> {
     let (shard, out, user) = (&speaker.shard, &speaker.out, speaker.principal.user_id);
     if shard.hold(out, id) == Caught::Out {
         return Err(Code::NotFound.into());

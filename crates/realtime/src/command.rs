@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use appcore::{
-    AppError, Code, ConversationId, MessageId,
-    text::ClientId,
-    view::PresenceStatus,
-};
+use appcore::{AppError, Code, ConversationId, MessageId, text::ClientId, view::PresenceStatus};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::codec::Payload;
@@ -20,8 +16,15 @@ const COMPLAINT: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Send(Box<Send>),
-    Receipt { conversation_id: ConversationId, seq: i64, is_read: bool },
-    Typing { conversation_id: ConversationId, active: bool },
+    Receipt {
+        conversation_id: ConversationId,
+        seq: i64,
+        is_read: bool,
+    },
+    Typing {
+        conversation_id: ConversationId,
+        active: bool,
+    },
     Presence(PresenceStatus),
     /// What the client has, by conversation.
     Sync(HashMap<ConversationId, i64>),
@@ -51,7 +54,12 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 reply_to: Option<MessageId>,
             }
             let Fields { conversation_id, client_id, content, reply_to } = read(payload)?;
-            Ok(Command::Send(Box::new(Send { conversation_id, client_id: ClientId::parse(client_id)?, content, reply_to })))
+            Ok(Command::Send(Box::new(Send {
+                conversation_id,
+                client_id: ClientId::parse(client_id)?,
+                content,
+                reply_to,
+            })))
         }
         "receipt" => {
             #[derive(Deserialize)]
@@ -84,7 +92,11 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 status: PresenceStatus,
             }
             match read::<Fields>(payload)?.status {
-                PresenceStatus::Offline => Err(AppError::field("status", "invalid", "Say online, away or dnd; offline is who has no connection.")),
+                PresenceStatus::Offline => Err(AppError::field(
+                    "status",
+                    "invalid",
+                    "Say online, away or dnd; offline is who has no connection.",
+                )),
                 status => Ok(Command::Presence(status)),
             }
         }
@@ -95,7 +107,11 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
             }
             let cursors = read::<Fields>(payload)?.cursors;
             if cursors.len() > SYNC_CONVERSATIONS {
-                return Err(AppError::field("cursors", "too_long", format!("At most {SYNC_CONVERSATIONS} conversations in one sync.")));
+                return Err(AppError::field(
+                    "cursors",
+                    "too_long",
+                    format!("At most {SYNC_CONVERSATIONS} conversations in one sync."),
+                ));
             }
             Ok(Command::Sync(cursors))
         }
@@ -115,7 +131,8 @@ fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
     payload.read().map_err(|error| {
         let complaint = error.to_string();
         // Where in the payload it is says nothing to whoever wrote it as an object.
-        let complaint: String = complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
+        let complaint: String =
+            complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
         AppError::refused(Code::Invalid, format!("The payload can't be read: {complaint}."))
     })
 }

@@ -30,7 +30,7 @@ const CHUNK: usize = 4_096;
 /// Bytes after which others get the thread.
 const TURN: usize = 64 * 1024;
 /// How long a client may take to read the goodbye.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How long after the goodbye the client's own is waited for.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -48,7 +48,8 @@ impl Inbound {
     /// `unread` came with the request that opened the connection.
     pub(crate) fn new(shard: &Shard, wire: Wire, unread: &[u8]) -> Self {
         let config = &shard.app().config;
-        let allowance = config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));
+        let allowance =
+            config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));
         Self {
             reader: frame::Reader::default(),
             buffer: BytesMut::from(unread),
@@ -240,7 +241,8 @@ impl Connection {
         match packed {
             Packed::Connect { namespace, .. } => {
                 if &*namespace != "/" {
-                    self.shard.push(&self.out, socketio::encode_refused(&namespace, "Invalid namespace", Code::NotFound));
+                    self.shard
+                        .push(&self.out, socketio::encode_refused(&namespace, "Invalid namespace", Code::NotFound));
                 }
             }
             Packed::Disconnect => return Err(Close::NORMAL),
@@ -256,7 +258,10 @@ impl Connection {
 }
 
 fn wrong_form(sentence: &'static str) -> Request {
-    Request { answer_to: crate::codec::AnswerTo::Nobody, command: Err(AppError::refused(Code::MalformedFrame, sentence)) }
+    Request {
+        answer_to: crate::codec::AnswerTo::Nobody,
+        command: Err(AppError::refused(Code::MalformedFrame, sentence)),
+    }
 }
 
 /// Gives the goodbye a chance to be read: until the client has said its own or closed, or its time is up. What it still sends is dropped,

@@ -190,7 +190,9 @@ impl Reader {
 fn announced_length(buffer: &[u8]) -> u64 {
     match buffer {
         [_, second, high, low, ..] if second & 0x7F == 126 => u64::from(u16::from_be_bytes([*high, *low])),
-        [_, second, a, b, c, d, e, f, g, h, ..] if second & 0x7F == 127 => u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+        [_, second, a, b, c, d, e, f, g, h, ..] if second & 0x7F == 127 => {
+            u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
+        }
         _ => 0,
     }
 }

@@ -94,7 +94,8 @@ mod tests {
     use crate::{codec::Wire, outbound::Identity};
 
     fn silent(wire: Wire) -> Rc<Outbound> {
-        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(i64::MAX) };
+        let identity =
+            Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(i64::MAX) };
         Outbound::new(&identity, wire, None, 1_000)
     }
 

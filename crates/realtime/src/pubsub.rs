@@ -67,9 +67,13 @@ impl Ear {
                     self.tell_gap();
                     pause = SHORTEST_PAUSE;
                     self.pass_on(messages).await;
-                    tracing::warn!("the connection to redis is lost: news of other instances comes from the database until it is back");
+                    tracing::warn!(
+                        "the connection to redis is lost: news of other instances comes from the database until it is back"
+                    );
                 }
-                Ok(Err(error)) if !was_away => tracing::warn!(%error, "redis is away: news of other instances comes from the database"),
+                Ok(Err(error)) if !was_away => {
+                    tracing::warn!(%error, "redis is away: news of other instances comes from the database")
+                }
                 Ok(Err(_)) | Err(_) => {}
             }
             was_away = true;
@@ -99,7 +103,10 @@ impl Ear {
             match Parcel::open(bytes) {
                 Some(Parcel { message: Some(message), .. }) => self.local.deliver(&[message]),
                 Some(Parcel { message: None, .. }) => {}
-                None => tracing::warn!(channel = message.get_channel_name(), "something that is not ours came through redis"),
+                None => tracing::warn!(
+                    channel = message.get_channel_name(),
+                    "something that is not ours came through redis"
+                ),
             }
         }
     }

@@ -58,13 +58,24 @@ impl WsSession {
     pub fn start(speaker: Speaker, permit: Permit) -> Rc<Inbox> {
         let inbox: Rc<Inbox> = Rc::default();
         let speaker = Rc::new(speaker);
-        let session =
-            Self { inbox: Rc::clone(&inbox), sends: Rc::default(), syncs: Rc::default(), typing: HashMap::new(), speaker, _permit: permit };
+        let session = Self {
+            inbox: Rc::clone(&inbox),
+            sends: Rc::default(),
+            syncs: Rc::default(),
+            typing: HashMap::new(),
+            speaker,
+            _permit: permit,
+        };
         Actor::start(session);
         inbox
     }
 
-    fn type_in(&mut self, conversation: ConversationId, active: bool, context: &mut Context<Self>) -> Result<(), AppError> {
+    fn type_in(
+        &mut self,
+        conversation: ConversationId,
+        active: bool,
+        context: &mut Context<Self>,
+    ) -> Result<(), AppError> {
         let speaker = &self.speaker;
         if !speaker.shard.follows(speaker.principal.user_id, conversation) {
             return Err(Code::NotFound.into());
@@ -260,7 +271,11 @@ impl Speaker {
             tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
         }
         let message = error.sentence();
-        self.answer("error", &Refusal { code: error.code(), message: &message, errors: error.fields(), conversation_id: conversation }, answer_to);
+        self.answer(
+            "error",
+            &Refusal { code: error.code(), message: &message, errors: error.fields(), conversation_id: conversation },
+            answer_to,
+        );
     }
 
     fn tell_typing(&self, conversation: ConversationId, active: bool) -> Result<(), AppError> {
@@ -304,7 +319,9 @@ impl Sends {
         let sending = actix_rt::spawn(async move {
             let Send { conversation_id, client_id, content, reply_to } = send;
             let content = messages::content(&app, content)?;
-            let sent = messages::send(&app, messages::SendMessage { conversation_id, sender, client_id, content, reply_to }).await?;
+            let sent =
+                messages::send(&app, messages::SendMessage { conversation_id, sender, client_id, content, reply_to })
+                    .await?;
             Ok(Acknowledgement { message_id: sent.message.id, seq: sent.message.seq, duplicate: sent.duplicate })
         });
         self.waiting.borrow_mut().push_back((answer_to, sending, place));
@@ -341,7 +358,13 @@ struct Syncs {
 type Sync = (AnswerTo, HashMap<ConversationId, i64>, Place);
 
 impl Syncs {
-    fn begin(self: &Rc<Self>, speaker: Rc<Speaker>, cursors: HashMap<ConversationId, i64>, answer_to: AnswerTo, place: Place) {
+    fn begin(
+        self: &Rc<Self>,
+        speaker: Rc<Speaker>,
+        cursors: HashMap<ConversationId, i64>,
+        answer_to: AnswerTo,
+        place: Place,
+    ) {
         self.waiting.borrow_mut().push_back((answer_to, cursors, place));
         if !self.is_running.replace(true) {
             actix_rt::spawn(Rc::clone(self).run(speaker));

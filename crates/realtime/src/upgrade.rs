@@ -88,7 +88,8 @@ impl From<Code> for Refusal {
 /// Answers a knock, and serves the connection that comes of it in a task of its own.
 pub async fn answer(shard: Rc<Shard>, knock: Knock) {
     let begun = Instant::now();
-    let (method, path, request_id) = (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
+    let (method, path, request_id) =
+        (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
     let result = match () {
         () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), knock)),
         () if path == WEBSOCKET => open_native(&shard, knock).await,
@@ -99,7 +100,9 @@ pub async fn answer(shard: Rc<Shard>, knock: Knock) {
     // The same line that a request gets, for what is known here.
     let route = if path.starts_with(SOCKET_IO.trim_end_matches('/')) { SOCKET_IO } else { WEBSOCKET };
     match result {
-        Ok(user_id) => tracing::info!(request_id, %method, route, status = 101, ms = milliseconds(), user_id, "request"),
+        Ok(user_id) => {
+            tracing::info!(request_id, %method, route, status = 101, ms = milliseconds(), user_id, "request")
+        }
         Err((refusal, knock)) => {
             let (status, code) = (refusal.error.code().status(), refusal.error.code().as_str());
             match &refusal.error {
@@ -335,9 +338,12 @@ fn choose_wire(headers: &HeaderMap) -> Wire {
 /// The head of a 101.
 fn switching(request: &Request, protocol: Option<&str>, request_id: &str) -> Bytes {
     use std::fmt::Write as _;
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
+    let key =
+        request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
     let mut head = BytesMut::with_capacity(256);
-    head.put_slice(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ");
+    head.put_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
+    );
     head.put_slice(&key);
     // Writing into a growing buffer does not fail.
     if let Some(protocol) = protocol {

@@ -3,7 +3,10 @@
 //! The sender stands in front so that an instance can drop what is its own without reading it. A parcel without a message is a sign
 //! of life that an instance sends to itself: as long as it comes back, the way through Redis is whole.
 
-use appcore::{InstanceId, event::{Audience, BusMessage}};
+use appcore::{
+    InstanceId,
+    event::{Audience, BusMessage},
+};
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
 

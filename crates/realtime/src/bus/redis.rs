@@ -48,7 +48,10 @@ impl RedisBus {
         let client = Client::open(url)?;
         let local = Arc::new(MemoryBus::new());
         let (outgoing, publications) = mpsc::unbounded_channel();
-        actix_rt::spawn(Publisher { client: client.clone(), instance, connection: None, not_before: Instant::now() }.run(publications));
+        actix_rt::spawn(
+            Publisher { client: client.clone(), instance, connection: None, not_before: Instant::now() }
+                .run(publications),
+        );
         PubSubService::new(client, instance, Arc::clone(&local)).start();
         Ok(Arc::new(Self { local, outgoing }))
     }
@@ -101,7 +104,8 @@ impl Publisher {
     async fn publish(&mut self, batch: &[Publication], sign: bool) -> Result<(), BusError> {
         let mut pipe = redis::pipe();
         for message in batch.iter().flat_map(|publication| &publication.messages) {
-            let parcel = Parcel::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
+            let parcel =
+                Parcel::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
             pipe.publish(channel(message), parcel).ignore();
         }
         if sign {
@@ -125,7 +129,8 @@ impl Publisher {
         if Instant::now() < self.not_before {
             return Err(BusError::Away("redis was away a moment ago".into()));
         }
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
         let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
         connected.map_err(|error| self.fail(&error))
     }
@@ -167,7 +172,8 @@ mod tests {
     #[actix_rt::test]
     async fn with_redis_each_instance_gets_it_once() {
         let Ok(url) = std::env::var("NATTER_TEST_REDIS") else { return };
-        let (one, two) = (RedisBus::start(&url, InstanceId::new()).unwrap(), RedisBus::start(&url, InstanceId::new()).unwrap());
+        let (one, two) =
+            (RedisBus::start(&url, InstanceId::new()).unwrap(), RedisBus::start(&url, InstanceId::new()).unwrap());
         let (mut own, mut other) = (one.listen(), two.listen());
         // Both say so when they listen.
         next(&mut own, &BusMessage::Signal(Signal::Gap)).await;

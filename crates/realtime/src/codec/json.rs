@@ -37,7 +37,10 @@ pub fn decode(text: &str) -> Request {
         },
         Err(_) => Request {
             answer_to: AnswerTo::frame(serde_json::from_str::<Named<'_>>(text).ok().map(|named| named.id)),
-            command: Err(AppError::refused(Code::MalformedFrame, "A frame is a JSON object with id, type, timestamp and payload.")),
+            command: Err(AppError::refused(
+                Code::MalformedFrame,
+                "A frame is a JSON object with id, type, timestamp and payload.",
+            )),
         },
     }
 }
@@ -83,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_command_is_read_whatever_the_order_of_its_fields() {
-        let request = decode(r#"{"payload":{},"timestamp":"2026-01-01T00:00:00.000Z","type":"ping","id":"1","more":[]}"#);
+        let request =
+            decode(r#"{"payload":{},"timestamp":"2026-01-01T00:00:00.000Z","type":"ping","id":"1","more":[]}"#);
         assert_eq!(request.answer_to, AnswerTo::Frame("1".into()));
         assert!(matches!(request.command, Ok(Command::Ping)));
         assert!(matches!(decode(r#"{"type":"ping"}"#).command, Ok(Command::Ping)));
@@ -123,7 +127,11 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_not_followed() {
-        let deep = format!(r#"{{"id":"1","type":"sync","payload":{{"cursors":{}1{}}}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+        let deep = format!(
+            r#"{{"id":"1","type":"sync","payload":{{"cursors":{}1{}}}}}"#,
+            "[".repeat(20_000),
+            "]".repeat(20_000)
+        );
         assert!(decode(&deep).command.is_err());
     }
 }

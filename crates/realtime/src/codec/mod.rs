@@ -106,7 +106,11 @@ impl<'a> Envelope<'a> {
     fn write_json(&self, out: &mut BytesMut) {
         use std::fmt::Write as _;
         // Writing into a growing buffer does not fail.
-        let _ = write!(out, "{{\"id\":\"{}\",\"type\":\"{}\",\"timestamp\":\"{}\",\"payload\":", self.id, self.kind, self.timestamp);
+        let _ = write!(
+            out,
+            "{{\"id\":\"{}\",\"type\":\"{}\",\"timestamp\":\"{}\",\"payload\":",
+            self.id, self.kind, self.timestamp
+        );
         out.put_slice(self.payload);
         if let Some(id) = self.reply_to {
             out.put_slice(b",\"reply_to\":");

@@ -42,7 +42,10 @@ fn read(bytes: &[u8]) -> Option<serde_json::Map<String, Value>> {
 fn malformed(id: Option<String>) -> Request {
     Request {
         answer_to: AnswerTo::frame(id.map(Into::into)),
-        command: Err(AppError::refused(Code::MalformedFrame, "A frame is a MessagePack map with id, type, timestamp and payload.")),
+        command: Err(AppError::refused(
+            Code::MalformedFrame,
+            "A frame is a MessagePack map with id, type, timestamp and payload.",
+        )),
     }
 }
 

@@ -83,7 +83,14 @@ mod tests {
     use crate::codec::Wire;
 
     fn envelope(position: Option<Position>) -> Envelope<'static> {
-        Envelope { id: EventId(Uuid::from_u128(7)), kind: "typing", timestamp: Timestamp(12), payload: b"{}", reply_to: None, position }
+        Envelope {
+            id: EventId(Uuid::from_u128(7)),
+            kind: "typing",
+            timestamp: Timestamp(12),
+            payload: b"{}",
+            reply_to: None,
+            position,
+        }
     }
 
     #[test]
@@ -100,7 +107,10 @@ mod tests {
     fn a_cursor_reads_back() {
         for cursor in [
             Cursor { moment: Timestamp(5), position: None },
-            Cursor { moment: Timestamp(5), position: Some(Position { conversation_id: ConversationId::new(), seq: 8 }) },
+            Cursor {
+                moment: Timestamp(5),
+                position: Some(Position { conversation_id: ConversationId::new(), seq: 8 }),
+            },
         ] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }

@@ -208,7 +208,8 @@ impl Shard {
         let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
         let rows = conversations::followed_many(&self.app, people).await?;
         for arrival in arrivals {
-            let followed: Vec<_> = rows.iter().filter(|(user, ..)| *user == arrival.user).map(|(_, id, last)| (*id, *last)).collect();
+            let followed: Vec<_> =
+                rows.iter().filter(|(user, ..)| *user == arrival.user).map(|(_, id, last)| (*id, *last)).collect();
             if self.rooms.borrow().is_outdated(arrival.user, &followed) {
                 // A join passed by in between, which asks for another look by itself.
                 continue;
@@ -331,7 +332,11 @@ pub struct Arrival {
 
 impl Arrival {
     /// See [`Rooms::settle`]. The greeting must be pushed before anything else runs.
-    pub fn settle(mut self, followed: &[(ConversationId, i64)], new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+    pub fn settle(
+        mut self,
+        followed: &[(ConversationId, i64)],
+        new: Option<&Rc<Outbound>>,
+    ) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
         self.shard.rooms.borrow_mut().settle(self.user, followed, new)
     }

@@ -115,7 +115,12 @@ impl Rooms {
 
     /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
     /// Answers the conversations with the number from which on everything comes live.
-    pub fn settle(&mut self, user: UserId, followed: &[(ConversationId, i64)], new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+    pub fn settle(
+        &mut self,
+        user: UserId,
+        followed: &[(ConversationId, i64)],
+        new: Option<&Rc<Outbound>>,
+    ) -> Vec<(ConversationId, i64)> {
         let now = Instant::now();
         let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
         let mut answer: Vec<(ConversationId, i64)> = followed
@@ -310,7 +315,9 @@ impl Rooms {
     fn follow(&mut self, position: Position, effect: &Effect) {
         let Effect::Follow(users) = effect else { return };
         for user in users {
-            let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else { continue };
+            let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else {
+                continue;
+            };
             if person.follows.insert(position.conversation_id) {
                 let room = self.rooms.entry(position.conversation_id).or_insert_with(|| Room::after(position.seq));
                 room.readers.extend(person.connections.iter().cloned());
@@ -356,7 +363,8 @@ impl Rooms {
                 }
             }
             Audience::Users(users) => {
-                for out in users.iter().filter_map(|user| self.people.get(user)).flat_map(|person| &person.connections) {
+                for out in users.iter().filter_map(|user| self.people.get(user)).flat_map(|person| &person.connections)
+                {
                     push(out, forms.get(out.wire), &mut self.dirty);
                 }
             }

@@ -30,8 +30,16 @@ fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedN
 }
 
 fn passing(audience: Audience) -> SharedNews {
-    News { id: EventId::new(), kind: "typing".into(), timestamp: Timestamp(0), audience, position: None, effect: Effect::None, payload: "{}".into() }
-        .into()
+    News {
+        id: EventId::new(),
+        kind: "typing".into(),
+        timestamp: Timestamp(0),
+        audience,
+        position: None,
+        effect: Effect::None,
+        payload: "{}".into(),
+    }
+    .into()
 }
 
 /// A look at the log that found this.
@@ -43,7 +51,11 @@ fn fill(rooms: &mut Rooms, (id, last): (ConversationId, i64), logged: &[SharedNe
 /// The types of the frames that wait for a connection.
 fn kinds(out: &Outbound) -> Vec<String> {
     let chunks = std::iter::from_fn(|| out.pop());
-    chunks.map(|chunk| String::from_utf8_lossy(&chunk).lines().next().unwrap_or_default().trim_start_matches("event: ").to_owned()).collect()
+    chunks
+        .map(|chunk| {
+            String::from_utf8_lossy(&chunk).lines().next().unwrap_or_default().trim_start_matches("event: ").to_owned()
+        })
+        .collect()
 }
 
 fn join(rooms: &mut Rooms, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<Outbound> {
@@ -194,7 +206,8 @@ async fn a_new_conversation_is_followed_from_its_first_event() {
 
 #[tokio::test]
 async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answer_outdated() {
-    let (mut rooms, left, joined, now, user) = (rooms(), conversation(1), conversation(2), Instant::now(), UserId::new());
+    let (mut rooms, left, joined, now, user) =
+        (rooms(), conversation(1), conversation(2), Instant::now(), UserId::new());
     rooms.arrive(user);
     rooms.receive(&durable(left, 8, Effect::Unfollow(vec![user])), now);
     assert!(!rooms.is_outdated(user, &[(left, 7)]));
@@ -216,7 +229,8 @@ async fn an_old_leave_does_not_put_out_who_came_back() {
 
 #[tokio::test]
 async fn what_was_lost_is_found_when_memberships_are_read_again() {
-    let (mut rooms, kept, gone, found, user) = (rooms(), conversation(1), conversation(2), conversation(3), UserId::new());
+    let (mut rooms, kept, gone, found, user) =
+        (rooms(), conversation(1), conversation(2), conversation(3), UserId::new());
     let out = join(&mut rooms, user, &[(kept, 1), (gone, 1)]);
     rooms.arrive(user);
     rooms.settle(user, &[(kept, 4), (found, 9)], None);
@@ -229,7 +243,8 @@ async fn what_was_lost_is_found_when_memberships_are_read_again() {
 #[tokio::test]
 async fn passing_news_reaches_each_connection_once() {
     let (mut rooms, one, two, now, user) = (rooms(), conversation(1), conversation(2), Instant::now(), UserId::new());
-    let (first, second) = (join(&mut rooms, user, &[(one, 0), (two, 0)]), join(&mut rooms, user, &[(one, 0), (two, 0)]));
+    let (first, second) =
+        (join(&mut rooms, user, &[(one, 0), (two, 0)]), join(&mut rooms, user, &[(one, 0), (two, 0)]));
     rooms.receive(&passing(Audience::Conversations(vec![one, two])), now);
     rooms.receive(&passing(Audience::Users(vec![user, UserId::new()])), now);
     rooms.receive(&passing(Audience::Conversation(two)), now);
@@ -267,7 +282,11 @@ async fn ended_sessions_are_put_out_and_the_others_stay() {
 async fn nothing_remains_of_those_who_left() {
     let (mut rooms, id) = (rooms(), conversation(1));
     let user = UserId::new();
-    let outs = [join(&mut rooms, user, &[(id, 0)]), join(&mut rooms, user, &[(id, 0)]), join(&mut rooms, UserId::new(), &[(id, 0)])];
+    let outs = [
+        join(&mut rooms, user, &[(id, 0)]),
+        join(&mut rooms, user, &[(id, 0)]),
+        join(&mut rooms, UserId::new(), &[(id, 0)]),
+    ];
     for out in &outs {
         rooms.leave(out);
     }

@@ -88,7 +88,12 @@ impl MemoryPresence {
 }
 
 impl PresenceStore for MemoryPresence {
-    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>> {
+    fn hold<'a>(
+        &'a self,
+        people: &'a [UserId],
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Vec<Presence>> {
         async move { self.hold_now(people, instance, until) }.boxed()
     }
 

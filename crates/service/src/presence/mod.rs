@@ -38,7 +38,8 @@ const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Keeps who is here. Presence is a courtesy: a store that can't reach its backend answers from what this instance knows.
 pub trait PresenceStore: Send + Sync + 'static {
     /// `instance` holds these people until then. Answers who came online by it.
-    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>>;
+    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
+    -> BoxFuture<'a, Vec<Presence>>;
 
     /// What a person wants to be shown as while online; kept for their next visit. Answers their presence if it changed.
     fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>>;
@@ -62,7 +63,8 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
         for presence in changes {
             let Some(conversations) = audiences.remove(&presence.user_id) else { continue };
             let event = Event::Presence(presence.clone());
-            let news = News::seal(&event, Audience::Conversations(conversations), app.clock.now()).map_err(AppError::internal)?;
+            let news = News::seal(&event, Audience::Conversations(conversations), app.clock.now())
+                .map_err(AppError::internal)?;
             messages.push(BusMessage::News(news.into()));
         }
         // Nobody waits for it: whoever misses it sees the next one.

@@ -56,7 +56,12 @@ impl RedisPresence {
         format!("{}:{person}", self.prefix)
     }
 
-    async fn hold_shared(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> anyhow::Result<Vec<Presence>> {
+    async fn hold_shared(
+        &self,
+        people: &[UserId],
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.pool.get().await?;
         let mut came = Vec::new();
         for people in people.chunks(BATCH) {
@@ -71,7 +76,11 @@ impl RedisPresence {
             let news: Vec<(usize, String, String)> = call.invoke_async(&mut connection).await?;
             came.extend(news.into_iter().filter_map(|(place, chosen, seen)| {
                 let user_id = *people.get(place)?;
-                Some(Presence { user_id, status: chosen.parse().unwrap_or(PresenceStatus::Online), last_seen: seen.parse().ok().map(Timestamp) })
+                Some(Presence {
+                    user_id,
+                    status: chosen.parse().unwrap_or(PresenceStatus::Online),
+                    last_seen: seen.parse().ok().map(Timestamp),
+                })
             }));
         }
         Ok(came)
@@ -139,7 +148,12 @@ impl RedisPresence {
 }
 
 impl PresenceStore for RedisPresence {
-    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp) -> BoxFuture<'a, Vec<Presence>> {
+    fn hold<'a>(
+        &'a self,
+        people: &'a [UserId],
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Vec<Presence>> {
         async move {
             let own = self.own.hold_now(people, instance, until);
             shared(self.hold_shared(people, instance, until)).await.unwrap_or(own)

@@ -69,7 +69,10 @@ async fn what_was_chosen_is_told_once_and_kept_for_the_next_visit() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         store.hold(&[person], instance, Timestamp(1_000)).await;
-        assert_eq!(store.choose(person, PresenceStatus::Dnd).await.map(|presence| presence.status), Some(PresenceStatus::Dnd));
+        assert_eq!(
+            store.choose(person, PresenceStatus::Dnd).await.map(|presence| presence.status),
+            Some(PresenceStatus::Dnd)
+        );
         assert_eq!(store.choose(person, PresenceStatus::Dnd).await, None);
         store.settle(Timestamp(1_000)).await;
         assert_eq!(store.choose(person, PresenceStatus::Away).await, None, "whoever is offline stays so");
@@ -84,6 +87,11 @@ async fn many_are_held_at_once() {
         let people: Vec<UserId> = (0..250).map(|_| UserId::new()).collect();
         assert_eq!(store.hold(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
         let shown = store.of(&people).await;
-        assert!(shown.iter().zip(&people).all(|(presence, id)| presence.user_id == *id && presence.status == PresenceStatus::Online));
+        assert!(
+            shown
+                .iter()
+                .zip(&people)
+                .all(|(presence, id)| presence.user_id == *id && presence.status == PresenceStatus::Online)
+        );
     }
 }

@@ -37,7 +37,10 @@ const NAMESPACE: &str = "/";
 #[derive(Debug)]
 pub enum Packed {
     /// The client wants into a namespace, perhaps with `auth`.
-    Connect { namespace: Box<str>, token: Option<String> },
+    Connect {
+        namespace: Box<str>,
+        token: Option<String>,
+    },
     /// The client leaves.
     Disconnect,
     Request(Request),
@@ -74,20 +77,28 @@ impl Decoder {
                 self.attachments = Some(state);
                 Ok(Packed::Nothing)
             }
-            Err(ParseError::AttachmentsTooHeavy { .. } | ParseError::TooManyAttachments { .. }) => Err(Close::TOO_LARGE),
+            Err(ParseError::AttachmentsTooHeavy { .. } | ParseError::TooManyAttachments { .. }) => {
+                Err(Close::TOO_LARGE)
+            }
             Err(_) => Err(Close::PROTOCOL),
         }
     }
 }
 
 fn limits() -> ParseConfig {
-    ParseConfig { max_incoming_binary_buf_size: frame::MAX_MESSAGE, max_incoming_binaries: ATTACHMENTS, ..ParseConfig::default() }
+    ParseConfig {
+        max_incoming_binary_buf_size: frame::MAX_MESSAGE,
+        max_incoming_binaries: ATTACHMENTS,
+        ..ParseConfig::default()
+    }
 }
 
 fn read(packet: Packet) -> Packed {
     let is_ours = packet.ns.as_str() == NAMESPACE;
     match packet.inner {
-        PacketData::Connect(auth) => Packed::Connect { namespace: packet.ns.as_str().into(), token: token(auth.as_ref()) },
+        PacketData::Connect(auth) => {
+            Packed::Connect { namespace: packet.ns.as_str().into(), token: token(auth.as_ref()) }
+        }
         PacketData::Disconnect if is_ours => Packed::Disconnect,
         PacketData::Event(data, number) if is_ours => Packed::Request(request(&data, number)),
         PacketData::BinaryEvent(data, number) if is_ours => {
@@ -139,7 +150,8 @@ impl<'de> Deserialize<'de> for Event<'de> {
                 #[derive(Deserialize)]
                 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-                let name: Name<'de> = arguments.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
+                let name: Name<'de> =
+                    arguments.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
                 let payload = arguments.next_element()?;
                 while arguments.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Event { name: name.0, payload })
@@ -229,8 +241,14 @@ mod tests {
     #[test]
     fn packets_are_written_as_the_protocol_has_them() {
         assert_eq!(text(&encode_connected("x1")), r#"40{"sid":"x1"}"#);
-        assert_eq!(text(&encode_refused("/", "Sign in first.", Code::Unauthenticated)), r#"44{"data":{"code":"unauthenticated"},"message":"Sign in first."}"#);
-        assert_eq!(text(&encode_refused("/admin", "Invalid namespace", Code::NotFound)), r#"44/admin,{"message":"Invalid namespace"}"#);
+        assert_eq!(
+            text(&encode_refused("/", "Sign in first.", Code::Unauthenticated)),
+            r#"44{"data":{"code":"unauthenticated"},"message":"Sign in first."}"#
+        );
+        assert_eq!(
+            text(&encode_refused("/admin", "Invalid namespace", Code::NotFound)),
+            r#"44/admin,{"message":"Invalid namespace"}"#
+        );
         assert_eq!(text(&encode_disconnected()), "41");
         assert_eq!(text(&encode_event("typing", b"{\"active\":true}")), r#"42["typing",{"active":true}]"#);
         assert_eq!(text(&encode_acknowledgement(12, b"{\"seq\":1}")), r#"4312[{"seq":1}]"#);
@@ -239,9 +257,13 @@ mod tests {
     #[test]
     fn a_connect_carries_its_namespace_and_token() {
         assert!(matches!(decode("0").unwrap(), Packed::Connect { namespace, token: None } if &*namespace == "/"));
-        assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token), .. } if token == "t"));
+        assert!(
+            matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token), .. } if token == "t")
+        );
         assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), Packed::Connect { token: None, .. }));
-        assert!(matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), Packed::Connect { namespace, .. } if &*namespace == "/admin"));
+        assert!(
+            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), Packed::Connect { namespace, .. } if &*namespace == "/admin")
+        );
     }
 
     #[test]
