@@ -39,9 +39,13 @@ const no = (status: number, code: string, more: object = {}, headers: Record<str
   headers
 });
 
-function memory(): Pick<Storage, 'getItem' | 'setItem'> {
+function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
   const items = new Map<string, string>();
-  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key)
+  };
 }
 
 /** One lock for everyone who holds this object: like tabs of one browser. */
@@ -131,6 +135,18 @@ describe('the refresh', () => {
     expect(keys).toHaveLength(4);
     expect(new Set(keys.slice(0, 3)).size).toBe(1);
     expect(keys[3]).not.toBe(keys[0]);
+  });
+
+  it('goes on under its key after the page was loaded anew in the middle', async () => {
+    const storage = memory();
+    const never = { fetch: () => new Promise<Response>(() => undefined) };
+    void new Api({ ...never, storage, newKey: () => 'first' }).refresh();
+    await Promise.resolve();
+    const server = fakeServer(() => ok({}));
+    const anew = new Api({ fetch: server.fetch, storage, newKey: () => 'second' });
+    await anew.refresh();
+    await anew.refresh();
+    expect(server.calls.map((call) => call.headers['Idempotency-Key'])).toEqual(['first', 'second']);
   });
 
   it('that is refused ends the session; one that never got there does not', async () => {

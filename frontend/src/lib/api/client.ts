@@ -52,8 +52,8 @@ export interface Locks {
 export interface ApiOptions {
   fetch?: typeof fetch;
   locks?: Locks | undefined;
-  /** Remembers for all tabs when the cookies were last renewed. */
-  storage?: Pick<Storage, 'getItem' | 'setItem'> | undefined;
+  /** Remembers for all tabs when the cookies were last renewed, and the renewal that is under way. */
+  storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   wait?: (milliseconds: number) => Promise<void>;
   newKey?: () => string;
   /** GET answers that the page asked for while this code was on its way, by path. */
@@ -63,6 +63,7 @@ export interface ApiOptions {
 const BASE = '/r1';
 const LOCK = 'natter.refresh';
 const RENEWED = 'natter.renewed';
+const UNDER_WAY = 'natter.renewing';
 const REFRESH_TRIES = 3;
 
 export class Api {
@@ -146,14 +147,18 @@ export class Api {
   }
 
   async #refreshNow(): Promise<void> {
-    const key = this.#newKey();
+    // A page that was closed or loaded anew in the middle has left its key: the server may have answered it already.
+    const key = this.#storage?.getItem(UNDER_WAY) ?? this.#newKey();
+    this.#storage?.setItem(UNDER_WAY, key);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#send('POST', '/auth/refresh', undefined, { 'Idempotency-Key': key });
-        this.#storage?.setItem(RENEWED, key);
+        this.#storage?.setItem(RENEWED, this.#newKey());
+        this.#storage?.removeItem(UNDER_WAY);
         return;
       } catch (error) {
         const lost = error instanceof ApiError && (error.isNetwork || error.status >= 500);
+        if (!lost) this.#storage?.removeItem(UNDER_WAY);
         if (!lost || attempt >= REFRESH_TRIES) throw error;
         await this.#wait(300 * 2 ** attempt);
       }
@@ -173,6 +178,8 @@ export class Api {
         headers,
         credentials: 'same-origin',
         cache: 'no-store',
+        // A renewal goes on when the page is left, so that its cookies arrive.
+        keepalive: 'Idempotency-Key' in extra,
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       });
     let response: Response;

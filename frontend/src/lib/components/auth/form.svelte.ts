@@ -25,10 +25,17 @@ export class Form<Field extends string> {
     return Object.keys(this.#problems) as Field[];
   }
 
-  /** The field was left. An untouched one is not scolded. */
+  /** The field was left. An untouched one is not scolded, and what the server said stays until it is typed in again. */
   left(field: Field): void {
     if (this.values[field] === '') return;
-    this.errors[field] = this.#problems[field](this.values[field]);
+    const check = () => {
+      const problem = this.#problems[field](this.values[field]);
+      if (problem) this.errors[field] = problem;
+    };
+    // A press on a link or button below must find it where it was: nothing moves until it is over.
+    if (document.documentElement.matches(':active'))
+      addEventListener('pointerup', () => setTimeout(check), { once: true });
+    else check();
   }
 
   /** The field is being put right: its complaint goes as soon as it no longer holds. */
