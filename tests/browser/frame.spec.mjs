@@ -1,0 +1,177 @@
+// What stands around the conversations: groups, workspaces, the palette, settings, devices.
+
+import { expect, PHONE, test, Visitor } from './people.mjs';
+
+test('a group is made, renamed, handed over and left, and everybody sees it at once', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const cleo = await arrive('Cleo', PHONE);
+
+  await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+  const dialog = anna.page.getByRole('dialog');
+  await dialog.getByRole('tab', { name: 'Group' }).click();
+  await dialog.getByLabel('Group name').fill('Night crew');
+  await expect(dialog.getByRole('button', { name: 'Create group' })).toBeDisabled();
+  for (const { name } of [ben, cleo]) {
+    await dialog.getByRole('searchbox').fill(name);
+    await dialog.getByRole('button', { name, pressed: false }).click();
+  }
+  await dialog.getByRole('button', { name: 'Create group' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Night crew' })).toBeVisible();
+  await anna.write('who is awake?');
+  await expect(cleo.page.getByRole('link', { name: 'Night crew' })).toBeVisible();
+  await expect(ben.page.getByText('1 unread').first()).toBeAttached();
+
+  await anna.page.getByRole('button', { name: 'Members and details' }).click();
+  await anna.page.getByRole('button', { name: 'Rename' }).click();
+  await anna.page.getByLabel('Name', { exact: true }).fill('Early birds');
+  await anna.page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(ben.page.getByRole('link', { name: 'Early birds' })).toBeVisible();
+  await anna.expectFlawless('the details of a group');
+
+  await anna.page.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await anna.page.getByRole('menuitem', { name: 'Make owner' }).click();
+  await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
+  await anna.page.getByRole('button', { name: 'Leave conversation' }).click();
+  await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Leave conversation' }).click();
+  await expect(anna.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
+
+  await ben.openConversation('Early birds');
+  await ben.page.getByRole('button', { name: 'Members and details' }).click();
+  await ben.page.getByRole('button', { name: `More for ${cleo.name}` }).click();
+  await ben.page.getByRole('menuitem', { name: 'Remove' }).click();
+  await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(cleo.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
+});
+
+test('a workspace is made, filled by e-mail, and closed to everybody else', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const cleo = await arrive('Cleo');
+
+  await anna.page.getByRole('button', { name: /^Workspace:/ }).click();
+  await anna.page.getByRole('menuitem', { name: 'New workspace' }).click();
+  await anna.page.getByLabel('Workspace name').fill('Laboratory');
+  await anna.page.getByRole('button', { name: 'Create workspace' }).click();
+  await anna.page.getByLabel('Add by email').fill('nobody@example.test');
+  await anna.page.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect(anna.page.getByText('There is no such account.')).toBeVisible();
+  await anna.page.getByLabel('Add by email').fill(ben.email);
+  await anna.page.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect(anna.page.getByRole('list', { name: 'Members' }).getByText(ben.name)).toBeVisible();
+  await anna.expectFlawless('the people of a workspace');
+  await anna.page.keyboard.press('Escape');
+
+  await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+  const people = anna.page.getByRole('dialog').getByRole('list', { name: 'People' });
+  await expect(people.getByRole('button', { name: ben.name })).toBeVisible();
+  await expect(people.getByRole('button', { name: cleo.name })).toHaveCount(0);
+  await people.getByRole('button', { name: ben.name }).click();
+  await anna.write('only in here');
+
+  await expect(ben.page.getByRole('link', { name: anna.name })).toHaveCount(0);
+  await ben.page.getByRole('button', { name: /^Laboratory/ }).click();
+  await ben.openConversation(anna.name);
+  await ben.sees('only in here');
+});
+
+test('everything can be reached by the keyboard', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('hello');
+  await anna.openAssistant();
+
+  await anna.page.keyboard.press('Control+k');
+  const input = anna.page.getByRole('combobox', { name: 'Search or run' });
+  await input.fill(ben.name);
+  await expect(anna.page.getByRole('option', { name: ben.name })).toHaveAttribute('aria-selected', 'true');
+  await anna.expectFlawless('the palette');
+  await input.press('Enter');
+  await expect(anna.page.getByRole('heading', { name: ben.name })).toBeVisible();
+
+  await anna.page.keyboard.press('Alt+ArrowDown');
+  await anna.page.keyboard.press('Alt+ArrowUp');
+  await expect(anna.page.getByRole('main').getByRole('heading', { level: 1 })).toBeVisible();
+
+  await anna.page.keyboard.press('Control+k');
+  await input.fill('settings');
+  await input.press('Enter');
+  await expect(anna.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  await anna.page.keyboard.press('?');
+  await expect(anna.page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
+  await anna.expectFlawless('the shortcuts');
+  await anna.page.keyboard.press('Escape');
+  await expect(anna.page.getByRole('dialog')).toHaveCount(0);
+});
+
+test('settings are kept, and another device can be signed out', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  await anna.page.goto('/settings');
+  await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
+  await anna.page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(anna.page.getByText('Saved.')).toBeVisible();
+  await anna.page.getByRole('radio', { name: 'Dark' }).click();
+  await anna.page.getByRole('radio', { name: 'Compact' }).click();
+  await anna.page.reload();
+  await expect(anna.page.locator('html')).toHaveAttribute('data-theme', 'dark');
+  await expect(anna.page.getByRole('radio', { name: 'Compact' })).toBeChecked();
+  await expect(anna.page.getByLabel('Display name')).toHaveValue(`${anna.name} Voss`);
+
+  await anna.page.getByLabel('Current password').fill('not it');
+  await anna.page.getByLabel('New password').fill('Correct-Horse-10-Battery');
+  await anna.page.getByRole('button', { name: 'Change password' }).click();
+  await expect(anna.page.getByText('This is not your current password.')).toBeVisible();
+
+  const context = await browser.newContext({ baseURL: server.url });
+  const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');
+  elsewhere.email = anna.email;
+  await elsewhere.page.goto('/sign-in');
+  await elsewhere.signIn();
+  await anna.page.reload();
+  await anna.page.getByRole('button', { name: /^End Chrome/ }).click();
+  await expect(elsewhere.page.getByText('You were signed out')).toBeVisible();
+  await context.close();
+
+  await anna.page.getByLabel('Language').selectOption({ label: 'Tiếng Việt' });
+  await expect(anna.page.getByRole('heading', { name: 'Hồ sơ' })).toBeVisible();
+  await anna.expectFlawless('the settings in Vietnamese');
+});
+
+test('tabs share a session: it is renewed once, and ends in all of them', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const second = await anna.page.context().newPage();
+  await second.goto('/settings');
+  await expect(second.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  // Only the access token is gone: both tabs have to renew, and a refresh token works once.
+  await anna.page.context().clearCookies({ name: 'natter_access' });
+  await Promise.all([anna.page.reload(), second.reload()]);
+  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await expect(second.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  await second.getByRole('button', { name: 'Sign out' }).click();
+  await expect(second.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+});
+
+test('wrong input is told at its field, and nothing typed is lost', async ({ arrive, page, server }) => {
+  const anna = await arrive('Anna');
+  await page.goto(`${server.url}/sign-up`);
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await expect(page.getByLabel('Display name')).toBeFocused();
+  await expect(page.getByLabel('Display name')).toHaveAttribute('aria-invalid', 'true');
+  await page.getByLabel('Display name').fill('Somebody');
+  await page.getByLabel('Email').fill(anna.email);
+  await page.getByLabel('Password', { exact: true }).fill('short');
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await expect(page.getByText('A password has at least 8 characters.')).toBeVisible();
+  await page.getByLabel('Password', { exact: true }).fill('Correct-Horse-9-Battery');
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await expect(page.getByText('There is an account with this address.')).toBeVisible();
+  await expect(page.getByLabel('Email')).toHaveValue(anna.email);
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await page.getByLabel('Email').fill(anna.email);
+  await page.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('alert')).toContainText('Email or password is wrong');
+  await expect(page.getByLabel('Email')).toHaveValue(anna.email);
+});
