@@ -24,7 +24,11 @@ impl MigrationTrait for Migration {
                     .col(uuid(Conversations::CreatedBy))
                     .col(big_integer(Conversations::CreatedAt))
                     .col(boolean(Conversations::IsDeleted).default(false))
-                    .foreign_key(ForeignKey::create().from(Conversations::Table, Conversations::WorkspaceId).to(Alias::new("workspaces"), Alias::new("id")))
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from(Conversations::Table, Conversations::WorkspaceId)
+                            .to(Alias::new("workspaces"), Alias::new("id")),
+                    )
                     .to_owned(),
             )
             .await?;
@@ -39,14 +43,30 @@ impl MigrationTrait for Migration {
                     .col(big_integer(ConversationMembers::DeliveredSeq).default(0))
                     .col(big_integer(ConversationMembers::JoinedAt))
                     .col(boolean(ConversationMembers::IsDeleted).default(false))
-                    .primary_key(Index::create().col(ConversationMembers::ConversationId).col(ConversationMembers::UserId))
-                    .foreign_key(ForeignKey::create().from(ConversationMembers::Table, ConversationMembers::ConversationId).to(Conversations::Table, Conversations::Id))
-                    .foreign_key(ForeignKey::create().from(ConversationMembers::Table, ConversationMembers::UserId).to(Alias::new("users"), Alias::new("id")))
+                    .primary_key(
+                        Index::create().col(ConversationMembers::ConversationId).col(ConversationMembers::UserId),
+                    )
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from(ConversationMembers::Table, ConversationMembers::ConversationId)
+                            .to(Conversations::Table, Conversations::Id),
+                    )
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from(ConversationMembers::Table, ConversationMembers::UserId)
+                            .to(Alias::new("users"), Alias::new("id")),
+                    )
                     .to_owned(),
             )
             .await?;
         manager
-            .create_index(Index::create().name("conversation_members_user").table(ConversationMembers::Table).col(ConversationMembers::UserId).to_owned())
+            .create_index(
+                Index::create()
+                    .name("conversation_members_user")
+                    .table(ConversationMembers::Table)
+                    .col(ConversationMembers::UserId)
+                    .to_owned(),
+            )
             .await?;
         manager
             .create_table(
@@ -55,9 +75,15 @@ impl MigrationTrait for Migration {
                     .col(uuid(ConversationAssistants::ConversationId))
                     .col(uuid(ConversationAssistants::AssistantId))
                     .col(big_integer(ConversationAssistants::JoinedAt))
-                    .primary_key(Index::create().col(ConversationAssistants::ConversationId).col(ConversationAssistants::AssistantId))
+                    .primary_key(
+                        Index::create()
+                            .col(ConversationAssistants::ConversationId)
+                            .col(ConversationAssistants::AssistantId),
+                    )
                     .foreign_key(
-                        ForeignKey::create().from(ConversationAssistants::Table, ConversationAssistants::ConversationId).to(Conversations::Table, Conversations::Id),
+                        ForeignKey::create()
+                            .from(ConversationAssistants::Table, ConversationAssistants::ConversationId)
+                            .to(Conversations::Table, Conversations::Id),
                     )
                     .to_owned(),
             )
@@ -86,7 +112,13 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_index(
-                Index::create().name("messages_seq").table(Messages::Table).col(Messages::ConversationId).col(Messages::Seq).unique().to_owned(),
+                Index::create()
+                    .name("messages_seq")
+                    .table(Messages::Table)
+                    .col(Messages::ConversationId)
+                    .col(Messages::Seq)
+                    .unique()
+                    .to_owned(),
             )
             .await?;
         manager
@@ -118,7 +150,19 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .get_connection()
-            .execute_unprepared("CREATE INDEX conversation_events_group ON conversation_events (group_id) WHERE group_id IS NOT NULL")
+            .execute_unprepared(
+                "CREATE INDEX conversation_events_group ON conversation_events (group_id) WHERE group_id IS NOT NULL",
+            )
+            .await?;
+        // For the removal of old events.
+        manager
+            .create_index(
+                Index::create()
+                    .name("conversation_events_created")
+                    .table(ConversationEvents::Table)
+                    .col(ConversationEvents::CreatedAt)
+                    .to_owned(),
+            )
             .await?;
         // Groups whose news is not known to have gone out: a row is removed once it has, so the table stays small.
         manager

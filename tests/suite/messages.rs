@@ -1,6 +1,6 @@
 //! Messages: sent once, edited, deleted, answered, read.
 
-use support::{Application, Setup, json, new_id};
+use support::{Application, Setup, json, new_id, wait_until};
 
 #[tokio::test]
 async fn the_same_client_id_is_one_message() {
@@ -154,4 +154,22 @@ async fn the_length_of_a_message_is_configurable() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "0123456789").await;
     anna.send_as(&chat, &new_id(), "0123456789x").await.names_field("content");
+}
+
+#[tokio::test]
+async fn the_log_is_kept_as_long_as_configured() {
+    let mut app = Setup::new().set("messages.event_retention_days", 7).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for text in ["old", "older", "new"] {
+        anna.send_message(&chat, text).await;
+    }
+    let eight_days = 8 * 24 * 3_600 * 1_000_i64;
+    app.database.run(&format!("UPDATE conversation_events SET created_at = created_at - {eight_days} WHERE seq < 3")).await;
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    wait_until("the removal of old events", || async { app.database.number("SELECT COUNT(*) FROM conversation_events WHERE seq > 0").await == 1 }).await;
+    ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.refused(410, "cursor_expired");
+    assert_eq!(ben.get(&format!("/r1/conversations/{chat}/events?after_seq=2")).await.data()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(ben.history(&chat).await.len(), 3);
 }

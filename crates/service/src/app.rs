@@ -11,7 +11,7 @@ use crate::{
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     assistants::Assistants,
-    events::{Relay, Writer},
+    events::{Relay, Writer, retention},
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
 };
@@ -37,7 +37,12 @@ pub struct App {
 impl App {
     /// Puts the instance together and starts its writer; the database is migrated already.
     pub async fn build(
-        config: Arc<Config>, instance_id: InstanceId, clock: Clock, db: Database, bus: Arc<dyn EventBus>, redis: Option<deadpool_redis::Pool>,
+        config: Arc<Config>,
+        instance_id: InstanceId,
+        clock: Clock,
+        db: Database,
+        bus: Arc<dyn EventBus>,
+        redis: Option<deadpool_redis::Pool>,
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let assistants = Assistants::build(&config.ai)?;
@@ -53,9 +58,25 @@ impl App {
             Some(pool) => Arc::new(RedisPresence::new(pool.clone())),
             None => Arc::new(MemoryPresence::new()),
         };
-        let app = Arc::new(Self { config, instance_id, clock, db, bus, redis, writer, receipts, accounts, tickets, presence, assistants });
+        let app = Arc::new(Self {
+            config,
+            instance_id,
+            clock,
+            db,
+            bus,
+            redis,
+            writer,
+            receipts,
+            accounts,
+            tickets,
+            presence,
+            assistants,
+        });
         if relayed {
             tokio::spawn(Relay::run(Arc::clone(&app)));
+        }
+        if app.config.messages.event_retention_days > 0 {
+            tokio::spawn(retention::keep(Arc::clone(&app), app.config.messages.event_retention_days));
         }
         Ok(app)
     }

@@ -57,7 +57,10 @@ pub struct NewEvent {
 }
 
 /// Locks conversations in the order of their ids, so that the writers of two instances can't deadlock. Deleted ones are left out.
-pub async fn lock(txn: &DatabaseTransaction, ids: impl IntoIterator<Item = ConversationId>) -> Result<Vec<LockedConversation>, AppError> {
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    ids: impl IntoIterator<Item = ConversationId>,
+) -> Result<Vec<LockedConversation>, AppError> {
     let backend = txn.get_database_backend();
     // SQLite's transaction holds the only write lock there is.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF c" } else { "" };
@@ -71,7 +74,10 @@ pub async fn lock(txn: &DatabaseTransaction, ids: impl IntoIterator<Item = Conve
 }
 
 /// Who of these people is a member of which of these conversations.
-pub async fn standings<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<Standing>, AppError> {
+pub async fn standings<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, UserId)],
+) -> Result<Vec<Standing>, AppError> {
     #[derive(Serialize)]
     struct Row {
         conversation_id: String,
@@ -83,12 +89,18 @@ pub async fn standings<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, Use
          JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
         rows::unfold(db.get_database_backend(), &[Column::Uuid("conversation_id"), Column::Uuid("user_id")])
     );
-    let asked: Vec<Row> = asked.iter().map(|(conversation, user)| Row { conversation_id: rows::hex(conversation.0), user_id: rows::hex(user.0) }).collect();
+    let asked: Vec<Row> = asked
+        .iter()
+        .map(|(conversation, user)| Row { conversation_id: rows::hex(conversation.0), user_id: rows::hex(user.0) })
+        .collect();
     Standing::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)
 }
 
 /// Messages that were sent before with the same `client_id`.
-pub async fn repeated<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId, &str)]) -> Result<Vec<NamedMessage>, AppError> {
+pub async fn repeated<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, UserId, &str)],
+) -> Result<Vec<NamedMessage>, AppError> {
     #[derive(Serialize)]
     struct Row<'a> {
         conversation_id: String,
@@ -99,17 +111,27 @@ pub async fn repeated<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, User
         "SELECT m.*, u.display_name AS sender_name FROM {} \
          JOIN messages m ON m.conversation_id = w.conversation_id AND m.sender_id = w.sender_id AND m.client_id = w.client_id \
          JOIN users u ON u.id = m.sender_id",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("conversation_id"), Column::Uuid("sender_id"), Column::Text("client_id")])
+        rows::unfold(
+            db.get_database_backend(),
+            &[Column::Uuid("conversation_id"), Column::Uuid("sender_id"), Column::Text("client_id")]
+        )
     );
     let asked: Vec<Row> = asked
         .iter()
-        .map(|(conversation, sender, client_id)| Row { conversation_id: rows::hex(conversation.0), sender_id: rows::hex(sender.0), client_id })
+        .map(|(conversation, sender, client_id)| Row {
+            conversation_id: rows::hex(conversation.0),
+            sender_id: rows::hex(sender.0),
+            client_id,
+        })
         .collect();
     NamedMessage::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)
 }
 
 /// Which of these messages are in which of these conversations (what a reply may point to).
-pub async fn existing<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, MessageId)]) -> Result<Vec<(ConversationId, MessageId)>, AppError> {
+pub async fn existing<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, MessageId)],
+) -> Result<Vec<(ConversationId, MessageId)>, AppError> {
     #[derive(Serialize)]
     struct Row {
         conversation_id: String,
@@ -124,7 +146,10 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, Mess
         "SELECT m.conversation_id, m.id FROM {} JOIN messages m ON m.id = w.id AND m.conversation_id = w.conversation_id",
         rows::unfold(db.get_database_backend(), &[Column::Uuid("conversation_id"), Column::Uuid("id")])
     );
-    let asked: Vec<Row> = asked.iter().map(|(conversation, id)| Row { conversation_id: rows::hex(conversation.0), id: rows::hex(id.0) }).collect();
+    let asked: Vec<Row> = asked
+        .iter()
+        .map(|(conversation, id)| Row { conversation_id: rows::hex(conversation.0), id: rows::hex(id.0) })
+        .collect();
     let found = Found::find_by_statement(rows::statement(db, sql, &asked)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id)).collect())
 }
@@ -157,8 +182,12 @@ pub async fn insert_messages(txn: &DatabaseTransaction, messages: &[NewMessage])
         Column::Text("model"),
         Column::Int("created_at"),
     ];
-    let names = "id, conversation_id, seq, sender_kind, sender_id, client_id, content, status, reply_to, model, created_at";
-    let sql = format!("INSERT INTO messages ({names}) SELECT {names} FROM {}", rows::unfold(txn.get_database_backend(), &columns));
+    let names =
+        "id, conversation_id, seq, sender_kind, sender_id, client_id, content, status, reply_to, model, created_at";
+    let sql = format!(
+        "INSERT INTO messages ({names}) SELECT {names} FROM {}",
+        rows::unfold(txn.get_database_backend(), &columns)
+    );
     let rows: Vec<Row> = messages
         .iter()
         .map(|message| Row {
@@ -197,7 +226,10 @@ pub async fn insert(txn: &DatabaseTransaction, events: &[NewEvent]) -> Result<()
         Column::Uuid("group_id"),
     ];
     let names = "conversation_id, seq, kind, payload, created_at, group_id";
-    let sql = format!("INSERT INTO conversation_events ({names}) SELECT {names} FROM {}", rows::unfold(txn.get_database_backend(), &columns));
+    let sql = format!(
+        "INSERT INTO conversation_events ({names}) SELECT {names} FROM {}",
+        rows::unfold(txn.get_database_backend(), &columns)
+    );
     let rows: Vec<Row> = events
         .iter()
         .map(|event| Row {
@@ -213,7 +245,11 @@ pub async fn insert(txn: &DatabaseTransaction, events: &[NewEvent]) -> Result<()
 }
 
 /// Writes back how far each conversation's numbers have come.
-pub async fn advance(txn: &DatabaseTransaction, heads: &[(ConversationId, i64)], now: Timestamp) -> Result<(), AppError> {
+pub async fn advance(
+    txn: &DatabaseTransaction,
+    heads: &[(ConversationId, i64)],
+    now: Timestamp,
+) -> Result<(), AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
@@ -224,12 +260,18 @@ pub async fn advance(txn: &DatabaseTransaction, heads: &[(ConversationId, i64)],
         "UPDATE conversations SET last_seq = w.last_seq, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
         rows::unfold(txn.get_database_backend(), &[Column::Uuid("id"), Column::Int("last_seq"), Column::Int("at")])
     );
-    let rows: Vec<Row> = heads.iter().map(|(id, last_seq)| Row { id: rows::hex(id.0), last_seq: *last_seq, at: now.0 }).collect();
+    let rows: Vec<Row> =
+        heads.iter().map(|(id, last_seq)| Row { id: rows::hex(id.0), last_seq: *last_seq, at: now.0 }).collect();
     execute(txn, rows::statement(txn, sql, &rows)?).await
 }
 
 /// The log of a conversation after `after_seq`, oldest first.
-pub async fn after<C: ConnectionTrait>(db: &C, id: ConversationId, after_seq: i64, limit: u64) -> Result<Vec<conversation_event::Model>, AppError> {
+pub async fn after<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Vec<conversation_event::Model>, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         "SELECT * FROM conversation_events WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
@@ -239,7 +281,11 @@ pub async fn after<C: ConnectionTrait>(db: &C, id: ConversationId, after_seq: i6
 }
 
 /// For each of a person's conversations with events after `moment`: the number before the first of them.
-pub async fn positions_at<C: ConnectionTrait>(db: &C, user: UserId, moment: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
+pub async fn positions_at<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    moment: Timestamp,
+) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct Place {
         conversation_id: ConversationId,
@@ -258,13 +304,19 @@ pub async fn positions_at<C: ConnectionTrait>(db: &C, user: UserId, moment: Time
 }
 
 /// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.
-pub async fn heads<C: ConnectionTrait>(db: &C, ids: impl IntoIterator<Item = ConversationId>) -> Result<Vec<(ConversationId, i64)>, AppError> {
+pub async fn heads<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = ConversationId>,
+) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct Head {
         id: ConversationId,
         last_seq: i64,
     }
-    let sql = format!("SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id", rows::unfold(db.get_database_backend(), &[Column::Uuid("id")]));
+    let sql = format!(
+        "SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
     let statement = rows::statement(db, sql, &rows::ids(ids.into_iter().map(|id| id.0)))?;
     let heads = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
@@ -282,13 +334,20 @@ pub async fn insert_group(txn: &DatabaseTransaction, id: Uuid, now: Timestamp) -
 
 /// The news of these groups has gone out.
 pub async fn remove_groups<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<(), AppError> {
-    let sql = format!("DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})", rows::unfold(db.get_database_backend(), &[Column::Uuid("id")]));
+    let sql = format!(
+        "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
+        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+    );
     execute(db, rows::statement(db, sql, &rows::ids(ids.iter().copied()))?).await
 }
 
 /// Events that were committed before `before` and may not have been told, with their groups. The groups stay locked until `txn` ends, so
 /// that two instances don't repeat the same ones.
-pub async fn untold(txn: &DatabaseTransaction, before: Timestamp, groups: u32) -> Result<(Vec<Uuid>, Vec<conversation_event::Model>), AppError> {
+pub async fn untold(
+    txn: &DatabaseTransaction,
+    before: Timestamp,
+    groups: u32,
+) -> Result<(Vec<Uuid>, Vec<conversation_event::Model>), AppError> {
     #[derive(FromQueryResult)]
     struct Group {
         id: Uuid,
@@ -300,7 +359,13 @@ pub async fn untold(txn: &DatabaseTransaction, before: Timestamp, groups: u32) -
         format!("SELECT id FROM event_groups WHERE created_at < $1 ORDER BY id LIMIT $2{suffix}"),
         [before.into(), i64::from(groups).into()],
     );
-    let groups: Vec<Uuid> = Group::find_by_statement(statement).all(txn).await.map_err(app_error)?.into_iter().map(|group| group.id).collect();
+    let groups: Vec<Uuid> = Group::find_by_statement(statement)
+        .all(txn)
+        .await
+        .map_err(app_error)?
+        .into_iter()
+        .map(|group| group.id)
+        .collect();
     if groups.is_empty() {
         return Ok((groups, Vec::new()));
     }
@@ -308,14 +373,33 @@ pub async fn untold(txn: &DatabaseTransaction, before: Timestamp, groups: u32) -
         "SELECT e.* FROM {} JOIN conversation_events e ON e.group_id = w.id ORDER BY e.conversation_id, e.seq",
         rows::unfold(backend, &[Column::Uuid("id")])
     );
-    let events = conversation_event::Model::find_by_statement(rows::statement(txn, sql, &rows::ids(groups.iter().copied()))?).all(txn).await.map_err(app_error)?;
+    let events =
+        conversation_event::Model::find_by_statement(rows::statement(txn, sql, &rows::ids(groups.iter().copied()))?)
+            .all(txn)
+            .await
+            .map_err(app_error)?;
     Ok((groups, events))
 }
 
 /// Whether any group waits for the relay; cheap, so that a quiet relay opens no transaction.
 pub async fn any_untold<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), "SELECT 1 AS one FROM event_groups WHERE created_at < $1 LIMIT 1", [before.into()]);
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "SELECT 1 AS one FROM event_groups WHERE created_at < $1 LIMIT 1",
+        [before.into()],
+    );
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Removes events from before `before`, at most `limit`, but never a conversation's creation. Answers how many.
+pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> Result<u64, AppError> {
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
+         (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)",
+        [before.into(), i64::from(limit).into()],
+    );
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }
 
 async fn execute<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<(), AppError> {

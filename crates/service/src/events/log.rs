@@ -18,8 +18,12 @@ pub(super) fn news(row: conversation_event::Model) -> Result<News, AppError> {
         user_id: UserId,
     }
     let effect = match row.kind.as_str() {
-        "member.added" => Effect::Follow(vec![serde_json::from_str::<Added>(&row.payload).map_err(AppError::internal)?.member.user_id]),
-        "member.removed" => Effect::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id]),
+        "member.added" => Effect::Follow(vec![
+            serde_json::from_str::<Added>(&row.payload).map_err(AppError::internal)?.member.user_id,
+        ]),
+        "member.removed" => {
+            Effect::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id])
+        }
         "conversation.deleted" => Effect::UnfollowAll,
         _ => Effect::None,
     };
@@ -48,7 +52,16 @@ mod tests {
     #[test]
     fn a_row_seals_into_the_news_that_it_was() {
         let (conversation_id, user_id) = (ConversationId::new(), UserId::new());
-        let member = Member { user_id, display_name: "Ada".into(), role: MemberRole::Member, read_seq: 0, delivered_seq: 0, joined_at: Timestamp(1), presence: None, last_seen: None };
+        let member = Member {
+            user_id,
+            display_name: "Ada".into(),
+            role: MemberRole::Member,
+            read_seq: 0,
+            delivered_seq: 0,
+            joined_at: Timestamp(1),
+            presence: None,
+            last_seen: None,
+        };
         for event in [
             Event::MemberAdded { conversation_id, seq: 1, member },
             Event::MemberRemoved { conversation_id, seq: 2, user_id },

@@ -2,6 +2,7 @@
 
 mod log;
 mod relay;
+pub(crate) mod retention;
 mod writer;
 
 use appcore::{
@@ -16,14 +17,21 @@ use serde_json::value::RawValue;
 
 pub use relay::Relay;
 pub use writer::{
-    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage, EditMessage, FinishAnswer, Outcome, Regenerate,
-    RemoveMember, SendMessage, Sent, SetRole, UpdateConversation, Writer,
+    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
+    EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
+    Writer,
 };
 
 use crate::App;
 
 /// The durable events of a conversation after `after_seq`, for one of its members.
-pub async fn page(app: &App, by: &Principal, id: ConversationId, after_seq: i64, limit: u64) -> Result<Slice<LoggedEvent>, AppError> {
+pub async fn page(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Slice<LoggedEvent>, AppError> {
     let Some(conversation) = query::conversations::find(app.db.reader(), by.user_id, id).await? else {
         return Err(Code::NotFound.into());
     };
@@ -48,7 +56,12 @@ pub async fn page(app: &App, by: &Principal, id: ConversationId, after_seq: i64,
 }
 
 /// The same, ready to be delivered, for parts that have checked the membership themselves.
-pub async fn news_after(app: &App, id: ConversationId, after_seq: i64, limit: u64) -> Result<Vec<SharedNews>, AppError> {
+pub async fn news_after(
+    app: &App,
+    id: ConversationId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Vec<SharedNews>, AppError> {
     let rows = query::events::after(app.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
     rows.into_iter().map(|row| log::news(row).map(Into::into)).collect()
 }

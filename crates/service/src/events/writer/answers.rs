@@ -75,7 +75,15 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
     if message.status != MessageStatus::Streaming {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    query::messages::set_answer(group.txn, message.id, &finish.content, finish.status, finish.reason.as_deref(), finish.model.as_deref()).await?;
+    query::messages::set_answer(
+        group.txn,
+        message.id,
+        &finish.content,
+        finish.status,
+        finish.reason.as_deref(),
+        finish.model.as_deref(),
+    )
+    .await?;
     message.content.clone_from(&finish.content);
     message.status = finish.status;
     message.reason.clone_from(&finish.reason);
@@ -83,9 +91,16 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
     group.emit(conversation_id, |seq| {
         let message = Box::new(message.clone());
         match finish.status {
-            MessageStatus::Failed => Event::MessageFailed { conversation_id, seq, message, reason: finish.reason.clone().unwrap_or_default() },
+            MessageStatus::Failed => Event::MessageFailed {
+                conversation_id,
+                seq,
+                message,
+                reason: finish.reason.clone().unwrap_or_default(),
+            },
             MessageStatus::Streaming => Event::MessageUpdated { conversation_id, seq, message },
-            MessageStatus::Complete | MessageStatus::Stopped => Event::MessageCompleted { conversation_id, seq, message },
+            MessageStatus::Complete | MessageStatus::Stopped => {
+                Event::MessageCompleted { conversation_id, seq, message }
+            }
         }
     })?;
     Ok(Outcome::Message(Box::new(message)))
@@ -94,13 +109,20 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
 pub(super) async fn regenerate(group: &mut Group<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
     group.standing(regenerate.conversation_id, regenerate.by)?;
     let message = target(group, regenerate.conversation_id, regenerate.message_id).await?;
-    let (SenderKind::Assistant, Some(assistant), Some(question_id)) = (message.sender.kind, message.sender.id, message.reply_to) else {
+    let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
+        (message.sender.kind, message.sender.id, message.reply_to)
+    else {
         return Err(AppError::refused(Code::WrongState, "Only an assistant's answer can be asked for again."));
     };
     if message.status == MessageStatus::Streaming {
         return Err(AppError::refused(Code::WrongState, "This answer is still being written. Stop it first."));
     }
-    let job = AnswerJob { conversation_id: message.conversation_id, question_id, assistant_id: appcore::AssistantId(assistant), answer_id: message.id };
+    let job = AnswerJob {
+        conversation_id: message.conversation_id,
+        question_id,
+        assistant_id: appcore::AssistantId(assistant),
+        answer_id: message.id,
+    };
     group.ask(job.new_job()?);
     restart(group, message, None).await
 }
@@ -113,6 +135,10 @@ async fn restart(group: &mut Group<'_>, mut message: Message, model: Option<Stri
     message.reason = None;
     message.model = model.or(message.model);
     let conversation_id = message.conversation_id;
-    group.emit(conversation_id, |seq| Event::MessageUpdated { conversation_id, seq, message: Box::new(message.clone()) })?;
+    group.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+    })?;
     Ok(Outcome::Message(Box::new(message)))
 }

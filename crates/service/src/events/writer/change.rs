@@ -169,7 +169,9 @@ impl Change {
             | Self::DeleteConversation(DeleteConversation { by, .. })
             | Self::AddAssistant(AddAssistant { by, .. })
             | Self::Regenerate(Regenerate { by, .. }) => vec![*by],
-            Self::AddMember(AddMember { by, user_id, .. }) | Self::RemoveMember(RemoveMember { by, user_id, .. }) | Self::SetRole(SetRole { by, user_id, .. }) => {
+            Self::AddMember(AddMember { by, user_id, .. })
+            | Self::RemoveMember(RemoveMember { by, user_id, .. })
+            | Self::SetRole(SetRole { by, user_id, .. }) => {
                 vec![*by, *user_id]
             }
         }

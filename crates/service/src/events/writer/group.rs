@@ -61,7 +61,13 @@ pub(super) struct Group<'a> {
 
 /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
 /// or, when the connection broke in the commit itself, that nobody knows; a repeated `client_id` finds out.
-pub(super) async fn commit(db: &Database, changes: &[Change], now: Timestamp, relayed: bool, told: &[Uuid]) -> Result<Committed, AppError> {
+pub(super) async fn commit(
+    db: &Database,
+    changes: &[Change],
+    now: Timestamp,
+    relayed: bool,
+    told: &[Uuid],
+) -> Result<Committed, AppError> {
     let txn = db.begin().await.map_err(app_error)?;
     let mut group = Group::load(&txn, changes, now, relayed).await?;
     let mut outcomes = Vec::with_capacity(changes.len());
@@ -82,7 +88,12 @@ pub(super) async fn commit(db: &Database, changes: &[Change], now: Timestamp, re
 
 impl<'a> Group<'a> {
     /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
-    async fn load(txn: &'a DatabaseTransaction, changes: &[Change], now: Timestamp, relayed: bool) -> Result<Self, AppError> {
+    async fn load(
+        txn: &'a DatabaseTransaction,
+        changes: &[Change],
+        now: Timestamp,
+        relayed: bool,
+    ) -> Result<Self, AppError> {
         let mut group = Self {
             txn,
             now,
@@ -105,14 +116,18 @@ impl<'a> Group<'a> {
         group.conversations = query::events::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
         let people: BTreeSet<(ConversationId, UserId)> = changes
             .iter()
-            .filter_map(|change| change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user))))
+            .filter_map(|change| {
+                change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user)))
+            })
             .flatten()
             .collect();
         if !people.is_empty() {
             let people: Vec<_> = people.into_iter().collect();
             for row in query::events::standings(txn, &people).await? {
                 let role = row.role.parse().map_err(AppError::internal)?;
-                group.standings.insert((row.conversation_id, row.user_id), Standing { role, display_name: row.display_name });
+                group
+                    .standings
+                    .insert((row.conversation_id, row.user_id), Standing { role, display_name: row.display_name });
             }
         }
         messages::load(&mut group, changes).await?;
@@ -210,8 +225,11 @@ impl<'a> Group<'a> {
                 noted = Some(id);
             }
         }
-        let heads: Vec<(ConversationId, i64)> =
-            self.moved.iter().filter_map(|id| self.conversations.get(id).map(|conversation| (*id, conversation.last_seq))).collect();
+        let heads: Vec<(ConversationId, i64)> = self
+            .moved
+            .iter()
+            .filter_map(|id| self.conversations.get(id).map(|conversation| (*id, conversation.last_seq)))
+            .collect();
         if !heads.is_empty() {
             query::events::advance(self.txn, &heads, self.now).await?;
         }

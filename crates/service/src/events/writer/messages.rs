@@ -16,7 +16,8 @@ use crate::jobs::AnswerJob;
 /// Reads what the sends of a group need to know.
 pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
     let sends = || changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None });
-    let asked: Vec<(ConversationId, UserId, &str)> = sends().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    let asked: Vec<(ConversationId, UserId, &str)> =
+        sends().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
     if asked.is_empty() {
         return Ok(());
     }
@@ -26,7 +27,8 @@ pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<()
             group.sent.insert((message.conversation_id, UserId(sender), client_id), message);
         }
     }
-    let replies: Vec<(ConversationId, MessageId)> = sends().filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
+    let replies: Vec<(ConversationId, MessageId)> =
+        sends().filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
     if !replies.is_empty() {
         group.replied.extend(query::events::existing(group.txn, &replies).await?);
     }
@@ -58,7 +60,11 @@ pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome,
     if let Some(reply_to) = send.reply_to
         && !group.replied.contains(&(send.conversation_id, reply_to))
     {
-        return Err(AppError::field("reply_to", "not_found", "The message that this answers is not in this conversation."));
+        return Err(AppError::field(
+            "reply_to",
+            "not_found",
+            "The message that this answers is not in this conversation.",
+        ));
     }
     let mut message = Message {
         id: MessageId::new(),
@@ -143,7 +149,11 @@ pub(super) async fn edit(group: &mut Group<'_>, edit: &EditMessage) -> Result<Ou
     edit.content.as_str().clone_into(&mut message.content);
     message.edited_at = Some(group.now);
     let conversation_id = edit.conversation_id;
-    group.emit(conversation_id, |seq| Event::MessageUpdated { conversation_id, seq, message: Box::new(message.clone()) })?;
+    group.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+    })?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
@@ -152,7 +162,10 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteMessage) -> Res
     let message = target(group, delete.conversation_id, delete.message_id).await?;
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
     if !own && role == MemberRole::Member {
-        return Err(AppError::refused(Code::Forbidden, "Only who wrote a message, or an owner of the conversation, can delete it."));
+        return Err(AppError::refused(
+            Code::Forbidden,
+            "Only who wrote a message, or an owner of the conversation, can delete it.",
+        ));
     }
     query::messages::delete(group.txn, delete.message_id, group.now).await?;
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
@@ -161,7 +174,11 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteMessage) -> Res
 }
 
 /// A message of the conversation that is still there.
-pub(super) async fn target(group: &Group<'_>, conversation_id: ConversationId, id: MessageId) -> Result<Message, AppError> {
+pub(super) async fn target(
+    group: &Group<'_>,
+    conversation_id: ConversationId,
+    id: MessageId,
+) -> Result<Message, AppError> {
     let row: NamedMessage = query::messages::get(group.txn, id).await?.ok_or(Code::NotFound)?;
     if row.conversation_id != conversation_id || row.deleted_at.is_some() {
         return Err(Code::NotFound.into());

@@ -21,8 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage, EditMessage, FinishAnswer, Outcome, Regenerate,
-    RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
+    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
+    EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
 };
 use group::Committed;
 
@@ -107,7 +107,8 @@ impl Task {
         while let Ok(told) = self.told_groups.try_recv() {
             self.notes.push(told);
         }
-        let (changes, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
+        let (changes, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
         // A deadlock or a lost connection is worth one more try before anybody hears of it.
         let mut result = self.attempt(&changes).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
@@ -160,8 +161,11 @@ impl Task {
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let _ = reply.send(outcome);
         }
-        let messages: Vec<BusMessage> =
-            news.into_iter().map(|news| BusMessage::News(Arc::new(news))).chain(signals.into_iter().map(BusMessage::Signal)).collect();
+        let messages: Vec<BusMessage> = news
+            .into_iter()
+            .map(|news| BusMessage::News(Arc::new(news)))
+            .chain(signals.into_iter().map(BusMessage::Signal))
+            .collect();
         if messages.is_empty() {
             return;
         }

@@ -8,7 +8,10 @@ use appcore::{
 use dbcontext::{entity::conversation, query};
 
 use super::{
-    change::{AddAssistant, AddMember, CreateConversation, Created, DeleteConversation, Outcome, RemoveMember, SetRole, UpdateConversation},
+    change::{
+        AddAssistant, AddMember, CreateConversation, Created, DeleteConversation, Outcome, RemoveMember, SetRole,
+        UpdateConversation,
+    },
     group::{Group, Standing},
 };
 
@@ -41,7 +44,10 @@ pub(super) async fn create(group: &mut Group<'_>, new: &CreateConversation) -> R
 pub(super) async fn update(group: &mut Group<'_>, update: &UpdateConversation) -> Result<Outcome, AppError> {
     manager(group, update.conversation_id, update.by)?;
     let conversation = group.conversation_mut(update.conversation_id)?;
-    let (title, topic) = (update.title.clone().unwrap_or_else(|| conversation.title.clone()), update.topic.clone().unwrap_or_else(|| conversation.topic.clone()));
+    let (title, topic) = (
+        update.title.clone().unwrap_or_else(|| conversation.title.clone()),
+        update.topic.clone().unwrap_or_else(|| conversation.topic.clone()),
+    );
     if (&title, &topic) == (&conversation.title, &conversation.topic) {
         return Ok(Outcome::Done);
     }
@@ -73,7 +79,11 @@ pub(super) async fn add_member(group: &mut Group<'_>, add: &AddMember) -> Result
     }
     query::members::insert(group.txn, add.conversation_id, [(add.user_id, MemberRole::Member)], group.now).await?;
     let member = member(group, add.conversation_id, add.user_id).await?;
-    group.set_standing(add.conversation_id, add.user_id, Some(Standing { role: member.role, display_name: member.display_name.clone() }));
+    group.set_standing(
+        add.conversation_id,
+        add.user_id,
+        Some(Standing { role: member.role, display_name: member.display_name.clone() }),
+    );
     let conversation_id = add.conversation_id;
     group.emit(conversation_id, |seq| Event::MemberAdded { conversation_id, seq, member: member.clone() })?;
     Ok(Outcome::Member(member))
@@ -85,7 +95,11 @@ pub(super) async fn add_assistant(group: &mut Group<'_>, add: &AddAssistant) -> 
         return Err(AppError::refused(Code::AlreadyMember, "This assistant is already a member."));
     }
     let assistants = tell_update(group, add.conversation_id).await?;
-    assistants.into_iter().find(|assistant| assistant.id == add.assistant_id).map(Outcome::Assistant).ok_or_else(|| Code::NotFound.into())
+    assistants
+        .into_iter()
+        .find(|assistant| assistant.id == add.assistant_id)
+        .map(Outcome::Assistant)
+        .ok_or_else(|| Code::NotFound.into())
 }
 
 pub(super) async fn remove_member(group: &mut Group<'_>, remove: &RemoveMember) -> Result<Outcome, AppError> {
@@ -99,7 +113,10 @@ pub(super) async fn remove_member(group: &mut Group<'_>, remove: &RemoveMember) 
             return Err(Code::OwnerMustTransfer.into());
         }
     } else if own_role == MemberRole::Member || their_role == MemberRole::Owner {
-        return Err(AppError::refused(Code::Forbidden, "Only an owner or admin of the conversation can remove others, and nobody the owner."));
+        return Err(AppError::refused(
+            Code::Forbidden,
+            "Only an owner or admin of the conversation can remove others, and nobody the owner.",
+        ));
     }
     query::members::remove(group.txn, remove.conversation_id, remove.user_id).await?;
     group.set_standing(remove.conversation_id, remove.user_id, None);
@@ -126,7 +143,12 @@ pub(super) async fn set_role(group: &mut Group<'_>, set: &SetRole) -> Result<Out
     Ok(Outcome::Member(change_role(group, set.conversation_id, set.user_id, set.role).await?))
 }
 
-async fn change_role(group: &mut Group<'_>, conversation_id: ConversationId, user: UserId, role: MemberRole) -> Result<Member, AppError> {
+async fn change_role(
+    group: &mut Group<'_>,
+    conversation_id: ConversationId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<Member, AppError> {
     query::members::set_role(group.txn, conversation_id, user, role).await?;
     let member = member(group, conversation_id, user).await?;
     group.set_standing(conversation_id, user, Some(Standing { role, display_name: member.display_name.clone() }));
@@ -140,11 +162,20 @@ async fn member(group: &Group<'_>, id: ConversationId, user: UserId) -> Result<M
 
 /// Says how the conversation is named and which assistants are in it.
 async fn tell_update(group: &mut Group<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
-    let assistants: Vec<AssistantMember> =
-        query::conversations::assistants(group.txn, &[conversation_id]).await?.into_iter().map(AssistantMember::from).collect();
+    let assistants: Vec<AssistantMember> = query::conversations::assistants(group.txn, &[conversation_id])
+        .await?
+        .into_iter()
+        .map(AssistantMember::from)
+        .collect();
     let conversation = group.conversation(conversation_id)?;
     let (title, topic) = (conversation.title.clone(), conversation.topic.clone());
-    group.emit(conversation_id, |seq| Event::ConversationUpdated { conversation_id, seq, title, topic, assistants: assistants.clone() })?;
+    group.emit(conversation_id, |seq| Event::ConversationUpdated {
+        conversation_id,
+        seq,
+        title,
+        topic,
+        assistants: assistants.clone(),
+    })?;
     Ok(assistants)
 }
 

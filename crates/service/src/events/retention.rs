@@ -1,0 +1,32 @@
+//! How long the event log is kept. Messages stay; a client that was away for longer than the log reaches loads the conversation afresh.
+
+use std::{sync::Arc, time::Duration};
+
+use dbcontext::query;
+
+use crate::App;
+
+/// How often old events are looked for.
+const PERIOD: Duration = Duration::from_secs(3_600);
+/// Events removed by one statement, so that the writer never waits long for it.
+const BATCH: u32 = 1_000;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Removes events older than `days` until the task is aborted.
+pub async fn keep(app: Arc<App>, days: u32) {
+    let mut tick = tokio::time::interval(PERIOD);
+    loop {
+        tick.tick().await;
+        let before = app.clock.now().minus(DAY * days);
+        loop {
+            match query::events::trim(app.db.writer(), before, BATCH).await {
+                Ok(removed) if removed >= u64::from(BATCH) => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old events could not be removed");
+                    break;
+                }
+            }
+        }
+    }
+}
