@@ -380,8 +380,10 @@ async fn a_client_that_does_not_read_is_cut_off_and_can_catch_up() {
     for n in 0..300 {
         let body = json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": content });
         sender.send("message.send", body).await;
+        if n % 10 == 9 {
+            sender.read_until_seq(&chat, n + 1).await;
+        }
     }
-    sender.read_until_seq(&chat, 300).await;
     // What it reads now had gone out before; then it is told why that is all.
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {

@@ -9,10 +9,12 @@
 //! each conversation, a number up to which the client must catch up by itself, and from which on everything comes live. The same is done
 //! when the bus has lost something, and shortly after each join, so that no news that came late can leave a wrong follower behind.
 
+mod arrivals;
+mod gaps;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
-    time::Duration,
 };
 
 use appcore::{
@@ -28,9 +30,6 @@ use crate::{
     order::Order,
     outbound::Outbound,
 };
-
-/// How long a gap may last before the log is asked.
-const GAP: Duration = Duration::from_millis(100);
 
 /// The news of one thread's connections.
 pub struct Rooms {
@@ -90,90 +89,6 @@ impl Rooms {
             joined: Vec::new(),
             dirty: Vec::new(),
             stamp: 0,
-        }
-    }
-
-    /// From now on what concerns this person is written down, until [`Rooms::settle`] or [`Rooms::abandon`].
-    pub fn arrive(&mut self, user: UserId) {
-        self.arrivals += 1;
-        self.people.entry(user).or_default().arriving += 1;
-    }
-
-    /// The person does not arrive after all.
-    pub fn abandon(&mut self, user: UserId) {
-        self.arrived(user);
-        self.forget_if_gone(user);
-    }
-
-    /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
-    #[must_use]
-    pub fn is_outdated(&self, user: UserId, followed: &[(ConversationId, i64)]) -> bool {
-        let Some(person) = self.people.get(&user) else { return false };
-        let mut joins = person.changes.iter().filter(|(_, (_, is_join))| *is_join);
-        joins.any(|(id, _)| !followed.iter().any(|(other, _)| other == id))
-    }
-
-    /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
-    /// Answers the conversations with the number from which on everything comes live.
-    pub fn settle(
-        &mut self,
-        user: UserId,
-        followed: &[(ConversationId, i64)],
-        new: Option<&Rc<Outbound>>,
-    ) -> Vec<(ConversationId, i64)> {
-        let now = Instant::now();
-        let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
-        let mut answer: Vec<(ConversationId, i64)> = followed
-            .iter()
-            .filter(|(id, last)| !matches!(person.changes.get(id), Some((seq, false)) if seq > last))
-            .copied()
-            .collect();
-        let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
-        let left: Vec<ConversationId> = person.follows.difference(&current).copied().collect();
-        let mut found = Vec::new();
-        for (id, last) in &mut answer {
-            *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
-            let room = self.rooms.entry(*id).or_insert_with(|| Room::after(*last));
-            if person.follows.insert(*id) {
-                room.readers.extend(person.connections.iter().cloned());
-                found.push(*id);
-            }
-            room.order.expect(*last);
-            *last = (*last).max(room.order.last());
-            if let Some(new) = new {
-                room.readers.push(Rc::clone(new));
-                if *last > room.order.last() {
-                    new.pass_until(*id, *last);
-                }
-            }
-            room.note_gap(*id, now, &mut self.gaps);
-        }
-        let others = person.connections.clone();
-        if let Some(new) = new {
-            person.connections.push(Rc::clone(new));
-        }
-        self.arrived(user);
-        for id in left {
-            self.unfollow(id, &[user]);
-        }
-        // What these connections follow now has a past that they never got.
-        if !found.is_empty() {
-            self.tell_to_resync(&others, Some(&found));
-        }
-        self.forget_if_gone(user);
-        answer
-    }
-
-    fn arrived(&mut self, user: UserId) {
-        self.arrivals = self.arrivals.saturating_sub(1);
-        if self.arrivals == 0 {
-            self.seen = HashMap::new();
-        }
-        if let Some(person) = self.people.get_mut(&user) {
-            person.arriving = person.arriving.saturating_sub(1);
-            if person.arriving == 0 {
-                person.changes = HashMap::new();
-            }
         }
     }
 
@@ -251,26 +166,6 @@ impl Rooms {
                 self.deliver(news);
             }
             None => self.deliver(news),
-        }
-    }
-
-    fn write_down(&mut self, position: Position, effect: &Effect) {
-        let Position { conversation_id, seq } = position;
-        let seen = self.seen.entry(conversation_id).or_default();
-        *seen = (*seen).max(seq);
-        let (users, is_join): (Vec<UserId>, bool) = match effect {
-            Effect::None => return,
-            Effect::Follow(users) => (users.clone(), true),
-            Effect::Unfollow(users) => (users.clone(), false),
-            Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
-        };
-        for user in users {
-            if let Some(person) = self.people.get_mut(&user).filter(|person| person.arriving > 0) {
-                let change = person.changes.entry(conversation_id).or_insert((seq, is_join));
-                if seq >= change.0 {
-                    *change = (seq, is_join);
-                }
-            }
         }
     }
 
@@ -396,74 +291,6 @@ impl Rooms {
         self.rooms.keys().copied().collect()
     }
 
-    /// How far conversations have come, whatever the bus has told.
-    pub fn expect(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
-        for (id, last) in heads {
-            if let Some(room) = self.rooms.get_mut(id) {
-                room.order.expect(*last);
-                room.note_gap(*id, now, &mut self.gaps);
-            }
-        }
-    }
-
-    /// When the log is to be asked next.
-    #[must_use]
-    pub fn next_gap(&self) -> Option<Instant> {
-        self.gaps.front().map(|(at, _)| *at)
-    }
-
-    /// Rooms whose gap has lasted too long, with the last number that they passed on.
-    pub fn due_gaps(&mut self, now: Instant) -> Vec<(ConversationId, i64)> {
-        let mut due = Vec::new();
-        while let Some((at, id)) = self.gaps.front().copied() {
-            if at > now {
-                break;
-            }
-            self.gaps.pop_front();
-            let Some(room) = self.rooms.get_mut(&id) else { continue };
-            if room.order.is_waiting() {
-                due.push((id, room.order.last()));
-            } else {
-                room.is_late = false;
-            }
-        }
-        due
-    }
-
-    /// What the log has after the last number that a room passed on, or a part of it.
-    pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedNews]) {
-        let Some(room) = self.rooms.get_mut(&conversation) else { return };
-        let mut passed = Vec::new();
-        for news in logged {
-            if let Some(position) = news.position {
-                room.order.offer(position.seq, SharedNews::clone(news), &mut passed);
-            }
-        }
-        self.pass(&passed);
-    }
-
-    /// The log has been offered from `last` on. If that did not help the room, its readers are told to resync and it goes on with
-    /// what it has.
-    pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
-        let Some(room) = self.rooms.get_mut(&conversation) else { return };
-        room.is_late = false;
-        if !room.order.is_waiting() {
-            return;
-        }
-        if room.order.last() == last {
-            let mut passed = Vec::new();
-            room.order.skip_gap(&mut passed);
-            let readers = room.readers.clone();
-            self.tell_to_resync(&readers, Some(&[conversation]));
-            self.pass(&passed);
-        }
-        // The log has more, or there is another gap behind this one.
-        if let Some(room) = self.rooms.get_mut(&conversation).filter(|room| room.order.is_waiting()) {
-            room.is_late = true;
-            self.gaps.push_front((now, conversation));
-        }
-    }
-
     /// Live events of the conversation are not for this connection until it has caught up from the log.
     pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> Caught {
         if !self.follows(out.user_id, conversation) {
@@ -512,13 +339,6 @@ impl Room {
     fn remove(&mut self, out: &Rc<Outbound>) {
         if let Some(at) = self.readers.iter().position(|other| Rc::ptr_eq(other, out)) {
             self.readers.swap_remove(at);
-        }
-    }
-
-    fn note_gap(&mut self, id: ConversationId, now: Instant, gaps: &mut VecDeque<(Instant, ConversationId)>) {
-        if self.order.is_waiting() && !self.is_late {
-            self.is_late = true;
-            gaps.push_back((now + GAP, id));
         }
     }
 }

@@ -5,7 +5,7 @@ use appcore::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::*;
+use super::{gaps::GAP, *};
 use crate::outbound::tests::stream;
 
 fn rooms() -> Rooms {

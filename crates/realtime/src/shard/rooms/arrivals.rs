@@ -1,0 +1,121 @@
+//! People on their way in: what passes by while their conversations are read, and how both are laid together.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use appcore::{
+    ConversationId, UserId,
+    event::{Effect, Position},
+};
+use tokio::time::Instant;
+
+use super::{Room, Rooms};
+use crate::outbound::Outbound;
+
+impl Rooms {
+    /// From now on what concerns this person is written down, until [`Rooms::settle`] or [`Rooms::abandon`].
+    pub fn arrive(&mut self, user: UserId) {
+        self.arrivals += 1;
+        self.people.entry(user).or_default().arriving += 1;
+    }
+
+    /// The person does not arrive after all.
+    pub fn abandon(&mut self, user: UserId) {
+        self.arrived(user);
+        self.forget_if_gone(user);
+    }
+
+    /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
+    #[must_use]
+    pub fn is_outdated(&self, user: UserId, followed: &[(ConversationId, i64)]) -> bool {
+        let Some(person) = self.people.get(&user) else { return false };
+        let mut joins = person.changes.iter().filter(|(_, (_, is_join))| *is_join);
+        joins.any(|(id, _)| !followed.iter().any(|(other, _)| other == id))
+    }
+
+    /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
+    /// Answers the conversations with the number from which on everything comes live.
+    pub fn settle(
+        &mut self,
+        user: UserId,
+        followed: &[(ConversationId, i64)],
+        new: Option<&Rc<Outbound>>,
+    ) -> Vec<(ConversationId, i64)> {
+        let now = Instant::now();
+        let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
+        let mut answer: Vec<(ConversationId, i64)> = followed
+            .iter()
+            .filter(|(id, last)| !matches!(person.changes.get(id), Some((seq, false)) if seq > last))
+            .copied()
+            .collect();
+        let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
+        let left: Vec<ConversationId> = person.follows.difference(&current).copied().collect();
+        let mut found = Vec::new();
+        for (id, last) in &mut answer {
+            *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
+            let room = self.rooms.entry(*id).or_insert_with(|| Room::after(*last));
+            if person.follows.insert(*id) {
+                room.readers.extend(person.connections.iter().cloned());
+                found.push(*id);
+            }
+            room.order.expect(*last);
+            *last = (*last).max(room.order.last());
+            if let Some(new) = new {
+                room.readers.push(Rc::clone(new));
+                if *last > room.order.last() {
+                    new.pass_until(*id, *last);
+                }
+            }
+            room.note_gap(*id, now, &mut self.gaps);
+        }
+        let others = person.connections.clone();
+        if let Some(new) = new {
+            person.connections.push(Rc::clone(new));
+        }
+        self.arrived(user);
+        for id in left {
+            self.unfollow(id, &[user]);
+        }
+        // What these connections follow now has a past that they never got.
+        if !found.is_empty() {
+            self.tell_to_resync(&others, Some(&found));
+        }
+        self.forget_if_gone(user);
+        answer
+    }
+
+    fn arrived(&mut self, user: UserId) {
+        self.arrivals = self.arrivals.saturating_sub(1);
+        if self.arrivals == 0 {
+            self.seen = HashMap::new();
+        }
+        if let Some(person) = self.people.get_mut(&user) {
+            person.arriving = person.arriving.saturating_sub(1);
+            if person.arriving == 0 {
+                person.changes = HashMap::new();
+            }
+        }
+    }
+
+    pub(super) fn write_down(&mut self, position: Position, effect: &Effect) {
+        let Position { conversation_id, seq } = position;
+        let seen = self.seen.entry(conversation_id).or_default();
+        *seen = (*seen).max(seq);
+        let (users, is_join): (Vec<UserId>, bool) = match effect {
+            Effect::None => return,
+            Effect::Follow(users) => (users.clone(), true),
+            Effect::Unfollow(users) => (users.clone(), false),
+            Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
+        };
+        for user in users {
+            if let Some(person) = self.people.get_mut(&user).filter(|person| person.arriving > 0) {
+                let change = person.changes.entry(conversation_id).or_insert((seq, is_join));
+                if seq >= change.0 {
+                    *change = (seq, is_join);
+                }
+            }
+        }
+    }
+}
