@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::Context;
 use sea_orm::{
-    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqlxSqliteConnector, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -32,7 +33,11 @@ pub struct Database {
 impl Database {
     /// Opens `url` (`sqlite://…` or `postgres://…`). A SQLite file and its folder are made where they are missing.
     pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
-        if url.starts_with("sqlite:") { Self::connect_sqlite(url).await } else { Self::connect_postgres(url, max_connections).await }
+        if url.starts_with("sqlite:") {
+            Self::connect_sqlite(url).await
+        } else {
+            Self::connect_postgres(url, max_connections).await
+        }
     }
 
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
@@ -47,9 +52,19 @@ impl Database {
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-16000");
         keep_private(options.get_filename())?;
-        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let pool = |size: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .min_connections(1)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
         let writer = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        let reader = pool(SQLITE_READERS).connect_with(options.read_only(true)).await.context("cannot open the SQLite database for reading")?;
+        let reader = pool(SQLITE_READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .context("cannot open the SQLite database for reading")?;
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
@@ -66,7 +81,10 @@ impl Database {
             .connect_timeout(ACQUIRE_TIMEOUT)
             .sqlx_logging(false)
             .map_sqlx_postgres_opts(|options| {
-                options.options([("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()), ("idle_in_transaction_session_timeout", "15000".to_owned())])
+                options.options([
+                    ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
+                    ("idle_in_transaction_session_timeout", "15000".to_owned()),
+                ])
             });
         // The address may hold a password, so the cause goes without it.
         let pool = sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")?;
@@ -115,7 +133,11 @@ impl Database {
 /// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
 fn keep_private(file: &Path) -> anyhow::Result<()> {
     if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
     opened

@@ -14,7 +14,8 @@ pub fn unique_violation(error: &DbErr) -> bool {
 pub fn app_error(error: DbErr) -> AppError {
     match &error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => AppError::unavailable(error),
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause) {
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause)
+        {
             Class::Away => AppError::unavailable(error),
             Class::Unstorable => AppError::refused(Code::Invalid, "A text holds a character that can't be stored."),
             Class::Defect => AppError::internal(error),
@@ -31,11 +32,20 @@ enum Class {
 
 fn classify(error: &sqlx::Error) -> Class {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => Class::Away,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => Class::Away,
         sqlx::Error::Database(cause) => match cause.code().as_deref() {
             // https://www.postgresql.org/docs/15/errcodes-appendix.html: connection (08), resources (53), operator (57),
             // lost a race (40), statement took too long (57014), idle in transaction (25P03).
-            Some(code) if ["08", "53", "57", "40", "25P0"].iter().any(|class| code.len() == 5 && code.starts_with(class)) => Class::Away,
+            Some(code)
+                if ["08", "53", "57", "40", "25P0"].iter().any(|class| code.len() == 5 && code.starts_with(class)) =>
+            {
+                Class::Away
+            }
             Some("22021" | "22P05") => Class::Unstorable,
             // SQLite: busy (5), locked (6) and their extended codes.
             Some("5" | "6" | "261" | "262" | "517") => Class::Away,

@@ -60,7 +60,13 @@ impl Fixture {
         }
     }
 
-    async fn send(&self, conversation_id: ConversationId, sender: UserId, client_id: &str, content: &str) -> Result<Sent, AppError> {
+    async fn send(
+        &self,
+        conversation_id: ConversationId,
+        sender: UserId,
+        client_id: &str,
+        content: &str,
+    ) -> Result<Sent, AppError> {
         let send = SendMessage {
             conversation_id,
             sender,
@@ -72,7 +78,10 @@ impl Fixture {
     }
 
     async fn count(&self, table: &str) -> i64 {
-        let statement = Statement::from_string(self.db.reader().get_database_backend(), format!("SELECT COUNT(*) AS n FROM {table}"));
+        let statement = Statement::from_string(
+            self.db.reader().get_database_backend(),
+            format!("SELECT COUNT(*) AS n FROM {table}"),
+        );
         self.db.reader().query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
     }
 }
@@ -106,11 +115,17 @@ async fn numbers_are_gapless_and_news_comes_in_their_order() {
         let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
         let sends = (0..400).map(|n| {
             let (fixture, conversations) = (&fixture, &conversations);
-            async move { fixture.send(conversations[n % 2], fixture.people[n % 3], &format!("c{n}"), "text 'with' \"quotes\" ✓").await.unwrap() }
+            async move {
+                fixture
+                    .send(conversations[n % 2], fixture.people[n % 3], &format!("c{n}"), "text 'with' \"quotes\" ✓")
+                    .await
+                    .unwrap()
+            }
         });
         let sent = futures_util::future::join_all(sends).await;
         for (place, id) in conversations.iter().enumerate() {
-            let mut seqs: Vec<i64> = sent.iter().filter(|sent| sent.message.conversation_id == *id).map(|sent| sent.message.seq).collect();
+            let mut seqs: Vec<i64> =
+                sent.iter().filter(|sent| sent.message.conversation_id == *id).map(|sent| sent.message.seq).collect();
             seqs.sort_unstable();
             assert_eq!(seqs, (1..=200).collect::<Vec<_>>(), "conversation {place}");
         }
@@ -130,7 +145,9 @@ async fn numbers_are_gapless_and_news_comes_in_their_order() {
 async fn a_repeated_client_id_yields_the_first_message_in_the_same_group_and_later() {
     for fixture in each(false).await {
         let conversation = fixture.open(&fixture.people).await;
-        let racing = futures_util::future::join_all((0..50).map(|_| fixture.send(conversation, fixture.people[0], "same", "x"))).await;
+        let racing =
+            futures_util::future::join_all((0..50).map(|_| fixture.send(conversation, fixture.people[0], "same", "x")))
+                .await;
         let racing: Vec<Sent> = racing.into_iter().map(Result::unwrap).collect();
         assert_eq!(racing.iter().filter(|sent| !sent.duplicate).count(), 1);
         let later = fixture.send(conversation, fixture.people[0], "same", "y").await.unwrap();
@@ -156,7 +173,10 @@ async fn who_is_no_member_is_refused_and_the_rest_of_the_group_goes_on() {
                 Err(error) => assert_eq!((n % 3, error.code()), (2, Code::NotFound)),
             }
         }
-        assert_eq!(fixture.send(ConversationId::new(), fixture.people[0], "c", "x").await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(
+            fixture.send(ConversationId::new(), fixture.people[0], "c", "x").await.unwrap_err().code(),
+            Code::NotFound
+        );
     }
 }
 

@@ -1,7 +1,9 @@
 //! Conversations: seen by their members only.
 
 use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, page::PageRequest, view::AssistantMember};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement,
+};
 
 use super::rows::{self, Column};
 use crate::{
@@ -38,29 +40,59 @@ fn seen() -> String {
 }
 
 /// A person's own conversations, newest activity first, and how many there are.
-pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -> Result<(Vec<SeenConversation>, u64), AppError> {
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    page: PageRequest,
+) -> Result<(Vec<SeenConversation>, u64), AppError> {
     #[derive(FromQueryResult)]
     struct Count {
         total: i64,
     }
     let backend = db.get_database_backend();
-    let sql = format!("{} ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {} OFFSET {}", seen(), page.page_size, page.offset());
-    let items = SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into()])).all(db).await.map_err(app_error)?;
+    let sql = format!(
+        "{} ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {} OFFSET {}",
+        seen(),
+        page.page_size,
+        page.offset()
+    );
+    let items = SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into()]))
+        .all(db)
+        .await
+        .map_err(app_error)?;
     let count = "SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
                  WHERE m.user_id = $1 AND NOT m.is_deleted";
-    let total = Count::find_by_statement(Statement::from_sql_and_values(backend, count, [user.into()])).one(db).await.map_err(app_error)?;
+    let total = Count::find_by_statement(Statement::from_sql_and_values(backend, count, [user.into()]))
+        .one(db)
+        .await
+        .map_err(app_error)?;
     Ok((items, total.map_or(0, |count| u64::try_from(count.total).unwrap_or(0))))
 }
 
 /// A conversation that `user` is in.
-pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<SeenConversation>, AppError> {
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: ConversationId,
+) -> Result<Option<SeenConversation>, AppError> {
     let sql = format!("{} AND c.id = $2", seen());
-    SeenConversation::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into()])).one(db).await.map_err(app_error)
+    SeenConversation::find_by_statement(Statement::from_sql_and_values(
+        db.get_database_backend(),
+        sql,
+        [user.into(), id.into()],
+    ))
+    .one(db)
+    .await
+    .map_err(app_error)
 }
 
 /// The conversation of a pair.
 pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
-    let found = conversation::Entity::find().filter(conversation::Column::PairKey.eq(pair_key)).one(db).await.map_err(app_error)?;
+    let found = conversation::Entity::find()
+        .filter(conversation::Column::PairKey.eq(pair_key))
+        .one(db)
+        .await
+        .map_err(app_error)?;
     Ok(found.map(|row| row.id))
 }
 
@@ -86,14 +118,25 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Res
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
 }
 
-pub async fn set_names<C: ConnectionTrait>(db: &C, id: ConversationId, title: Option<String>, topic: Option<String>) -> Result<(), AppError> {
-    conversation::ActiveModel { id: Set(id), title: Set(title), topic: Set(topic), ..Default::default() }.update(db).await.map_err(app_error)?;
+pub async fn set_names<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    title: Option<String>,
+    topic: Option<String>,
+) -> Result<(), AppError> {
+    conversation::ActiveModel { id: Set(id), title: Set(title), topic: Set(topic), ..Default::default() }
+        .update(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
 /// Takes a conversation out of every answer. A pair may then begin another one.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
-    conversation::ActiveModel { id: Set(id), is_deleted: Set(true), pair_key: Set(None), ..Default::default() }.update(db).await.map_err(app_error)?;
+    conversation::ActiveModel { id: Set(id), is_deleted: Set(true), pair_key: Set(None), ..Default::default() }
+        .update(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
@@ -124,12 +167,21 @@ pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> R
 }
 
 /// Makes an assistant a member; `false` when it is one already.
-pub async fn add_assistant<C: ConnectionTrait>(db: &C, id: ConversationId, assistant: AssistantId, now: Timestamp) -> Result<bool, AppError> {
+pub async fn add_assistant<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    assistant: AssistantId,
+    now: Timestamp,
+) -> Result<bool, AppError> {
     let there = conversation_assistant::Entity::find_by_id((id, assistant)).one(db).await.map_err(app_error)?;
     if there.is_some() {
         return Ok(false);
     }
-    let row = conversation_assistant::ActiveModel { conversation_id: Set(id), assistant_id: Set(assistant), joined_at: Set(now) };
+    let row = conversation_assistant::ActiveModel {
+        conversation_id: Set(id),
+        assistant_id: Set(assistant),
+        joined_at: Set(now),
+    };
     conversation_assistant::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
     Ok(true)
 }

@@ -42,11 +42,18 @@ const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role
 /// All members of a conversation, in the order of their joining.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
     let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
-    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()])).all(db).await.map_err(app_error)
+    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 /// The first `most` members of several conversations at once.
-pub async fn of_conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId], most: u32) -> Result<Vec<NamedMember>, AppError> {
+pub async fn of_conversations<C: ConnectionTrait>(
+    db: &C,
+    ids: &[ConversationId],
+    most: u32,
+) -> Result<Vec<NamedMember>, AppError> {
     let sql = format!(
         "SELECT * FROM (SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at, \
            ROW_NUMBER() OVER (PARTITION BY m.conversation_id ORDER BY m.joined_at, m.user_id) AS place \
@@ -59,17 +66,31 @@ pub async fn of_conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]
 }
 
 /// One member, if that is what they are.
-pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<NamedMember>, AppError> {
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+) -> Result<Option<NamedMember>, AppError> {
     let sql = format!(
         "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.conversation_id = $1 AND m.user_id = $2 AND NOT m.is_deleted"
     );
-    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()])).one(db).await.map_err(app_error)
+    NamedMember::find_by_statement(Statement::from_sql_and_values(
+        db.get_database_backend(),
+        sql,
+        [id.into(), user.into()],
+    ))
+    .one(db)
+    .await
+    .map_err(app_error)
 }
 
 /// Makes people members; those who had left come back as what they are now.
 pub async fn insert<C: ConnectionTrait>(
-    db: &C, id: ConversationId, people: impl IntoIterator<Item = (UserId, view::MemberRole)>, now: Timestamp,
+    db: &C,
+    id: ConversationId,
+    people: impl IntoIterator<Item = (UserId, view::MemberRole)>,
+    now: Timestamp,
 ) -> Result<(), AppError> {
     #[derive(Serialize)]
     struct Row {
@@ -78,7 +99,8 @@ pub async fn insert<C: ConnectionTrait>(
         role: &'static str,
         joined_at: i64,
     }
-    let columns = [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Text("role"), Column::Int("joined_at")];
+    let columns =
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Text("role"), Column::Int("joined_at")];
     // SQLite reads `ON` after a FROM clause as part of a join, hence the WHERE.
     let sql = format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, read_seq, delivered_seq, is_deleted) \
@@ -88,7 +110,12 @@ pub async fn insert<C: ConnectionTrait>(
     );
     let rows: Vec<Row> = people
         .into_iter()
-        .map(|(user, role)| Row { conversation_id: rows::hex(id.0), user_id: rows::hex(user.0), role: role.as_str(), joined_at: now.0 })
+        .map(|(user, role)| Row {
+            conversation_id: rows::hex(id.0),
+            user_id: rows::hex(user.0),
+            role: role.as_str(),
+            joined_at: now.0,
+        })
         .collect();
     db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
     Ok(())
@@ -97,13 +124,26 @@ pub async fn insert<C: ConnectionTrait>(
 /// Ends a membership.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<(), AppError> {
     let sql = "UPDATE conversation_members SET is_deleted = TRUE WHERE conversation_id = $1 AND user_id = $2";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()])).await.map_err(app_error)?;
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]))
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
-pub async fn set_role<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, role: view::MemberRole) -> Result<(), AppError> {
+pub async fn set_role<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    role: view::MemberRole,
+) -> Result<(), AppError> {
     let sql = "UPDATE conversation_members SET role = $3 WHERE conversation_id = $1 AND user_id = $2";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), role.as_str().into()])).await.map_err(app_error)?;
+    db.execute_raw(Statement::from_sql_and_values(
+        db.get_database_backend(),
+        sql,
+        [id.into(), user.into(), role.as_str().into()],
+    ))
+    .await
+    .map_err(app_error)?;
     Ok(())
 }
 
@@ -133,8 +173,14 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<
         read_seq: i64,
     }
     let backend = db.get_database_backend();
-    let (least, most) = if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
-    let columns = [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("delivered_seq"), Column::Int("read_seq")];
+    let (least, most) =
+        if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
+    let columns = [
+        Column::Uuid("conversation_id"),
+        Column::Uuid("user_id"),
+        Column::Int("delivered_seq"),
+        Column::Int("read_seq"),
+    ];
     let sql = format!(
         "UPDATE conversation_members SET \
            delivered_seq = {most}(conversation_members.delivered_seq, {least}({most}(w.delivered_seq, w.read_seq), c.last_seq)), \
@@ -159,12 +205,20 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<
     let moved = Moved::find_by_statement(rows::statement(db, sql, &rows)?).all(db).await.map_err(app_error)?;
     Ok(moved
         .into_iter()
-        .map(|row| Reach { conversation_id: row.conversation_id, user_id: row.user_id, delivered_seq: row.delivered_seq, read_seq: row.read_seq })
+        .map(|row| Reach {
+            conversation_id: row.conversation_id,
+            user_id: row.user_id,
+            delivered_seq: row.delivered_seq,
+            read_seq: row.read_seq,
+        })
         .collect())
 }
 
 /// Which conversations these people are in, with their last number: what their connections follow.
-pub async fn followed<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<Vec<(UserId, ConversationId, i64)>, AppError> {
+pub async fn followed<C: ConnectionTrait>(
+    db: &C,
+    users: &[UserId],
+) -> Result<Vec<(UserId, ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         user_id: UserId,

@@ -33,11 +33,15 @@ impl TryFrom<NamedMessage> for view::Message {
     fn try_from(row: NamedMessage) -> Result<Self, AppError> {
         let kind: view::SenderKind = row.sender_kind.parse().map_err(AppError::internal)?;
         let sender = match (kind, row.sender_name) {
-            (view::SenderKind::System, name) => view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()) },
+            (view::SenderKind::System, name) => {
+                view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()) }
+            }
             (view::SenderKind::Deleted, _) | (view::SenderKind::User, None) => {
                 view::Sender { kind: view::SenderKind::Deleted, id: None, name: "Deleted user".to_owned() }
             }
-            (kind, name) => view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()) },
+            (kind, name) => {
+                view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()) }
+            }
         };
         Ok(Self {
             id: row.id,
@@ -78,13 +82,21 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Nam
 }
 
 /// The message that a sender sent with this `client_id`.
-pub async fn sent<C: ConnectionTrait>(db: &C, id: ConversationId, sender: UserId, client_id: &str) -> Result<Option<NamedMessage>, AppError> {
+pub async fn sent<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    sender: UserId,
+    client_id: &str,
+) -> Result<Option<NamedMessage>, AppError> {
     let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_id = $3");
     one(db, sql, vec![id.into(), sender.into(), client_id.into()]).await
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<Option<NamedMessage>, AppError> {
-    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).one(db).await.map_err(app_error)
+    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .one(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Which part of a conversation's history is wanted.
@@ -106,7 +118,11 @@ impl History {
 }
 
 /// Messages of a conversation, oldest first, and whether there are more in the direction of reading. Deleted ones keep their place.
-pub async fn history<C: ConnectionTrait>(db: &C, id: ConversationId, part: History) -> Result<(Vec<NamedMessage>, bool), AppError> {
+pub async fn history<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    part: History,
+) -> Result<(Vec<NamedMessage>, bool), AppError> {
     let mut sql = format!("{NAMED} WHERE m.conversation_id = $1");
     let mut values: Vec<Value> = vec![id.into()];
     let mut condition = |text: &str, value: Value| {
@@ -127,7 +143,11 @@ pub async fn history<C: ConnectionTrait>(db: &C, id: ConversationId, part: Histo
     }
     let order = if part.forwards() { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY m.seq {order} LIMIT {}", part.limit + 1));
-    let mut found = NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).all(db).await.map_err(app_error)?;
+    let mut found =
+        NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+            .all(db)
+            .await
+            .map_err(app_error)?;
     let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
     let more = found.len() > limit;
     found.truncate(limit);
@@ -148,26 +168,46 @@ pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Resu
 }
 
 /// The newest messages up to and including `up_to_seq`, oldest first: what an assistant is given to read.
-pub async fn context<C: ConnectionTrait>(db: &C, id: ConversationId, up_to_seq: i64, limit: u64) -> Result<Vec<NamedMessage>, AppError> {
+pub async fn context<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    up_to_seq: i64,
+    limit: u64,
+) -> Result<Vec<NamedMessage>, AppError> {
     let part = History { before_seq: Some(up_to_seq.saturating_add(1)), limit, ..History::default() };
     Ok(history(db, id, part).await?.0)
 }
 
 pub async fn edit<C: ConnectionTrait>(db: &C, id: MessageId, content: &str, now: Timestamp) -> Result<(), AppError> {
-    execute(db, "UPDATE messages SET content = $2, edited_at = $3 WHERE id = $1", vec![id.into(), content.into(), now.into()]).await.map(|_| ())
+    execute(
+        db,
+        "UPDATE messages SET content = $2, edited_at = $3 WHERE id = $1",
+        vec![id.into(), content.into(), now.into()],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Takes the text away and leaves the place.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
-    execute(db, "UPDATE messages SET content = '', deleted_at = $2 WHERE id = $1", vec![id.into(), now.into()]).await.map(|_| ())
+    execute(db, "UPDATE messages SET content = '', deleted_at = $2 WHERE id = $1", vec![id.into(), now.into()])
+        .await
+        .map(|_| ())
 }
 
 /// Puts an assistant's message into the state `status`.
 pub async fn set_answer<C: ConnectionTrait>(
-    db: &C, id: MessageId, content: &str, status: view::MessageStatus, reason: Option<&str>, model: Option<&str>,
+    db: &C,
+    id: MessageId,
+    content: &str,
+    status: view::MessageStatus,
+    reason: Option<&str>,
+    model: Option<&str>,
 ) -> Result<(), AppError> {
     let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model) WHERE id = $1";
-    execute(db, sql, vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into()]).await.map(|_| ())
+    execute(db, sql, vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into()])
+        .await
+        .map(|_| ())
 }
 
 /// Keeps what an assistant has written so far; `false` when the message is not being written any more.
@@ -177,6 +217,9 @@ pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &
 }
 
 async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
     Ok(done.rows_affected())
 }

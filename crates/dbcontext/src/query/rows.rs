@@ -40,7 +40,11 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
 }
 
 /// A statement whose `$1` is `rows`.
-pub(crate) fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, rows: &impl Serialize) -> Result<Statement, appcore::AppError> {
+pub(crate) fn statement<C: ConnectionTrait>(
+    db: &C,
+    sql: impl Into<String>,
+    rows: &impl Serialize,
+) -> Result<Statement, appcore::AppError> {
     let rows = serde_json::to_string(rows).map_err(appcore::AppError::internal)?;
     Ok(Statement::from_sql_and_values(db.get_database_backend(), sql, [rows.into()]))
 }

@@ -46,11 +46,17 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();
     if !together.is_empty() && !workspaces::are_together(app, workspace_id, &together).await? {
-        return Err(AppError::field("member_ids", "not_found", "Somebody among these people is not in this workspace."));
+        return Err(AppError::field(
+            "member_ids",
+            "not_found",
+            "Somebody among these people is not in this workspace.",
+        ));
     }
     let assistant = assistant(app, workspace_id, &new).await?;
     let (own_role, pair_key) = match new.kind {
-        ConversationKind::Single => (MemberRole::Member, together.first().map(|other| pair_key(workspace_id, by.user_id, *other))),
+        ConversationKind::Single => {
+            (MemberRole::Member, together.first().map(|other| pair_key(workspace_id, by.user_id, *other)))
+        }
         ConversationKind::Group | ConversationKind::Assistant => (MemberRole::Owner, None),
     };
     let change = CreateConversation {
@@ -59,7 +65,9 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         kind: new.kind,
         title: if new.kind == ConversationKind::Single { None } else { title },
         created_by: by.user_id,
-        members: std::iter::once((by.user_id, own_role)).chain(others.into_iter().map(|id| (id, MemberRole::Member))).collect(),
+        members: std::iter::once((by.user_id, own_role))
+            .chain(others.into_iter().map(|id| (id, MemberRole::Member)))
+            .collect(),
         assistant,
         pair_key: pair_key.clone(),
     };
@@ -68,7 +76,9 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         Created::New(id) => (id, true),
         Created::Existing => {
             let of_pair = match &pair_key {
-                Some(pair_key) => query::conversations::of_pair(app.db.reader(), pair_key).await?.ok_or(Code::Conflict)?,
+                Some(pair_key) => {
+                    query::conversations::of_pair(app.db.reader(), pair_key).await?.ok_or(Code::Conflict)?
+                }
                 None => own_id,
             };
             (of_pair, of_pair == own_id)
@@ -83,7 +93,9 @@ fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(),
         (ConversationKind::Single, 1) | (ConversationKind::Group, 2..) | (ConversationKind::Assistant, 0) => Ok(()),
         (ConversationKind::Single, _) => wrong("A conversation of two needs exactly one other person."),
         (ConversationKind::Group, _) => wrong("A group needs at least two other people."),
-        (ConversationKind::Assistant, _) => wrong("A chat with an assistant has no other people. Begin a group instead."),
+        (ConversationKind::Assistant, _) => {
+            wrong("A chat with an assistant has no other people. Begin a group instead.")
+        }
     }
 }
 

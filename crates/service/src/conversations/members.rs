@@ -37,9 +37,13 @@ pub(super) async fn all(app: &App, id: ConversationId) -> Result<Vec<Member>, Ap
 }
 
 /// Says of each member whether they are here; everybody is asked for once.
-pub(super) async fn with_presence(app: &App, rows: Vec<NamedMember>) -> Result<Vec<(ConversationId, Member)>, AppError> {
+pub(super) async fn with_presence(
+    app: &App,
+    rows: Vec<NamedMember>,
+) -> Result<Vec<(ConversationId, Member)>, AppError> {
     let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
-    let known: HashMap<UserId, Presence> = app.presence.of(&people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
+    let known: HashMap<UserId, Presence> =
+        app.presence.of(&people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
     rows.into_iter()
         .map(|row| {
             let id = row.conversation_id;
@@ -54,7 +58,12 @@ pub(super) async fn with_presence(app: &App, rows: Vec<NamedMember>) -> Result<V
 }
 
 /// Adds somebody of the same workspace, a person or an assistant.
-pub async fn add_member(app: &App, by: &Principal, id: ConversationId, who: Result<UserId, AssistantId>) -> Result<NewMember, AppError> {
+pub async fn add_member(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    who: Result<UserId, AssistantId>,
+) -> Result<NewMember, AppError> {
     let conversation = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let change = match who {
         Ok(user_id) => {
@@ -65,7 +74,11 @@ pub async fn add_member(app: &App, by: &Principal, id: ConversationId, who: Resu
         }
         Err(assistant_id) => {
             if query::assistants::usable_in(app.db.reader(), conversation.workspace_id, assistant_id).await?.is_none() {
-                return Err(AppError::field("assistant_id", "not_found", "There is no such assistant in this workspace."));
+                return Err(AppError::field(
+                    "assistant_id",
+                    "not_found",
+                    "There is no such assistant in this workspace.",
+                ));
             }
             Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
         }
@@ -88,6 +101,12 @@ pub async fn leave(app: &App, by: &Principal, id: ConversationId) -> Result<(), 
 }
 
 /// Gives a role; `Owner` hands the ownership over.
-pub async fn set_role(app: &App, by: &Principal, id: ConversationId, user_id: UserId, role: MemberRole) -> Result<Member, AppError> {
+pub async fn set_role(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    user_id: UserId,
+    role: MemberRole,
+) -> Result<Member, AppError> {
     app.writer.submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role })).await?.member()
 }

@@ -43,7 +43,13 @@ pub async fn find(app: &App, by: &Principal, id: ConversationId) -> Result<Conve
 }
 
 /// Changes title and topic. `None` leaves one as it is; a blank text takes it away.
-pub async fn update(app: &App, by: &Principal, id: ConversationId, title: Option<&str>, topic: Option<&str>) -> Result<Conversation, AppError> {
+pub async fn update(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    title: Option<&str>,
+    topic: Option<&str>,
+) -> Result<Conversation, AppError> {
     let line = |field, text: Option<&str>, max| match text {
         None => Ok(None),
         Some(text) if text.trim().is_empty() => Ok(Some(None)),

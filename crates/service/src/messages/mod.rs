@@ -33,7 +33,10 @@ pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
 
 pub async fn edit(app: &App, by: &Principal, message_id: MessageId, content: Content) -> Result<Message, AppError> {
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    app.writer.submit(Change::Edit(EditMessage { conversation_id, by: by.user_id, message_id, content })).await?.message()
+    app.writer
+        .submit(Change::Edit(EditMessage { conversation_id, by: by.user_id, message_id, content }))
+        .await?
+        .message()
 }
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {

@@ -53,12 +53,19 @@ impl Receipts {
 }
 
 /// Stores a position and waits for it, for callers that read their own unread counts next.
-pub async fn mark(app: &App, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) -> Result<(), AppError> {
+pub async fn mark(
+    app: &App,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    seq: i64,
+    state: ReceiptState,
+) -> Result<(), AppError> {
     if query::members::find(app.db.reader(), conversation_id, user_id).await?.is_none() {
         return Err(Code::NotFound.into());
     }
     let read_seq = if state == ReceiptState::Read { seq } else { 0 };
-    store(&app.db, app.bus.as_ref(), &app.clock, &[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
+    store(&app.db, app.bus.as_ref(), &app.clock, &[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }])
+        .await
 }
 
 async fn run(db: Database, bus: Arc<dyn EventBus>, clock: Clock, mut waiting: mpsc::Receiver<Reach>) {
@@ -92,7 +99,8 @@ async fn store(db: &Database, bus: &dyn EventBus, clock: &Clock, reaches: &[Reac
             delivered_seq: moved.delivered_seq,
             read_seq: moved.read_seq,
         };
-        let news = News::seal(&event, Audience::Conversation(moved.conversation_id), clock.now()).map_err(AppError::internal)?;
+        let news = News::seal(&event, Audience::Conversation(moved.conversation_id), clock.now())
+            .map_err(AppError::internal)?;
         messages.push(BusMessage::News(Arc::new(news)));
     }
     if !messages.is_empty() {
