@@ -38,7 +38,11 @@ pub async fn build(config: Config) -> anyhow::Result<Arc<App>> {
                 .runtime(deadpool_redis::Runtime::Tokio1)
                 .build()
                 .context("the pool of Redis connections can't be made")?;
-            (RedisBus::start(url.expose(), instance_id).context("redis.url is not a valid address of a Redis server")?, Some(pool))
+            (
+                RedisBus::start(url.expose(), instance_id)
+                    .context("redis.url is not a valid address of a Redis server")?,
+                Some(pool),
+            )
         }
     };
     App::build(Arc::new(config), instance_id, Clock::system(), db, bus, redis).await

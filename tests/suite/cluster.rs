@@ -35,7 +35,8 @@ async fn the_same_client_id_sent_to_both_at_once_is_one_message() {
     let there = anna.at(&app.instances[1].url());
     for _ in 0..30 {
         let client_id = new_id();
-        let (one, other) = tokio::join!(anna.send_as(&chat, &client_id, "once"), there.send_as(&chat, &client_id, "once"));
+        let (one, other) =
+            tokio::join!(anna.send_as(&chat, &client_id, "once"), there.send_as(&chat, &client_id, "once"));
         let mut statuses = [one.status, other.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 201], "{one:?} {other:?}");
@@ -86,7 +87,8 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
             let client_id = new_id();
             let body = json!({ "client_id": client_id, "content": format!("message {n}") });
             loop {
-                let request = member.request(reqwest::Method::POST, &format!("/r1/conversations/{chat}/messages")).json(&body);
+                let request =
+                    member.request(reqwest::Method::POST, &format!("/r1/conversations/{chat}/messages")).json(&body);
                 match member.try_send(request).await {
                     Ok(answer) if matches!(answer.status, 200 | 201) => break,
                     Ok(answer) => assert!(matches!(answer.status, 502..=504), "{answer:?}"),
@@ -135,7 +137,8 @@ impl Load {
         let chat = anna.open_single(&ben).await;
         let followers = vec![Follower::start(&anna).await, Follower::start(&ben).await, Follower::start(&ben).await];
         let stop = Arc::new(AtomicBool::new(false));
-        let writers = [&anna, &ben, &anna, &ben].map(|member| write(member.clone(), chat.clone(), Arc::clone(&stop))).into();
+        let writers =
+            [&anna, &ben, &anna, &ben].map(|member| write(member.clone(), chat.clone(), Arc::clone(&stop))).into();
         let load = Self { chat, anna, followers, stop, writers };
         load.go_on(100).await;
         load

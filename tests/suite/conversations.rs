@@ -6,8 +6,10 @@ use support::{Application, json, new_id};
 async fn a_pair_has_one_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let first = anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [ben.id] })).await.data_with(201);
-    let again = ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await.data_with(200);
+    let first =
+        anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [ben.id] })).await.data_with(201);
+    let again =
+        ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await.data_with(200);
     assert_eq!(first["id"], again["id"]);
     assert_eq!(first["last_seq"], 0);
     // Both at once: still one.
@@ -73,7 +75,8 @@ async fn what_one_is_not_in_does_not_exist() {
 #[tokio::test]
 async fn members_come_go_and_hand_over() {
     let app = Application::start().await;
-    let (anna, ben, carl, dora) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await);
+    let (anna, ben, carl, dora) =
+        (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await);
     let group = anna.open_group("Plan", &[&ben, &carl]).await;
     let members = format!("/r1/conversations/{group}/members");
     let mut watching = dora.connect().await;
@@ -100,13 +103,20 @@ async fn members_come_go_and_hand_over() {
     // Who was removed hears that, and nothing after it.
     carl.delete(&format!("{members}/{}", dora.id)).await.refused(403, "forbidden");
     ben.delete(&format!("{members}/{}", dora.id)).await.data();
-    let removed = watching.find("her own removal", |frame| frame.kind == "member.removed" && frame.payload["user_id"] == dora.id.as_str()).await;
+    let removed = watching
+        .find("her own removal", |frame| frame.kind == "member.removed" && frame.payload["user_id"] == dora.id.as_str())
+        .await;
     assert_eq!(removed.payload["conversation_id"], group.as_str());
     ben.send_message(&group, "Without her").await;
     bens.find("the message", |frame| frame.payload["message"]["content"] == "Without her").await;
     let last = removed.payload["seq"].as_i64();
     let after = watching.drain().await;
-    assert!(after.iter().all(|frame| frame.payload["conversation_id"] != group.as_str() || frame.payload["seq"].as_i64() < last), "{after:?}");
+    assert!(
+        after
+            .iter()
+            .all(|frame| frame.payload["conversation_id"] != group.as_str() || frame.payload["seq"].as_i64() < last),
+        "{after:?}"
+    );
 
     // She comes back and reads on.
     ben.post(&members, json!({ "user_id": dora.id })).await.data_with(201);

@@ -84,7 +84,9 @@ async fn history_is_read_by_number_and_by_time() {
         sent.push(anna.send_message(&chat, &format!("message {n}")).await);
     }
     let page = async |query: &str| anna.get(&format!("/r1/conversations/{chat}/messages?{query}")).await.data();
-    let seqs = |page: &serde_json::Value| page["items"].as_array().unwrap().iter().map(|item| item["seq"].as_i64().unwrap()).collect::<Vec<_>>();
+    let seqs = |page: &serde_json::Value| {
+        page["items"].as_array().unwrap().iter().map(|item| item["seq"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
     let newest = page("limit=10").await;
     assert_eq!((seqs(&newest), &newest["has_more"]), ((16..=25).collect(), &json!(true)));
     let older = page("limit=10&before_seq=16").await;
@@ -96,7 +98,13 @@ async fn history_is_read_by_number_and_by_time() {
     let (from, to) = (sent[4]["created_at"].as_str().unwrap(), sent[9]["created_at"].as_str().unwrap());
     let between = page(&format!("from={from}&to={to}&limit=200")).await;
     assert!(seqs(&between).starts_with(&[5]) || seqs(&between).contains(&5), "{between}");
-    assert!(between["items"].as_array().unwrap().iter().all(|item| item["created_at"].as_str().unwrap() >= from && item["created_at"].as_str().unwrap() <= to));
+    assert!(
+        between["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|item| item["created_at"].as_str().unwrap() >= from && item["created_at"].as_str().unwrap() <= to)
+    );
     // A limit is kept within bounds; what is no number or no time is refused.
     assert_eq!(page("limit=100000").await["items"].as_array().unwrap().len(), 25);
     for query in ["before_seq=x", "from=yesterday", "limit=-1"] {
@@ -119,7 +127,10 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
     let mut socket = anna.connect().await;
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 2 })).await.data();
     let receipt = socket.expect_in("receipt", &chat).await;
-    assert_eq!((&receipt.payload["read_seq"], &receipt.payload["delivered_seq"], &receipt.payload["user_id"]), (&json!(2), &json!(2), &json!(ben.id)));
+    assert_eq!(
+        (&receipt.payload["read_seq"], &receipt.payload["delivered_seq"], &receipt.payload["user_id"]),
+        (&json!(2), &json!(2), &json!(ben.id))
+    );
     assert_eq!(ben.conversation(&chat).await["unread"], 1);
     // Never back, never past the end.
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 1 })).await.data();
@@ -140,10 +151,17 @@ async fn the_log_holds_every_change_in_order() {
     ben.send_message(&chat, "b").await;
     anna.patch(&format!("/r1/messages/{}", sent["id"].as_str().unwrap()), json!({ "content": "A" })).await.data();
     let log = ben.event_log(&chat).await;
-    let kinds: Vec<(i64, &str)> = log.iter().map(|event| (event["seq"].as_i64().unwrap(), event["type"].as_str().unwrap())).collect();
+    let kinds: Vec<(i64, &str)> =
+        log.iter().map(|event| (event["seq"].as_i64().unwrap(), event["type"].as_str().unwrap())).collect();
     assert_eq!(kinds, [(1, "message.created"), (2, "message.created"), (3, "message.updated")]);
-    assert!(log.iter().all(|event| event["payload"]["conversation_id"] == chat.as_str() && event["payload"]["seq"] == event["seq"]));
-    app.database.run(&format!("DELETE FROM conversation_events WHERE seq < 2 AND kind = '{}'", "message.created")).await;
+    assert!(
+        log.iter().all(
+            |event| event["payload"]["conversation_id"] == chat.as_str() && event["payload"]["seq"] == event["seq"]
+        )
+    );
+    app.database
+        .run(&format!("DELETE FROM conversation_events WHERE seq < 2 AND kind = '{}'", "message.created"))
+        .await;
     ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.refused(410, "cursor_expired");
 }
 
@@ -165,11 +183,22 @@ async fn the_log_is_kept_as_long_as_configured() {
         anna.send_message(&chat, text).await;
     }
     let eight_days = 8 * 24 * 3_600 * 1_000_i64;
-    app.database.run(&format!("UPDATE conversation_events SET created_at = created_at - {eight_days} WHERE seq < 3")).await;
+    app.database
+        .run(&format!("UPDATE conversation_events SET created_at = created_at - {eight_days} WHERE seq < 3"))
+        .await;
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
-    wait_until("the removal of old events", || async { app.database.number("SELECT COUNT(*) FROM conversation_events WHERE seq > 0").await == 1 }).await;
+    wait_until("the removal of old events", || async {
+        app.database.number("SELECT COUNT(*) FROM conversation_events WHERE seq > 0").await == 1
+    })
+    .await;
     ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.refused(410, "cursor_expired");
-    assert_eq!(ben.get(&format!("/r1/conversations/{chat}/events?after_seq=2")).await.data()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        ben.get(&format!("/r1/conversations/{chat}/events?after_seq=2")).await.data()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(ben.history(&chat).await.len(), 3);
 }

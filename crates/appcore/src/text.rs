@@ -40,10 +40,18 @@ impl Content {
         }
         // Counting characters only where bytes leave a doubt.
         if text.len() > max_chars && text.chars().count() > max_chars {
-            return Err(AppError::field("content", "too_long", format!("A message has at most {max_chars} characters.")));
+            return Err(AppError::field(
+                "content",
+                "too_long",
+                format!("A message has at most {max_chars} characters."),
+            ));
         }
         if text.contains('\0') {
-            return Err(AppError::field("content", "invalid", "The text holds a NUL character, which can't be stored."));
+            return Err(AppError::field(
+                "content",
+                "invalid",
+                "The text holds a NUL character, which can't be stored.",
+            ));
         }
         Ok(Self(text))
     }

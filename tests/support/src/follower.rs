@@ -163,7 +163,9 @@ async fn follow(member: &Member, record: &Mutex<Record>) -> Option<()> {
                 send(&mut stream, "sync", json!({ "cursors": cursors })).await?;
             }
             kind => {
-                let (Some(id), Some(seq)) = (payload["conversation_id"].as_str(), payload["seq"].as_i64()) else { continue };
+                let (Some(id), Some(seq)) = (payload["conversation_id"].as_str(), payload["seq"].as_i64()) else {
+                    continue;
+                };
                 let mut record = lock();
                 let view = record.views.entry(id.to_owned()).or_default();
                 let jumped = synced && seq > view.cursor() + 1;

@@ -25,20 +25,78 @@ use crate::{
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Event {
-    MessageCreated { conversation_id: ConversationId, seq: i64, message: Box<Message> },
-    MessageUpdated { conversation_id: ConversationId, seq: i64, message: Box<Message> },
-    MessageDeleted { conversation_id: ConversationId, seq: i64, message_id: MessageId },
-    MessageCompleted { conversation_id: ConversationId, seq: i64, message: Box<Message> },
-    MessageFailed { conversation_id: ConversationId, seq: i64, message: Box<Message>, reason: String },
-    MemberAdded { conversation_id: ConversationId, seq: i64, member: Member },
-    MemberRemoved { conversation_id: ConversationId, seq: i64, user_id: UserId },
-    MemberUpdated { conversation_id: ConversationId, seq: i64, member: Member },
-    ConversationUpdated { conversation_id: ConversationId, seq: i64, title: Option<String>, topic: Option<String>, assistants: Vec<AssistantMember> },
-    ConversationDeleted { conversation_id: ConversationId, seq: i64 },
-    ConversationCreated { conversation_id: ConversationId },
-    Receipt { conversation_id: ConversationId, user_id: UserId, delivered_seq: i64, read_seq: i64 },
-    MessageDelta { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
-    Typing { conversation_id: ConversationId, user_id: UserId, active: bool },
+    MessageCreated {
+        conversation_id: ConversationId,
+        seq: i64,
+        message: Box<Message>,
+    },
+    MessageUpdated {
+        conversation_id: ConversationId,
+        seq: i64,
+        message: Box<Message>,
+    },
+    MessageDeleted {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+    },
+    MessageCompleted {
+        conversation_id: ConversationId,
+        seq: i64,
+        message: Box<Message>,
+    },
+    MessageFailed {
+        conversation_id: ConversationId,
+        seq: i64,
+        message: Box<Message>,
+        reason: String,
+    },
+    MemberAdded {
+        conversation_id: ConversationId,
+        seq: i64,
+        member: Member,
+    },
+    MemberRemoved {
+        conversation_id: ConversationId,
+        seq: i64,
+        user_id: UserId,
+    },
+    MemberUpdated {
+        conversation_id: ConversationId,
+        seq: i64,
+        member: Member,
+    },
+    ConversationUpdated {
+        conversation_id: ConversationId,
+        seq: i64,
+        title: Option<String>,
+        topic: Option<String>,
+        assistants: Vec<AssistantMember>,
+    },
+    ConversationDeleted {
+        conversation_id: ConversationId,
+        seq: i64,
+    },
+    ConversationCreated {
+        conversation_id: ConversationId,
+    },
+    Receipt {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        delivered_seq: i64,
+        read_seq: i64,
+    },
+    MessageDelta {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        offset: u64,
+        text: String,
+    },
+    Typing {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        active: bool,
+    },
     Presence(Presence),
 }
 
@@ -78,8 +136,12 @@ impl Event {
             | Self::MemberRemoved { conversation_id, seq, .. }
             | Self::MemberUpdated { conversation_id, seq, .. }
             | Self::ConversationUpdated { conversation_id, seq, .. }
-            | Self::ConversationDeleted { conversation_id, seq } => Some(Position { conversation_id: *conversation_id, seq: *seq }),
-            Self::ConversationCreated { conversation_id } => Some(Position { conversation_id: *conversation_id, seq: 0 }),
+            | Self::ConversationDeleted { conversation_id, seq } => {
+                Some(Position { conversation_id: *conversation_id, seq: *seq })
+            }
+            Self::ConversationCreated { conversation_id } => {
+                Some(Position { conversation_id: *conversation_id, seq: 0 })
+            }
             Self::Receipt { .. } | Self::MessageDelta { .. } | Self::Typing { .. } | Self::Presence(_) => None,
         }
     }
