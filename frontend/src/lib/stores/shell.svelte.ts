@@ -26,7 +26,8 @@ export class Shell {
     this.dialog = 'shortcuts';
   }
 
-  close(): void {
-    this.dialog = null;
+  /** Closes that dialog, unless another one has taken its place meanwhile. */
+  close(dialog: Dialog): void {
+    if (this.dialog === dialog) this.dialog = null;
   }
 }
