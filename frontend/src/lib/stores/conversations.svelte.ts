@@ -162,6 +162,11 @@ export class Conversations {
     await this.refresh(id);
   }
 
+  async addAssistant(id: Id, assistantId: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/members`, { assistant_id: assistantId });
+    await this.refresh(id);
+  }
+
   async removeMember(id: Id, userId: Id): Promise<void> {
     await this.#api.delete(`/conversations/${id}/members/${userId}`);
     await this.refresh(id);
