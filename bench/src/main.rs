@@ -12,7 +12,7 @@ mod wire;
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use stage::Stage;
 
 #[derive(Parser)]
@@ -23,6 +23,9 @@ struct Arguments {
     /// One stage only: sqlite or postgres.
     #[arg(long)]
     only: Option<String>,
+    /// One measurement only.
+    #[arg(long)]
+    part: Option<Part>,
     /// Conversations that are written to at the same time.
     #[arg(long, default_value_t = 100)]
     conversations: usize,
@@ -32,6 +35,13 @@ struct Arguments {
     /// Connections of the memory's measurement.
     #[arg(long, default_value_t = 5_000)]
     idle: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Messages,
+    Idle,
+    FanOut,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -69,30 +79,37 @@ async fn measure(
         row.push((label, value));
     };
 
-    let app = stage.start().await;
-    let pairs = stage::pairs(&app, arguments.conversations).await;
-    let latency = latency::measure(&pairs, arguments.rate, warm_up, duration).await?;
-    let rate = latency.rate;
-    tell(format!("send to receipt at {rate}/s, p50"), format!("{:.2} ms", latency.p50));
-    tell(format!("send to receipt at {rate}/s, p99"), format!("{:.2} ms", latency.p99));
-    tell(format!("send to receipt at {rate}/s, longest"), format!("{:.1} ms", latency.max));
-    let throughput = throughput::measure(&app, &pairs, warm_up, duration).await?;
-    let conversations = arguments.conversations;
-    tell(format!("persisted over {conversations} conversations"), format!("{:.0}/s", throughput.persisted_per_second));
-    tell("delivered to the other side".into(), format!("{:.0}/s", throughput.delivered_per_second));
-    drop(app);
-
-    // Fresh processes: memory and processor time without what came before.
-    let app = stage.start().await;
-    let idle = idle::measure(&app, arguments.idle).await?;
-    tell(format!("memory per idle connection, of {}", idle.connections), format!("{:.0} bytes", idle.bytes_each));
-    drop(app);
-    let app = stage.start().await;
-    let fan_out = fan_out::measure(&app, 1_000, 100, duration).await?;
-    tell(
-        format!("deliveries per CPU-second, {} readers of 100 messages/s", fan_out.readers),
-        format!("{:.0}", fan_out.per_cpu_second),
-    );
-    tell("p99 of these deliveries".into(), format!("{:.1} ms", fan_out.p99));
+    let wants = |part: Part| arguments.part.is_none_or(|only| only == part);
+    // Fresh processes for each part: memory and processor time without what came before.
+    if wants(Part::Messages) {
+        let app = stage.start().await;
+        let pairs = stage::pairs(&app, arguments.conversations).await;
+        let latency = latency::measure(&pairs, arguments.rate, warm_up, duration).await?;
+        let rate = latency.rate;
+        tell(format!("send to receipt at {rate}/s, p50"), format!("{:.2} ms", latency.p50));
+        tell(format!("send to receipt at {rate}/s, p99"), format!("{:.2} ms", latency.p99));
+        tell(format!("send to receipt at {rate}/s, longest"), format!("{:.1} ms", latency.max));
+        let throughput = throughput::measure(&app, &pairs, warm_up, duration).await?;
+        let conversations = arguments.conversations;
+        tell(
+            format!("persisted over {conversations} conversations"),
+            format!("{:.0}/s", throughput.persisted_per_second),
+        );
+        tell("delivered to the other side".into(), format!("{:.0}/s", throughput.delivered_per_second));
+    }
+    if wants(Part::Idle) {
+        let app = stage.start().await;
+        let idle = idle::measure(&app, arguments.idle).await?;
+        tell(format!("memory per idle connection, of {}", idle.connections), format!("{:.0} bytes", idle.bytes_each));
+    }
+    if wants(Part::FanOut) {
+        let app = stage.start().await;
+        let fan_out = fan_out::measure(&app, 1_000, 100, duration).await?;
+        tell(
+            format!("deliveries per CPU-second, {} readers of 100 messages/s", fan_out.readers),
+            format!("{:.0}", fan_out.per_cpu_second),
+        );
+        tell("p99 of these deliveries".into(), format!("{:.1} ms", fan_out.p99));
+    }
     Ok(row)
 }
