@@ -44,6 +44,8 @@ need_command() {
 need_rust() {
   have cargo || fail "Rust is missing: https://rustup.rs installs it."
   need_command cc build-essential
+  # What is written in C is partly built by make.
+  need_command make build-essential
 }
 
 node_is_new_enough() {
