@@ -12,6 +12,9 @@ mod state;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Two cryptography libraries could be linked by some dependency of a dependency; this is the one that is used.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
