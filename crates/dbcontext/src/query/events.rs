@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     messages::NamedMessage,
-    rows::{self, Column},
+    rows::{self, Column, Piece},
 };
 use crate::{constraint::app_error, entity::conversation_event};
 
@@ -154,7 +154,8 @@ pub async fn existing<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id)).collect())
 }
 
-pub async fn insert_messages(txn: &DatabaseTransaction, messages: &[NewMessage]) -> Result<(), AppError> {
+/// Stores messages.
+pub fn insert_messages(backend: DatabaseBackend, messages: &[NewMessage]) -> Result<Piece, AppError> {
     #[derive(Serialize)]
     struct Row<'a> {
         id: String,
@@ -184,10 +185,7 @@ pub async fn insert_messages(txn: &DatabaseTransaction, messages: &[NewMessage])
     ];
     let names =
         "id, conversation_id, seq, sender_kind, sender_id, client_id, content, status, reply_to, model, created_at";
-    let sql = format!(
-        "INSERT INTO messages ({names}) SELECT {names} FROM {}",
-        rows::unfold(txn.get_database_backend(), &columns)
-    );
+    let sql = format!("INSERT INTO messages ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns));
     let rows: Vec<Row> = messages
         .iter()
         .map(|message| Row {
@@ -204,10 +202,11 @@ pub async fn insert_messages(txn: &DatabaseTransaction, messages: &[NewMessage])
             created_at: message.created_at.0,
         })
         .collect();
-    execute(txn, rows::statement(txn, sql, &rows)?).await
+    Piece::new(sql, &rows)
 }
 
-pub async fn insert(txn: &DatabaseTransaction, events: &[NewEvent]) -> Result<(), AppError> {
+/// Appends to the log.
+pub fn insert(backend: DatabaseBackend, events: &[NewEvent]) -> Result<Piece, AppError> {
     #[derive(Serialize)]
     struct Row<'a> {
         conversation_id: String,
@@ -226,10 +225,8 @@ pub async fn insert(txn: &DatabaseTransaction, events: &[NewEvent]) -> Result<()
         Column::Uuid("group_id"),
     ];
     let names = "conversation_id, seq, kind, payload, created_at, group_id";
-    let sql = format!(
-        "INSERT INTO conversation_events ({names}) SELECT {names} FROM {}",
-        rows::unfold(txn.get_database_backend(), &columns)
-    );
+    let sql =
+        format!("INSERT INTO conversation_events ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns));
     let rows: Vec<Row> = events
         .iter()
         .map(|event| Row {
@@ -241,15 +238,11 @@ pub async fn insert(txn: &DatabaseTransaction, events: &[NewEvent]) -> Result<()
             group_id: event.group_id.map(rows::hex),
         })
         .collect();
-    execute(txn, rows::statement(txn, sql, &rows)?).await
+    Piece::new(sql, &rows)
 }
 
 /// Writes back how far each conversation's numbers have come.
-pub async fn advance(
-    txn: &DatabaseTransaction,
-    heads: &[(ConversationId, i64)],
-    now: Timestamp,
-) -> Result<(), AppError> {
+pub fn advance(backend: DatabaseBackend, heads: &[(ConversationId, i64)], now: Timestamp) -> Result<Piece, AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
@@ -258,11 +251,11 @@ pub async fn advance(
     }
     let sql = format!(
         "UPDATE conversations SET last_seq = w.last_seq, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
-        rows::unfold(txn.get_database_backend(), &[Column::Uuid("id"), Column::Int("last_seq"), Column::Int("at")])
+        rows::unfold(backend, &[Column::Uuid("id"), Column::Int("last_seq"), Column::Int("at")])
     );
     let rows: Vec<Row> =
         heads.iter().map(|(id, last_seq)| Row { id: rows::hex(id.0), last_seq: *last_seq, at: now.0 }).collect();
-    execute(txn, rows::statement(txn, sql, &rows)?).await
+    Piece::new(sql, &rows)
 }
 
 /// The log of a conversation after `after_seq`, oldest first.
@@ -323,22 +316,27 @@ pub async fn heads<C: ConnectionTrait>(
 }
 
 /// Notes that the news of a group has to go out.
-pub async fn insert_group(txn: &DatabaseTransaction, id: Uuid, now: Timestamp) -> Result<(), AppError> {
-    let statement = Statement::from_sql_and_values(
-        txn.get_database_backend(),
-        "INSERT INTO event_groups (id, created_at) VALUES ($1, $2)",
-        [id.into(), now.into()],
+pub fn insert_group(backend: DatabaseBackend, id: Uuid, now: Timestamp) -> Result<Piece, AppError> {
+    #[derive(Serialize)]
+    struct Row {
+        id: String,
+        created_at: i64,
+    }
+    let columns = [Column::Uuid("id"), Column::Int("created_at")];
+    let sql = format!(
+        "INSERT INTO event_groups (id, created_at) SELECT id, created_at FROM {}",
+        rows::unfold(backend, &columns)
     );
-    execute(txn, statement).await
+    Piece::new(sql, &[Row { id: rows::hex(id), created_at: now.0 }])
 }
 
 /// The news of these groups has gone out.
-pub async fn remove_groups<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<(), AppError> {
+pub fn remove_groups(backend: DatabaseBackend, ids: &[Uuid]) -> Result<Piece, AppError> {
     let sql = format!(
         "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+        rows::unfold(backend, &[Column::Uuid("id")])
     );
-    execute(db, rows::statement(db, sql, &rows::ids(ids.iter().copied()))?).await
+    Piece::new(sql, &rows::ids(ids.iter().copied()))
 }
 
 /// Events that were committed before `before` and may not have been told, with their groups. The groups stay locked until `txn` ends, so
@@ -400,9 +398,4 @@ pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> 
         [before.into(), i64::from(limit).into()],
     );
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<(), AppError> {
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
 }

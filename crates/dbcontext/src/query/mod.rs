@@ -11,3 +11,5 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod users;
 pub mod workspaces;
+
+pub use rows::{Piece, execute};

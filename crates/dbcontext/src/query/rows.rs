@@ -3,9 +3,12 @@
 //! The rows travel as a JSON array of objects; PostgreSQL unfolds it by `json_to_recordset`, SQLite by `json_each`. Ids stand in it
 //! as 32 hexadecimal digits, which both can read.
 
+use appcore::AppError;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::constraint::app_error;
 
 /// What a column of the unfolded rows holds.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +47,8 @@ pub(crate) fn statement<C: ConnectionTrait>(
     db: &C,
     sql: impl Into<String>,
     rows: &impl Serialize,
-) -> Result<Statement, appcore::AppError> {
-    let rows = serde_json::to_string(rows).map_err(appcore::AppError::internal)?;
+) -> Result<Statement, AppError> {
+    let rows = serde_json::to_string(rows).map_err(AppError::internal)?;
     Ok(Statement::from_sql_and_values(db.get_database_backend(), sql, [rows.into()]))
 }
 
@@ -62,4 +65,41 @@ pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Vec<IdRow> {
 #[derive(Debug, Serialize)]
 pub(crate) struct IdRow {
     id: String,
+}
+
+/// A statement that changes something, and the rows for its `$1`.
+#[derive(Debug)]
+pub struct Piece {
+    sql: String,
+    rows: String,
+}
+
+impl Piece {
+    pub(crate) fn new(sql: String, rows: &impl Serialize) -> Result<Self, AppError> {
+        Ok(Self { sql, rows: serde_json::to_string(rows).map_err(AppError::internal)? })
+    }
+}
+
+/// Executes pieces that don't depend on each other. PostgreSQL gets them as one statement, because each one is a round trip; in
+/// SQLite, which is in this process and changes one table at a time, they follow each other.
+pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
+    let backend = db.get_database_backend();
+    let statements = if backend == DatabaseBackend::Postgres && pieces.len() > 1 {
+        let (mut parts, mut values) = (Vec::new(), Vec::new());
+        for (place, piece) in pieces.into_iter().enumerate() {
+            let number = place + 1;
+            parts.push(format!("p{number} AS ({})", piece.sql.replace("$1", &format!("${number}"))));
+            values.push(piece.rows.into());
+        }
+        vec![Statement::from_sql_and_values(backend, format!("WITH {} SELECT 1", parts.join(", ")), values)]
+    } else {
+        pieces
+            .into_iter()
+            .map(|piece| Statement::from_sql_and_values(backend, piece.sql, [piece.rows.into()]))
+            .collect()
+    };
+    for statement in statements {
+        db.execute_raw(statement).await.map_err(app_error)?;
+    }
+    Ok(())
 }

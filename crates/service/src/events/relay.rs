@@ -10,6 +10,7 @@ use appcore::{
     event::{Audience, BusMessage, Effect, News},
 };
 use dbcontext::query;
+use sea_orm::ConnectionTrait as _;
 
 use super::log;
 use crate::App;
@@ -71,7 +72,8 @@ async fn repeat(app: &App) -> Result<usize, AppError> {
         // Still noted: the next round tries again.
         return Ok(0);
     }
-    query::events::remove_groups(&txn, &groups).await?;
+    let forgotten = query::events::remove_groups(txn.get_database_backend(), &groups)?;
+    query::execute(&txn, vec![forgotten]).await?;
     txn.commit().await.map_err(dbcontext::constraint::app_error)?;
     tracing::info!(groups = groups.len(), events = count, "told again what had not gone out");
     Ok(groups.len())

@@ -17,7 +17,7 @@ use dbcontext::{
         jobs::NewJob,
     },
 };
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
 use uuid::Uuid;
 
 use super::{
@@ -78,10 +78,7 @@ pub(super) async fn commit(
         }
     }
     let signals = if group.jobs.is_empty() { Vec::new() } else { vec![Signal::JobsWaiting] };
-    let (news, group_id) = group.store().await?;
-    if !told.is_empty() {
-        query::events::remove_groups(&txn, told).await?;
-    }
+    let (news, group_id) = group.store(told).await?;
     txn.commit().await.map_err(app_error)?;
     Ok(Committed { outcomes, news, signals, group: group_id })
 }
@@ -212,18 +209,19 @@ impl<'a> Group<'a> {
         self.jobs.push(job);
     }
 
-    /// Stores what has gathered; returns the news to tell.
-    async fn store(self) -> Result<(Vec<News>, Option<Uuid>), AppError> {
+    /// Stores what has gathered, and forgets the groups that were told; returns the news to tell.
+    async fn store(self, told: &[Uuid]) -> Result<(Vec<News>, Option<Uuid>), AppError> {
+        let backend = self.txn.get_database_backend();
+        let mut pieces = Vec::new();
         if !self.new_messages.is_empty() {
-            query::events::insert_messages(self.txn, &self.new_messages).await?;
+            pieces.push(query::events::insert_messages(backend, &self.new_messages)?);
         }
-        let mut noted = None;
+        let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
-            query::events::insert(self.txn, &self.events).await?;
-            if let Some(id) = self.id {
-                query::events::insert_group(self.txn, id, self.now).await?;
-                noted = Some(id);
-            }
+            pieces.push(query::events::insert(backend, &self.events)?);
+        }
+        if let Some(id) = noted {
+            pieces.push(query::events::insert_group(backend, id, self.now)?);
         }
         let heads: Vec<(ConversationId, i64)> = self
             .moved
@@ -231,7 +229,13 @@ impl<'a> Group<'a> {
             .filter_map(|id| self.conversations.get(id).map(|conversation| (*id, conversation.last_seq)))
             .collect();
         if !heads.is_empty() {
-            query::events::advance(self.txn, &heads, self.now).await?;
+            pieces.push(query::events::advance(backend, &heads, self.now)?);
+        }
+        if !told.is_empty() {
+            pieces.push(query::events::remove_groups(backend, told)?);
+        }
+        if !pieces.is_empty() {
+            query::execute(self.txn, pieces).await?;
         }
         if !self.jobs.is_empty() {
             query::jobs::insert(self.txn, self.jobs, self.now).await?;

@@ -182,7 +182,12 @@ impl Task {
 
     async fn forget_notes(&mut self) {
         let notes = mem::take(&mut self.notes);
-        if let Err(error) = query::events::remove_groups(self.db.writer(), &notes).await {
+        let backend = self.db.writer().get_database_backend();
+        let forgotten = match query::events::remove_groups(backend, &notes) {
+            Ok(piece) => query::execute(self.db.writer(), vec![piece]).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgotten {
             // The relay tells them again; receivers drop what they have.
             tracing::warn!(%error, "notes of told groups could not be removed");
         }

@@ -6,6 +6,7 @@ use appcore::{
     view::{AssistantMember, ConversationKind, Member, MemberRole},
 };
 use dbcontext::{entity::conversation, query};
+use sea_orm::ConnectionTrait as _;
 
 use super::{
     change::{
@@ -66,7 +67,8 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteConversation) -
     group.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
     let head = group.conversation(conversation_id)?.last_seq;
-    query::events::advance(group.txn, &[(conversation_id, head)], group.now).await?;
+    let advance = query::events::advance(group.txn.get_database_backend(), &[(conversation_id, head)], group.now)?;
+    query::execute(group.txn, vec![advance]).await?;
     query::conversations::delete(group.txn, conversation_id).await?;
     group.forget(conversation_id);
     Ok(Outcome::Done)
