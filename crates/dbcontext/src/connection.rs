@@ -84,6 +84,8 @@ impl Database {
                 options.options([
                     ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
                     ("idle_in_transaction_session_timeout", "15000".to_owned()),
+                    // A plan that was kept from when a table was empty reads all of it when it is full.
+                    ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ])
             });
         // The address may hold a password, so the cause goes without it.
