@@ -9,6 +9,7 @@ use std::{
     net::{SocketAddr, TcpListener, ToSocketAddrs as _},
     rc::Rc,
     sync::Arc,
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -135,12 +136,21 @@ async fn take_over(
         // Answers to requests that came before this one.
         socket.write_all(&parts.write_buf).await?;
     }
+    leave_socket(&socket);
     let (headers, config) = (request.headers(), &shard.app().config);
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
     let is_own_origin = origin::allowed(headers, config);
     let request_id = choose_request_id(headers);
     upgrade::answer(shard, Knock { request, socket, unread: parts.read_buf, token, is_own_origin, request_id }).await;
     Ok(())
+}
+
+/// The task that read the request ends with it, but the socket would keep its waker, and with the waker the whole of the task's memory (7 KB),
+/// until somebody else waits in its place: nobody does.
+fn leave_socket(socket: &TcpStream) {
+    let mut nobody = Context::from_waker(Waker::noop());
+    let _ = socket.poll_read_ready(&mut nobody);
+    let _ = socket.poll_write_ready(&mut nobody);
 }
 
 /// The first address of the host that can be listened on. What is set here every accepted socket inherits.
