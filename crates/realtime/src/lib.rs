@@ -27,6 +27,7 @@ pub mod order;
 pub mod outbound;
 pub mod pubsub;
 pub mod queue;
+pub mod sender;
 pub mod session;
 pub mod shard;
 pub mod socketio;

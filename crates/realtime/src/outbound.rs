@@ -1,55 +1,44 @@
-//! The sending half of a connection, as the shard sees it: a queue counted in bytes, and the socket that it is written to.
+//! A connection, as the shard sees it: its sending half, whose it is, and what it is told.
 //!
-//! Whoever has something for the client pushes it here, on the connection's own thread; nothing passes through the mailbox of the
-//! session. The shard flushes what it pushed, once per batch. Ending a connection is a push too: the goodbye goes into the queue,
-//! and the task that reads the socket (see [`crate::connection`]) sees to it that the socket does not outlive it for long.
+//! Nothing that a conversation tells passes through the mailbox of the session: the shard pushes it here and flushes what it pushed, once
+//! per batch (see [`Sender`]).
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    ops::Deref,
     rc::Rc,
-    time::Duration,
 };
 
 use appcore::{ConversationId, SessionId, Timestamp, UserId};
 use bytes::Bytes;
-use tokio::{net::TcpStream, sync::Notify, time::Instant};
+use tokio::net::TcpStream;
 
 use crate::{
     close::{Close, Reconnect},
-    codec::{Wire, socketio},
+    codec::{
+        Wire,
+        socketio::{self, engine},
+    },
     frame,
-    queue::{Progress, Queue},
+    sender::Sender,
 };
-
-/// The part of the limit that may wait before whoever reads from the log waits too.
-const PAGE_SHARE: usize = 4;
 
 /// One connection, from the server to the client.
 pub struct Outbound {
+    sender: Sender,
     pub user_id: UserId,
     pub session_id: SessionId,
     /// When the credentials that were shown run out.
     pub expires_at: Timestamp,
     pub wire: Wire,
-    /// None for a stream of Server-Sent Events, which takes from the queue by itself.
-    socket: Option<TcpStream>,
-    queue: RefCell<Queue>,
-    state: Cell<State>,
-    /// The socket takes no more; the connection's task waits until it does.
-    is_blocked: Cell<bool>,
     /// In the shard's list of those to be flushed.
     is_dirty: Cell<bool>,
     /// The last delivery to several conversations that came by, so that each connection gets it once.
     stamp: Cell<u64>,
-    heard_at: Cell<Instant>,
     slot: Cell<u8>,
     /// Events up to which this connection has or gets by another way, by conversation. Mostly nothing.
     passed: RefCell<Option<Passed>>,
-    /// Wakes the connection's task, or the stream.
-    task: Notify,
-    /// Wakes whoever waits for room in the queue.
-    room: Notify,
 }
 
 /// On the heap only while there is something in it: a map of its own would make every connection larger.
@@ -58,15 +47,6 @@ type Passed = Box<Skips>;
 #[derive(Default)]
 struct Skips {
     until: HashMap<ConversationId, i64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Open,
-    /// The goodbye is in the queue.
-    Closing(Close),
-    /// Nothing can be written any more.
-    Broken,
 }
 
 /// Who is at the other end.
@@ -83,183 +63,59 @@ impl From<&appcore::auth::Principal> for Identity {
     }
 }
 
+impl Deref for Outbound {
+    type Target = Sender;
+
+    fn deref(&self) -> &Sender {
+        &self.sender
+    }
+}
+
 impl Outbound {
     #[must_use]
     pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: usize) -> Rc<Self> {
+        Self::of(identity, wire, Sender::new(socket, backlog))
+    }
+
+    /// With a sending half that something has been sent on already.
+    #[must_use]
+    pub fn of(identity: &Identity, wire: Wire, sender: Sender) -> Rc<Self> {
         Rc::new(Self {
+            sender,
             user_id: identity.user_id,
             session_id: identity.session_id,
             expires_at: identity.expires_at,
             wire,
-            socket,
-            queue: RefCell::new(Queue::new(backlog)),
-            state: Cell::new(State::Open),
-            is_blocked: Cell::new(false),
             is_dirty: Cell::new(false),
             stamp: Cell::new(0),
-            heard_at: Cell::new(Instant::now()),
             slot: Cell::new(0),
             passed: RefCell::new(None),
-            task: Notify::new(),
-            room: Notify::new(),
         })
-    }
-
-    #[must_use]
-    pub fn socket(&self) -> Option<&TcpStream> {
-        self.socket.as_ref()
-    }
-
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.state.get() == State::Open
-    }
-
-    /// Why it ends, once that is decided.
-    #[must_use]
-    pub fn closing(&self) -> Option<Close> {
-        match self.state.get() {
-            State::Closing(close) => Some(close),
-            State::Open | State::Broken => None,
-        }
-    }
-
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.state.get() == State::Broken
     }
 
     /// Adds a frame to what waits. Whoever reads too slowly is cut off here.
     pub fn push(&self, frame: Bytes) {
-        if !self.is_open() {
-            return;
-        }
-        if self.queue.borrow_mut().push(frame.clone()).is_ok() {
-            return;
-        }
-        // A burst is not the client's fault as long as its socket takes what comes.
-        self.flush();
-        if self.is_open() && self.queue.borrow_mut().push(frame).is_err() {
+        if !self.sender.push(frame) {
             self.close(Close::TOO_SLOW);
         }
     }
 
-    /// Adds the first frame, which may be longer than what may wait.
-    pub fn greet(&self, frame: Bytes) {
-        if self.is_open() {
-            self.queue.borrow_mut().push_uncounted(frame);
-        }
-    }
-
-    /// Says goodbye, after what waits already. A client that is too slow for that loses what waits.
+    /// Says goodbye in the words of the connection's form.
     pub fn close(&self, close: Close) {
-        if !self.is_open() {
-            return;
-        }
-        self.state.set(State::Closing(close));
-        {
-            let mut queue = self.queue.borrow_mut();
-            if close == Close::TOO_SLOW {
-                queue.keep_begun();
-            }
-            if self.wire == Wire::SocketIo && close.reconnect == Reconnect::No {
-                queue.push_uncounted(socketio::encode_disconnected());
-            }
-            if self.socket.is_some() {
-                queue.push_uncounted(frame::close_frame(close));
-            } else if close == Close::TOO_SLOW {
-                queue.clear();
-            }
-        }
-        self.flush();
-        self.task.notify_one();
-        self.room.notify_waiters();
-    }
-
-    /// Ends it without a word: the other side is gone.
-    pub fn give_up(&self) {
-        self.state.set(State::Broken);
-        self.queue.borrow_mut().clear();
-        self.task.notify_one();
-        self.room.notify_waiters();
+        let sent_away =
+            (self.wire == Wire::SocketIo && close.reconnect == Reconnect::No).then(socketio::encode_disconnected);
+        let goodbye = match self.wire {
+            Wire::Sse => None,
+            Wire::SocketIo if self.socket().is_none() => Some(engine::encode_close()),
+            Wire::Json | Wire::MessagePack | Wire::SocketIo => Some(frame::close_frame(close)),
+        };
+        self.sender.close(close, sent_away.into_iter().chain(goodbye));
     }
 
     /// Writes what waits, as far as the socket takes it.
     pub fn flush(&self) {
         self.is_dirty.set(false);
-        let Some(socket) = &self.socket else {
-            if !self.queue.borrow().is_empty() {
-                self.task.notify_one();
-            }
-            return;
-        };
-        if self.is_blocked.get() || self.is_broken() {
-            return;
-        }
-        let written = self.queue.borrow_mut().write(|slices| match slices {
-            [slice] => socket.try_write(slice),
-            slices => socket.try_write_vectored(slices),
-        });
-        match written {
-            Ok(Progress::Empty) => self.room.notify_waiters(),
-            Ok(Progress::Blocked) => {
-                self.is_blocked.set(true);
-                self.task.notify_one();
-            }
-            Err(_) => self.give_up(),
-        }
-    }
-
-    #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.is_blocked.get()
-    }
-
-    /// The socket takes more again.
-    pub fn unblock(&self) {
-        self.is_blocked.set(false);
-        self.flush();
-        self.tell_room();
-    }
-
-    fn tell_room(&self) {
-        if self.has_page_room() {
-            self.room.notify_waiters();
-        }
-    }
-
-    fn has_page_room(&self) -> bool {
-        let queue = self.queue.borrow();
-        queue.bytes() < queue.limit() / PAGE_SHARE
-    }
-
-    /// Takes the next chunk of a stream.
-    pub fn pop(&self) -> Option<Bytes> {
-        let chunk = self.queue.borrow_mut().pop();
-        self.tell_room();
-        chunk
-    }
-
-    /// Bytes that wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.queue.borrow().bytes()
-    }
-
-    /// Until an event from the log can be added without pushing the client over its limit, or the connection ends.
-    pub async fn has_room(&self) {
-        while self.is_open() && !self.has_page_room() {
-            self.room.notified().await;
-        }
-    }
-
-    /// Until something happened that the connection's task has to look at.
-    pub async fn woken(&self) {
-        self.task.notified().await;
-    }
-
-    pub fn wake(&self) {
-        self.task.notify_one();
+        self.sender.flush();
     }
 
     /// True the first time since the last flush.
@@ -272,17 +128,6 @@ impl Outbound {
     #[must_use]
     pub fn takes(&self, stamp: u64) -> bool {
         self.stamp.replace(stamp) != stamp
-    }
-
-    /// A sign of life.
-    pub fn heard(&self) {
-        self.heard_at.set(Instant::now());
-    }
-
-    /// How long the client has been silent.
-    #[must_use]
-    pub fn silence(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.heard_at.get())
     }
 
     #[must_use]

@@ -11,7 +11,7 @@ use actix_http::{
     ws,
 };
 use appcore::{
-    AppError, Code, ConnectionId,
+    AppError, Code,
     auth::Principal,
     envelope::{Failure, FailureTag},
 };
@@ -24,14 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    close::Close,
-    codec::{
-        Wire,
-        socketio::{self, Packed, engine},
-    },
-    connection::{Gone, Inbound, Opening},
-    frame::{self, Incoming},
+    codec::Wire,
+    connection::{Inbound, Opening},
     shard::Shard,
+    socketio,
 };
 
 /// Where native connections are opened.
@@ -40,11 +36,7 @@ pub const WEBSOCKET: &str = "/r1/websocket";
 pub const SOCKET_IO: &str = "/socket.io/";
 
 /// How long a refusal may take to be read.
-const REFUSAL: Duration = Duration::from_secs(5);
-/// How long a Socket.IO client has to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How often it may try.
-const INTRODUCTIONS: usize = 5;
+pub(crate) const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A request for a connection, and the socket that it came on.
 pub struct Knock {
@@ -66,11 +58,11 @@ pub struct Token {
 }
 
 /// Why a knock is not answered with a connection.
-struct Refusal {
-    error: AppError,
-    headers: Vec<(header::HeaderName, &'static str)>,
+pub(crate) struct Refusal {
+    pub error: AppError,
+    pub headers: Vec<(header::HeaderName, &'static str)>,
     /// Instead of the envelope.
-    body: Option<&'static str>,
+    pub body: Option<&'static str>,
 }
 
 impl From<AppError> for Refusal {
@@ -93,7 +85,7 @@ pub async fn answer(shard: Rc<Shard>, knock: Knock) {
     let result = match () {
         () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), knock)),
         () if path == WEBSOCKET => open_native(&shard, knock).await,
-        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => open_socket_io(&shard, knock).await,
+        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socketio::open(&shard, knock).await,
         () => Err((Refusal::from(Code::NotFound), knock)),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
@@ -142,7 +134,7 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
 }
 
 /// Admits a person and reads what they follow.
-async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
+pub(crate) async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire })
@@ -160,130 +152,8 @@ async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
     }
 }
 
-/// Whose connection it is is said later.
-async fn open_socket_io(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Knock)> {
-    let checked = match query(&knock.request, "transport").as_deref() {
-        _ if query(&knock.request, "EIO").as_deref() != Some("4") => Err(engine_refusal(engine::Refused::Version)),
-        Some("websocket") if query(&knock.request, "sid").is_some() => Err(engine_refusal(engine::Refused::UnknownSid)),
-        Some("websocket") => verify(&knock.request),
-        _ => Err(engine_refusal(engine::Refused::Transport)),
-    };
-    if let Err(refusal) = checked {
-        return Err((refusal, knock));
-    }
-    let Knock { request, socket, unread, token, is_own_origin, request_id } = knock;
-    let inbound = Inbound::new(shard, Wire::SocketIo, &unread);
-    let mut preface = BytesMut::from(&switching(&request, None, &request_id)[..]);
-    drop((request, unread));
-    preface.put_slice(&engine::encode_open(ConnectionId::new(), shard.app().config.realtime.heartbeat));
-    let introduction = Introduction { shard: Rc::clone(shard), socket, inbound, token, is_own_origin };
-    actix_rt::spawn(introduction.run(preface.freeze()));
-    Ok(None)
-}
-
-fn engine_refusal(refused: engine::Refused) -> Refusal {
-    Refusal { error: Code::MalformedRequest.into(), headers: Vec::new(), body: Some(refused.body()) }
-}
-
-/// A Socket.IO client that has not said yet who it is.
-struct Introduction {
-    shard: Rc<Shard>,
-    socket: TcpStream,
-    inbound: Inbound,
-    token: Option<Token>,
-    is_own_origin: bool,
-}
-
-impl Introduction {
-    async fn run(mut self, preface: Bytes) {
-        let deadline = Instant::now() + INTRODUCTION;
-        let opened = tokio::time::timeout_at(deadline, async {
-            self.socket.write_all(&preface).await.map_err(|_| None)?;
-            self.listen().await
-        });
-        match opened.await {
-            Ok(Ok(opening)) => {
-                let connected = socketio::encode_connected(&ConnectionId::new().to_string());
-                opening.open(self.socket, connected, self.inbound).run().await;
-            }
-            Ok(Err(None)) => {}
-            Ok(Err(Some(close))) => bid_farewell(self.socket, close).await,
-            Err(_) => bid_farewell(self.socket, Close::CREDENTIALS).await,
-        }
-    }
-
-    /// Until somebody is let in. An error ends it, with a word or without.
-    async fn listen(&mut self) -> Result<Opening, Option<Close>> {
-        let mut tries = 0;
-        loop {
-            while let Some(message) = self.inbound.next().map_err(Some)? {
-                let (namespace, token) = match self.packed(message)? {
-                    Packed::Connect { namespace, token } => (namespace, token),
-                    Packed::Disconnect => return Err(None),
-                    // Whoever speaks before the introduction is not heard.
-                    Packed::Request(_) | Packed::Nothing => continue,
-                };
-                tries += 1;
-                if tries > INTRODUCTIONS {
-                    return Err(Some(Close::CREDENTIALS));
-                }
-                if &*namespace != "/" {
-                    self.tell(&socketio::encode_refused(&namespace, "Invalid namespace", Code::NotFound)).await?;
-                    continue;
-                }
-                match self.admit(token).await {
-                    Ok(opening) => return Ok(opening),
-                    Err(error) => {
-                        self.tell(&socketio::encode_refused("/", &error.sentence(), error.code())).await?;
-                        if error.code() == Code::CrossSite {
-                            return Err(Some(Close::ORIGIN));
-                        }
-                    }
-                }
-            }
-            self.socket.readable().await.map_err(|_| None)?;
-            self.inbound.receive(&self.socket).map_err(|Gone| None)?;
-        }
-    }
-
-    fn packed(&mut self, message: Incoming) -> Result<Packed, Option<Close>> {
-        match message {
-            Incoming::Ping(_) | Incoming::Pong => Ok(Packed::Nothing),
-            Incoming::Close => Err(None),
-            Incoming::Binary(bytes) => self.inbound.packets().binary(bytes).map_err(Some),
-            Incoming::Text(text) => match engine::decode(text.as_str()).map_err(Some)? {
-                engine::Packet::Close => Err(None),
-                engine::Packet::Message(data) => self.inbound.packets().text(data).map_err(Some),
-                engine::Packet::Ping(_) | engine::Packet::Pong | engine::Packet::Noop => Ok(Packed::Nothing),
-            },
-        }
-    }
-
-    async fn admit(&self, token: Option<String>) -> Result<Opening, AppError> {
-        let principal = match (&token, &self.token) {
-            (Some(token), _) => accounts::authenticate(self.shard.app(), token).await?,
-            (None, Some(token)) if token.by_cookie && !self.is_own_origin => return Err(Code::CrossSite.into()),
-            (None, Some(token)) => accounts::authenticate(self.shard.app(), &token.text).await?,
-            (None, None) => return Err(Code::Unauthenticated.into()),
-        };
-        prepare(&self.shard, principal, Wire::SocketIo).await
-    }
-
-    async fn tell(&mut self, frame: &[u8]) -> Result<(), Option<Close>> {
-        self.socket.write_all(frame).await.map_err(|_| None)
-    }
-}
-
-async fn bid_farewell(mut socket: TcpStream, close: Close) {
-    let _ = tokio::time::timeout(REFUSAL, async {
-        socket.write_all(&frame::close_frame(close)).await?;
-        drain(&mut socket).await
-    })
-    .await;
-}
-
 /// Closes our half and takes what still comes, or the client might lose what it was sent.
-async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
+pub(crate) async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut dropped = [0; 512];
     while socket.read(&mut dropped).await? > 0 {}
@@ -291,7 +161,7 @@ async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// A value of the query string.
-fn query(request: &Request, name: &str) -> Option<String> {
+pub(crate) fn query(request: &Request, name: &str) -> Option<String> {
     let pairs = request.uri().query()?;
     actix_web::web::Query::<Vec<(String, String)>>::from_query(pairs)
         .ok()?
@@ -300,7 +170,7 @@ fn query(request: &Request, name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-fn verify(request: &Request) -> Result<(), Refusal> {
+pub(crate) fn verify(request: &Request) -> Result<(), Refusal> {
     let error = match ws::verify_handshake(request.head()) {
         Ok(()) => return Ok(()),
         Err(error) => error,
@@ -336,7 +206,7 @@ fn choose_wire(headers: &HeaderMap) -> Wire {
 }
 
 /// The head of a 101.
-fn switching(request: &Request, protocol: Option<&str>, request_id: &str) -> Bytes {
+pub(crate) fn switching(request: &Request, protocol: Option<&str>, request_id: &str) -> Bytes {
     use std::fmt::Write as _;
     let key =
         request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();

@@ -88,6 +88,12 @@ pub fn encode_pong(data: &str) -> Bytes {
     })
 }
 
+/// Ends a session over a transport that has no goodbye of its own.
+#[must_use]
+pub fn encode_close() -> Bytes {
+    text_frame(1, |out| out.put_u8(b'1'))
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

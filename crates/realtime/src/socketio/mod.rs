@@ -1,6 +1,10 @@
-//! Socket.IO requests that ask for no upgrade.
+//! Socket.IO: the product's sessions on the engine.
+
+mod introduction;
 
 use actix_web::{HttpResponse, http::header::CONTENT_TYPE};
+
+pub(crate) use introduction::open;
 
 use crate::codec::socketio::engine::Refused;
 

@@ -1,0 +1,227 @@
+//! The sending half of a connection: a queue counted in bytes, and the socket that it is written to.
+//!
+//! Whoever has something for the client pushes it here, on the connection's own thread. Ending a connection is a push too: the goodbye
+//! goes into the queue, and the task of the connection sees to it that the socket does not outlive it for long.
+//!
+//! Where there is no socket (a stream of Server-Sent Events, a client that polls) whoever answers the client takes frames from the queue
+//! by itself. A socket may come later, when a client that polled goes over to WebSocket: what waits then goes out on it.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{net::TcpStream, sync::Notify, time::Instant};
+
+use crate::{
+    close::Close,
+    queue::{Progress, Queue},
+};
+
+/// The part of the limit that may wait before whoever reads from the log waits too.
+const PAGE_SHARE: usize = 4;
+
+/// What goes to one client.
+pub struct Sender {
+    socket: OnceCell<TcpStream>,
+    queue: RefCell<Queue>,
+    state: Cell<State>,
+    /// The socket takes no more; the connection's task waits until it does.
+    is_blocked: Cell<bool>,
+    heard_at: Cell<Instant>,
+    /// Wakes the connection's task, or the stream.
+    task: Notify,
+    /// Wakes whoever waits for room in the queue.
+    room: Notify,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The goodbye is in the queue.
+    Closing(Close),
+    /// Nothing can be written any more.
+    Broken,
+}
+
+impl Sender {
+    /// `backlog` bytes may wait.
+    #[must_use]
+    pub fn new(socket: Option<TcpStream>, backlog: usize) -> Self {
+        Self {
+            socket: socket.map_or_else(OnceCell::new, OnceCell::from),
+            queue: RefCell::new(Queue::new(backlog)),
+            state: Cell::new(State::Open),
+            is_blocked: Cell::new(false),
+            heard_at: Cell::new(Instant::now()),
+            task: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn socket(&self) -> Option<&TcpStream> {
+        self.socket.get()
+    }
+
+    /// From now on everything goes out on this socket, what waits first. The first socket stays.
+    pub fn attach(&self, socket: TcpStream) {
+        if self.socket.set(socket).is_ok() {
+            self.flush();
+        }
+    }
+
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    /// Why it ends, once that is decided.
+    #[must_use]
+    pub fn closing(&self) -> Option<Close> {
+        match self.state.get() {
+            State::Closing(close) => Some(close),
+            State::Open | State::Broken => None,
+        }
+    }
+
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.state.get() == State::Broken
+    }
+
+    /// Adds a frame to what waits. False: the client reads too slowly to be kept.
+    #[must_use]
+    pub fn push(&self, frame: Bytes) -> bool {
+        if !self.is_open() || self.queue.borrow_mut().push(frame.clone()).is_ok() {
+            return true;
+        }
+        // A burst is not the client's fault as long as its socket takes what comes.
+        self.flush();
+        !self.is_open() || self.queue.borrow_mut().push(frame).is_ok()
+    }
+
+    /// Adds the first frame, which may be longer than what may wait.
+    pub fn greet(&self, frame: Bytes) {
+        if self.is_open() {
+            self.queue.borrow_mut().push_uncounted(frame);
+        }
+    }
+
+    /// Says goodbye with these frames, after what waits already. A client that is too slow for that loses what waits.
+    pub fn close(&self, close: Close, goodbye: impl IntoIterator<Item = Bytes>) {
+        if !self.is_open() {
+            return;
+        }
+        self.state.set(State::Closing(close));
+        {
+            let mut queue = self.queue.borrow_mut();
+            if close == Close::TOO_SLOW {
+                queue.keep_begun();
+            }
+            for frame in goodbye {
+                queue.push_uncounted(frame);
+            }
+        }
+        self.flush();
+        self.task.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Ends it without a word: the other side is gone.
+    pub fn give_up(&self) {
+        self.state.set(State::Broken);
+        self.queue.borrow_mut().clear();
+        self.task.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    pub fn flush(&self) {
+        let Some(socket) = self.socket.get() else {
+            if !self.queue.borrow().is_empty() {
+                self.task.notify_one();
+            }
+            return;
+        };
+        if self.is_blocked.get() || self.is_broken() {
+            return;
+        }
+        let written = self.queue.borrow_mut().write(|slices| match slices {
+            [slice] => socket.try_write(slice),
+            slices => socket.try_write_vectored(slices),
+        });
+        match written {
+            Ok(Progress::Empty) => self.room.notify_waiters(),
+            Ok(Progress::Blocked) => {
+                self.is_blocked.set(true);
+                self.task.notify_one();
+            }
+            Err(_) => self.give_up(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked.get()
+    }
+
+    /// The socket takes more again.
+    pub fn unblock(&self) {
+        self.is_blocked.set(false);
+        self.flush();
+        self.tell_room();
+    }
+
+    fn tell_room(&self) {
+        if self.has_page_room() {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn has_page_room(&self) -> bool {
+        let queue = self.queue.borrow();
+        queue.bytes() < queue.limit() / PAGE_SHARE
+    }
+
+    /// Takes the next frame, where there is no socket.
+    pub fn pop(&self) -> Option<Bytes> {
+        let frame = self.queue.borrow_mut().pop();
+        self.tell_room();
+        frame
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.borrow().bytes()
+    }
+
+    /// Until an event from the log can be added without pushing the client over its limit, or the connection ends.
+    pub async fn has_room(&self) {
+        while self.is_open() && !self.has_page_room() {
+            self.room.notified().await;
+        }
+    }
+
+    /// Until something happened that the connection's task has to look at.
+    pub async fn woken(&self) {
+        self.task.notified().await;
+    }
+
+    pub fn wake(&self) {
+        self.task.notify_one();
+    }
+
+    /// A sign of life.
+    pub fn heard(&self) {
+        self.heard_at.set(Instant::now());
+    }
+
+    /// How long the client has been silent.
+    #[must_use]
+    pub fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard_at.get())
+    }
+}
