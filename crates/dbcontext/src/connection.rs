@@ -1,4 +1,5 @@
-//! Connections. PostgreSQL has one pool; SQLite has one connection that writes and several that read.
+//! Connections. PostgreSQL has a pool, and one connection beside it for the writer of the event log; SQLite has one connection that
+//! writes and several that read.
 
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
@@ -19,6 +20,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long PostgreSQL may work on one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection to PostgreSQL must have been idle to be tested before it is used.
+const TEST_AFTER: Duration = Duration::from_secs(1);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 8;
 
@@ -27,6 +30,7 @@ const SQLITE_READERS: u32 = 8;
 pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    log: DatabaseConnection,
     sqlite: bool,
 }
 
@@ -65,9 +69,11 @@ impl Database {
             .connect_with(options.read_only(true))
             .await
             .context("cannot open the SQLite database for reading")?;
+        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer);
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
-            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            log: writer.clone(),
+            writer,
             sqlite: true,
         })
     }
@@ -88,9 +94,17 @@ impl Database {
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ])
             });
+        // One connection, which waits for nobody's queries; what breaks it is found in use, and the writer tries again.
+        let mut for_log = options.clone();
+        for_log.max_connections(1).test_before_acquire(false);
+        // A test is a round trip; a connection that was used just now needs none.
+        options.test_before_acquire_if_idle_for(TEST_AFTER);
         // The address may hold a password, so the cause goes without it.
-        let pool = sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")?;
-        Ok(Self { reader: pool.clone(), writer: pool, sqlite: false })
+        let connect = async |options| {
+            sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
+        };
+        let pool = connect(options).await?;
+        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: false })
     }
 
     /// For statements that only read.
@@ -105,14 +119,29 @@ impl Database {
         &self.writer
     }
 
+    /// For the writer of the event log alone.
+    #[must_use]
+    pub const fn log(&self) -> &DatabaseConnection {
+        &self.log
+    }
+
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.begin_on(&self.writer).await
+    }
+
+    /// A transaction of the event log's writer.
+    pub async fn begin_log(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.begin_on(&self.log).await
+    }
+
+    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             access_mode: (!self.sqlite).then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: self.sqlite.then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.writer.begin_with_options(options).await
+        connection.begin_with_options(options).await
     }
 
     #[must_use]
@@ -128,7 +157,7 @@ impl Database {
     /// Closes all connections; SQLite writes its log back into the file.
     pub async fn close(self) -> Result<(), DbErr> {
         self.reader.close().await?;
-        if self.sqlite { self.writer.close().await } else { Ok(()) }
+        self.log.close().await
     }
 }
 

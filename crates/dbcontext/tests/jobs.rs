@@ -52,7 +52,8 @@ impl Fixture {
     async fn ask(&self, lane: &str) -> Uuid {
         let subject = Uuid::now_v7();
         let job = NewJob { kind: "test", lane: lane.to_owned(), subject, payload: "{}".to_owned() };
-        jobs::insert(self.db.writer(), vec![job], Timestamp(0)).await.unwrap();
+        let asked = jobs::insert(self.db.writer().get_database_backend(), vec![job], Timestamp(0)).unwrap();
+        dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
         subject
     }
 

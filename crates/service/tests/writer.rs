@@ -13,7 +13,7 @@ use appcore::{
 use dbcontext::Database;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{Change, CreateConversation, Created, SendMessage, Sent, Writer};
+use service::events::{Change, CreateConversation, Created, RemoveMember, SendMessage, Sent, Writer};
 
 struct Fixture {
     db: Database,
@@ -194,5 +194,76 @@ async fn a_group_is_noted_until_its_news_has_gone_out() {
             tokio::task::yield_now().await;
         }
         assert_eq!(fixture.count("conversation_events WHERE group_id IS NULL").await, 0);
+    }
+}
+
+impl Fixture {
+    /// A second instance's writer on the same database.
+    fn another_writer(&self) -> Writer {
+        let bus = Arc::new(MemoryBus::new());
+        Writer::start(self.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), true)
+    }
+}
+
+fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> Change {
+    Change::Send(SendMessage {
+        conversation_id,
+        sender,
+        client_id: ClientId::parse(client_id).unwrap(),
+        content: Content::parse("x", 5_000).unwrap(),
+        reply_to: None,
+    })
+}
+
+#[tokio::test]
+async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
+    let Some(fixture) = postgres(true).await else { return };
+    let writers = [fixture.writer.clone(), fixture.another_writer()];
+    let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
+    // In waves: races are lost, remembered, forgotten and lost again.
+    for wave in 0..5 {
+        let sends = (0..120).map(|n| {
+            let client_id = format!("w{wave}c{}", n / 2);
+            // Each message goes to both writers at once.
+            writers[n % 2].submit(message(conversations[n / 2 % 2], fixture.people[n / 4 % 3], &client_id))
+        });
+        let sent: Vec<Sent> = futures_util::future::join_all(sends)
+            .await
+            .into_iter()
+            .map(|outcome| outcome.unwrap().sent().unwrap())
+            .collect();
+        assert_eq!(sent.iter().filter(|sent| !sent.duplicate).count(), 60);
+        tokio::time::sleep(std::time::Duration::from_millis(if wave % 2 == 0 { 0 } else { 1_100 })).await;
+    }
+    assert_eq!(fixture.count("messages").await, 300);
+    for id in conversations {
+        let events = dbcontext::query::events::after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        assert_eq!(seqs, (1..=150).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() {
+    let Some(fixture) = postgres(true).await else { return };
+    let other = fixture.another_writer();
+    let (owner, leaver) = (fixture.people[0], fixture.people[1]);
+    for round in 0..40 {
+        let conversation = fixture.open(&[owner, leaver]).await;
+        let sends = futures_util::future::join_all((0..30).map(|n| {
+            let (writer, client_id) = (&fixture.writer, format!("r{round}c{n}"));
+            async move {
+                // So that the messages don't all go in one group.
+                for _ in 0..n * 20 {
+                    tokio::task::yield_now().await;
+                }
+                writer.submit(message(conversation, leaver, &client_id)).await
+            }
+        }));
+        let leave = RemoveMember { conversation_id: conversation, by: leaver, user_id: leaver };
+        let (_, left) = tokio::join!(sends, other.submit(Change::RemoveMember(leave)));
+        left.unwrap();
+        let events = dbcontext::query::events::after(fixture.db.reader(), conversation, 0, 1_000).await.unwrap();
+        assert_eq!(events.last().unwrap().kind, "member.removed", "round {round}");
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Valu
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::rows::{self, Column};
+use super::rows::{self, Column, Piece};
 use crate::{constraint::app_error, entity::job::Model};
 
 /// A job that is asked for.
@@ -32,7 +32,7 @@ pub struct Renewed {
 }
 
 /// Asks for jobs, to be done at once.
-pub async fn insert<C: ConnectionTrait>(db: &C, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<(), AppError> {
+pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<Piece, AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
@@ -61,15 +61,13 @@ pub async fn insert<C: ConnectionTrait>(db: &C, jobs: Vec<NewJob>, asked_at: Tim
         Column::Text("payload"),
         Column::Int("at"),
     ];
-    let backend = db.get_database_backend();
     let sql = format!(
         "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
          SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {}, w.at, w.at FROM {}",
         now(backend),
         rows::unfold(backend, &columns)
     );
-    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
-    Ok(())
+    Piece::new(sql, &rows)
 }
 
 /// Whether a job can be claimed; cheap, so that an idle worker takes no lock.

@@ -3,6 +3,7 @@
 pub mod assistants;
 pub mod conversations;
 pub mod events;
+pub mod groups;
 pub mod jobs;
 pub mod members;
 pub mod messages;

@@ -4,7 +4,7 @@
 //! as 32 hexadecimal digits, which both can read.
 
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -85,13 +85,8 @@ impl Piece {
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let statements = if backend == DatabaseBackend::Postgres && pieces.len() > 1 {
-        let (mut parts, mut values) = (Vec::new(), Vec::new());
-        for (place, piece) in pieces.into_iter().enumerate() {
-            let number = place + 1;
-            parts.push(format!("p{number} AS ({})", piece.sql.replace("$1", &format!("${number}"))));
-            values.push(piece.rows.into());
-        }
-        vec![Statement::from_sql_and_values(backend, format!("WITH {} SELECT 1", parts.join(", ")), values)]
+        let sql = format!("WITH {} SELECT 1", join(&pieces, 1, |rows| rows));
+        vec![Statement::from_sql_and_values(backend, sql, values(pieces))]
     } else {
         pieces
             .into_iter()
@@ -102,4 +97,32 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
         db.execute_raw(statement).await.map_err(app_error)?;
     }
     Ok(())
+}
+
+/// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
+/// them. It answers what `claim` yields.
+pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Statement {
+    // A piece whose rows are none changes nothing.
+    let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
+    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, join(&pieces, 3, guarded));
+    let wanted = i64::try_from(count).unwrap_or(i64::MAX);
+    let values = [claim.rows.into(), wanted.into()].into_iter().chain(values(pieces));
+    Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+}
+
+/// The pieces as common table expressions, whose rows are the parameters from `first` on.
+fn join(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
+    let parts: Vec<String> = pieces
+        .iter()
+        .enumerate()
+        .map(|(place, piece)| {
+            let number = first + place;
+            format!("p{number} AS ({})", piece.sql.replace("$1", &rows(format!("${number}"))))
+        })
+        .collect();
+    parts.join(", ")
+}
+
+fn values(pieces: Vec<Piece>) -> impl Iterator<Item = Value> {
+    pieces.into_iter().map(|piece| piece.rows.into())
 }

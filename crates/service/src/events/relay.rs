@@ -72,7 +72,7 @@ async fn repeat(app: &App) -> Result<usize, AppError> {
         // Still noted: the next round tries again.
         return Ok(0);
     }
-    let forgotten = query::events::remove_groups(txn.get_database_backend(), &groups)?;
+    let forgotten = query::groups::remove_groups(txn.get_database_backend(), &groups)?;
     query::execute(&txn, vec![forgotten]).await?;
     txn.commit().await.map_err(dbcontext::constraint::app_error)?;
     tracing::info!(groups = groups.len(), events = count, "told again what had not gone out");

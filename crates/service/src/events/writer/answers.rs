@@ -5,7 +5,7 @@ use appcore::{
     event::Event,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
-use dbcontext::query::{self, events::NewMessage};
+use dbcontext::query::{self, groups::NewMessage};
 
 use super::{
     change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
@@ -17,7 +17,7 @@ use crate::jobs::AnswerJob;
 pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
     let conversation_id = begin.conversation_id;
     group.conversation(conversation_id)?;
-    if query::messages::get(group.txn, begin.answer_id).await?.is_some() {
+    if query::messages::get(group.db, begin.answer_id).await?.is_some() {
         // Deleted by a reader meanwhile: not found, and the job ends.
         let message = target(group, conversation_id, begin.answer_id).await?;
         if message.status != MessageStatus::Streaming {
@@ -25,7 +25,7 @@ pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<
         }
         return restart(group, message, begin.model.clone()).await;
     }
-    let name = query::conversations::assistants(group.txn, &[conversation_id])
+    let name = query::conversations::assistants(group.db, &[conversation_id])
         .await?
         .into_iter()
         .find(|assistant| assistant.assistant_id == begin.assistant_id)
@@ -76,7 +76,7 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
         return Ok(Outcome::Message(Box::new(message)));
     }
     query::messages::set_answer(
-        group.txn,
+        group.db,
         message.id,
         &finish.content,
         finish.status,
@@ -129,7 +129,7 @@ pub(super) async fn regenerate(group: &mut Group<'_>, regenerate: &Regenerate) -
 
 /// Puts an answer back to its beginning.
 async fn restart(group: &mut Group<'_>, mut message: Message, model: Option<String>) -> Result<Outcome, AppError> {
-    query::messages::set_answer(group.txn, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
+    query::messages::set_answer(group.db, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
     message.content.clear();
     message.status = MessageStatus::Streaming;
     message.reason = None;

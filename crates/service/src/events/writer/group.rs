@@ -1,23 +1,19 @@
-//! One group: what its changes need is read under the locks, each change is applied in turn, and all is stored together.
+//! One group: what its changes need is read, each change is applied in turn, and what comes of it is gathered to be stored together.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId,
     event::{Audience, Event, News, Signal},
     view::{ConversationKind, MemberRole, Message},
 };
-use dbcontext::{
-    Database,
-    constraint::app_error,
-    query::{
-        self,
-        conversations::MemberAssistant,
-        events::{LockedConversation, NewEvent, NewMessage},
-        jobs::NewJob,
-    },
+use dbcontext::query::{
+    self, Piece,
+    conversations::MemberAssistant,
+    groups::{ConversationState, NewEvent, NewMessage},
+    jobs::NewJob,
 };
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
+use sea_orm::{ConnectionTrait as _, DatabaseExecutor, DatabaseTransaction};
 use uuid::Uuid;
 
 use super::{
@@ -25,9 +21,11 @@ use super::{
     messages,
 };
 
-/// What a committed group hands back.
-pub(super) struct Committed {
-    pub outcomes: Vec<Result<Outcome, AppError>>,
+/// A group to which nothing is added any more.
+pub(super) struct Closed {
+    /// The conversations that get events, and how far they had come before.
+    pub seen: Vec<(ConversationId, i64)>,
+    pub pieces: Vec<Piece>,
     pub news: Vec<News>,
     pub signals: Vec<Signal>,
     /// Its note, where other instances have to hear of it.
@@ -42,10 +40,10 @@ pub(super) struct Standing {
 }
 
 pub(super) struct Group<'a> {
-    pub txn: &'a DatabaseTransaction,
+    pub db: &'a DatabaseExecutor<'a>,
     pub now: Timestamp,
     id: Option<Uuid>,
-    conversations: HashMap<ConversationId, LockedConversation>,
+    conversations: HashMap<ConversationId, ConversationState>,
     standings: HashMap<(ConversationId, UserId), Standing>,
     /// Messages by `client_id`: sent before, or earlier in this group.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
@@ -59,40 +57,10 @@ pub(super) struct Group<'a> {
     jobs: Vec<NewJob>,
 }
 
-/// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
-/// or, when the connection broke in the commit itself, that nobody knows; a repeated `client_id` finds out.
-pub(super) async fn commit(
-    db: &Database,
-    changes: &[Change],
-    now: Timestamp,
-    relayed: bool,
-    told: &[Uuid],
-) -> Result<Committed, AppError> {
-    let txn = db.begin().await.map_err(app_error)?;
-    let mut group = Group::load(&txn, changes, now, relayed).await?;
-    let mut outcomes = Vec::with_capacity(changes.len());
-    for change in changes {
-        match group.apply(change).await {
-            Err(error @ (AppError::Internal(_) | AppError::Unavailable(_))) => return Err(error),
-            outcome => outcomes.push(outcome),
-        }
-    }
-    let signals = if group.jobs.is_empty() { Vec::new() } else { vec![Signal::JobsWaiting] };
-    let (news, group_id) = group.store(told).await?;
-    txn.commit().await.map_err(app_error)?;
-    Ok(Committed { outcomes, news, signals, group: group_id })
-}
-
 impl<'a> Group<'a> {
-    /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
-    async fn load(
-        txn: &'a DatabaseTransaction,
-        changes: &[Change],
-        now: Timestamp,
-        relayed: bool,
-    ) -> Result<Self, AppError> {
-        let mut group = Self {
-            txn,
+    fn new(db: &'a DatabaseExecutor<'a>, now: Timestamp, relayed: bool) -> Self {
+        Self {
+            db,
             now,
             id: relayed.then(Uuid::now_v7),
             conversations: HashMap::new(),
@@ -105,30 +73,69 @@ impl<'a> Group<'a> {
             events: Vec::new(),
             news: Vec::new(),
             jobs: Vec::new(),
-        };
+        }
+    }
+
+    /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
+    pub async fn lock(
+        txn: &DatabaseTransaction,
+        db: &'a DatabaseExecutor<'a>,
+        changes: &[Change],
+        now: Timestamp,
+        relayed: bool,
+    ) -> Result<Self, AppError> {
+        let mut group = Self::new(db, now, relayed);
         let ids: BTreeSet<ConversationId> = changes.iter().filter_map(Change::conversation_id).collect();
         if ids.is_empty() {
             return Ok(group);
         }
-        group.conversations = query::events::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
-        let people: BTreeSet<(ConversationId, UserId)> = changes
-            .iter()
-            .filter_map(|change| {
-                change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user)))
-            })
-            .flatten()
-            .collect();
+        group.conversations = query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
+        let people = people(changes);
         if !people.is_empty() {
-            let people: Vec<_> = people.into_iter().collect();
-            for row in query::events::standings(txn, &people).await? {
-                let role = row.role.parse().map_err(AppError::internal)?;
-                group
-                    .standings
-                    .insert((row.conversation_id, row.user_id), Standing { role, display_name: row.display_name });
+            for row in query::groups::standings(db, &people).await? {
+                group.stand(row.conversation_id, row.user_id, &row.role, row.display_name)?;
+            }
+        }
+        messages::load_repeated(&mut group, changes).await?;
+        messages::load(&mut group, changes).await?;
+        Ok(group)
+    }
+
+    /// Reads what messages will ask, without a lock.
+    pub async fn look(
+        db: &'a DatabaseExecutor<'a>,
+        changes: &[Change],
+        now: Timestamp,
+        relayed: bool,
+    ) -> Result<Self, AppError> {
+        let mut group = Self::new(db, now, relayed);
+        for row in query::groups::seen(db, &people(changes)).await? {
+            let id = row.conversation.id;
+            group.conversations.insert(id, row.conversation);
+            if let (Some(role), Some(name)) = (row.role, row.display_name) {
+                group.stand(id, row.user_id, &role, name)?;
             }
         }
         messages::load(&mut group, changes).await?;
         Ok(group)
+    }
+
+    fn stand(&mut self, id: ConversationId, user: UserId, role: &str, display_name: String) -> Result<(), AppError> {
+        let role = role.parse().map_err(AppError::internal)?;
+        self.standings.insert((id, user), Standing { role, display_name });
+        Ok(())
+    }
+
+    /// Makes the changes one after the other; each has an outcome of its own.
+    pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for change in changes {
+            match self.apply(change).await {
+                Err(error @ (AppError::Internal(_) | AppError::Unavailable(_))) => return Err(error),
+                outcome => outcomes.push(outcome),
+            }
+        }
+        Ok(outcomes)
     }
 
     async fn apply(&mut self, change: &Change) -> Result<Outcome, AppError> {
@@ -150,11 +157,11 @@ impl<'a> Group<'a> {
     }
 
     /// A conversation of this group that is there.
-    pub fn conversation(&self, id: ConversationId) -> Result<&LockedConversation, AppError> {
+    pub fn conversation(&self, id: ConversationId) -> Result<&ConversationState, AppError> {
         self.conversations.get(&id).ok_or_else(|| Code::NotFound.into())
     }
 
-    pub fn conversation_mut(&mut self, id: ConversationId) -> Result<&mut LockedConversation, AppError> {
+    pub fn conversation_mut(&mut self, id: ConversationId) -> Result<&mut ConversationState, AppError> {
         self.conversations.get_mut(&id).ok_or_else(|| Code::NotFound.into())
     }
 
@@ -209,37 +216,50 @@ impl<'a> Group<'a> {
         self.jobs.push(job);
     }
 
-    /// Stores what has gathered, and forgets the groups that were told; returns the news to tell.
-    async fn store(self, told: &[Uuid]) -> Result<(Vec<News>, Option<Uuid>), AppError> {
-        let backend = self.txn.get_database_backend();
-        let mut pieces = Vec::new();
-        if !self.new_messages.is_empty() {
-            pieces.push(query::events::insert_messages(backend, &self.new_messages)?);
-        }
-        let noted = self.id.filter(|_| !self.events.is_empty());
-        if !self.events.is_empty() {
-            pieces.push(query::events::insert(backend, &self.events)?);
-        }
-        if let Some(id) = noted {
-            pieces.push(query::events::insert_group(backend, id, self.now)?);
-        }
+    /// What has gathered, as what is to be executed, told, and said to this process.
+    pub fn close(self, told: &[Uuid]) -> Result<Closed, AppError> {
+        let backend = self.db.get_database_backend();
         let heads: Vec<(ConversationId, i64)> = self
             .moved
             .iter()
             .filter_map(|id| self.conversations.get(id).map(|conversation| (*id, conversation.last_seq)))
             .collect();
+        let mut seen: BTreeMap<ConversationId, i64> = BTreeMap::new();
+        for event in &self.events {
+            seen.entry(event.conversation_id).or_insert(event.seq - 1);
+        }
+        let mut pieces = Vec::new();
+        if !self.new_messages.is_empty() {
+            pieces.push(query::groups::insert_messages(backend, &self.new_messages)?);
+        }
+        let noted = self.id.filter(|_| !self.events.is_empty());
+        if !self.events.is_empty() {
+            pieces.push(query::groups::insert(backend, &self.events)?);
+        }
+        if let Some(id) = noted {
+            pieces.push(query::groups::insert_group(backend, id, self.now)?);
+        }
         if !heads.is_empty() {
-            pieces.push(query::events::advance(backend, &heads, self.now)?);
+            pieces.push(query::groups::advance(backend, &heads, self.now)?);
         }
         if !told.is_empty() {
-            pieces.push(query::events::remove_groups(backend, told)?);
+            pieces.push(query::groups::remove_groups(backend, told)?);
         }
-        if !pieces.is_empty() {
-            query::execute(self.txn, pieces).await?;
-        }
+        let mut signals = Vec::new();
         if !self.jobs.is_empty() {
-            query::jobs::insert(self.txn, self.jobs, self.now).await?;
+            signals.push(Signal::JobsWaiting);
+            pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
         }
-        Ok((self.news, noted))
+        Ok(Closed { seen: seen.into_iter().collect(), pieces, news: self.news, signals, group: noted })
     }
+}
+
+/// The people whose standing the changes ask for.
+fn people(changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+    let people: BTreeSet<(ConversationId, UserId)> = changes
+        .iter()
+        .filter_map(|change| change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user))))
+        .flatten()
+        .collect();
+    people.into_iter().collect()
 }

@@ -5,7 +5,7 @@ use appcore::{
     event::Event,
     view::{ConversationKind, MemberRole, Message, MessageStatus, Sender, SenderKind},
 };
-use dbcontext::query::{self, events::NewMessage, messages::NamedMessage};
+use dbcontext::query::{self, groups::NewMessage, messages::NamedMessage};
 
 use super::{
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
@@ -13,27 +13,31 @@ use super::{
 };
 use crate::jobs::AnswerJob;
 
-/// Reads what the sends of a group need to know.
-pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
-    let sends = || changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None });
+/// Reads which of the messages were sent before.
+pub(super) async fn load_repeated(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked: Vec<(ConversationId, UserId, &str)> =
-        sends().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+        sends(changes).map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
     if asked.is_empty() {
         return Ok(());
     }
-    for row in query::events::repeated(group.txn, &asked).await? {
+    for row in query::groups::repeated(group.db, &asked).await? {
         let message = Message::try_from(row)?;
         if let (Some(sender), Some(client_id)) = (message.sender.id, message.client_id.clone()) {
             group.sent.insert((message.conversation_id, UserId(sender), client_id), message);
         }
     }
+    Ok(())
+}
+
+/// Reads what messages refer to: those that they answer, and the assistants that they may be for.
+pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
     let replies: Vec<(ConversationId, MessageId)> =
-        sends().filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
+        sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
     if !replies.is_empty() {
-        group.replied.extend(query::events::existing(group.txn, &replies).await?);
+        group.replied.extend(query::groups::existing(group.db, &replies).await?);
     }
     let mut addressed: Vec<ConversationId> = Vec::new();
-    for send in sends() {
+    for send in sends(changes) {
         let may_ask = match group.kind(send.conversation_id) {
             Ok(ConversationKind::Assistant) => true,
             Ok(ConversationKind::Group) => send.content.as_str().contains('@'),
@@ -44,11 +48,15 @@ pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<()
         }
     }
     if !addressed.is_empty() {
-        for assistant in query::conversations::assistants(group.txn, &addressed).await? {
+        for assistant in query::conversations::assistants(group.db, &addressed).await? {
             group.assistants.entry(assistant.conversation_id).or_default().push(assistant);
         }
     }
     Ok(())
+}
+
+fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
+    changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None })
 }
 
 pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome, AppError> {
@@ -145,7 +153,7 @@ pub(super) async fn edit(group: &mut Group<'_>, edit: &EditMessage) -> Result<Ou
     if message.content == edit.content.as_str() {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    query::messages::edit(group.txn, edit.message_id, edit.content.as_str(), group.now).await?;
+    query::messages::edit(group.db, edit.message_id, edit.content.as_str(), group.now).await?;
     edit.content.as_str().clone_into(&mut message.content);
     message.edited_at = Some(group.now);
     let conversation_id = edit.conversation_id;
@@ -167,7 +175,7 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteMessage) -> Res
             "Only who wrote a message, or an owner of the conversation, can delete it.",
         ));
     }
-    query::messages::delete(group.txn, delete.message_id, group.now).await?;
+    query::messages::delete(group.db, delete.message_id, group.now).await?;
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
     group.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
     Ok(Outcome::Done)
@@ -179,7 +187,7 @@ pub(super) async fn target(
     conversation_id: ConversationId,
     id: MessageId,
 ) -> Result<Message, AppError> {
-    let row: NamedMessage = query::messages::get(group.txn, id).await?.ok_or(Code::NotFound)?;
+    let row: NamedMessage = query::messages::get(group.db, id).await?.ok_or(Code::NotFound)?;
     if row.conversation_id != conversation_id || row.deleted_at.is_some() {
         return Err(Code::NotFound.into());
     }

@@ -1,11 +1,13 @@
 //! The writer: the only way to change a conversation.
 //!
 //! Changes queue up while one transaction commits; all that wait then go into the next. No timer is involved, so a lone message
-//! waits for nothing, and under load the cost of a commit is shared. In one transaction: the conversations' locks, who may do what, the
-//! numbers, the messages, the log and the jobs. After the commit each caller gets its answer and the news goes onto the bus.
+//! waits for nothing, and under load the cost of a commit is shared. In one transaction: who may do what, the numbers, the messages,
+//! the log and the jobs ([`group`]; under locks or without: [`commit`]). After the commit each caller gets its answer and the news
+//! goes onto the bus.
 
 mod answers;
 mod change;
+mod commit;
 mod group;
 mod messages;
 mod rooms;
@@ -24,7 +26,7 @@ pub use change::{
     AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
     EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
 };
-use group::Committed;
+use commit::{Committed, Committer};
 
 /// Changes that go into one transaction at most.
 const MAX_GROUP: usize = 256;
@@ -54,7 +56,8 @@ impl Writer {
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let (told, told_groups) = mpsc::unbounded_channel();
-        let task = Task { db, bus, clock, relayed, told, told_groups, notes: Vec::new() };
+        let committer = Committer::new(db.clone(), relayed);
+        let task = Task { db, bus, clock, committer, told, told_groups, notes: Vec::new() };
         tokio::spawn(task.run(submissions));
         Self { queue }
     }
@@ -78,7 +81,7 @@ struct Task {
     db: Database,
     bus: Arc<dyn EventBus>,
     clock: Clock,
-    relayed: bool,
+    committer: Committer,
     told: mpsc::UnboundedSender<Uuid>,
     told_groups: mpsc::UnboundedReceiver<Uuid>,
     /// Groups that were told and whose notes are still there.
@@ -144,7 +147,7 @@ impl Task {
 
     async fn attempt(&mut self, changes: &[Change]) -> Result<Committed, AppError> {
         let notes = mem::take(&mut self.notes);
-        let committing = group::commit(&self.db, changes, self.clock.now(), self.relayed, &notes);
+        let committing = self.committer.commit(changes, self.clock.now(), &notes);
         let result = match tokio::time::timeout(COMMIT_TIMEOUT, committing).await {
             Ok(result) => result,
             Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the commit took too long"))),
@@ -182,9 +185,9 @@ impl Task {
 
     async fn forget_notes(&mut self) {
         let notes = mem::take(&mut self.notes);
-        let backend = self.db.writer().get_database_backend();
-        let forgotten = match query::events::remove_groups(backend, &notes) {
-            Ok(piece) => query::execute(self.db.writer(), vec![piece]).await,
+        let backend = self.db.log().get_database_backend();
+        let forgotten = match query::groups::remove_groups(backend, &notes) {
+            Ok(piece) => query::execute(self.db.log(), vec![piece]).await,
             Err(error) => Err(error),
         };
         if let Err(error) = forgotten {

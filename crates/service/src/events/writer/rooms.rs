@@ -30,12 +30,12 @@ pub(super) async fn create(group: &mut Group<'_>, new: &CreateConversation) -> R
         created_at: group.now,
         is_deleted: false,
     };
-    if !query::conversations::insert(group.txn, row).await? {
+    if !query::conversations::insert(group.db, row).await? {
         return Ok(Outcome::Created(Created::Existing));
     }
-    query::members::insert(group.txn, new.id, new.members.iter().copied(), group.now).await?;
+    query::members::insert(group.db, new.id, new.members.iter().copied(), group.now).await?;
     if let Some(assistant) = new.assistant {
-        query::conversations::add_assistant(group.txn, new.id, assistant, group.now).await?;
+        query::conversations::add_assistant(group.db, new.id, assistant, group.now).await?;
     }
     let everyone = new.members.iter().map(|(user, _)| *user).collect();
     group.append(new.id, 0, &Event::ConversationCreated { conversation_id: new.id }, Audience::Users(everyone))?;
@@ -54,7 +54,7 @@ pub(super) async fn update(group: &mut Group<'_>, update: &UpdateConversation) -
     }
     conversation.title.clone_from(&title);
     conversation.topic.clone_from(&topic);
-    query::conversations::set_names(group.txn, update.conversation_id, title, topic).await?;
+    query::conversations::set_names(group.db, update.conversation_id, title, topic).await?;
     tell_update(group, update.conversation_id).await?;
     Ok(Outcome::Done)
 }
@@ -67,9 +67,9 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteConversation) -
     group.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
     let head = group.conversation(conversation_id)?.last_seq;
-    let advance = query::events::advance(group.txn.get_database_backend(), &[(conversation_id, head)], group.now)?;
-    query::execute(group.txn, vec![advance]).await?;
-    query::conversations::delete(group.txn, conversation_id).await?;
+    let advance = query::groups::advance(group.db.get_database_backend(), &[(conversation_id, head)], group.now)?;
+    query::execute(group.db, vec![advance]).await?;
+    query::conversations::delete(group.db, conversation_id).await?;
     group.forget(conversation_id);
     Ok(Outcome::Done)
 }
@@ -79,7 +79,7 @@ pub(super) async fn add_member(group: &mut Group<'_>, add: &AddMember) -> Result
     if group.standing(add.conversation_id, add.user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
     }
-    query::members::insert(group.txn, add.conversation_id, [(add.user_id, MemberRole::Member)], group.now).await?;
+    query::members::insert(group.db, add.conversation_id, [(add.user_id, MemberRole::Member)], group.now).await?;
     let member = member(group, add.conversation_id, add.user_id).await?;
     group.set_standing(
         add.conversation_id,
@@ -93,7 +93,7 @@ pub(super) async fn add_member(group: &mut Group<'_>, add: &AddMember) -> Result
 
 pub(super) async fn add_assistant(group: &mut Group<'_>, add: &AddAssistant) -> Result<Outcome, AppError> {
     manager(group, add.conversation_id, add.by)?;
-    if !query::conversations::add_assistant(group.txn, add.conversation_id, add.assistant_id, group.now).await? {
+    if !query::conversations::add_assistant(group.db, add.conversation_id, add.assistant_id, group.now).await? {
         return Err(AppError::refused(Code::AlreadyMember, "This assistant is already a member."));
     }
     let assistants = tell_update(group, add.conversation_id).await?;
@@ -110,7 +110,7 @@ pub(super) async fn remove_member(group: &mut Group<'_>, remove: &RemoveMember) 
     only_groups(group, remove.conversation_id)?;
     let their_role = group.standing(remove.conversation_id, remove.user_id)?.role;
     if leaving {
-        let others = query::members::of_conversation(group.txn, remove.conversation_id).await?.len() > 1;
+        let others = query::members::of_conversation(group.db, remove.conversation_id).await?.len() > 1;
         if own_role == MemberRole::Owner && others {
             return Err(Code::OwnerMustTransfer.into());
         }
@@ -120,7 +120,7 @@ pub(super) async fn remove_member(group: &mut Group<'_>, remove: &RemoveMember) 
             "Only an owner or admin of the conversation can remove others, and nobody the owner.",
         ));
     }
-    query::members::remove(group.txn, remove.conversation_id, remove.user_id).await?;
+    query::members::remove(group.db, remove.conversation_id, remove.user_id).await?;
     group.set_standing(remove.conversation_id, remove.user_id, None);
     let (conversation_id, user_id) = (remove.conversation_id, remove.user_id);
     group.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
@@ -151,7 +151,7 @@ async fn change_role(
     user: UserId,
     role: MemberRole,
 ) -> Result<Member, AppError> {
-    query::members::set_role(group.txn, conversation_id, user, role).await?;
+    query::members::set_role(group.db, conversation_id, user, role).await?;
     let member = member(group, conversation_id, user).await?;
     group.set_standing(conversation_id, user, Some(Standing { role, display_name: member.display_name.clone() }));
     group.emit(conversation_id, |seq| Event::MemberUpdated { conversation_id, seq, member: member.clone() })?;
@@ -159,12 +159,12 @@ async fn change_role(
 }
 
 async fn member(group: &Group<'_>, id: ConversationId, user: UserId) -> Result<Member, AppError> {
-    query::members::find(group.txn, id, user).await?.ok_or(Code::NotFound)?.try_into()
+    query::members::find(group.db, id, user).await?.ok_or(Code::NotFound)?.try_into()
 }
 
 /// Says how the conversation is named and which assistants are in it.
 async fn tell_update(group: &mut Group<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
-    let assistants: Vec<AssistantMember> = query::conversations::assistants(group.txn, &[conversation_id])
+    let assistants: Vec<AssistantMember> = query::conversations::assistants(group.db, &[conversation_id])
         .await?
         .into_iter()
         .map(AssistantMember::from)

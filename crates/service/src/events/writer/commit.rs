@@ -1,0 +1,109 @@
+//! How a group is committed: under locks, or, where it is only messages, on the condition that nobody was faster.
+//!
+//! Messages are nearly all that is written, and two instances seldom write to the same conversation within the same few
+//! milliseconds. So on PostgreSQL a group of messages takes no lock before it knows what it wants to store: one statement reads,
+//! one stores everything if no conversation has moved since. That makes two round trips where locks make six. Where somebody
+//! was faster, the group is made again under locks, and so are the next ones for the same conversations.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use appcore::{
+    AppError, ConversationId, Timestamp,
+    event::{News, Signal},
+};
+use dbcontext::{
+    Database,
+    constraint::app_error,
+    query::{self, groups::Claim},
+};
+use sea_orm::DatabaseExecutor;
+use uuid::Uuid;
+
+use super::{
+    change::{Change, Outcome},
+    group::{Closed, Group},
+};
+
+/// How long a conversation is locked first after somebody else was faster.
+const CONTENDED: Duration = Duration::from_secs(1);
+
+/// What a committed group hands back.
+pub(super) struct Committed {
+    pub outcomes: Vec<Result<Outcome, AppError>>,
+    pub news: Vec<News>,
+    pub signals: Vec<Signal>,
+    /// Its note, where other instances have to hear of it.
+    pub group: Option<Uuid>,
+}
+
+pub(super) struct Committer {
+    db: Database,
+    /// With notes for the relay.
+    relayed: bool,
+    /// Conversations that other instances write to just now, and until when that is assumed.
+    contended: HashMap<ConversationId, Instant>,
+}
+
+impl Committer {
+    pub fn new(db: Database, relayed: bool) -> Self {
+        Self { db, relayed, contended: HashMap::new() }
+    }
+
+    /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
+    /// or, when the connection broke in the commit itself, that nobody knows; a repeated `client_id` finds out.
+    pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
+        if self.may_go_unlocked(changes)
+            && let Some(committed) = self.commit_unless_moved(changes, now, told).await?
+        {
+            return Ok(committed);
+        }
+        self.commit_locked(changes, now, told).await
+    }
+
+    fn may_go_unlocked(&mut self, changes: &[Change]) -> bool {
+        if self.db.is_sqlite() || !changes.iter().all(|change| matches!(change, Change::Send(_))) {
+            return false;
+        }
+        let now = Instant::now();
+        self.contended.retain(|_, until| *until > now);
+        !changes.iter().filter_map(Change::conversation_id).any(|id| self.contended.contains_key(&id))
+    }
+
+    /// `None`: something was in the way, and nothing was stored.
+    async fn commit_unless_moved(
+        &mut self,
+        changes: &[Change],
+        now: Timestamp,
+        told: &[Uuid],
+    ) -> Result<Option<Committed>, AppError> {
+        let db = DatabaseExecutor::from(self.db.log());
+        let mut group = Group::look(&db, changes, now, self.relayed).await?;
+        let outcomes = group.apply_all(changes).await?;
+        let Closed { seen, pieces, news, signals, group } = group.close(told)?;
+        match query::groups::execute_unless_moved(&db, &seen, pieces).await? {
+            Claim::Executed => Ok(Some(Committed { outcomes, news, signals, group })),
+            Claim::Repeated => Ok(None),
+            Claim::Moved(moved) => {
+                let until = Instant::now() + CONTENDED;
+                self.contended.extend(moved.into_iter().map(|id| (id, until)));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn commit_locked(&self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
+        let txn = self.db.begin_log().await.map_err(app_error)?;
+        let db = DatabaseExecutor::from(&txn);
+        let mut group = Group::lock(&txn, &db, changes, now, self.relayed).await?;
+        let outcomes = group.apply_all(changes).await?;
+        let Closed { pieces, news, signals, group, .. } = group.close(told)?;
+        if !pieces.is_empty() {
+            query::execute(&db, pieces).await?;
+        }
+        txn.commit().await.map_err(app_error)?;
+        Ok(Committed { outcomes, news, signals, group })
+    }
+}
