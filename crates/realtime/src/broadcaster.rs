@@ -9,12 +9,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use appcore::{AppError, Code, UserId, view::Presence};
 use service::{App, presence};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::shard::Instruction;
 
 /// Changes of presence that go to the store together.
-const HOLDS: usize = 500;
+const NOTES: usize = 500;
 /// How often it is looked who is gone.
 const SETTLEMENT: Duration = Duration::from_secs(1);
 
@@ -23,10 +23,17 @@ pub struct WsBroadcaster {
     app: Arc<App>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
     people: HashMap<UserId, usize>,
-    /// People who are here for so long, unless something else is said.
-    holds: mpsc::UnboundedSender<(UserId, Duration)>,
+    notes: mpsc::UnboundedSender<Note>,
     total: watch::Sender<usize>,
     is_draining: bool,
+}
+
+/// What is to be written into the store.
+enum Note {
+    /// The person is here for so long, unless something else is said.
+    Hold(UserId, Duration),
+    /// Answered when all that came before is written.
+    Flush(oneshot::Sender<()>),
 }
 
 impl WsBroadcaster {
@@ -34,25 +41,33 @@ impl WsBroadcaster {
     #[must_use]
     pub fn start(app: Arc<App>) -> Entrance {
         let (total, counted) = watch::channel(0);
-        let (holds, wanted) = mpsc::unbounded_channel();
-        actix_rt::spawn(keep_presence(Arc::clone(&app), wanted));
+        let (notes, noted) = mpsc::unbounded_channel();
+        actix_rt::spawn(keep_presence(Arc::clone(&app), noted));
         actix_rt::spawn(settle_presence(Arc::clone(&app)));
-        let broadcaster =
-            Actor::start(Self { app, shards: Vec::new(), people: HashMap::new(), holds, total, is_draining: false });
-        Entrance { broadcaster, total: counted }
+        let (shards, people) = (Vec::new(), HashMap::new());
+        let broadcaster = Actor::start(Self { app, shards, people, notes: notes.clone(), total, is_draining: false });
+        Entrance { broadcaster, notes, total: counted }
     }
 
     fn hold(&self, user: UserId, how_long: Duration) {
         // The other end lives as long as this one.
-        let _ = self.holds.send((user, how_long));
+        let _ = self.notes.send(Note::Hold(user, how_long));
     }
 }
 
 /// Keeps the store up to date: one change of a person after the other, so that a page that is loaded again does not end as gone.
-async fn keep_presence(app: Arc<App>, mut holds: mpsc::UnboundedReceiver<(UserId, Duration)>) {
+async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Note>) {
     let mut received = Vec::new();
-    while holds.recv_many(&mut received, HOLDS).await > 0 {
-        let latest: HashMap<UserId, Duration> = received.drain(..).collect();
+    while notes.recv_many(&mut received, NOTES).await > 0 {
+        let (mut latest, mut flushes) = (HashMap::new(), Vec::new());
+        for note in received.drain(..) {
+            match note {
+                Note::Hold(user, how_long) => {
+                    latest.insert(user, how_long);
+                }
+                Note::Flush(flush) => flushes.push(flush),
+            }
+        }
         let (staying, leaving): (Vec<_>, Vec<_>) =
             latest.into_iter().partition(|(_, how_long)| *how_long > presence::GRACE);
         for (people, how_long) in [(staying, presence::HOLD), (leaving, presence::GRACE)] {
@@ -61,6 +76,9 @@ async fn keep_presence(app: Arc<App>, mut holds: mpsc::UnboundedReceiver<(UserId
                 let came = app.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
                 announce(&app, &came).await;
             }
+        }
+        for flush in flushes {
+            let _ = flush.send(());
         }
     }
 }
@@ -176,6 +194,7 @@ impl Handler<Drain> for WsBroadcaster {
 #[derive(Clone)]
 pub struct Entrance {
     broadcaster: Addr<WsBroadcaster>,
+    notes: mpsc::UnboundedSender<Note>,
     total: watch::Receiver<usize>,
 }
 
@@ -198,11 +217,14 @@ impl Entrance {
         *self.total.borrow()
     }
 
-    /// Says goodbye to all connections, spread over the window, and waits until they are gone.
+    /// Says goodbye to all connections, spread over the window, and waits until they are gone and the store knows it.
     pub async fn drain(&self, window: Duration) {
         self.broadcaster.do_send(Drain(window));
         let mut total = self.total.clone();
         let _ = total.wait_for(|total| *total == 0).await;
+        let (flush, flushed) = oneshot::channel();
+        let _ = self.notes.send(Note::Flush(flush));
+        let _ = flushed.await;
     }
 }
 
