@@ -1,115 +1,189 @@
-//! The load generator. It starts the real binary, drives it over its own protocol, and prints what it reached.
-//!
-//! Generator, server and database share the machine, as they do wherever somebody runs `bench/run`, so the figures are lower
-//! than those of a server that has its processors to itself.
+//! The load generator. It starts Natter and its peers in turn, gives all of them the same work, and writes down what each reached.
+//! `bench/run` builds what is needed and calls it.
 
-mod fan_out;
-mod idle;
-mod latency;
-mod stage;
-mod throughput;
-mod wire;
+mod crowd;
+mod dialect;
+mod durable;
+mod frame;
+mod machine;
+mod picture;
+mod report;
+mod results;
+mod server;
+mod subject;
+mod targets;
+mod work;
+mod world;
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
-use stage::Stage;
+use clap::Parser;
+
+use durable::Persistence;
+use machine::Cores;
+use results::Results;
+use subject::{Programs, Subject};
+use work::{Outcome, Part, Timing};
+use world::World;
 
 #[derive(Parser)]
 struct Arguments {
+    /// The work: all of it, unless some is named.
+    #[arg(long, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// The servers: all of them, unless some are named.
+    #[arg(long, value_delimiter = ',')]
+    subjects: Vec<Subject>,
+    /// Where messages are kept in the measurement of the durable path: everywhere, unless it is named, and nowhere when only parts are.
+    #[arg(long, value_delimiter = ',')]
+    durable: Vec<Persistence>,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// Short measurements, to see whether everything works.
     #[arg(long)]
     quick: bool,
-    /// One stage only: sqlite or postgres.
+    /// Measures again what is there already.
     #[arg(long)]
-    only: Option<String>,
-    /// One measurement only.
+    again: bool,
+    /// Begins nothing new after so many seconds; what is left is measured by the next run.
+    #[arg(long = "for")]
+    seconds: Option<u64>,
+    /// Only writes the report of what has been measured.
     #[arg(long)]
-    part: Option<Part>,
-    /// Conversations that are written to at the same time.
-    #[arg(long, default_value_t = 100)]
-    conversations: usize,
-    /// Messages a second at which the latency is measured.
-    #[arg(long, default_value_t = 1_000)]
-    rate: u32,
-    /// Connections of the memory's measurement.
-    #[arg(long, default_value_t = 5_000)]
-    idle: usize,
+    only_report: bool,
+    /// What was measured, kept from run to run.
+    #[arg(long, env = "BENCH_RESULTS")]
+    results: PathBuf,
+    /// Where the peers were built.
+    #[arg(long, env = "BENCH_PEERS")]
+    peers: PathBuf,
+    /// The server's release binary.
+    #[arg(long, env = "NATTER_BIN")]
+    natter: PathBuf,
+    /// The folder that the report goes to.
+    #[arg(long, default_value = "docs")]
+    docs: PathBuf,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    Messages,
-    Idle,
-    FanOut,
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let (warm_up, duration) = if arguments.quick { (1, 3) } else { (3, 15) };
-    let (warm_up, duration) = (Duration::from_secs(warm_up), Duration::from_secs(duration));
-    let mut rows = Vec::new();
-    for stage in [Stage::Sqlite, Stage::Postgres] {
-        let name = if stage == Stage::Sqlite { "sqlite" } else { "postgres" };
-        if arguments.only.as_deref().is_none_or(|only| only == name) {
-            rows.push((stage.name(), measure(stage, &arguments, warm_up, duration).await?));
-        }
+fn main() -> anyhow::Result<()> {
+    let mut arguments = Arguments::parse();
+    let only_durable = !arguments.durable.is_empty() && arguments.parts.is_empty();
+    let only_parts = arguments.durable.is_empty() && (!arguments.parts.is_empty() || !arguments.subjects.is_empty());
+    if arguments.parts.is_empty() && !only_durable {
+        arguments.parts = Part::ALL.to_vec();
     }
-    println!("| | {} |", rows.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | "));
-    println!("|---|{}", "---|".repeat(rows.len()));
-    let Some((_, first)) = rows.first() else { anyhow::bail!("there is no such stage") };
-    for (place, (label, _)) in first.iter().enumerate() {
-        let values: Vec<_> = rows.iter().map(|(_, row)| row[place].1.clone()).collect();
-        println!("| {label} | {} |", values.join(" | "));
+    if arguments.subjects.is_empty() {
+        arguments.subjects = Subject::ALL.to_vec();
+    }
+    if arguments.durable.is_empty() && !only_parts {
+        arguments.durable = Persistence::ALL.to_vec();
+    }
+    let results = Results::at(&arguments.results)?;
+    if !arguments.only_report {
+        let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        // Before this thread is bound to one core.
+        let durable = measure_durable(&arguments, &results, end);
+        measure_parts(&arguments, &results, end)?;
+        durable?;
+    }
+    report::write(&results, &arguments.docs, &arguments.peers, &arguments.natter)?;
+    eprintln!("{} is written", arguments.docs.join(report::REPORT).display());
+    Ok(())
+}
+
+fn measure_durable(arguments: &Arguments, results: &Results, end: Option<Instant>) -> anyhow::Result<()> {
+    let (warm_up, duration) = if arguments.quick { (1, 3) } else { (3, 10) };
+    for round in 1..=arguments.rounds {
+        for persistence in &arguments.durable {
+            let name = format!("durable-{}-{round}", persistence.name());
+            if is_done(arguments, results, &name, end) {
+                continue;
+            }
+            eprintln!("{name}");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let measured =
+                durable::measure(*persistence, round, Duration::from_secs(warm_up), Duration::from_secs(duration));
+            let outcome = runtime.block_on(measured)?;
+            outcome.values.iter().for_each(|(measure, value)| eprintln!("  {measure:?}: {value:.2}"));
+            results.keep(&name, &outcome)?;
+        }
     }
     Ok(())
 }
 
-async fn measure(
-    stage: Stage,
-    arguments: &Arguments,
-    warm_up: Duration,
-    duration: Duration,
-) -> anyhow::Result<Vec<(String, String)>> {
-    eprintln!("{}", stage.name());
-    let mut row = Vec::new();
-    let mut tell = |label: String, value: String| {
-        eprintln!("  {label}: {value}");
-        row.push((label, value));
+fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>) -> anyhow::Result<()> {
+    let timing = if arguments.quick {
+        Timing {
+            warm_up: Duration::from_millis(500),
+            duration: Duration::from_secs(2),
+            settling: Duration::from_millis(500),
+        }
+    } else {
+        Timing { warm_up: Duration::from_secs(1), duration: Duration::from_secs(6), settling: Duration::from_secs(1) }
     };
+    let cores = Cores::choose()?;
+    let programs = Programs {
+        peers: std::path::absolute(&arguments.peers)?,
+        natter: std::path::absolute(&arguments.natter)?,
+        world: arguments.results.join("world"),
+    };
+    let needs_world = arguments.subjects.iter().any(|subject| subject.is_natter()) && !arguments.parts.is_empty();
+    let world = if needs_world { Some(World::open(&programs.world)?) } else { None };
+    cores.pin_generator()?;
+    for round in 1..=arguments.rounds {
+        for part in &arguments.parts {
+            let mut subjects: Vec<Subject> =
+                arguments.subjects.iter().copied().filter(|subject| subject.takes_part(*part)).collect();
+            // Another order in each round: what one leaves behind in the machine does not always meet the same one.
+            let turn = (round - 1) * 5 % subjects.len().max(1);
+            subjects.rotate_left(turn);
+            for subject in subjects {
+                let name = format!("work-{}-{}-{round}", part.name(), subject.name());
+                if is_done(arguments, results, &name, end) {
+                    continue;
+                }
+                let running = programs.start(subject, cores, world.as_ref())?;
+                match work::measure(&running, *part, round, timing) {
+                    Ok(outcome) => {
+                        tell(&outcome);
+                        results.keep(&name, &outcome)?;
+                    }
+                    Err(error) => eprintln!("{name}: {error:#}"),
+                }
+            }
+        }
+    }
+    Ok(())
+}
 
-    let wants = |part: Part| arguments.part.is_none_or(|only| only == part);
-    // Fresh processes for each part: memory and processor time without what came before.
-    if wants(Part::Messages) {
-        let app = stage.start().await;
-        let pairs = stage::pairs(&app, arguments.conversations).await;
-        let latency = latency::measure(&pairs, arguments.rate, warm_up, duration).await?;
-        let rate = latency.rate;
-        tell(format!("send to receipt at {rate}/s, p50"), format!("{:.2} ms", latency.p50));
-        tell(format!("send to receipt at {rate}/s, p99"), format!("{:.2} ms", latency.p99));
-        tell(format!("send to receipt at {rate}/s, longest"), format!("{:.1} ms", latency.max));
-        let throughput = throughput::measure(&app, &pairs, warm_up, duration).await?;
-        let conversations = arguments.conversations;
-        tell(
-            format!("persisted over {conversations} conversations"),
-            format!("{:.0}/s", throughput.persisted_per_second),
+fn is_done(arguments: &Arguments, results: &Results, name: &str, end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() > end) || (!arguments.again && results.has(name))
+}
+
+fn tell(outcome: &Outcome) {
+    let Outcome { part, subject, round, fan_out, memory } = outcome;
+    eprint!("{} {} {round}: ", part.name(), subject.name());
+    if let Some(out) = fan_out {
+        eprint!(
+            "{:.0} per CPU-second, user {:.2} µs, system {:.2} µs, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, {} messages, {} lost, \
+             {} in disorder, {} ended, frame {:.0}, generator busy {:.0} %",
+            out.per_cpu_second(),
+            out.user_microseconds(),
+            out.system_microseconds(),
+            out.p50,
+            out.p99,
+            out.p999,
+            out.messages,
+            out.lost,
+            out.disorder,
+            out.ended,
+            out.frame,
+            out.generator * 100.0,
         );
-        tell("delivered to the other side".into(), format!("{:.0}/s", throughput.delivered_per_second));
     }
-    if wants(Part::Idle) {
-        let app = stage.start().await;
-        let idle = idle::measure(&app, arguments.idle).await?;
-        tell(format!("memory per idle connection, of {}", idle.connections), format!("{:.0} bytes", idle.bytes_each));
+    if let Some(memory) = memory {
+        eprint!("{memory:.0} bytes per connection");
     }
-    if wants(Part::FanOut) {
-        let app = stage.start().await;
-        let fan_out = fan_out::measure(&app, 1_000, 100, duration).await?;
-        tell(
-            format!("deliveries per CPU-second, {} readers of 100 messages/s", fan_out.readers),
-            format!("{:.0}", fan_out.per_cpu_second),
-        );
-        tell("p99 of these deliveries".into(), format!("{:.1} ms", fan_out.p99));
-    }
-    Ok(row)
+    eprintln!();
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use support::{Application, new_id};
 
-use crate::stage::{Pair, Stopwatch};
-use crate::wire::{Incoming, Reader, Writer, connect};
+use super::stage::{Pair, Stopwatch};
+use super::wire::{Incoming, Reader, Writer, connect};
 
 /// Messages that each sender has outstanding.
 const WINDOW: usize = 16;

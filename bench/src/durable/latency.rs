@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use support::new_id;
 
-use crate::stage::{Pair, Stopwatch, percentile};
-use crate::wire::{Incoming, Reader, Writer, connect};
+use super::stage::{Pair, Stopwatch, percentile};
+use super::wire::{Incoming, Reader, Writer, connect};
 
 pub struct Latency {
-    pub rate: u32,
     pub p50: f64,
     pub p99: f64,
-    pub max: f64,
+    pub p999: f64,
 }
 
 pub async fn measure(pairs: &[Pair], rate: u32, warm_up: Duration, duration: Duration) -> anyhow::Result<Latency> {
@@ -64,7 +63,7 @@ pub async fn measure(pairs: &[Pair], rate: u32, warm_up: Duration, duration: Dur
         "only {} of {planned} messages were received",
         taken.len()
     );
-    Ok(Latency { rate, p50: percentile(&taken, 0.5), p99: percentile(&taken, 0.99), max: percentile(&taken, 1.0) })
+    Ok(Latency { p50: percentile(&taken, 0.5), p99: percentile(&taken, 0.99), p999: percentile(&taken, 0.999) })
 }
 
 async fn receive(

@@ -1,13 +1,12 @@
-//! A WebSocket client that costs as little as possible, so that what is measured is the server.
-//!
-//! Frames are masked with the key zero, which is allowed and changes nothing; of what comes in only the few bytes that tell
-//! one frame from another are looked at.
+//! A native client of the durable path: of what comes in only the few bytes that tell one frame from another are looked at.
 
 use anyhow::{Context, bail};
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::frame;
 
 /// The half that reads.
 pub struct Reader {
@@ -75,18 +74,11 @@ impl Reader {
 
     /// Whether another frame is there without waiting.
     pub fn has_more(&self) -> bool {
-        frame(&self.buffer[self.taken..]).is_some()
-    }
-
-    /// Gives back the memory that a burst has taken.
-    pub fn shrink(&mut self) {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
-        self.buffer.shrink_to_fit();
+        frame::first(&self.buffer[self.taken..]).is_some()
     }
 
     fn take(&mut self) -> anyhow::Result<Option<Incoming>> {
-        let Some((opcode, start, end)) = frame(&self.buffer[self.taken..]) else { return Ok(None) };
+        let Some((opcode, start, end)) = frame::first(&self.buffer[self.taken..]) else { return Ok(None) };
         let payload = &self.buffer[self.taken + start..self.taken + end];
         let incoming = match opcode {
             1 => classify(payload),
@@ -107,11 +99,11 @@ impl Writer {
         let text = format!(
             r#"{{"id":"{client_id}","type":"message.send","timestamp":"2026-01-01T00:00:00.000Z","payload":{{"conversation_id":"{conversation}","client_id":"{client_id}","content":"{content}"}}}}"#
         );
-        self.push(0x81, text.as_bytes());
+        self.push(frame::TEXT, text.as_bytes());
     }
 
     pub fn push_pong(&mut self) {
-        self.push(0x8a, b"");
+        self.push(frame::PONG, b"");
     }
 
     pub async fn flush(&mut self) -> anyhow::Result<()> {
@@ -120,33 +112,9 @@ impl Writer {
         Ok(())
     }
 
-    fn push(&mut self, first: u8, payload: &[u8]) {
-        self.buffer.push(first);
-        match u16::try_from(payload.len()) {
-            Ok(length @ 0..126) => self.buffer.push(0x80 | u8::try_from(length).unwrap_or(0)),
-            Ok(length) => {
-                self.buffer.push(0x80 | 126);
-                self.buffer.extend(length.to_be_bytes());
-            }
-            Err(_) => unreachable!("no frame of the load generator is that long"),
-        }
-        self.buffer.extend([0; 4]);
-        self.buffer.extend(payload);
+    fn push(&mut self, opcode: u8, payload: &[u8]) {
+        self.buffer.extend(frame::masked(opcode, payload));
     }
-}
-
-/// Opcode, beginning and end of the payload of the first frame in these bytes, where it is whole.
-fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
-    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-    let (start, length) = match second & 0x7f {
-        126 => (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
-        127 => {
-            let long: [u8; 8] = bytes.get(2..10)?.try_into().ok()?;
-            (10, usize::try_from(u64::from_be_bytes(long)).ok()?)
-        }
-        short => (2, usize::from(short)),
-    };
-    (bytes.len() >= start + length).then_some((first & 0x0f, start, start + length))
 }
 
 fn classify(payload: &[u8]) -> Incoming {

@@ -1,0 +1,353 @@
+//! All connections of a measurement, on one thread that never sleeps: the server's writes pay for no wake-up, and a reader is looked at
+//! as soon as there is something. Of what comes in only the frame's header and the message's number are read.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use rustix::event::{Timespec, epoll};
+
+use crate::dialect::{Dialect, Form, Incoming, Publication, Reaction, Seat};
+use crate::frame;
+
+/// Connections that are on their way in at the same time.
+const ARRIVING: usize = 32;
+const INPUT: usize = 256 * 1024;
+const EVENTS: usize = 256;
+/// Sockets that are read between two looks at the clock of the sender.
+const TURN: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Connection {
+    stream: TcpStream,
+    seat: Seat,
+    state: State,
+    /// The beginning of a frame whose rest has not come.
+    rest: Vec<u8>,
+    /// What the socket did not take.
+    unsent: Vec<u8>,
+    /// The number of the message that is to come next.
+    next: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Upgrading,
+    Arriving,
+    Ready,
+    Over,
+}
+
+/// The messages of one channel.
+struct Channel {
+    publisher: usize,
+    publication: Publication,
+    readers: u32,
+    /// When each was due.
+    sent: Vec<u64>,
+    /// How many readers have not got it.
+    missing: Vec<u32>,
+    /// The first one that somebody misses.
+    complete: usize,
+}
+
+/// What came, since the count was last taken.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    pub deliveries: u64,
+    pub bytes: u64,
+    /// Messages that came twice or in disorder.
+    pub disorder: u64,
+    /// Microseconds from the moment when a message was due to its receipt.
+    pub times: Vec<u32>,
+    /// How long the load generator itself had something to do.
+    pub busy: Duration,
+}
+
+pub struct Crowd {
+    dialect: Dialect,
+    address: SocketAddr,
+    queue: OwnedFd,
+    connections: Vec<Connection>,
+    channels: Vec<Channel>,
+    input: Vec<u8>,
+    start: Instant,
+    ready: usize,
+    pub ended: usize,
+    pub count: Count,
+    /// Publishers whose socket was full.
+    stuck: Vec<usize>,
+}
+
+impl Crowd {
+    pub fn new(dialect: Dialect, address: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self {
+            dialect,
+            address,
+            queue: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            connections: Vec::new(),
+            channels: Vec::new(),
+            input: vec![0; INPUT],
+            start: Instant::now(),
+            ready: 0,
+            ended: 0,
+            count: Count::default(),
+            stuck: Vec::new(),
+        })
+    }
+
+    /// Nanoseconds since the beginning.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Connects all of them, and goes on reading those that are there.
+    pub fn connect(&mut self, seats: impl IntoIterator<Item = Seat>) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        for seat in seats {
+            while self.connections.len() - self.ready - self.ended >= ARRIVING {
+                self.turn(&mut |_| ())?;
+                self.check(deadline)?;
+            }
+            let stream = TcpStream::connect(self.address).context("the server does not take the connection")?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let id = self.connections.len();
+            epoll::add(&self.queue, &stream, epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN)?;
+            let hello = self.dialect.open(self.address, &seat);
+            let state = if self.dialect.upgrades() { State::Upgrading } else { State::Arriving };
+            let rest = Vec::new();
+            self.connections.push(Connection { stream, seat, state, rest, unsent: Vec::new(), next: 0 });
+            self.connections[id].send(&hello);
+        }
+        while self.connections.len() > self.ready + self.ended {
+            self.turn(&mut |_| ())?;
+            self.check(deadline)?;
+        }
+        self.check(deadline)
+    }
+
+    fn check(&self, deadline: Instant) -> anyhow::Result<()> {
+        if self.ended > 0 {
+            bail!("the server ended {} of {} connections that were arriving", self.ended, self.connections.len());
+        }
+        if Instant::now() > deadline {
+            bail!("only {} of {} connections are ready", self.ready, self.connections.len());
+        }
+        Ok(())
+    }
+
+    /// The first connection of each channel is the one that publishes.
+    pub fn prepare(&mut self, form: Form) {
+        for id in 0..self.connections.len() {
+            let seat = &self.connections[id].seat;
+            if seat.channel == self.channels.len() {
+                let publication = self.dialect.publication(seat, form);
+                let (sent, missing) = (Vec::new(), Vec::new());
+                self.channels.push(Channel { publisher: id, publication, readers: 0, sent, missing, complete: 0 });
+            }
+            let channel = self.connections[id].seat.channel;
+            self.channels[channel].readers += 1;
+        }
+    }
+
+    /// Deliveries that have not come.
+    pub fn missing(&self) -> u64 {
+        self.channels.iter().flat_map(|channel| &channel.missing).map(|missing| u64::from(*missing)).sum()
+    }
+
+    /// Messages that were published.
+    pub fn messages(&self) -> u64 {
+        self.channels.iter().map(|channel| channel.sent.len() as u64).sum()
+    }
+
+    pub fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Sends a channel's next message, which was due at that moment.
+    pub fn publish(&mut self, channel: usize, due: u64) {
+        let channel = &mut self.channels[channel];
+        let number = channel.sent.len();
+        channel.sent.push(due);
+        channel.missing.push(channel.readers);
+        let publisher = &mut self.connections[channel.publisher];
+        publisher.send(channel.publication.numbered(number));
+        if !publisher.unsent.is_empty() {
+            self.stuck.push(channel.publisher);
+        }
+    }
+
+    /// Messages on their way.
+    pub fn outstanding(&self, channel: usize) -> usize {
+        self.channels[channel].sent.len() - self.channels[channel].complete
+    }
+
+    pub fn is_all_delivered(&self) -> bool {
+        (0..self.channels.len()).all(|channel| self.outstanding(channel) == 0)
+    }
+
+    /// Reads what is there; `between` runs now and then.
+    pub fn turn(&mut self, between: &mut dyn FnMut(&mut Self)) -> anyhow::Result<()> {
+        const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut events = [MaybeUninit::uninit(); EVENTS];
+        let (ready, _) = epoll::wait(&self.queue, &mut events[..], Some(&NOW))?;
+        let mut ids = [0_usize; EVENTS];
+        let count = ready.len();
+        for (id, event) in ids.iter_mut().zip(ready.iter()) {
+            *id = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
+        }
+        if count == 0 {
+            between(self);
+            return Ok(());
+        }
+        let begun = Instant::now();
+        for turn in ids[..count].chunks(TURN) {
+            for id in turn {
+                self.hear(*id)?;
+            }
+            between(self);
+        }
+        self.count.busy += begun.elapsed();
+        Ok(())
+    }
+
+    fn hear(&mut self, id: usize) -> anyhow::Result<()> {
+        let connection = &mut self.connections[id];
+        if connection.state == State::Over {
+            return Ok(());
+        }
+        let known = connection.rest.len();
+        self.input[..known].copy_from_slice(&connection.rest);
+        connection.rest.clear();
+        let read = match connection.stream.read(&mut self.input[known..]) {
+            Ok(0) => return self.end(id, "the server ended it"),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => return self.end(id, &error.to_string()),
+        };
+        let now = self.now();
+        let (mut at, end) = (0, known + read);
+        if self.connections[id].state == State::Upgrading {
+            let Some(head) = memmem::find(&self.input[..end], b"\r\n\r\n") else {
+                return self.keep(id, at, end);
+            };
+            if !self.input.starts_with(b"HTTP/1.1 101") {
+                let said = String::from_utf8_lossy(&self.input[..end]).into_owned();
+                return self.end(id, &said);
+            }
+            at = head + 4;
+            self.connections[id].state = State::Arriving;
+            if self.dialect.is_ready_when_upgraded() {
+                self.get_ready(id);
+            }
+        }
+        while let Some((opcode, start, stop)) = frame::first(&self.input[at..end]) {
+            let payload = &self.input[at + start..at + stop];
+            at += stop;
+            if opcode == frame::CLOSE {
+                let code = payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+                return self.end(id, &format!("close code {code}"));
+            }
+            if let Some(answer) = self.dialect.heartbeat(opcode, payload) {
+                self.connections[id].send(&answer);
+                continue;
+            }
+            let connection = &mut self.connections[id];
+            if connection.state == State::Arriving {
+                match self.dialect.react(&connection.seat, payload) {
+                    Reaction::Wait => {}
+                    Reaction::Say(words) => connection.send(&words),
+                    Reaction::Ready => self.get_ready(id),
+                }
+                continue;
+            }
+            let number = match Dialect::read(payload) {
+                Incoming::Numbered(number) => number,
+                Incoming::Counted => connection.next,
+                Incoming::Other => continue,
+            };
+            let channel = &mut self.channels[connection.seat.channel];
+            if number < connection.next || number >= channel.sent.len() {
+                self.count.disorder += 1;
+                continue;
+            }
+            connection.next = number + 1;
+            channel.missing[number] = channel.missing[number].saturating_sub(1);
+            while channel.missing.get(channel.complete) == Some(&0) {
+                channel.complete += 1;
+            }
+            self.count.deliveries += 1;
+            self.count.bytes += stop as u64;
+            let taken = now.saturating_sub(channel.sent[number]) / 1_000;
+            self.count.times.push(u32::try_from(taken).unwrap_or(u32::MAX));
+        }
+        self.keep(id, at, end)
+    }
+
+    fn keep(&mut self, id: usize, from: usize, to: usize) -> anyhow::Result<()> {
+        if to - from == INPUT {
+            bail!("a frame is longer than {INPUT} bytes");
+        }
+        if from < to {
+            self.connections[id].rest.extend_from_slice(&self.input[from..to]);
+        }
+        Ok(())
+    }
+
+    fn get_ready(&mut self, id: usize) {
+        self.connections[id].state = State::Ready;
+        self.ready += 1;
+    }
+
+    fn end(&mut self, id: usize, why: &str) -> anyhow::Result<()> {
+        if self.ended == 0 {
+            eprintln!("    connection {id} is over: {why}");
+        }
+        let connection = &mut self.connections[id];
+        if connection.state == State::Ready {
+            self.ready -= 1;
+        }
+        connection.state = State::Over;
+        self.ended += 1;
+        Ok(epoll::delete(&self.queue, &connection.stream)?)
+    }
+
+    /// Gives publishers another chance whose sockets were full.
+    pub fn flush(&mut self) {
+        for id in std::mem::take(&mut self.stuck) {
+            let publisher = &mut self.connections[id];
+            publisher.send(&[]);
+            if !publisher.unsent.is_empty() {
+                self.stuck.push(id);
+            }
+        }
+    }
+}
+
+impl Drop for Crowd {
+    /// Ends the connections at once: thousands of ports that wait for late segments would be missed by the next measurement.
+    fn drop(&mut self) {
+        for connection in &self.connections {
+            let _ = socket2::SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(written) => drop(self.unsent.drain(..written)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // That the connection is over shows when it is read.
+                Err(_) => self.unsent.clear(),
+            }
+        }
+    }
+}

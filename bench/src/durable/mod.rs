@@ -1,0 +1,104 @@
+//! The durable path by itself: how many messages a second are committed, and how long one takes from its sending to its receipt at a
+//! fifth of what is promised. Here server, database and load generator share all cores.
+
+mod latency;
+mod stage;
+mod throughput;
+mod wire;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use stage::Stage;
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Persistence {
+    /// SQLite, one instance.
+    Sqlite,
+    /// PostgreSQL and Redis, one instance.
+    Postgres,
+    /// PostgreSQL and Redis, two instances, sender and receiver at different ones.
+    PostgresPair,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Messages a second over many conversations.
+    Persisted,
+    /// Of those, what the other side has received.
+    Delivered,
+    /// Messages a second in a single conversation.
+    PersistedInOne,
+    /// Milliseconds from the planned moment of sending to the receipt.
+    P50,
+    P99,
+    P999,
+}
+
+impl Persistence {
+    pub const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::PostgresPair];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL + Redis",
+            Self::PostgresPair => "PostgreSQL + Redis, 2 instances",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::PostgresPair => "postgres-pair",
+        }
+    }
+
+    /// A fifth of what is promised.
+    pub fn rate(self) -> u32 {
+        match self {
+            Self::Sqlite => 4_000,
+            Self::Postgres | Self::PostgresPair => 2_000,
+        }
+    }
+}
+
+/// What one round gave.
+#[derive(Serialize, Deserialize)]
+pub struct Outcome {
+    pub persistence: Persistence,
+    pub round: usize,
+    pub values: Vec<(Measure, f64)>,
+}
+
+/// Conversations that are written to at the same time.
+const CONVERSATIONS: usize = 100;
+/// People who write into the single conversation.
+const WRITERS: usize = 16;
+
+pub async fn measure(
+    persistence: Persistence,
+    round: usize,
+    warm_up: Duration,
+    duration: Duration,
+) -> anyhow::Result<Outcome> {
+    let stage = Stage::start(persistence).await;
+    let pairs = stage.pairs(CONVERSATIONS).await;
+    let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
+    let many = throughput::measure(&stage.app, &pairs, warm_up, duration).await?;
+    let one = throughput::measure(&stage.app, &stage.one_room(WRITERS).await, warm_up, duration).await?;
+    let values = vec![
+        (Measure::P50, latency.p50),
+        (Measure::P99, latency.p99),
+        (Measure::P999, latency.p999),
+        (Measure::Persisted, many.persisted_per_second),
+        (Measure::Delivered, many.delivered_per_second),
+        (Measure::PersistedInOne, one.persisted_per_second),
+    ];
+    Ok(Outcome { persistence, round, values })
+}

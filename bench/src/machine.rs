@@ -1,0 +1,127 @@
+//! The machine: which core is whose, and what a process has used.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::{Deserialize, Serialize};
+
+/// The server has one core to itself and the load generator another, so that the server's processor time is the server's.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    pub server: usize,
+    pub generator: usize,
+}
+
+impl Cores {
+    pub fn choose() -> anyhow::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        match (cores.first(), cores.last()) {
+            (Some(server), Some(generator)) if server != generator => {
+                Ok(Self { server: *server, generator: *generator })
+            }
+            _ => bail!("two cores are needed: one for the server and one for the load generator"),
+        }
+    }
+
+    /// From now on this thread, and those that it starts, run on the generator's core.
+    pub fn pin_generator(self) -> anyhow::Result<()> {
+        let mut set = CpuSet::new();
+        set.set(self.generator);
+        Ok(sched_setaffinity(None, &set)?)
+    }
+}
+
+/// Processor time in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Cpu {
+    pub user: f64,
+    pub system: f64,
+}
+
+impl Cpu {
+    /// What these processes have used, those they started included.
+    pub fn of(process: u32) -> anyhow::Result<Self> {
+        // The kernel counts in hundredths of a second, whatever its own clock does.
+        const TICKS: f64 = 100.0;
+        let mut cpu = Self::default();
+        for member in family(process)? {
+            let Ok(stat) = fs::read_to_string(format!("/proc/{member}/stat")) else { continue };
+            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+            let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
+            cpu.user += ticks(11)? / TICKS;
+            cpu.system += ticks(12)? / TICKS;
+        }
+        Ok(cpu)
+    }
+
+    pub fn since(self, before: Self) -> Self {
+        Self { user: self.user - before.user, system: self.system - before.system }
+    }
+
+    pub fn total(self) -> f64 {
+        self.user + self.system
+    }
+}
+
+/// Resident memory of a process and of those it started, in bytes.
+pub fn memory(process: u32) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for member in family(process)? {
+        let Ok(status) = fs::read_to_string(format!("/proc/{member}/status")) else { continue };
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident memory")?;
+        bytes += kilobytes.trim().trim_end_matches(" kB").parse::<u64>()? * 1024;
+    }
+    Ok(bytes)
+}
+
+/// A process and all that come from it.
+fn family(process: u32) -> anyhow::Result<Vec<u32>> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|id| id.parse().ok());
+        children.entry(parent.unwrap_or(0)).or_default().push(id);
+    }
+    let mut found = vec![process];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        found.extend(children.get(parent).into_iter().flatten());
+        next += 1;
+    }
+    Ok(found)
+}
+
+/// What somebody who compares figures has to know about the machine.
+pub fn describe() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = model.trim_start_matches(['\t', ' ', ':']).trim().to_owned();
+    let virtual_machine = if info.contains(" hypervisor") { ", virtual" } else { "" };
+    let cores = info.lines().filter(|line| line.starts_with("processor")).count();
+    let memory = read("/proc/meminfo");
+    let kilobytes = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or("0 kB");
+    let kilobytes: u64 = kilobytes.trim().trim_end_matches(" kB").parse().unwrap_or(0);
+    let system = read("/etc/os-release");
+    let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!(
+        "{model}, {cores} cores{virtual_machine}, {} GiB, {}, Linux {}",
+        (kilobytes + (1 << 19)) >> 20,
+        system.trim_matches('"'),
+        kernel.trim()
+    )
+}
+
+/// The first line of what a program says about its version.
+pub fn version(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    Some(String::from_utf8_lossy(&said).lines().next()?.to_owned())
+}

@@ -1,0 +1,290 @@
+//! What all servers are asked to do, and how it is measured.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::crowd::{Count, Crowd};
+use crate::dialect::Seat;
+use crate::machine::{self, Cpu};
+use crate::subject::{Running, Subject};
+use crate::world;
+
+/// Bytes of a message.
+pub const MESSAGE: usize = 256;
+/// Bytes that Natter's JSON makes of such a message: with its ids, its sender and its place in the conversation.
+pub const LONG_MESSAGE: usize = 840;
+/// Messages on their way at once where a server may gather them.
+const WINDOW: usize = 8;
+/// After this nothing more is expected to come.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Connections that fill pools and caches before the memory is looked at.
+const FIRST: usize = 200;
+
+/// A piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// 1,000 readers of one channel, 100 messages a second.
+    #[value(name = "fan-1000")]
+    Fan1000,
+    /// 1,000 readers of one channel, eight messages on their way at any time.
+    Eight,
+    /// 10,000 readers of one channel, 10 messages a second.
+    #[value(name = "fan-10000")]
+    Fan10000,
+    /// 1,000 conversations of 10, 2,000 messages a second.
+    Rooms,
+    /// 10,000 connections that do nothing.
+    Idle,
+}
+
+impl Part {
+    pub const ALL: [Self; 5] = [Self::Fan1000, Self::Eight, Self::Fan10000, Self::Rooms, Self::Idle];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fan1000 => "fan-1000",
+            Self::Eight => "eight",
+            Self::Fan10000 => "fan-10000",
+            Self::Rooms => "rooms",
+            Self::Idle => "idle",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Fan1000 => "1,000 readers of one channel, 100 messages a second",
+            Self::Eight => "1,000 readers of one channel, eight messages on their way at any time",
+            Self::Fan10000 => "10,000 readers of one channel, 10 messages a second",
+            Self::Rooms => "1,000 conversations of 10 readers, 2,000 messages a second",
+            Self::Idle => "10,000 connections that do nothing",
+        }
+    }
+
+    /// The channel of each connection and, for Natter, the person.
+    fn seats(self) -> Vec<(usize, usize)> {
+        match self {
+            Self::Fan1000 | Self::Eight => (0..1_000).map(|reader| (0, reader)).collect(),
+            // The people in turn, so that all are there when the first thousand is.
+            Self::Fan10000 => (0..10_000).map(|reader| (0, reader % world::HALL)).collect(),
+            Self::Rooms | Self::Idle => {
+                (0..world::ROOMS * world::ROOM).map(|reader| (reader / world::ROOM, reader)).collect()
+            }
+        }
+    }
+
+    fn is_in_hall(self) -> bool {
+        !matches!(self, Self::Rooms | Self::Idle)
+    }
+
+    /// Messages a second; none where the next one leaves when one has come.
+    fn rate(self) -> Option<u32> {
+        match self {
+            Self::Fan1000 => Some(100),
+            Self::Fan10000 => Some(10),
+            Self::Rooms => Some(2_000),
+            Self::Eight | Self::Idle => None,
+        }
+    }
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub warm_up: Duration,
+    pub duration: Duration,
+    pub settling: Duration,
+}
+
+/// What one server reached in one round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub part: Part,
+    pub subject: Subject,
+    pub round: usize,
+    #[serde(default)]
+    pub fan_out: Option<FanOut>,
+    /// Bytes of resident memory for each connection.
+    #[serde(default)]
+    pub memory: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FanOut {
+    pub messages: u64,
+    pub deliveries: u64,
+    /// Bytes of a delivery's frame.
+    pub frame: f64,
+    pub seconds: f64,
+    pub cpu: Cpu,
+    /// Milliseconds.
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub lost: u64,
+    pub disorder: u64,
+    /// Connections that the server ended.
+    pub ended: usize,
+    /// The share of the time in which the load generator had something to do.
+    pub generator: f64,
+}
+
+impl FanOut {
+    pub fn per_cpu_second(&self) -> f64 {
+        count(self.deliveries) / self.cpu.total()
+    }
+
+    pub fn user_microseconds(&self) -> f64 {
+        self.cpu.user * 1e6 / count(self.deliveries)
+    }
+
+    pub fn system_microseconds(&self) -> f64 {
+        self.cpu.system * 1e6 / count(self.deliveries)
+    }
+}
+
+pub fn measure(running: &Running<'_>, part: Part, round: usize, timing: Timing) -> anyhow::Result<Outcome> {
+    let subject = running.subject;
+    let seats: Vec<Seat> = part
+        .seats()
+        .into_iter()
+        .map(|(channel, person)| Seat {
+            channel,
+            token: running.world.map(|world| world.tokens[person].clone()),
+            conversation: running
+                .world
+                .map(|world| if part.is_in_hall() { world.hall.clone() } else { world.rooms[channel].clone() }),
+        })
+        .collect();
+    let mut crowd = Crowd::new(subject.dialect(), running.server.address)?;
+    let mut outcome = Outcome { part, subject, round, fan_out: None, memory: None };
+    if part == Part::Idle {
+        outcome.memory = Some(idle(&mut crowd, seats, running, timing)?);
+        return Ok(outcome);
+    }
+    crowd.connect(seats)?;
+    crowd.prepare(subject.form());
+    rest(&mut crowd, timing.settling)?;
+    drive(&mut crowd, part, timing.warm_up)?;
+    crowd.count = Count::default();
+    let messages = crowd.messages();
+    let before = Cpu::of(running.server.process())?;
+    let begun = Instant::now();
+    drive(&mut crowd, part, timing.duration)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let cpu = Cpu::of(running.server.process())?.since(before);
+    let mut count_now = std::mem::take(&mut crowd.count);
+    if count_now.deliveries == 0 {
+        bail!("nothing was delivered: {}", running.server.last_words());
+    }
+    count_now.times.sort_unstable();
+    let share = |share: f64| percentile(&count_now.times, share);
+    outcome.fan_out = Some(FanOut {
+        messages: crowd.messages() - messages,
+        deliveries: count_now.deliveries,
+        frame: count(count_now.bytes) / count(count_now.deliveries),
+        seconds,
+        cpu,
+        p50: share(0.5),
+        p99: share(0.99),
+        p999: share(0.999),
+        lost: crowd.missing(),
+        disorder: count_now.disorder,
+        ended: crowd.ended,
+        generator: count_now.busy.as_secs_f64() / seconds,
+    });
+    Ok(outcome)
+}
+
+/// Sends for so long, and waits until all has come or nothing comes any more.
+fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()> {
+    match part.rate() {
+        Some(rate) => pace(crowd, rate, duration)?,
+        None => fill(crowd, duration)?,
+    }
+    let mut known = (0, Instant::now());
+    while !crowd.is_all_delivered() {
+        crowd.turn(&mut Crowd::flush)?;
+        if crowd.count.deliveries != known.0 {
+            known = (crowd.count.deliveries, Instant::now());
+        } else if known.1.elapsed() > SILENCE {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Messages leave at the moments of a plan, whatever became of those before: a server that falls behind can't hide it.
+fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> {
+    let gap = 1_000_000_000 / u64::from(rate);
+    let mut next = crowd.now();
+    let end = next + u64::try_from(duration.as_nanos())?;
+    let mut turn = 0;
+    while next < end {
+        crowd.turn(&mut |crowd| {
+            crowd.flush();
+            while next < end && next <= crowd.now() {
+                crowd.publish(turn % crowd.channel_count(), next);
+                turn += 1;
+                next += gap;
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// As many on their way as the window holds: the next one leaves when all readers have one.
+fn fill(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        crowd.turn(&mut |crowd| {
+            crowd.flush();
+            while crowd.outstanding(0) < WINDOW {
+                crowd.publish(0, crowd.now());
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timing) -> anyhow::Result<f64> {
+    let mut seats = seats.into_iter();
+    crowd.connect(seats.by_ref().take(FIRST))?;
+    rest(crowd, timing.settling)?;
+    let before = machine::memory(running.server.process())?;
+    let more = seats.len();
+    crowd.connect(seats)?;
+    rest(crowd, timing.settling * 4)?;
+    let after = machine::memory(running.server.process())?;
+    if crowd.ended > 0 {
+        bail!("{} connections ended", crowd.ended);
+    }
+    Ok(count(after.saturating_sub(before)) / count(more as u64))
+}
+
+/// Lets things calm down, and answers heartbeats meanwhile.
+fn rest(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        crowd.turn(&mut |_| ())?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss)]
+pub fn count(number: u64) -> f64 {
+    number as f64
+}
+
+/// The value below which this share of all values lies, in milliseconds.
+fn percentile(sorted: &[u32], share: f64) -> f64 {
+    if sorted.is_empty() {
+        return 0.0;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let place = (count(sorted.len() as u64 - 1) * share).round() as usize;
+    f64::from(sorted[place]) / 1e3
+}

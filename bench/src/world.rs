@@ -1,0 +1,92 @@
+//! The people and conversations that Natter's measurements need: made once over its API and kept, since thousands of sign-ups take
+//! their time. Every measurement works on a copy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use support::{Engine, Member, Setup};
+
+/// People in the one large conversation: what may be added to a conversation at once, and its owner.
+pub const HALL: usize = 1_000;
+/// Conversations of [`ROOM`] people, no two of which share anybody.
+pub const ROOMS: usize = 1_000;
+pub const ROOM: usize = 10;
+const DAY: u64 = 86_400;
+/// Seconds that the tokens live.
+const TTL: u64 = 30 * DAY;
+const SIGN_UPS_AT_ONCE: usize = 4;
+
+#[derive(Serialize, Deserialize)]
+pub struct World {
+    made_at: u64,
+    /// One for each person.
+    pub tokens: Vec<String>,
+    pub hall: String,
+    pub rooms: Vec<String>,
+}
+
+impl World {
+    /// The one that lies in the folder, or a new one.
+    pub fn open(folder: &Path) -> anyhow::Result<(Self, PathBuf)> {
+        let (list, database) = (folder.join("world.json"), folder.join("natter.db"));
+        if let Ok(text) = fs::read_to_string(&list) {
+            let world: Self = serde_json::from_str(&text)?;
+            if now() < world.made_at + TTL - DAY {
+                return Ok((world, database));
+            }
+        }
+        fs::create_dir_all(folder)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let world = runtime.block_on(make(&database))?;
+        fs::write(&list, serde_json::to_string(&world)?)?;
+        Ok((world, database))
+    }
+}
+
+async fn make(database: &Path) -> anyhow::Result<World> {
+    eprintln!("making {} people and {} conversations, once", ROOMS * ROOM, ROOMS + 1);
+    let mut app =
+        Setup::new().on(Engine::Sqlite).set("auth.access_ttl", TTL).set("auth.refresh_ttl", 2 * TTL).start().await;
+    let base = app.url();
+    let mut people: Vec<Member> = Vec::with_capacity(ROOMS * ROOM);
+    while people.len() < ROOMS * ROOM {
+        let first = people.len();
+        let crowd = (first..first + SIGN_UPS_AT_ONCE).map(|number| {
+            let base = base.clone();
+            tokio::spawn(async move { Member::sign_up(&base, &format!("Reader {number}")).await })
+        });
+        for person in crowd.collect::<Vec<_>>() {
+            people.push(person.await?);
+        }
+    }
+    let mut rooms = Vec::with_capacity(ROOMS);
+    for room in people.chunks(ROOM) {
+        let others: Vec<&Member> = room[1..].iter().collect();
+        rooms.push(room[0].open_group("Room", &others).await);
+    }
+    let others: Vec<&Member> = people[1..HALL].iter().collect();
+    let hall = people[0].open_group("Hall", &others).await;
+    let tokens = people.iter().map(|person| person.access_token().to_owned()).collect();
+    // The file is whole once the server has gone.
+    let ended = app.instances[0].terminate().await;
+    anyhow::ensure!(ended.success(), "the server ended with {ended}");
+    copy(Path::new(app.database.url.trim_start_matches("sqlite://")), database)?;
+    Ok(World { made_at: now(), tokens, hall, rooms })
+}
+
+/// A SQLite database, with the log of what has not been moved into it yet.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to).context("the database can't be copied")?;
+    let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    if log(from).exists() {
+        fs::copy(log(from), log(to))?;
+    }
+    Ok(())
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
