@@ -31,14 +31,19 @@ as_root() {
 # need_command COMMAND PACKAGE: installs the Debian package unless the command is there.
 need_command() {
   if have "$1"; then return; fi
-  have apt-get || fail "$1 is missing, and this machine has no apt-get to install $2 with."
-  say "Installing $2"
+  need_package "$2"
+}
+
+# need_package PACKAGE: installs the Debian package.
+need_package() {
+  have apt-get || fail "$1 is missing, and this machine has no apt-get to install it with."
+  say "Installing $1"
   if [ -z "${APT_UPDATED:-}" ]; then
-    as_root apt-get update -qq || fail "apt-get update failed (it needs root or sudo); install $2 and try again."
+    as_root apt-get update -qq || fail "apt-get update failed (it needs root or sudo); install $1 and try again."
     APT_UPDATED=1
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null ||
-    fail "$2 could not be installed; install it and try again."
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null ||
+    fail "$1 could not be installed; install it and try again."
 }
 
 need_rust() {
@@ -63,6 +68,26 @@ need_node() {
   PATH="$NODE_HOME/node_modules/node/bin:$PATH"
   export PATH
   node_is_new_enough || fail "Node 22.17 or newer is needed; this machine has $(node --version)."
+}
+
+need_python() {
+  need_command python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+}
+
+# python_packages NAME PACKAGE…: a folder of their own for these packages, in the cache; its path.
+python_packages() {
+  local home stamp packages="${*:2}"
+  home="${XDG_CACHE_HOME:-$HOME/.cache}/natter-python/$1"
+  stamp="$home/natter-packages"
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$packages" ]; then
+    say "Installing $packages into $home"
+    rm -rf "$home"
+    python3 -m venv "$home" >&2
+    "$home/bin/pip" install --quiet --disable-pip-version-check "${@:2}" >&2
+    echo "$packages" >"$stamp"
+  fi
+  echo "$home"
 }
 
 # npm_install FOLDER: installs a package's dependencies unless they are as its lock file says.

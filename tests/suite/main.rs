@@ -5,6 +5,7 @@
 mod accounts;
 mod architecture;
 mod assistants;
+mod bounds;
 mod cluster;
 mod conversations;
 mod delivery;

@@ -124,6 +124,16 @@ impl Raw {
         true
     }
 
+    /// The next line of an answer.
+    pub async fn read_line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                return String::from_utf8(self.buffer.drain(..=end).collect()).expect("a line is text");
+            }
+            assert!(self.read_more().await, "the answer goes on");
+        }
+    }
+
     /// How many bytes still come until the end.
     pub async fn rest(&mut self) -> usize {
         let mut count = 0;

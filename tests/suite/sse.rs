@@ -1,6 +1,8 @@
 //! Server-Sent Events: the same events over plain HTTP, resumed where they were left.
 
-use support::{Application, Frame, Setup, json};
+use std::time::{Duration, Instant};
+
+use support::{Application, Balancer, Frame, Member, Nginx, Setup, json};
 
 use crate::raw::Raw;
 
@@ -109,4 +111,89 @@ async fn a_reader_that_stops_is_cut_off() {
         support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
     })
     .await;
+}
+
+/// What a stream says through a proxy is what it says, at once, and it can be resumed there.
+async fn goes_through(app: &Application, proxy: &str) {
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let through: Member = ben.at(proxy);
+    let mut stream = through.event_stream(None).await;
+    assert_eq!(stream.next().await.kind, "hello");
+    for n in 1..=20 {
+        let begun = Instant::now();
+        anna.send_message(&chat, &n.to_string()).await;
+        assert_eq!(stream.expect("message.created").await.payload["seq"], n);
+        assert!(begun.elapsed() < Duration::from_secs(2), "it was held back for {:?}", begun.elapsed());
+    }
+    let cursor = stream.last_event_id.clone().unwrap();
+    drop(stream);
+    for n in 21..=250 {
+        anna.send_message(&chat, &n.to_string()).await;
+    }
+    let mut stream = through.event_stream(Some(&cursor)).await;
+    for n in 21..=250 {
+        assert_eq!(stream.expect("message.created").await.payload["seq"], n);
+    }
+    stream.expect("sync.done").await;
+    anna.send_message(&chat, "live again").await;
+    assert_eq!(stream.expect("message.created").await.payload["seq"], 251);
+}
+
+#[tokio::test]
+async fn nginx_passes_it_on_at_once_though_nobody_told_it_to() {
+    let app = Application::start().await;
+    let nginx = Nginx::start(&app.instances).await;
+    goes_through(&app, &nginx.url()).await;
+    let bearer = format!("authorization: Bearer {}\naccept-encoding: gzip", app.sign_up("Cleo").await.access_token());
+    let (_, head) = Raw::knock(&nginx.url(), "GET", "/r1/events", &bearer).await;
+    let text = head.text.to_lowercase();
+    assert!(text.contains("content-type: text/event-stream"), "{text}");
+    assert!(text.contains("cache-control: no-cache, no-transform"), "{text}");
+    assert!(!text.contains("gzip") && !text.contains("content-length"), "{text}");
+}
+
+#[tokio::test]
+async fn haproxy_passes_it_on_at_once() {
+    let app = Application::start().await;
+    let haproxy = Balancer::start(&app.instances).await;
+    goes_through(&app, &haproxy.url()).await;
+}
+
+/// Proxies close what is quiet for long, mostly after 30 or 60 seconds.
+#[tokio::test]
+async fn a_quiet_stream_says_every_fifteen_seconds_that_it_is_there() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let bearer = format!("authorization: Bearer {}", anna.access_token());
+    let (mut raw, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
+    assert_eq!(head.status, 200);
+    let begun = Instant::now();
+    for n in 1..=2 {
+        while !raw.read_line().await.starts_with(':') {}
+        let (passed, wanted) = (begun.elapsed(), Duration::from_secs(15 * n));
+        assert!(
+            passed > wanted.mul_f64(0.95) && passed < wanted + Duration::from_secs(3),
+            "comment {n} after {passed:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_told_when_to_come_back_and_not_all_at_once() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let bearer = format!("authorization: Bearer {}", anna.access_token());
+    let mut pauses = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let (mut raw, _) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
+        let pause: u64 = loop {
+            if let Some(pause) = raw.read_line().await.strip_prefix("retry: ") {
+                break pause.trim().parse().unwrap();
+            }
+        };
+        assert!((1_000..=5_000).contains(&pause), "{pause}");
+        pauses.insert(pause);
+    }
+    assert!(pauses.len() > 1, "{pauses:?}");
 }

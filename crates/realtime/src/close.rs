@@ -62,6 +62,12 @@ impl Close {
         Self::TOO_SLOW,
     ];
 
+    /// What a goodbye of the client is answered with: its own code.
+    #[must_use]
+    pub fn answer(code: Option<u16>) -> Self {
+        Self { code: code.unwrap_or(Self::NORMAL.code), reason: "", reconnect: Reconnect::Yes }
+    }
+
     const fn new(code: u16, reason: &'static str, reconnect: Reconnect) -> Self {
         Self { code, reason, reconnect }
     }

@@ -20,15 +20,16 @@ impl Allowance {
         Self { per_second, left: per_second * SAVED, at: now }
     }
 
-    /// Takes one frame from it; false when there is none left.
-    pub fn take(&mut self, now: Instant) -> bool {
+    /// Takes so many frames from it; false when there are not as many left.
+    pub fn take(&mut self, frames: u32, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
         self.left = (self.left + earned).min(self.per_second * SAVED);
         self.at = now;
-        if self.left < 1.0 {
+        let asked = f64::from(frames);
+        if self.left < asked {
             return false;
         }
-        self.left -= 1.0;
+        self.left -= asked;
         true
     }
 }
@@ -43,10 +44,10 @@ mod tests {
     fn a_burst_passes_a_flood_does_not_and_time_heals() {
         let start = Instant::now();
         let mut allowance = Allowance::new(10, start);
-        assert!((0..20).all(|_| allowance.take(start)));
-        assert!(!allowance.take(start));
+        assert!((0..20).all(|_| allowance.take(1, start)));
+        assert!(!allowance.take(1, start));
         let later = start + Duration::from_millis(500);
-        assert!((0..5).all(|_| allowance.take(later)));
-        assert!(!allowance.take(later));
+        assert!((0..5).all(|_| allowance.take(1, later)));
+        assert!(!allowance.take(1, later));
     }
 }

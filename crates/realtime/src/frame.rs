@@ -1,15 +1,13 @@
-//! WebSocket frames: reading what a client sends, writing what it gets.
+//! WebSocket frames: [`Reader`] reads what a client sends, and what it gets is written here.
 //!
-//! Reading leaves the framing to `actix_http::ws::Codec` (masks, reserved bits, control frames, continuation order) and adds
-//! what it leaves open: the announced length is looked at before a byte of the payload is kept, since the codec would collect
-//! all of an oversized frame first; fragments are joined under one limit for the whole message; text is checked for UTF-8.
-//!
-//! Writing makes the header by hand: frames from the server are not masked, so one encoding of an event, header included,
-//! serves every connection.
+//! The header is made by hand: frames from the server are not masked, so one encoding of an event, header included, serves every
+//! connection.
 
-use actix_http::ws;
+mod reader;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio_util::codec::Decoder;
+
+pub use reader::{Incoming, Reader, Text};
 
 use crate::close::Close;
 
@@ -20,6 +18,8 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 const LONGEST_HEADER: usize = 10;
 
 const FINAL: u8 = 0x80;
+/// Set by permessage-deflate in the first frame of a message.
+const COMPRESSED: u8 = 0x40;
 
 /// What a frame that the server writes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +33,26 @@ pub enum Kind {
 
 /// A frame of which only the payload is still to be written.
 pub struct Writer {
-    kind: Kind,
+    first: u8,
     buffer: BytesMut,
 }
 
 impl Writer {
     #[must_use]
     pub fn new(kind: Kind, expected: usize) -> Self {
+        Self::beginning(FINAL | kind as u8, expected)
+    }
+
+    /// The same message as this frame, its payload to be written again, compressed.
+    #[must_use]
+    pub(crate) fn compressed(frame: &[u8], expected: usize) -> Self {
+        Self::beginning(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)
+    }
+
+    fn beginning(first: u8, expected: usize) -> Self {
         let mut buffer = BytesMut::with_capacity(LONGEST_HEADER + expected);
         buffer.put_bytes(0, LONGEST_HEADER);
-        Self { kind, buffer }
+        Self { first, buffer }
     }
 
     pub fn payload(&mut self) -> &mut BytesMut {
@@ -54,7 +64,7 @@ impl Writer {
     pub fn finish(mut self) -> Bytes {
         let length = self.buffer.len() - LONGEST_HEADER;
         let mut header = [0; LONGEST_HEADER];
-        let used = write_header(&mut header, self.kind, length);
+        let used = write_header(&mut header, self.first, length);
         let start = LONGEST_HEADER - used;
         self.buffer[start..LONGEST_HEADER].copy_from_slice(&header[..used]);
         self.buffer.freeze().slice(start..)
@@ -78,8 +88,19 @@ pub fn close_frame(close: Close) -> Bytes {
     writer.finish()
 }
 
-fn write_header(header: &mut [u8; LONGEST_HEADER], kind: Kind, length: usize) -> usize {
-    header[0] = FINAL | kind as u8;
+/// The payload of a frame that was written here.
+#[must_use]
+pub(crate) fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => LONGEST_HEADER,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
+fn write_header(header: &mut [u8; LONGEST_HEADER], first: u8, length: usize) -> usize {
+    header[0] = first;
     if length <= 125 {
         header[1] = length as u8;
         2
@@ -94,113 +115,15 @@ fn write_header(header: &mut [u8; LONGEST_HEADER], kind: Kind, length: usize) ->
     }
 }
 
-/// Text that was checked to be UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(Bytes);
-
-impl Text {
-    fn check(bytes: Bytes) -> Result<Self, Close> {
-        if std::str::from_utf8(&bytes).is_ok() { Ok(Self(bytes)) } else { Err(Close::NOT_UTF8) }
+/// Puts a client's mask on, or takes it off.
+fn mask(bytes: &mut [u8], key: [u8; 4]) {
+    let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
+    let (chunks, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
     }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-/// A message from the client, its fragments joined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    Text(Text),
-    Binary(Bytes),
-    Ping(Bytes),
-    Pong,
-    Close,
-}
-
-/// Takes messages out of a connection's bytes.
-pub struct Reader {
-    codec: ws::Codec,
-    /// A message of which the end has not come yet.
-    partial: Option<Box<Partial>>,
-}
-
-struct Partial {
-    is_text: bool,
-    payload: BytesMut,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self { codec: ws::Codec::new().max_size(MAX_MESSAGE), partial: None }
-    }
-}
-
-impl Reader {
-    /// The next message in `buffer`, or none yet. An error ends the connection.
-    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Close> {
-        loop {
-            if announced_length(buffer) > MAX_MESSAGE as u64 {
-                return Err(Close::TOO_LARGE);
-            }
-            let Some(frame) = self.codec.decode(buffer).map_err(|error| close_for(&error))? else { return Ok(None) };
-            let message = match frame {
-                ws::Frame::Text(bytes) => Incoming::Text(Text::check(bytes)?),
-                ws::Frame::Binary(bytes) => Incoming::Binary(bytes),
-                ws::Frame::Ping(bytes) => Incoming::Ping(bytes),
-                ws::Frame::Pong(_) => Incoming::Pong,
-                ws::Frame::Close(_) => Incoming::Close,
-                ws::Frame::Continuation(item) => match self.join(item)? {
-                    Some(message) => message,
-                    None => continue,
-                },
-            };
-            return Ok(Some(message));
-        }
-    }
-
-    fn join(&mut self, item: ws::Item) -> Result<Option<Incoming>, Close> {
-        let (bytes, is_last) = match item {
-            ws::Item::FirstText(bytes) => return self.begin(true, &bytes),
-            ws::Item::FirstBinary(bytes) => return self.begin(false, &bytes),
-            ws::Item::Continue(bytes) => (bytes, false),
-            ws::Item::Last(bytes) => (bytes, true),
-        };
-        let mut partial = self.partial.take().ok_or(Close::PROTOCOL)?;
-        if partial.payload.len() + bytes.len() > MAX_MESSAGE {
-            return Err(Close::TOO_LARGE);
-        }
-        partial.payload.put_slice(&bytes);
-        if !is_last {
-            self.partial = Some(partial);
-            return Ok(None);
-        }
-        let payload = partial.payload.freeze();
-        Ok(Some(if partial.is_text { Incoming::Text(Text::check(payload)?) } else { Incoming::Binary(payload) }))
-    }
-
-    fn begin(&mut self, is_text: bool, bytes: &[u8]) -> Result<Option<Incoming>, Close> {
-        self.partial = Some(Box::new(Partial { is_text, payload: BytesMut::from(bytes) }));
-        Ok(None)
-    }
-}
-
-/// The payload length that the header at the front of `buffer` announces; 0 while it has not all come.
-fn announced_length(buffer: &[u8]) -> u64 {
-    match buffer {
-        [_, second, high, low, ..] if second & 0x7F == 126 => u64::from(u16::from_be_bytes([*high, *low])),
-        [_, second, a, b, c, d, e, f, g, h, ..] if second & 0x7F == 127 => {
-            u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
-        }
-        _ => 0,
-    }
-}
-
-fn close_for(error: &ws::ProtocolError) -> Close {
-    match error {
-        ws::ProtocolError::Overflow => Close::TOO_LARGE,
-        _ => Close::PROTOCOL,
+    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
     }
 }
 
@@ -209,27 +132,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// A frame as a client sends it: masked.
-    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut header = [0; LONGEST_HEADER];
-        let used = write_header(&mut header, Kind::Text, payload.len());
-        header[0] = first;
-        header[1] |= 0x80;
-        let mask = [1, 2, 3, 4];
-        let mut bytes = header[..used].to_vec();
-        bytes.extend(mask);
-        bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> Result<Vec<Incoming>, Close> {
-        let (mut reader, mut buffer, mut messages) = (Reader::default(), BytesMut::from(bytes), Vec::new());
-        while let Some(message) = reader.next(&mut buffer)? {
-            messages.push(message);
-        }
-        Ok(messages)
-    }
 
     #[test]
     fn headers_are_written_in_the_three_lengths_of_the_rfc() {
@@ -241,63 +143,22 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_joined_and_control_frames_may_come_between_them() {
-        let bytes = [masked(0x01, b"he"), masked(0x89, b"?"), masked(0x00, b"ll"), masked(0x80, b"o")].concat();
-        let messages = read(&bytes).unwrap();
-        assert_eq!(messages[0], Incoming::Ping(Bytes::from_static(b"?")));
-        assert!(matches!(&messages[1], Incoming::Text(text) if text.as_str() == "hello"));
-    }
-
-    #[test]
-    fn a_text_may_be_cut_within_a_character_but_must_be_utf8_in_the_end() {
-        assert!(read(&[masked(0x01, &[0xC6]), masked(0x80, &[0xA1])].concat()).is_ok());
-        assert_eq!(read(&masked(0x81, &[0xC6])), Err(Close::NOT_UTF8));
-        assert_eq!(read(&[masked(0x01, &[0xC6]), masked(0x80, b"x")].concat()), Err(Close::NOT_UTF8));
-    }
-
-    #[test]
-    fn what_breaks_the_protocol_is_told_apart() {
-        assert_eq!(read(&[0x81, 1, b'x']), Err(Close::PROTOCOL), "not masked");
-        assert_eq!(read(&masked(0xC1, b"x")), Err(Close::PROTOCOL), "reserved bit");
-        assert_eq!(read(&masked(0x83, b"x")), Err(Close::PROTOCOL), "unknown opcode");
-        assert_eq!(read(&masked(0x80, b"x")), Err(Close::PROTOCOL), "continuation of nothing");
-        assert_eq!(read(&masked(0x09, b"x")), Err(Close::PROTOCOL), "ping in fragments");
-        assert_eq!(read(&masked(0x89, &[0; 126])), Err(Close::PROTOCOL), "long ping");
-        assert_eq!(read(&masked(0x88, &[0])), Err(Close::PROTOCOL), "half a close code");
-    }
-
-    #[test]
-    fn an_oversized_frame_is_refused_by_its_header_alone() {
-        let header = [0x82, 0x80 | 127, 0, 0, 0, 0, 0, 1, 0, 1];
-        assert_eq!(read(&header), Err(Close::TOO_LARGE));
-        assert_eq!(read(&[0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Close::TOO_LARGE));
-        assert!(read(&masked(0x82, &vec![0; MAX_MESSAGE])).is_ok());
-    }
-
-    #[test]
-    fn many_small_fragments_have_the_same_limit() {
-        let half = vec![b'x'; MAX_MESSAGE / 2];
-        let bytes = [masked(0x01, &half), masked(0x00, &half), masked(0x80, b"x")].concat();
-        assert_eq!(read(&bytes), Err(Close::TOO_LARGE));
+    fn the_payload_of_a_written_frame_is_found_again() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            assert_eq!(payload(&frame(Kind::Text, &vec![7; length])), vec![7; length]);
+        }
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes);
-        }
-
-        #[test]
-        fn what_is_cut_anywhere_reads_the_same(payload in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..300) {
-            let bytes = masked(0x82, &payload);
-            let cut = cut.min(bytes.len());
-            let (mut reader, mut buffer) = (Reader::default(), BytesMut::from(&bytes[..cut]));
-            let mut message = reader.next(&mut buffer).unwrap();
-            buffer.put_slice(&bytes[cut..]);
-            if message.is_none() {
-                message = reader.next(&mut buffer).unwrap();
+        fn a_mask_is_taken_off_by_putting_it_on_again(bytes in proptest::collection::vec(any::<u8>(), 0..40), key: [u8; 4]) {
+            let mut masked = bytes.clone();
+            mask(&mut masked, key);
+            for (at, byte) in masked.iter().enumerate() {
+                prop_assert_eq!(*byte, bytes[at] ^ key[at % 4]);
             }
-            prop_assert_eq!(message, Some(Incoming::Binary(payload.into())));
+            mask(&mut masked, key);
+            prop_assert_eq!(masked, bytes);
         }
     }
 }

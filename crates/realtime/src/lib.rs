@@ -8,9 +8,10 @@
 //!                                           ▼ services
 //! ```
 //!
-//! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`connection`] reads its socket, [`session`] does what the
+//! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`socket`] reads and
+//! writes it, [`connection`] hands on what comes, [`session`] does what the
 //! client asks for, [`shard`] gives it what its conversations tell, [`broadcaster`] knows who is here. [`bus`] carries news between
-//! instances. [`codec`], [`frame`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
+//! instances. [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
 
 pub mod broadcaster;
 pub mod bus;
@@ -19,9 +20,11 @@ pub mod close;
 pub mod codec;
 pub mod command;
 mod connection;
-mod flood;
+pub mod deflate;
+pub mod flood;
 pub mod frame;
 mod greeting;
+pub mod handshake;
 mod heartbeat;
 pub mod order;
 pub mod outbound;
@@ -30,6 +33,7 @@ pub mod queue;
 pub mod sender;
 pub mod session;
 pub mod shard;
+pub mod socket;
 pub mod socketio;
 pub mod sse;
 pub mod upgrade;

@@ -16,6 +16,7 @@ use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 use crate::{
     close::Close,
+    deflate,
     queue::{Progress, Queue},
 };
 
@@ -29,6 +30,8 @@ pub struct Sender {
     state: Cell<State>,
     /// The socket takes no more; the connection's task waits until it does.
     is_blocked: Cell<bool>,
+    /// Bytes from which a frame goes out compressed; 0: never.
+    deflates_from: Cell<usize>,
     heard_at: Cell<Instant>,
     /// Wakes the connection's task, or the stream.
     task: Notify,
@@ -54,6 +57,7 @@ impl Sender {
             queue: RefCell::new(Queue::new(backlog)),
             state: Cell::new(State::Open),
             is_blocked: Cell::new(false),
+            deflates_from: Cell::new(0),
             heard_at: Cell::new(Instant::now()),
             task: Notify::new(),
             room: Notify::new(),
@@ -70,6 +74,24 @@ impl Sender {
         if self.socket.set(socket).is_ok() {
             self.flush();
         }
+    }
+
+    /// The client takes compressed frames; those that are shorter than this are not worth it.
+    pub fn deflate_from(&self, bytes: usize) {
+        self.deflates_from.set(bytes);
+    }
+
+    /// Whether a frame of this length goes out compressed.
+    #[must_use]
+    pub fn deflates(&self, length: usize) -> bool {
+        let from = self.deflates_from.get();
+        from > 0 && length >= from
+    }
+
+    /// A frame that is for this client alone, as it goes out.
+    #[must_use]
+    pub fn fit(&self, frame: Bytes) -> Bytes {
+        if self.deflates(frame.len()) { deflate::shrink(&frame) } else { frame }
     }
 
     #[must_use]

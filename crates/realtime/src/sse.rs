@@ -5,6 +5,7 @@
 //! look at while it is full, is ended by `TCP_USER_TIMEOUT` (see the server's listener).
 
 use std::{
+    ops::RangeInclusive,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -15,6 +16,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header};
 use appcore::{AppError, auth::Principal};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
+use rand::Rng as _;
 use tokio::time::{Instant, Interval};
 
 use crate::{
@@ -33,6 +35,8 @@ use crate::{
 
 /// How often a quiet stream says that it is alive.
 const COMMENT_PERIOD: Duration = Duration::from_secs(15);
+/// Milliseconds after which a reader comes back when the stream ends: spread, because all may have lost it at once.
+const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 /// The longest `Last-Event-ID` that is looked at.
 const LONGEST_CURSOR: usize = 128;
 
@@ -49,6 +53,7 @@ pub async fn respond(request: &HttpRequest, principal: Principal) -> Result<Http
     let hello = greeting::hello(app, &principal, &conversations, now);
     // A stream that is resumed stays where it was until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
+    out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
     out.greet(sse::encode(&Envelope::control("hello", now, &hello, None), Some(&here)));
     shard.watch(&out);
     shard.end_when_expired(&out);

@@ -15,7 +15,7 @@ use appcore::{
     auth::Principal,
     envelope::{Failure, FailureTag},
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
 use service::accounts;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,8 +25,13 @@ use tokio::{
 
 use crate::{
     codec::Wire,
-    connection::{Inbound, Opening},
+    connection::Opening,
+    deflate::Agreement,
+    flood::Allowance,
+    frame::{self, Reader},
+    handshake::{self, offers},
     shard::Shard,
+    socket::Inbound,
     socketio,
 };
 
@@ -113,7 +118,8 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
     let prepared = async {
         verify(&knock.request)?;
         let principal = identify(shard, &knock).await?;
-        prepare(shard, principal, choose_wire(knock.request.headers())).await.map_err(Refusal::from)
+        let headers = knock.request.headers();
+        prepare(shard, principal, choose_wire(headers), agree(shard, headers)).await.map_err(Refusal::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
@@ -125,19 +131,38 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
         _ => None,
     };
     let Knock { request, socket, unread, request_id, .. } = knock;
-    let preface = switching(&request, protocol, &request_id);
-    let inbound = Inbound::new(shard, opening.wire, &unread);
+    let preface = handshake::switching(request.headers(), protocol, opening.deflate, &request_id);
+    let inbound = inbound(shard, opening.deflate, &unread);
     drop((request, unread));
     let user_id = opening.principal.user_id.to_string();
-    actix_rt::spawn(opening.open(socket, preface, inbound).run());
+    actix_rt::spawn(opening.open(socket, preface, inbound, None).run());
     Ok(Some(user_id))
 }
 
 /// Admits a person and reads what they follow.
-pub(crate) async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
+pub(crate) async fn prepare(
+    shard: &Rc<Shard>,
+    principal: Principal,
+    wire: Wire,
+    deflate: Option<Agreement>,
+) -> Result<Opening, AppError> {
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
-    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire })
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, deflate })
+}
+
+/// What the client offers for compression, unless it is turned off.
+pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
+    let is_on = shard.app().config.realtime.compression > 0;
+    is_on.then(|| Agreement::negotiate(headers)).flatten()
+}
+
+/// What reads the connection's messages, under the limits of the product.
+pub(crate) fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
+    let config = &shard.app().config;
+    let allowance =
+        config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));
+    Inbound::new(Reader::new(frame::MAX_MESSAGE, deflate.is_some()), allowance, unread)
 }
 
 /// Whoever shows a ticket is its holder; else by the token. A cookie counts only on our own pages.
@@ -192,35 +217,9 @@ pub(crate) fn verify(request: &Request) -> Result<(), Refusal> {
     })
 }
 
-fn offers(headers: &HeaderMap, protocol: &str) -> bool {
-    headers
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .any(|offered| offered.trim() == protocol)
-}
-
 /// JSON unless the client offers MessagePack and not JSON.
 fn choose_wire(headers: &HeaderMap) -> Wire {
     if offers(headers, "natter.msgpack") && !offers(headers, "natter.json") { Wire::MessagePack } else { Wire::Json }
-}
-
-/// The head of a 101.
-pub(crate) fn switching(request: &Request, protocol: Option<&str>, request_id: &str) -> Bytes {
-    use std::fmt::Write as _;
-    let key =
-        request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
-    let mut head = BytesMut::with_capacity(256);
-    head.put_slice(
-        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
-    );
-    head.put_slice(&key);
-    // Writing into a growing buffer does not fail.
-    if let Some(protocol) = protocol {
-        let _ = write!(head, "\r\nsec-websocket-protocol: {protocol}");
-    }
-    let _ = write!(head, "\r\nx-request-id: {request_id}\r\n\r\n");
-    head.freeze()
 }
 
 /// Writes the answer that the REST API would give, and closes.

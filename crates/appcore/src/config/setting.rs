@@ -150,6 +150,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Frames that a connection may send in a second before it is closed.",
     ),
     row(
+        "realtime.compression",
+        Kind::Number(0, 1_048_576),
+        Value("1024"),
+        "Bytes from which a frame is compressed for clients that offer permessage-deflate; 0: never.",
+    ),
+    row(
         "ai.default_model",
         Kind::Text,
         Unset("openai/gpt-5-mini"),

@@ -131,6 +131,8 @@ pub struct Realtime {
     pub heartbeat: Duration,
     pub backlog_bytes: usize,
     pub max_frames_per_second: u32,
+    /// Bytes from which a frame is compressed for clients that agree to it. 0: nothing is agreed on.
+    pub compression: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -57,6 +57,12 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// Tells the reader how many milliseconds to wait before it comes back.
+#[must_use]
+pub fn encode_retry(milliseconds: u32) -> Bytes {
+    format!("retry: {milliseconds}\n\n").into()
+}
+
 /// One chunk of the stream.
 #[must_use]
 pub fn encode(envelope: &Envelope<'_>, cursor: Option<&Cursor>) -> Bytes {

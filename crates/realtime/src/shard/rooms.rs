@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use crate::{
     close::Close,
     codec::{Envelope, Wire},
+    deflate,
     order::Order,
     outbound::Outbound,
 };
@@ -245,7 +246,7 @@ impl Rooms {
                 let seq = news.position.map(|position| position.seq);
                 for out in &room.readers {
                     if seq.is_none_or(|seq| out.wants(*id, seq)) {
-                        push(out, forms.get(out.wire), &mut self.dirty);
+                        push(out, forms.get(out), &mut self.dirty);
                     }
                 }
             }
@@ -253,14 +254,14 @@ impl Rooms {
                 self.stamp += 1;
                 for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
                     for out in room.readers.iter().filter(|out| out.takes(self.stamp)) {
-                        push(out, forms.get(out.wire), &mut self.dirty);
+                        push(out, forms.get(out), &mut self.dirty);
                     }
                 }
             }
             Audience::Users(users) => {
                 for out in users.iter().filter_map(|user| self.people.get(user)).flat_map(|person| &person.connections)
                 {
-                    push(out, forms.get(out.wire), &mut self.dirty);
+                    push(out, forms.get(out), &mut self.dirty);
                 }
             }
         }
@@ -268,7 +269,7 @@ impl Rooms {
 
     /// A frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        push(out, frame, &mut self.dirty);
+        push(out, out.fit(frame), &mut self.dirty);
     }
 
     /// Something may have been missed by everybody.
@@ -281,7 +282,7 @@ impl Rooms {
         let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
         let mut forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
         for out in outs {
-            push(out, forms.get(out.wire), &mut self.dirty);
+            push(out, forms.get(out), &mut self.dirty);
         }
     }
 
@@ -353,16 +354,22 @@ fn push(out: &Rc<Outbound>, frame: Bytes, dirty: &mut Vec<Rc<Outbound>>) {
 /// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
 struct Forms<'a> {
     envelope: Envelope<'a>,
-    made: [Option<Bytes>; Wire::COUNT],
+    plain: [Option<Bytes>; Wire::COUNT],
+    deflated: [Option<Bytes>; Wire::COUNT],
 }
 
 impl<'a> Forms<'a> {
     fn of(envelope: Envelope<'a>) -> Self {
-        Self { envelope, made: [const { None }; Wire::COUNT] }
+        Self { envelope, plain: [const { None }; Wire::COUNT], deflated: [const { None }; Wire::COUNT] }
     }
 
-    fn get(&mut self, wire: Wire) -> Bytes {
-        self.made[wire.index()].get_or_insert_with(|| wire.encode(&self.envelope)).clone()
+    fn get(&mut self, out: &Outbound) -> Bytes {
+        let wire = out.wire;
+        let plain = self.plain[wire.index()].get_or_insert_with(|| wire.encode(&self.envelope));
+        if !out.deflates(plain.len()) {
+            return plain.clone();
+        }
+        self.deflated[wire.index()].get_or_insert_with(|| deflate::shrink(plain)).clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
+use actix_http::HttpMessage as _;
 use appcore::{AppError, Code, ConnectionId};
 use bytes::{BufMut, Bytes, BytesMut};
 use service::accounts;
@@ -13,10 +14,13 @@ use crate::{
         Wire,
         socketio::{self, Packed, engine},
     },
-    connection::{Gone, Inbound, Opening},
+    connection::Opening,
+    deflate::Agreement,
     frame::{self, Incoming},
+    handshake,
     shard::Shard,
-    upgrade::{Knock, REFUSAL, Refusal, Token, drain, prepare, query, switching, verify},
+    socket::{Gone, Inbound},
+    upgrade::{Knock, REFUSAL, Refusal, Token, agree, drain, inbound, prepare, query, verify},
 };
 
 /// How long a client has to say who it is.
@@ -36,11 +40,20 @@ pub(crate) async fn open(shard: &Rc<Shard>, knock: Knock) -> Result<Option<Strin
         return Err((refusal, knock));
     }
     let Knock { request, socket, unread, token, is_own_origin, request_id } = knock;
-    let inbound = Inbound::new(shard, Wire::SocketIo, &unread);
-    let mut preface = BytesMut::from(&switching(&request, None, &request_id)[..]);
+    let deflate = agree(shard, request.headers());
+    let inbound = inbound(shard, deflate, &unread);
+    let mut preface = BytesMut::from(&handshake::switching(request.headers(), None, deflate, &request_id)[..]);
     drop((request, unread));
     preface.put_slice(&engine::encode_open(ConnectionId::new(), shard.app().config.realtime.heartbeat));
-    let introduction = Introduction { shard: Rc::clone(shard), socket, inbound, token, is_own_origin };
+    let introduction = Introduction {
+        shard: Rc::clone(shard),
+        socket,
+        inbound,
+        packets: Box::default(),
+        deflate,
+        token,
+        is_own_origin,
+    };
     actix_rt::spawn(introduction.run(preface.freeze()));
     Ok(None)
 }
@@ -54,6 +67,8 @@ struct Introduction {
     shard: Rc<Shard>,
     socket: TcpStream,
     inbound: Inbound,
+    packets: Box<socketio::Decoder>,
+    deflate: Option<Agreement>,
     token: Option<Token>,
     is_own_origin: bool,
 }
@@ -68,7 +83,7 @@ impl Introduction {
         match opened.await {
             Ok(Ok(opening)) => {
                 let connected = socketio::encode_connected(&ConnectionId::new().to_string());
-                opening.open(self.socket, connected, self.inbound).run().await;
+                opening.open(self.socket, connected, self.inbound, Some(self.packets)).run().await;
             }
             Ok(Err(None)) => {}
             Ok(Err(Some(close))) => bid_farewell(self.socket, close).await,
@@ -80,7 +95,7 @@ impl Introduction {
     async fn listen(&mut self) -> Result<Opening, Option<Close>> {
         let mut tries = 0;
         loop {
-            while let Some(message) = self.inbound.next().map_err(Some)? {
+            while let Some(message) = self.inbound.next_message().map_err(Some)? {
                 let (namespace, token) = match self.packed(message)? {
                     Packed::Connect { namespace, token } => (namespace, token),
                     Packed::Disconnect => return Err(None),
@@ -113,11 +128,11 @@ impl Introduction {
     fn packed(&mut self, message: Incoming) -> Result<Packed, Option<Close>> {
         match message {
             Incoming::Ping(_) | Incoming::Pong => Ok(Packed::Nothing),
-            Incoming::Close => Err(None),
-            Incoming::Binary(bytes) => self.inbound.packets().binary(bytes).map_err(Some),
+            Incoming::Close(_) => Err(None),
+            Incoming::Binary(bytes) => self.packets.binary(bytes).map_err(Some),
             Incoming::Text(text) => match engine::decode(text.as_str()).map_err(Some)? {
                 engine::Packet::Close => Err(None),
-                engine::Packet::Message(data) => self.inbound.packets().text(data).map_err(Some),
+                engine::Packet::Message(data) => self.packets.text(data).map_err(Some),
                 engine::Packet::Ping(_) | engine::Packet::Pong | engine::Packet::Noop => Ok(Packed::Nothing),
             },
         }
@@ -130,7 +145,7 @@ impl Introduction {
             (None, Some(token)) => accounts::authenticate(self.shard.app(), &token.text).await?,
             (None, None) => return Err(Code::Unauthenticated.into()),
         };
-        prepare(&self.shard, principal, Wire::SocketIo).await
+        prepare(&self.shard, principal, Wire::SocketIo, self.deflate).await
     }
 
     async fn tell(&mut self, frame: &[u8]) -> Result<(), Option<Close>> {

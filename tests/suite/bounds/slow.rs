@@ -1,0 +1,165 @@
+//! Clients that stop reading: cut off after so many bytes or so much time, and nothing is lost for them or anybody else.
+
+use std::time::{Duration, Instant};
+
+use support::{Application, Follower, Member, PATIENCE, Setup, Value, json, wait_until};
+
+use super::{connections, connections_fall_to, silent};
+use crate::raw::{CLOSE, PING, PONG, Raw, TEXT};
+
+const CONTENT: usize = 4_900;
+
+/// Sends so many long messages, at the pace of somebody who reads them all, and answers the longest time that one took.
+async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i64, count: i64) -> Duration {
+    let mut socket = sender.connect().await;
+    let (content, mut longest) = ("x".repeat(CONTENT), Duration::ZERO);
+    for n in from..from + count {
+        let body = json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": content });
+        let begun = Instant::now();
+        socket.send("message.send", body).await;
+        assert_eq!(reader.read_until_seq(chat, n).await.len(), 1, "each comes once");
+        longest = longest.max(begun.elapsed());
+        socket.read_until_seq(chat, n).await;
+    }
+    longest
+}
+
+/// What a client that had stopped has in its hands, up to the end: the last number, and the code.
+async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
+    let (mut last, mut code) = (0, None);
+    while let Some((opcode, payload)) = stuck.frame().await {
+        match opcode {
+            TEXT => {
+                let frame: Value = serde_json::from_slice(&payload).unwrap();
+                if let Some(seq) = frame["payload"]["seq"].as_i64() {
+                    assert_eq!(seq, last + 1, "what arrives has no gap");
+                    last = seq;
+                }
+            }
+            CLOSE => code = Some(u16::from_be_bytes([payload[0], payload[1]])),
+            _ => {}
+        }
+    }
+    (last, code)
+}
+
+#[tokio::test]
+async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
+    const STUCK: usize = 30;
+    const MESSAGES: i64 = 250;
+    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
+    let chat = anna.open_group("Busy", &[&ben, &eve]).await;
+    let witness = Follower::start(&eve).await;
+    let mut reader = eve.connect().await;
+    let joined = reader.hello["conversations"][0]["last_seq"].as_i64().unwrap();
+    let before = connections(&app);
+    let mut stuck = Vec::new();
+    for _ in 0..STUCK {
+        stuck.push(silent(&ben).await);
+    }
+    let memory = app.instances[0].memory();
+    let longest = pour(&anna, &mut reader, &chat, joined + 1, MESSAGES).await;
+    assert!(longest < Duration::from_secs(5), "somebody who reads waited {longest:?} for a message");
+    // Bounded: the queues, and what the messages themselves cost. Without a bound each would hold 1.2 MB of its own or keep what all share.
+    let grown = app.instances[0].memory().saturating_sub(memory);
+    assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
+    for stuck in &mut stuck {
+        let (last, code) = remains(stuck).await;
+        assert_eq!(code, Some(4508), "after {last}");
+        assert!(last < joined + MESSAGES, "it got all, so it was never behind");
+    }
+    drop(stuck);
+    connections_fall_to(&app, before + 1).await;
+    witness.wait_for(&chat, joined + MESSAGES).await;
+    assert_eq!(witness.unannounced_jumps(), 0);
+    // They come back and have everything.
+    let mut back = ben.connect().await;
+    back.send("sync", json!({ "cursors": { (chat.as_str()): 0 } })).await;
+    let missed = back.read_until_seq(&chat, joined + MESSAGES).await;
+    let seqs: Vec<i64> = missed.iter().map(|event| event.payload["seq"].as_i64().unwrap()).collect();
+    assert_eq!(seqs, (1..=joined + MESSAGES).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stuck_stream_is_cut_off_and_goes_on_without_loss() {
+    const MESSAGES: i64 = 250;
+    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut live = ben.event_stream(None).await;
+    let cursor = loop {
+        live.next().await;
+        if let Some(id) = &live.last_event_id {
+            break id.clone();
+        }
+    };
+    let bearer = format!("authorization: Bearer {}\nconnection: close", ben.access_token());
+    let (mut stuck, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
+    assert_eq!(head.status, 200);
+    let mut sender = anna.connect().await;
+    let mut reader = anna.connect().await;
+    let content = "x".repeat(CONTENT);
+    for n in 1..=MESSAGES {
+        sender.send_message(&chat, &content).await;
+        reader.read_until_seq(&chat, n).await;
+        assert_eq!(live.expect("message.created").await.payload["seq"], n, "the other stream goes on");
+    }
+    assert!(stuck.rest().await < usize::try_from(MESSAGES).unwrap() * CONTENT, "it ends before it has all");
+    drop(live);
+    let mut stream = ben.event_stream(Some(&cursor)).await;
+    for n in 1..=MESSAGES {
+        assert_eq!(stream.expect("message.created").await.payload["seq"], n);
+    }
+}
+
+/// A socket that takes nothing more has pings waiting in front of nothing: whether it lives is decided by what is heard from it.
+#[tokio::test]
+async fn a_frozen_socket_is_noticed_by_the_heartbeat() {
+    let app = Setup::new()
+        .set("realtime.heartbeat_seconds", 1)
+        .set("realtime.backlog_bytes", 64 * 1024 * 1024)
+        .set("realtime.max_connections_per_user", 1)
+        .start()
+        .await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let before = connections(&app);
+    let mut frozen = silent(&ben).await;
+    // It lives for some heartbeats, then stands still as a stopped process does: its kernel goes on acknowledging.
+    let mut pings = 0;
+    while pings < 3 {
+        if let (PING, payload) = frozen.frame().await.unwrap() {
+            frozen.send(PONG, &payload).await;
+            pings += 1;
+        }
+    }
+    let content = "x".repeat(CONTENT);
+    let begun = Instant::now();
+    for _ in 0..100 {
+        anna.send_message(&chat, &content).await;
+    }
+    wait_until("its place is free", || async {
+        support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
+    })
+    .await;
+    assert!(begun.elapsed() < PATIENCE);
+    // The socket is dropped too, although nobody at the other end does anything.
+    connections_fall_to(&app, before + 1).await;
+    drop(frozen);
+}
+
+#[tokio::test]
+async fn a_client_that_vanished_is_let_go_even_when_it_has_long_been_told_goodbye() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let before = connections(&app);
+    let mut gone = Vec::new();
+    for _ in 0..10 {
+        let mut raw = silent(&anna).await;
+        // A frame that breaks the protocol: the server says goodbye and waits for ours, which never comes.
+        raw.write(&[0x81, 2, b'h', b'i']).await;
+        gone.push(raw);
+    }
+    connections_fall_to(&app, before).await;
+}

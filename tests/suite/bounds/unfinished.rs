@@ -1,0 +1,121 @@
+//! Connections that begin and don't go on.
+
+use std::time::{Duration, Instant};
+
+use support::{Application, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{connections, connections_fall_to};
+use crate::raw::{Raw, upgrade_headers};
+
+/// What the server grants to whoever has not said what they want, and some for a slow machine.
+const GRANTED: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(6);
+
+async fn connect(app: &Application) -> TcpStream {
+    TcpStream::connect(app.url().trim_start_matches("http://")).await.unwrap()
+}
+
+/// How long it takes until the server has closed it.
+async fn lifetime(mut stream: TcpStream, drip: Option<u8>) -> Duration {
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    loop {
+        let pause = tokio::time::sleep(Duration::from_millis(500));
+        tokio::select! {
+            read = stream.read_buf(&mut answer) => if !matches!(read, Ok(1..)) { return begun.elapsed() },
+            () = pause => if let Some(byte) = drip && stream.write_all(&[byte]).await.is_err() { return begun.elapsed() },
+        }
+        assert!(begun.elapsed() < GRANTED + SLACK, "it is still open after {:?}: {answer:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_finished_is_given_up() {
+    let app = Application::start().await;
+    let before = connections(&app);
+    let upgrade = format!("GET /r1/websocket HTTP/1.1\r\nhost: a\r\n{}", upgrade_headers("").replace('\n', "\r\n"));
+    let polling = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: a\r\nupgr".to_owned();
+    let mut tasks = Vec::new();
+    for (begin, drip) in [
+        (String::new(), None),
+        ("GET / HTTP/1.1\r\nhost:".to_owned(), None),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx-slow: ".to_owned(), Some(b'x')),
+        (upgrade.clone(), None),
+        (upgrade, Some(b'x')),
+        (polling, None),
+    ] {
+        for _ in 0..5 {
+            let mut stream = connect(&app).await;
+            stream.write_all(begin.as_bytes()).await.unwrap();
+            tasks.push(tokio::spawn(lifetime(stream, drip)));
+        }
+    }
+    // Meanwhile others are served.
+    let anna = app.sign_up("Anna").await;
+    assert_eq!(anna.connect().await.request("ping", json!({})).await.kind, "pong");
+    for task in tasks {
+        let lifetime = task.await.unwrap();
+        assert!(lifetime > Duration::from_secs(2), "nobody is cut off at once: {lifetime:?}");
+    }
+    // What is left is what Anna asks over.
+    connections_fall_to(&app, before + 2).await;
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused_by_its_length() {
+    let app = Application::start().await;
+    let memory = app.instances[0].memory();
+    for _ in 0..5 {
+        let mut stream = connect(&app).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx-long: ").await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let mut answer = Vec::new();
+        let pouring = async {
+            for _ in 0..1_000 {
+                if write.write_all(&[b'x'; 16 * 1024]).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::join!(pouring, read.read_to_end(&mut answer));
+        let status = String::from_utf8_lossy(&answer).split(' ').nth(1).map(str::to_owned);
+        assert!(status.as_deref().is_none_or(|status| status.starts_with('4')), "{status:?}");
+    }
+    let grown = app.instances[0].memory().saturating_sub(memory);
+    assert!(grown < 16 * 1024 * 1024, "the server grew by {grown} bytes");
+}
+
+#[tokio::test]
+async fn who_does_not_introduce_themselves_is_put_out() {
+    let app = Application::start().await;
+    let before = connections(&app);
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(Raw::open(&app.url(), "/socket.io/?EIO=4&transport=websocket", "").await);
+    }
+    let begun = Instant::now();
+    for raw in &mut silent {
+        assert!(raw.ends().await);
+    }
+    assert!(begun.elapsed() < GRANTED + SLACK, "{:?}", begun.elapsed());
+    connections_fall_to(&app, before).await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_nobody_reads_does_not_stay() {
+    let app = Application::start().await;
+    let before = connections(&app);
+    let mut unread = Vec::new();
+    for _ in 0..10 {
+        let mut stream = connect(&app).await;
+        let request = format!(
+            "GET /r1/websocket HTTP/1.1\r\nhost: a\r\n{}\r\n\r\n",
+            upgrade_headers("x: y").replace('\n', "\r\n")
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        unread.push(stream);
+    }
+    connections_fall_to(&app, before).await;
+}
