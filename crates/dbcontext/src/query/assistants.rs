@@ -66,10 +66,6 @@ pub async fn list<C: ConnectionTrait>(
     workspace: WorkspaceId,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        total: i64,
-    }
     const THEIRS: &str = "FROM assistants a WHERE NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $1)";
     let backend = db.get_database_backend();
     let order = "ORDER BY CASE WHEN a.workspace_id IS NULL THEN 0 ELSE 1 END, a.search_name, a.id";
@@ -78,10 +74,7 @@ pub async fn list<C: ConnectionTrait>(
         .all(db)
         .await
         .map_err(app_error)?;
-    let count =
-        Statement::from_sql_and_values(backend, format!("SELECT COUNT(*) AS total {THEIRS}"), [workspace.into()]);
-    let total = Count::find_by_statement(count).one(db).await.map_err(app_error)?;
-    Ok((items, total.map_or(0, |count| u64::try_from(count.total).unwrap_or(0))))
+    Ok((items, super::page::count(db, THEIRS, [workspace.into()]).await?))
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {

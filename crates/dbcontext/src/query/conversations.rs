@@ -45,10 +45,6 @@ pub async fn list<C: ConnectionTrait>(
     user: UserId,
     page: PageRequest,
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        total: i64,
-    }
     let backend = db.get_database_backend();
     let sql = format!(
         "{} ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {} OFFSET {}",
@@ -60,13 +56,9 @@ pub async fn list<C: ConnectionTrait>(
         .all(db)
         .await
         .map_err(app_error)?;
-    let count = "SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+    let own = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
                  WHERE m.user_id = $1 AND NOT m.is_deleted";
-    let total = Count::find_by_statement(Statement::from_sql_and_values(backend, count, [user.into()]))
-        .one(db)
-        .await
-        .map_err(app_error)?;
-    Ok((items, total.map_or(0, |count| u64::try_from(count.total).unwrap_or(0))))
+    Ok((items, super::page::count(db, own, [user.into()]).await?))
 }
 
 /// A conversation that `user` is in.

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod jobs;
 pub mod members;
 pub mod messages;
+mod page;
 mod rows;
 pub mod sessions;
 pub mod signing_keys;

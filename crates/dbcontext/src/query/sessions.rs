@@ -2,7 +2,7 @@
 
 use appcore::{AppError, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, Select, Set, sea_query::Expr,
 };
 use uuid::Uuid;
@@ -88,17 +88,11 @@ pub async fn list<C: ConnectionTrait>(
     now: Timestamp,
     page: PageRequest,
 ) -> Result<(Vec<user_session::Model>, u64), AppError> {
-    let query = live(now).filter(user_session::Column::UserId.eq(user_id));
-    let total = query.clone().count(db).await.map_err(app_error)?;
-    let rows = query
+    let query = live(now)
+        .filter(user_session::Column::UserId.eq(user_id))
         .order_by_desc(user_session::Column::LastUsedAt)
-        .order_by_desc(user_session::Column::Id)
-        .limit(page.page_size)
-        .offset(page.offset())
-        .all(db)
-        .await
-        .map_err(app_error)?;
-    Ok((rows, total))
+        .order_by_desc(user_session::Column::Id);
+    super::page::select(db, query, page).await
 }
 
 /// Ends one of somebody's own sign-ins. False: there is no such one.

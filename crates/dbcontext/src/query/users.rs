@@ -2,7 +2,7 @@
 
 use appcore::{AppError, Code, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
     QueryOrder, QuerySelect, Set,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
@@ -93,16 +93,8 @@ pub async fn search<C: ConnectionTrait>(
         let name = Expr::col(user::Column::SearchName).like(LikeExpr::new(pattern).escape('\\'));
         query = query.filter(Condition::any().add(name).add(user::Column::Email.eq(text)));
     }
-    let total = query.clone().count(db).await.map_err(app_error)?;
-    let rows = query
-        .order_by_asc(user::Column::SearchName)
-        .order_by_asc(user::Column::Id)
-        .limit(page.page_size)
-        .offset(page.offset())
-        .all(db)
-        .await
-        .map_err(app_error)?;
-    Ok((rows, total))
+    let query = query.order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
+    super::page::select(db, query, page).await
 }
 
 /// Changes the name that others see.

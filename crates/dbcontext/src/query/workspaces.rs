@@ -112,22 +112,14 @@ pub async fn list<C: ConnectionTrait>(
     by: UserId,
     page: PageRequest,
 ) -> Result<(Vec<SeenWorkspace>, u64), AppError> {
-    let query = seen_by(by);
-    let total = query.clone().count(db).await.map_err(app_error)?;
     let rank = Expr::case(workspace::Column::Kind.eq(WorkspaceKind::Shared.as_str()), 0)
         .case(workspace::Column::Kind.eq(WorkspaceKind::Personal.as_str()), 1)
         .finally(2);
-    let rows = query
+    let query = seen_by(by)
         .order_by_asc(Expr::Case(Box::new(rank)))
         .order_by_asc(workspace::Column::Name)
-        .order_by_asc(workspace::Column::Id)
-        .limit(page.page_size)
-        .offset(page.offset())
-        .into_model()
-        .all(db)
-        .await
-        .map_err(app_error)?;
-    Ok((rows, total))
+        .order_by_asc(workspace::Column::Id);
+    super::page::select(db, query, page).await
 }
 
 /// A workspace that `by` is in.
@@ -165,17 +157,8 @@ pub async fn members<C: ConnectionTrait>(
 ) -> Result<(Vec<MemberRow>, u64), AppError> {
     let query =
         memberships(id).filter(workspace_member::Column::WorkspaceId.in_subquery(super::users::workspaces_of(by)));
-    let total = query.clone().count(db).await.map_err(app_error)?;
-    let rows = named(query)
-        .order_by_asc(user::Column::SearchName)
-        .order_by_asc(user::Column::Id)
-        .limit(page.page_size)
-        .offset(page.offset())
-        .into_model()
-        .all(db)
-        .await
-        .map_err(app_error)?;
-    Ok((rows, total))
+    let query = named(query).order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
+    super::page::select(db, query, page).await
 }
 
 /// One member, whoever asks.
