@@ -45,17 +45,36 @@ pub struct Cpu {
 impl Cpu {
     /// What these processes have used, those they started included.
     pub fn of(process: u32) -> anyhow::Result<Self> {
-        // The kernel counts in hundredths of a second, whatever its own clock does.
-        const TICKS: f64 = 100.0;
         let mut cpu = Self::default();
         for member in family(process)? {
             let Ok(stat) = fs::read_to_string(format!("/proc/{member}/stat")) else { continue };
-            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-            let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
-            cpu.user += ticks(11)? / TICKS;
-            cpu.system += ticks(12)? / TICKS;
+            cpu.add(&stat)?;
         }
         Ok(cpu)
+    }
+
+    /// What all processes of this name have used.
+    pub fn named(name: &str) -> anyhow::Result<Self> {
+        let mut cpu = Self::default();
+        for entry in fs::read_dir("/proc")? {
+            let folder = entry?.path();
+            if fs::read_to_string(folder.join("comm")).is_ok_and(|command| command.trim() == name)
+                && let Ok(stat) = fs::read_to_string(folder.join("stat"))
+            {
+                cpu.add(&stat)?;
+            }
+        }
+        Ok(cpu)
+    }
+
+    fn add(&mut self, stat: &str) -> anyhow::Result<()> {
+        // The kernel counts in hundredths of a second, whatever its own clock does.
+        const TICKS: f64 = 100.0;
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
+        self.user += ticks(11)? / TICKS;
+        self.system += ticks(12)? / TICKS;
+        Ok(())
     }
 
     pub fn since(self, before: Self) -> Self {

@@ -245,6 +245,11 @@ fn persistence(durable: &targets::Durable) -> String {
         (Measure::P50, "p50 at a fifth of the goal, ms"),
         (Measure::P99, "p99 at a fifth of the goal, ms"),
         (Measure::P999, "p99.9 at a fifth of the goal, ms"),
+        (Measure::NatterCpu, "Natter's processor time per message, µs"),
+        (Measure::PostgresCpu, "PostgreSQL's processor time per message, µs"),
+        (Measure::RedisCpu, "Redis's processor time per message, µs"),
+        (Measure::Written, "write-ahead log per message, bytes"),
+        (Measure::Stored, "growth of the database per message, bytes"),
     ];
     for (measure, label) in rows {
         let cells = known.iter().map(|persistence| {

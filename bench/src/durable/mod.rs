@@ -1,6 +1,7 @@
 //! The durable path by itself: how many messages a second are committed, and how long one takes from its sending to its receipt at a
 //! fifth of what is promised. Here server, database and load generator share all cores.
 
+mod costs;
 mod latency;
 mod stage;
 mod throughput;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use costs::Meter;
 use stage::Stage;
 
 /// Where messages are kept.
@@ -38,6 +40,13 @@ pub enum Measure {
     P50,
     P99,
     P999,
+    /// Microseconds of processor time for each message over many conversations: of all instances, and of what they stand on.
+    NatterCpu,
+    PostgresCpu,
+    RedisCpu,
+    /// Bytes of PostgreSQL's write-ahead log, and of the database's growth, for each of these messages.
+    Written,
+    Stored,
 }
 
 impl Persistence {
@@ -90,9 +99,11 @@ pub async fn measure(
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
     let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
+    let before = Meter::read(&stage.app).await?;
     let many = throughput::measure(&stage.app, &pairs, warm_up, duration).await?;
+    let costs = Meter::read(&stage.app).await?.since(&before);
     let one = throughput::measure(&stage.app, &stage.one_room(WRITERS).await, warm_up, duration).await?;
-    let values = vec![
+    let mut values = vec![
         (Measure::P50, latency.p50),
         (Measure::P99, latency.p99),
         (Measure::P999, latency.p999),
@@ -100,5 +111,6 @@ pub async fn measure(
         (Measure::Delivered, many.delivered_per_second),
         (Measure::PersistedInOne, one.persisted_per_second),
     ];
+    values.extend(costs);
     Ok(Outcome { persistence, round, values })
 }

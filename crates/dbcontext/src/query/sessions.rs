@@ -2,8 +2,8 @@
 
 use appcore::{AppError, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Select, Set, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Select, Set, sea_query::Expr,
 };
 use uuid::Uuid;
 

@@ -2,8 +2,8 @@
 
 use appcore::{AppError, Code, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 

@@ -1,0 +1,55 @@
+//! What one message costs, in processor time of each program and in bytes of the database: docs/scaling.md computes with it.
+
+use support::{Application, Engine};
+
+use super::Measure;
+use crate::machine::Cpu;
+
+/// What has been used so far.
+pub struct Meter {
+    natter: f64,
+    postgres: f64,
+    redis: f64,
+    messages: i64,
+    written: i64,
+    stored: i64,
+}
+
+impl Meter {
+    pub async fn read(app: &Application) -> anyhow::Result<Self> {
+        let number = async |sql: &'static str| app.database.number(sql).await;
+        let on_postgres = app.database.engine == Engine::Postgres;
+        let (written, stored) = if on_postgres {
+            let written = "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint";
+            (number(written).await, number("SELECT pg_database_size(current_database())::bigint").await)
+        } else {
+            let pages = number("SELECT page_count FROM pragma_page_count").await;
+            (0, pages * number("SELECT page_size FROM pragma_page_size").await)
+        };
+        Ok(Self {
+            natter: Cpu::named("natter")?.total(),
+            postgres: Cpu::named("postgres")?.total(),
+            redis: Cpu::named("redis-server")?.total(),
+            messages: number("SELECT COUNT(*) FROM messages").await,
+            written,
+            stored,
+        })
+    }
+
+    /// What each message since `before` has cost.
+    pub fn since(&self, before: &Self) -> Vec<(Measure, f64)> {
+        #[expect(clippy::cast_precision_loss)]
+        let messages = (self.messages - before.messages).max(1) as f64;
+        let microseconds = |seconds: f64| seconds * 1e6 / messages;
+        #[expect(clippy::cast_precision_loss)]
+        let bytes = |bytes: i64| bytes as f64 / messages;
+        let costs = [
+            (Measure::NatterCpu, microseconds(self.natter - before.natter)),
+            (Measure::PostgresCpu, microseconds(self.postgres - before.postgres)),
+            (Measure::RedisCpu, microseconds(self.redis - before.redis)),
+            (Measure::Written, bytes(self.written - before.written)),
+            (Measure::Stored, bytes(self.stored - before.stored)),
+        ];
+        costs.into_iter().filter(|(_, cost)| *cost > 0.0).collect()
+    }
+}
