@@ -107,6 +107,15 @@ pub enum Claim {
     Repeated,
 }
 
+/// Executes `pieces`, unless something that must be unique is there already.
+pub async fn execute_unless_repeated<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<Claim, AppError> {
+    match rows::try_execute(db, pieces).await {
+        Ok(()) => Ok(Claim::Executed),
+        Err(error) if unique_violation(&error) => Ok(Claim::Repeated),
+        Err(error) => Err(app_error(error)),
+    }
+}
+
 /// Executes `pieces` if nothing was written to these conversations since they were seen at these numbers. It is one statement, and so
 /// one transaction, of PostgreSQL. Everything that can be changed in a conversation takes a number, so what was seen of its members
 /// holds as long as the number does.

@@ -4,7 +4,7 @@
 //! as 32 hexadecimal digits, which both can read.
 
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -80,22 +80,26 @@ impl Piece {
     }
 }
 
-/// Executes pieces that don't depend on each other. PostgreSQL gets them as one statement, because each one is a round trip; in
-/// SQLite, which is in this process and changes one table at a time, they follow each other.
+/// Executes pieces that don't depend on each other, in one call: PostgreSQL gets them as one statement, because each one is a round
+/// trip, and SQLite as statements that follow each other, because each call wakes a thread.
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
+    try_execute(db, pieces).await.map_err(app_error)
+}
+
+/// The same, with the database's own error.
+pub(crate) async fn try_execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
-    let statements = if backend == DatabaseBackend::Postgres && pieces.len() > 1 {
-        let sql = format!("WITH {} SELECT 1", join(&pieces, 1, |rows| rows));
-        vec![Statement::from_sql_and_values(backend, sql, values(pieces))]
-    } else {
-        pieces
-            .into_iter()
-            .map(|piece| Statement::from_sql_and_values(backend, piece.sql, [piece.rows.into()]))
-            .collect()
+    let sql = match (backend, pieces.as_slice()) {
+        (_, []) => return Ok(()),
+        (_, [piece]) => piece.sql.clone(),
+        (DatabaseBackend::Postgres, pieces) => {
+            let parts = numbered(pieces, 1, |rows| rows).enumerate();
+            let parts: Vec<String> = parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect();
+            format!("WITH {} SELECT 1", parts.join(", "))
+        }
+        (_, pieces) => numbered(pieces, 1, |rows| rows).collect::<Vec<_>>().join("; "),
     };
-    for statement in statements {
-        db.execute_raw(statement).await.map_err(app_error)?;
-    }
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, values(pieces))).await?;
     Ok(())
 }
 
@@ -104,23 +108,17 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
 pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Statement {
     // A piece whose rows are none changes nothing.
     let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
-    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, join(&pieces, 3, guarded));
+    let parts = numbered(&pieces, 3, guarded).enumerate();
+    let parts: Vec<String> = parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect();
+    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, parts.join(", "));
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
     let values = [claim.rows.into(), wanted.into()].into_iter().chain(values(pieces));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
 }
 
-/// The pieces as common table expressions, whose rows are the parameters from `first` on.
-fn join(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
-    let parts: Vec<String> = pieces
-        .iter()
-        .enumerate()
-        .map(|(place, piece)| {
-            let number = first + place;
-            format!("p{number} AS ({})", piece.sql.replace("$1", &rows(format!("${number}"))))
-        })
-        .collect();
-    parts.join(", ")
+/// The statements of the pieces, with their rows as the parameters from `first` on.
+fn numbered(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> impl Iterator<Item = String> {
+    pieces.iter().enumerate().map(move |(place, piece)| piece.sql.replace("$1", &rows(format!("${}", first + place))))
 }
 
 fn values(pieces: Vec<Piece>) -> impl Iterator<Item = Value> {

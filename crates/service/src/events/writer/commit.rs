@@ -1,9 +1,10 @@
 //! How a group is committed: under locks, or, where it is only messages, on the condition that nobody was faster.
 //!
 //! Messages are nearly all that is written, and two instances seldom write to the same conversation within the same few
-//! milliseconds. So on PostgreSQL a group of messages takes no lock before it knows what it wants to store: one statement reads,
-//! one stores everything if no conversation has moved since. That makes two round trips where locks make six. Where somebody
-//! was faster, the group is made again under locks, and so are the next ones for the same conversations.
+//! milliseconds. So a group of messages takes no lock before it knows what it wants to store: one statement reads, one stores
+//! everything if no conversation has moved since. That makes two round trips to PostgreSQL where locks make six. Where somebody
+//! was faster, the group is made again under locks, and so are the next ones for the same conversations. On SQLite nobody can be
+//! faster: this is the only process, and its only writer.
 
 use std::{
     collections::HashMap,
@@ -64,7 +65,7 @@ impl Committer {
     }
 
     fn may_go_unlocked(&mut self, changes: &[Change]) -> bool {
-        if self.db.is_sqlite() || !changes.iter().all(|change| matches!(change, Change::Send(_))) {
+        if !changes.iter().all(|change| matches!(change, Change::Send(_))) {
             return false;
         }
         let now = Instant::now();
@@ -83,7 +84,16 @@ impl Committer {
         let mut group = Group::look(&db, changes, now, self.relayed).await?;
         let outcomes = group.apply_all(changes).await?;
         let Closed { seen, pieces, news, signals, group } = group.close(told)?;
-        match query::groups::execute_unless_moved(&db, &seen, pieces).await? {
+        let claim = if self.db.is_sqlite() {
+            let txn = self.db.begin_log().await.map_err(app_error)?;
+            let claim = query::groups::execute_unless_repeated(&txn, pieces).await?;
+            let ended = if claim == Claim::Executed { txn.commit().await } else { txn.rollback().await };
+            ended.map_err(app_error)?;
+            claim
+        } else {
+            query::groups::execute_unless_moved(&db, &seen, pieces).await?
+        };
+        match claim {
             Claim::Executed => Ok(Some(Committed { outcomes, news, signals, group })),
             Claim::Repeated => Ok(None),
             Claim::Moved(moved) => {
