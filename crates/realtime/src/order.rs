@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const HELD: usize = 1_024;
 
 /// Puts the events of one conversation in order.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order<T> {
     last: i64,
     held: BTreeMap<i64, T>,

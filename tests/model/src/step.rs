@@ -1,0 +1,433 @@
+//! What can happen in a state, and what it does.
+
+use std::cmp::Ordering;
+
+use crate::{Action, Broken, Delivery, INSTANCES, Link, Mutation, Set, State, Sync};
+
+/// Syncs that one reader has under way at most; one more would only repeat.
+const SYNCS: usize = 2;
+
+impl Delivery {
+    fn lacks(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// What people do and what goes wrong.
+    pub(crate) fn accidents(&self, state: &State, actions: &mut Vec<Action>) {
+        let left = &state.left;
+        for (i, instance) in state.instances.iter().enumerate() {
+            if !instance.is_up {
+                continue;
+            }
+            actions.extend((1..=left.events.min(left.group)).map(|count| Action::Commit(i, count)));
+            if left.crashes > 0 {
+                actions.push(Action::Crash(i));
+            }
+            if left.cuts > 0 && instance.is_subscribed {
+                actions.push(Action::Cut(i));
+            }
+            if left.doubles > 0 && state.listens(i) {
+                actions.extend((1..=state.head).map(|seq| Action::Repeat(i, seq)));
+            }
+            if left.failures > 0 && instance.fill.is_some() {
+                actions.push(Action::FillFails(i));
+            }
+        }
+        if left.outages > 0 && state.redis_is_up {
+            actions.push(Action::RedisDies);
+        }
+        if left.drops > 0 {
+            let connected = |link| !matches!(link, Link::Away);
+            actions.extend((0..state.readers.len()).filter(|r| connected(state.readers[*r].link)).map(Action::Drop));
+        }
+    }
+
+    /// What happens by itself, sooner or later.
+    pub(crate) fn goes_on(&self, state: &State, actions: &mut Vec<Action>) {
+        for (i, instance) in state.instances.iter().enumerate() {
+            if !instance.is_up {
+                actions.push(Action::Restart(i));
+                continue;
+            }
+            if !instance.committed.is_empty() {
+                actions.push(Action::Publish(i));
+            }
+            if !state.untold().is_empty() && !self.lacks(Mutation::NoRelay) {
+                actions.push(Action::Relay(i));
+            }
+            actions.extend(instance.own.iter().map(|seq| Action::TakeOwn(i, seq)));
+            actions.extend(instance.remote.iter().map(|seq| Action::TakeRemote(i, seq)));
+            if instance.gap {
+                actions.push(Action::HearGap(i));
+            }
+            if instance.look.is_some() {
+                actions.push(Action::FinishLook(i));
+            }
+            let waits = instance.room.as_ref().is_some_and(|room| room.is_waiting());
+            if instance.fill.is_some() {
+                actions.push(Action::FillGap(i));
+            } else if waits && !self.lacks(Mutation::NoGapFill) {
+                actions.push(Action::ReadGap(i));
+            }
+            if state.redis_is_up && !instance.is_subscribed {
+                actions.push(Action::Subscribe(i));
+            }
+        }
+        if !state.redis_is_up {
+            actions.push(Action::RedisReturns);
+        }
+        for (r, reader) in state.readers.iter().enumerate() {
+            match reader.link {
+                Link::Away => {
+                    actions.extend((0..INSTANCES).filter(|i| state.instances[*i].is_up).map(|i| Action::Arrive(r, i)))
+                }
+                Link::Arriving(_) => actions.push(Action::ReadMemberships(r)),
+                Link::Known(..) => actions.push(Action::Settle(r)),
+                Link::Live(_) => match reader.sync {
+                    None if !reader.asked.is_empty() => actions.push(Action::BeginSync(r)),
+                    None => {}
+                    Some(Sync::At(_)) => actions.push(Action::ReadPage(r)),
+                    Some(Sync::Page(..)) => actions.push(Action::SendPage(r)),
+                },
+            }
+        }
+    }
+
+    pub(crate) fn take(&self, state: &mut State, action: Action) {
+        match action {
+            Action::Commit(i, count) => state.commit(i, count),
+            Action::Crash(i) => state.crash(i),
+            Action::Cut(i) => {
+                state.left.cuts -= 1;
+                state.cut(i);
+            }
+            Action::RedisDies => {
+                state.left.outages -= 1;
+                state.redis_is_up = false;
+                (0..INSTANCES).for_each(|i| state.cut(i));
+            }
+            Action::Drop(r) => {
+                state.left.drops -= 1;
+                state.leave(r);
+            }
+            Action::Repeat(i, seq) => {
+                state.left.doubles -= 1;
+                state.instances[i].remote = state.instances[i].remote.with(seq);
+            }
+            Action::FillFails(i) => {
+                state.left.failures -= 1;
+                if let Some((last, _)) = state.instances[i].fill.take() {
+                    self.conclude(state, i, last);
+                }
+            }
+            Action::Publish(i) => {
+                if let Some(group) = state.instances[i].committed.pop_front()
+                    && (state.publish(i, group) || self.lacks(Mutation::ForgetsNotesTooEarly))
+                {
+                    state.noted = state.noted.without(group);
+                }
+            }
+            Action::Relay(i) => {
+                let untold = state.untold();
+                if state.publish(i, untold) {
+                    state.noted = state.noted.without(untold);
+                }
+            }
+            Action::TakeOwn(i, seq) => {
+                state.instances[i].own = state.instances[i].own.without(Set::default().with(seq));
+                self.receive(state, i, seq);
+            }
+            Action::TakeRemote(i, seq) => {
+                state.instances[i].remote = state.instances[i].remote.without(Set::default().with(seq));
+                self.receive(state, i, seq);
+            }
+            Action::HearGap(i) => self.hear_gap(state, i),
+            Action::FinishLook(i) => state.finish_look(i),
+            Action::ReadGap(i) => {
+                let head = state.head;
+                let instance = &mut state.instances[i];
+                instance.fill = instance.room.as_ref().map(|room| (room.last(), head));
+            }
+            Action::FillGap(i) => {
+                if let Some((last, head)) = state.instances[i].fill.take() {
+                    // What the log has after the last one that had been passed on when it was asked.
+                    for seq in (1..=head).filter(|seq| i64::from(*seq) > last) {
+                        state.offer(i, seq);
+                    }
+                    self.conclude(state, i, last);
+                }
+            }
+            Action::Subscribe(i) => {
+                state.instances[i].is_subscribed = true;
+                state.instances[i].gap |= !self.lacks(Mutation::LooksBeforeItListens);
+            }
+            Action::Restart(i) => state.instances[i].is_up = true,
+            Action::RedisReturns => state.redis_is_up = true,
+            Action::Arrive(r, i) => state.readers[r].link = Link::Arriving(i),
+            Action::ReadMemberships(r) => {
+                if let Link::Arriving(i) = state.readers[r].link {
+                    state.readers[r].link = Link::Known(i, state.head);
+                }
+            }
+            Action::Settle(r) => state.settle(r),
+            Action::BeginSync(r) => state.begin_sync(r),
+            Action::ReadPage(r) => {
+                if let Some(Sync::At(at)) = state.readers[r].sync {
+                    state.readers[r].sync = Some(Sync::Page(at, state.head));
+                }
+            }
+            Action::SendPage(r) => self.send_page(state, r),
+        }
+        // Where nobody reads and nobody arrives, a shard drops whatever comes.
+        for i in 0..INSTANCES {
+            if !state.listens(i) {
+                let instance = &mut state.instances[i];
+                (instance.own, instance.remote) = (Set::default(), Set::default());
+                (instance.gap, instance.look, instance.look_again, instance.outage) = (false, None, false, false);
+                instance.fill = None;
+            }
+        }
+    }
+
+    /// A shard takes news from the bus.
+    fn receive(&self, state: &mut State, i: usize, seq: u8) {
+        let arrives = state
+            .readers
+            .iter()
+            .any(|reader| matches!(reader.link, Link::Arriving(at) | Link::Known(at, _) if at == i));
+        let instance = &mut state.instances[i];
+        if arrives && !self.lacks(Mutation::ReadsBeforeItFollows) {
+            instance.seen = instance.seen.max(seq);
+        }
+        let Some(room) = &instance.room else { return };
+        let seq_number = i64::from(seq);
+        if seq_number <= room.last() && self.lacks(Mutation::KeepsRepetitions) {
+            return state.deliver(i, &[seq]);
+        }
+        if seq_number > room.last() + 1 && self.lacks(Mutation::HoldsNothingBack) {
+            return state.deliver(i, &[seq]);
+        }
+        state.offer(i, seq);
+    }
+
+    /// The log has been offered from `last` on.
+    fn conclude(&self, state: &mut State, i: usize, last: i64) {
+        let mut passed = Vec::new();
+        match &mut state.instances[i].room {
+            Some(room) if room.is_waiting() && room.last() == last => room.skip_gap(&mut passed),
+            _ => return,
+        }
+        if !self.lacks(Mutation::SkipsSilently) {
+            state.tell_to_resync(i);
+        }
+        state.deliver(i, &passed);
+    }
+
+    /// A shard hears that something may have been lost, and looks how far the log has come.
+    fn hear_gap(&self, state: &mut State, i: usize) {
+        let instance = &mut state.instances[i];
+        instance.gap = false;
+        if instance.look.is_some() {
+            instance.look_again = !self.lacks(Mutation::ForgetsTheSecondLook);
+        } else {
+            instance.look = Some(state.head);
+        }
+        if !std::mem::replace(&mut state.instances[i].outage, true) {
+            state.tell_to_resync(i);
+        }
+        // Whoever arrives asks the database again: what it answered may be from before the gap.
+        if !self.lacks(Mutation::ArrivesWithOldNews) {
+            for reader in &mut state.readers {
+                if matches!(reader.link, Link::Known(at, _) if at == i) {
+                    reader.link = Link::Arriving(i);
+                }
+            }
+        }
+    }
+
+    /// Sends a page of the log, then lets live events go on where the page ends.
+    fn send_page(&self, state: &mut State, r: usize) {
+        let (Link::Live(i), Some(Sync::Page(at, head))) = (state.readers[r].link, state.readers[r].sync) else {
+            return;
+        };
+        for seq in at + 1..=head {
+            state.arrive_at(r, seq);
+        }
+        let Some(room) = &mut state.instances[i].room else { return };
+        room.expect(head.into());
+        let reader = &mut state.readers[r];
+        (reader.sync, reader.passes) = match i64::from(head).cmp(&room.last()) {
+            Ordering::Less if !self.lacks(Mutation::EndsSyncsTooEarly) => (Some(Sync::At(head)), reader.passes),
+            Ordering::Less | Ordering::Equal => (None, None),
+            Ordering::Greater => (None, Some(head.into())),
+        };
+    }
+}
+
+impl State {
+    fn commit(&mut self, i: usize, count: u8) {
+        let group = Set::range(self.head + 1, self.head + count);
+        self.left.events -= count;
+        self.head += count;
+        self.noted = self.noted.and(group);
+        self.instances[i].committed.push_back(group);
+    }
+
+    /// Noted events that no living writer is about to tell: those that the relay finds after a second.
+    fn untold(&self) -> Set {
+        self.instances
+            .iter()
+            .flat_map(|instance| &instance.committed)
+            .fold(self.noted, |noted, group| noted.without(*group))
+    }
+
+    /// Whether anything that an instance hears matters to anybody.
+    fn listens(&self, i: usize) -> bool {
+        self.readers.iter().any(|reader| match reader.link {
+            Link::Away => false,
+            Link::Arriving(at) | Link::Known(at, _) | Link::Live(at) => at == i,
+        })
+    }
+
+    /// Hands events to this process and, through Redis, to the others; whether Redis took them.
+    fn publish(&mut self, i: usize, events: Set) -> bool {
+        self.instances[i].own = self.instances[i].own.and(events);
+        if !self.redis_is_up {
+            return false;
+        }
+        for (_, other) in
+            self.instances.iter_mut().enumerate().filter(|(j, other)| *j != i && other.is_up && other.is_subscribed)
+        {
+            other.remote = other.remote.and(events);
+        }
+        true
+    }
+
+    fn crash(&mut self, i: usize) {
+        self.left.crashes -= 1;
+        for r in 0..self.readers.len() {
+            if matches!(self.readers[r].link, Link::Arriving(at) | Link::Known(at, _) | Link::Live(at) if at == i) {
+                self.leave(r);
+            }
+        }
+        let instance = &mut self.instances[i];
+        instance.is_up = false;
+        instance.is_subscribed = false;
+        instance.committed.clear();
+        instance.own = Set::default();
+        instance.remote = Set::default();
+        instance.gap = false;
+        instance.outage = false;
+        instance.look = None;
+        instance.look_again = false;
+        instance.fill = None;
+    }
+
+    /// The subscription breaks, and what was on its way is lost.
+    fn cut(&mut self, i: usize) {
+        let instance = &mut self.instances[i];
+        instance.remote = Set::default();
+        if std::mem::take(&mut instance.is_subscribed) {
+            instance.gap = true;
+        }
+    }
+
+    fn leave(&mut self, r: usize) {
+        let reader = &mut self.readers[r];
+        let left = std::mem::replace(&mut reader.link, Link::Away);
+        reader.passes = None;
+        reader.sync = None;
+        reader.asked.clear();
+        let (Link::Arriving(i) | Link::Known(i, _) | Link::Live(i)) = left else { return };
+        self.forget_arrivals(i);
+        if !self.readers.iter().any(|reader| reader.link == Link::Live(i)) {
+            self.instances[i].room = None;
+        }
+    }
+
+    fn forget_arrivals(&mut self, i: usize) {
+        let arrives = |link| matches!(link, Link::Arriving(at) | Link::Known(at, _) if at == i);
+        if !self.readers.iter().any(|reader| arrives(reader.link)) {
+            self.instances[i].seen = 0;
+        }
+    }
+
+    fn offer(&mut self, i: usize, seq: u8) {
+        let mut passed = Vec::new();
+        if let Some(room) = &mut self.instances[i].room {
+            room.offer(seq.into(), seq, &mut passed);
+        }
+        self.deliver(i, &passed);
+    }
+
+    /// Live events for the readers of an instance.
+    fn deliver(&mut self, i: usize, passed: &[u8]) {
+        for seq in passed {
+            for r in 0..self.readers.len() {
+                let reader = &mut self.readers[r];
+                if reader.link != Link::Live(i) || reader.passes.is_some_and(|until| i64::from(*seq) <= until) {
+                    continue;
+                }
+                reader.passes = None;
+                self.arrive_at(r, *seq);
+            }
+        }
+    }
+
+    /// A reader gets an event.
+    fn arrive_at(&mut self, r: usize, seq: u8) {
+        let reader = &mut self.readers[r];
+        if seq == reader.cursor + 1 {
+            reader.cursor = seq;
+        } else if !reader.is_syncing() {
+            self.broken.get_or_insert(if seq <= reader.cursor {
+                Broken::Repetition { reader: r, of: seq, at: reader.cursor }
+            } else {
+                Broken::Jump { reader: r, after: reader.cursor, to: seq }
+            });
+        }
+    }
+
+    fn tell_to_resync(&mut self, i: usize) {
+        for reader in self.readers.iter_mut().filter(|reader| reader.link == Link::Live(i)) {
+            if reader.asked.len() < SYNCS {
+                reader.asked.push_back(reader.cursor);
+            }
+        }
+    }
+
+    fn finish_look(&mut self, i: usize) {
+        let head = self.head;
+        let instance = &mut self.instances[i];
+        if let (Some(found), Some(room)) = (instance.look, &mut instance.room) {
+            room.expect(found.into());
+        }
+        instance.look = std::mem::take(&mut instance.look_again).then_some(head);
+    }
+
+    fn settle(&mut self, r: usize) {
+        let Link::Known(i, read) = self.readers[r].link else { return };
+        let instance = &mut self.instances[i];
+        let last = i64::from(read.max(instance.seen));
+        let room = instance.room.get_or_insert_with(|| realtime::order::Order::after(last));
+        room.expect(last);
+        let announced = last.max(room.last());
+        let reader = &mut self.readers[r];
+        reader.link = Link::Live(i);
+        reader.passes = (announced > room.last()).then_some(announced);
+        if announced > i64::from(reader.cursor) {
+            reader.asked.push_back(reader.cursor);
+        }
+        self.forget_arrivals(i);
+    }
+
+    fn begin_sync(&mut self, r: usize) {
+        let reader = &mut self.readers[r];
+        if let Some(cursor) = reader.asked.pop_front()
+            && cursor < self.head
+        {
+            reader.passes = Some(i64::MAX);
+            reader.sync = Some(Sync::At(cursor));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The model of the delivery, gone through completely within small bounds; and spoilt, so that the check must find it.
+
+use std::collections::BTreeSet;
+
+use delivery_model::{Bounds, Delivery, EVERYTHING, IN_ORDER, Mutation};
+use stateright::{Checker as _, HasDiscoveries, Model as _};
+
+const THREADS: usize = 2;
+
+/// What the checks go through: small, but with each kind of accident, alone and with others.
+fn all_bounds() -> Vec<(&'static str, Bounds)> {
+    vec![
+        ("nothing goes wrong", Bounds { group: 2, ..Bounds::calm(3, 1) }),
+        ("nothing goes wrong for two readers", Bounds::calm(2, 2)),
+        ("a writer dies", Bounds { crashes: 1, group: 2, ..Bounds::calm(3, 1) }),
+        ("a writer dies, and there are two readers", Bounds { crashes: 1, ..Bounds::calm(2, 2) }),
+        ("two writers die", Bounds { crashes: 2, ..Bounds::calm(2, 1) }),
+        ("a subscription breaks", Bounds { cuts: 1, ..Bounds::calm(3, 1) }),
+        ("a subscription breaks and a writer dies", Bounds { cuts: 1, crashes: 1, ..Bounds::calm(2, 1) }),
+        ("redis dies", Bounds { outages: 1, ..Bounds::calm(2, 1) }),
+        ("redis dies and a writer too", Bounds { outages: 1, crashes: 1, ..Bounds::calm(2, 1) }),
+        ("a reader drops off twice", Bounds { drops: 2, ..Bounds::calm(3, 1) }),
+        ("one of two readers drops off", Bounds { drops: 1, ..Bounds::calm(2, 2) }),
+        ("messages come again", Bounds { doubles: 2, ..Bounds::calm(3, 1) }),
+        ("the log can't be read", Bounds { failures: 1, cuts: 1, ..Bounds::calm(3, 1) }),
+    ]
+}
+
+fn check(mutation: Option<Mutation>, bounds: Bounds) -> (usize, BTreeSet<&'static str>, String) {
+    let builder = Delivery { bounds, mutation }.checker().threads(THREADS);
+    let builder = if mutation.is_some() { builder.finish_when(HasDiscoveries::AnyFailures) } else { builder };
+    let checker = builder.spawn_dfs().join();
+    let found = checker.discoveries();
+    let names = found.keys().copied().collect();
+    let paths = found
+        .iter()
+        .filter(|(name, _)| [IN_ORDER, EVERYTHING].contains(name))
+        .map(|(name, path)| format!("{name}:\n{:?}\n{:?}", path.clone().into_actions(), path.last_state()))
+        .collect();
+    (checker.unique_state_count(), names, paths)
+}
+
+#[test]
+fn whatever_happens_every_reader_sees_every_event_in_order_and_once() {
+    let mut total = 0;
+    for (name, bounds) in all_bounds() {
+        let start = std::time::Instant::now();
+        let (states, found, paths) = check(None, bounds);
+        eprintln!("{states:>9} states, {:>6.1} s: {name}", start.elapsed().as_secs_f64());
+        assert!(paths.is_empty(), "{name}: {paths}");
+        assert_eq!(found.len(), 1, "{name}: the end that it is about was never reached");
+        total += states;
+    }
+    eprintln!("{total:>9} states in all");
+}
+
+/// The check finds what is taken away: otherwise it would check nothing.
+#[test]
+fn each_part_that_is_left_out_is_missed() {
+    let mutations = [
+        Mutation::NoRelay,
+        Mutation::NoGapFill,
+        Mutation::KeepsRepetitions,
+        Mutation::HoldsNothingBack,
+        Mutation::ReadsBeforeItFollows,
+        Mutation::LooksBeforeItListens,
+        Mutation::ForgetsTheSecondLook,
+        Mutation::ArrivesWithOldNews,
+        Mutation::EndsSyncsTooEarly,
+        Mutation::ForgetsNotesTooEarly,
+        Mutation::SkipsSilently,
+    ];
+    for mutation in mutations {
+        let caught = all_bounds().into_iter().find_map(|(name, bounds)| {
+            let (states, _, paths) = check(Some(mutation), bounds);
+            (!paths.is_empty()).then_some((name, states))
+        });
+        let (name, states) = caught.unwrap_or_else(|| panic!("{mutation:?} is not missed"));
+        eprintln!("{mutation:?}: found after {states} states, where {name}");
+    }
+}
