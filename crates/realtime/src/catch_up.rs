@@ -122,6 +122,7 @@ async fn catch_up(
         return Err(Code::NotFound.into());
     }
     let mut at = cursor;
+    let mut was_behind = false;
     loop {
         let page = match shard.page(id, at).await {
             Ok(page) => page,
@@ -153,12 +154,13 @@ async fn catch_up(
         }
         match shard.release(out, id, at) {
             Caught::Up | Caught::Out => return Ok(at),
-            Caught::Behind if is_last => {
-                // What has passed by is not in the log, so it was trimmed just now.
+            Caught::Behind if is_last && was_behind => {
+                // What has passed by before is not in the log, so it was trimmed just now.
                 out.pass_no_more(id);
                 return Err(Code::CursorExpired.into());
             }
-            Caught::Behind => {}
+            // What passed by after an empty page was read is on the next one.
+            Caught::Behind => was_behind = true,
         }
     }
 }

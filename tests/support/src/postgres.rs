@@ -40,6 +40,11 @@ impl PostgresServer {
         format!("postgres://natter@127.0.0.1:{}/postgres", self.port)
     }
 
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Every backend is killed, as when the machine goes down.
     pub fn stop(&mut self) {
         self.control(&["stop", "--mode=immediate"]);

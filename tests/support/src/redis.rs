@@ -29,6 +29,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kills it: every connection is cut, everything in it is gone.
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {

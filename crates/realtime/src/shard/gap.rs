@@ -26,10 +26,21 @@ pub(super) struct Outage {
     last_sign: Cell<Option<Instant>>,
     last_look: Cell<Option<Instant>>,
     is_reading: Cell<bool>,
+    /// A sign came while the log was being read: what was read may be from before it.
+    reads_again: Cell<bool>,
+    signs: Cell<u64>,
+}
+
+impl Outage {
+    /// How often the bus has said that it may have lost something.
+    pub(super) fn signs(&self) -> u64 {
+        self.signs.get()
+    }
 }
 
 impl Shard {
     pub(super) fn note_outage(self: &Rc<Self>, now: Instant) {
+        self.outage.signs.set(self.outage.signs.get().wrapping_add(1));
         let is_new = self.outage.last_sign.replace(Some(now)).is_none();
         if is_new {
             self.rooms.borrow_mut().resync_all();
@@ -53,9 +64,10 @@ impl Shard {
         self.look(Instant::now());
     }
 
-    /// Reads what was missed, unless that is being done already.
+    /// Reads what was missed; once more after that, if it is being done already.
     fn look(self: &Rc<Self>, now: Instant) {
         if self.outage.is_reading.replace(true) {
+            self.outage.reads_again.set(true);
             return;
         }
         let looks_at_people = self.outage.last_look.get().is_none_or(|last| now >= last + PERIOD);
@@ -76,6 +88,9 @@ impl Shard {
                 tracing::warn!(%error, "what was missed while the bus was away could not be read");
             }
             shard.outage.is_reading.set(false);
+            if shard.outage.reads_again.take() {
+                shard.look(Instant::now());
+            }
         });
     }
 

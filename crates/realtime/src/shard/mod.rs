@@ -37,7 +37,7 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 32 * 1024;
 /// Events that one look at the log gives to a room.
 const PAGE: u64 = 200;
-/// How often memberships are read again when somebody joins something while they are read.
+/// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
 const READS: usize = 3;
 /// Sign-ins that one query asks for.
 const SESSIONS: usize = 500;
@@ -229,11 +229,15 @@ impl Shard {
     /// Reads which conversations a person is in. The answer is good until [`Arrival::settle`], whatever happens in between.
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Vec<(ConversationId, i64)>), AppError> {
         let arrival = self.arrive(user);
+        let mut signs = self.outage.signs();
         let mut followed = conversations::followed(&self.app, user).await?;
         for _ in 1..READS {
-            if !self.rooms.borrow().is_outdated(user, &followed) {
+            // What passes by is written down, but not what the bus has lost meanwhile.
+            let is_from_before_a_gap = signs != self.outage.signs();
+            if !is_from_before_a_gap && !self.rooms.borrow().is_outdated(user, &followed) {
                 break;
             }
+            signs = self.outage.signs();
             followed = conversations::followed(&self.app, user).await?;
         }
         Ok((arrival, followed))

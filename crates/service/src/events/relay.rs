@@ -18,7 +18,7 @@ use crate::App;
 /// How old a note must be before somebody else than its writer acts on it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the relay looks.
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_millis(250);
 /// Groups told again in one transaction.
 const BATCH: u32 = 64;
 

@@ -1,0 +1,377 @@
+//! Judges what a run left behind.
+//!
+//! The log is the truth. What is compared with it: every frame that a reader got, every acknowledgement that a writer got.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Fault, Kind, Logged, Moment, Reader, Seen, Writer};
+
+/// Within this an online member sees an event, even when Redis or the writing instance died (G3).
+const PROMPT: i64 = 2_000;
+/// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
+const AFTERMATH: i64 = 4_000;
+/// A request of a rolling restart may end so long after it.
+const REQUEST: i64 = 500;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lie {
+    LogHasGap,
+    Gap,
+    Repetition,
+    Falsified,
+    Missing,
+    Intruder,
+    LostMessage,
+    Doubled,
+    AcknowledgedOutOfOrder,
+    Late,
+    RestartShows,
+    Unhealed,
+    Surprise,
+}
+
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub lie: Lie,
+    pub at: Moment,
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}: {}", self.at, self.lie, self.what)
+    }
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub findings: Vec<Finding>,
+    pub checks: u64,
+    pub deliveries: u64,
+    /// The longest that an event took while nothing but Redis or instances died, and how many were timed.
+    pub slowest: i64,
+    pub timed: u64,
+}
+
+impl Verdict {
+    fn find(&mut self, lie: Lie, at: Moment, what: impl Into<String>) {
+        self.findings.push(Finding { lie, at, what: what.into() });
+    }
+
+    fn check(&mut self, holds: bool, lie: Lie, at: Moment, what: impl FnOnce() -> String) {
+        self.checks += 1;
+        if !holds {
+            self.find(lie, at, what());
+        }
+    }
+}
+
+pub fn check(evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    check_logs(evidence, &mut verdict);
+    for reader in &evidence.readers {
+        check_reader(evidence, reader, &mut verdict);
+    }
+    for writer in &evidence.writers {
+        check_writer(evidence, writer, &mut verdict);
+    }
+    check_restarts(evidence, &mut verdict);
+    for what in &evidence.unhealed {
+        verdict.find(Lie::Unhealed, 0, what.clone());
+    }
+    for what in &evidence.surprises {
+        verdict.find(Lie::Surprise, 0, what.clone());
+    }
+    verdict
+}
+
+/// The log has no gap, and each message once; so has the history.
+fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
+    for conversation in &evidence.conversations {
+        let mut once = HashSet::new();
+        for (expected, row) in (1..).zip(&conversation.log) {
+            verdict.check(row.seq == expected, Lie::LogHasGap, row.committed, || {
+                format!("the log of {} has {} where {expected} is due", conversation.name, row.seq)
+            });
+            if let Some((_, sender, client_id)) = &row.message {
+                verdict.check(once.insert((sender, client_id)), Lie::Doubled, row.committed, || {
+                    format!("{client_id} stands twice in the log of {}, again at {}", conversation.name, row.seq)
+                });
+            }
+        }
+        let mut once = HashSet::new();
+        for (sender, client_id) in &conversation.history {
+            verdict.check(once.insert((sender, client_id)), Lie::Doubled, 0, || {
+                format!("{client_id} is twice in the history of {}", conversation.name)
+            });
+        }
+    }
+}
+
+/// One conversation as a reader has it.
+#[derive(Default)]
+struct View {
+    /// Everything up to here has come, in order.
+    cursor: i64,
+    /// What was read from the log by a request may come on the stream as well.
+    fetched: i64,
+    /// A resync was told, or the reader was let in: what came before must be asked for.
+    is_excused: bool,
+    /// The reader was removed, and saw it.
+    is_out: bool,
+}
+
+/// Goes through what a reader saw, frame by frame.
+fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
+    let mut views: BTreeMap<Chat, View> = BTreeMap::new();
+    let absences: Vec<HashSet<i64>> =
+        evidence.conversations.iter().map(|conversation| absence(conversation, &reader.user)).collect();
+    let mut syncs: usize = 0;
+    let mut is_connected = false;
+    // Since when it has had all there was on this connection.
+    let mut settled: Option<Moment> = None;
+    for (at, seen) in &reader.seen {
+        match seen {
+            Seen::Hello { heads, resumes } => {
+                (is_connected, syncs, settled) = (true, usize::from(*resumes), None);
+                for (chat, view) in &mut views {
+                    view.is_excused = false;
+                    view.is_out = !heads.contains_key(chat);
+                }
+                for chat in heads.keys() {
+                    views.entry(*chat).or_default().is_out = false;
+                }
+                let is_behind = heads.iter().any(|(chat, head)| views.get(chat).map_or(0, |view| view.cursor) < *head);
+                if !is_behind && !resumes {
+                    settled = Some(*at);
+                }
+            }
+            Seen::Sync => syncs += 1,
+            Seen::Synced { refused } => {
+                syncs = syncs.saturating_sub(1);
+                if syncs == 0 {
+                    for (chat, view) in &mut views {
+                        view.is_excused &= refused.contains(chat);
+                    }
+                    if refused.is_empty() {
+                        settled.get_or_insert(*at);
+                    }
+                }
+            }
+            Seen::Resync(chats) => {
+                for (chat, view) in &mut views {
+                    view.is_excused |= chats.as_ref().is_none_or(|chats| chats.contains(chat));
+                }
+            }
+            Seen::Lost(_) => (is_connected, settled) = (false, None),
+            Seen::Event(chat, seq, event) | Seen::Fetched(chat, seq, event) => {
+                verdict.deliveries += 1;
+                let is_live = matches!(seen, Seen::Event(..));
+                let name = || format!("{} in {}", reader.name, evidence.conversations[*chat].name);
+                let row = usize::try_from(*seq - 1).ok().and_then(|place| evidence.conversations[*chat].log.get(place));
+                verdict.check(row.is_some_and(|row| row.event == *event), Lie::Falsified, *at, || {
+                    format!("{} got {seq} ({}), which is not what the log has: {row:?}", name(), event.kind)
+                });
+                let concerns_self = event.member.as_deref() == Some(&reader.user);
+                let view = views.entry(*chat).or_default();
+                if concerns_self && event.kind == "member.added" && *seq > view.cursor {
+                    // What came before it, the reader asks for.
+                    view.is_excused |= *seq > view.cursor + 1;
+                    view.is_out = false;
+                }
+                verdict.check(
+                    !(is_live && syncs == 0 && view.is_out && *seq > view.cursor),
+                    Lie::Intruder,
+                    *at,
+                    || format!("{} got {seq} after it had been removed", name()),
+                );
+                let may_differ = !is_live || syncs > 0 || view.is_excused;
+                if !is_live {
+                    view.fetched = view.fetched.max(*seq);
+                }
+                match *seq - view.cursor {
+                    1 => {
+                        view.cursor = *seq;
+                        if let (Some(settled), Some(row)) = (settled, row)
+                            && !absences[*chat].contains(seq)
+                        {
+                            check_time(evidence, verdict, row, settled, *at, name);
+                        }
+                    }
+                    2.. => verdict.check(may_differ, Lie::Gap, *at, || {
+                        format!("{} got {seq} after {} without a resync", name(), view.cursor)
+                    }),
+                    _ => verdict.check(may_differ || *seq <= view.fetched, Lie::Repetition, *at, || {
+                        format!("{} got {seq} again after {}", name(), view.cursor)
+                    }),
+                }
+                if concerns_self && event.kind == "member.removed" && *seq == view.cursor {
+                    view.is_out = true;
+                }
+            }
+        }
+    }
+    let at = reader.seen.last().map_or(0, |(at, _)| *at);
+    verdict.check(is_connected, Lie::Missing, at, || format!("{} has no connection at the end", reader.name));
+    for (chat, conversation) in evidence.conversations.iter().enumerate() {
+        if conversation.members.contains(&reader.user) {
+            let cursor = views.get(&chat).map_or(0, |view| view.cursor);
+            let head = conversation.log.last().map_or(0, |row| row.seq);
+            verdict.check(cursor == head, Lie::Missing, at, || {
+                format!("{} has {} up to {cursor} of {head}", reader.name, conversation.name)
+            });
+        }
+    }
+}
+
+/// What was committed while somebody was not in the conversation.
+fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
+    let changes = |row: &&Logged| row.event.member.as_deref() == Some(user);
+    let first = conversation.log.iter().find(changes);
+    let mut is_in = first.is_none_or(|row| row.event.kind == "member.removed");
+    let mut missed = HashSet::new();
+    for row in &conversation.log {
+        let is_change = changes(&row);
+        if is_change && row.event.kind == "member.added" {
+            is_in = true;
+        }
+        if !is_in {
+            missed.insert(row.seq);
+        }
+        if is_change && row.event.kind == "member.removed" {
+            is_in = false;
+        }
+    }
+    missed
+}
+
+fn check_time(
+    evidence: &Evidence,
+    verdict: &mut Verdict,
+    row: &Logged,
+    settled: Moment,
+    at: Moment,
+    name: impl Fn() -> String,
+) {
+    let is_promised = |fault: &Fault| {
+        use Kind::{CutClients, CutRedis, DropClients, KillInstance, KillRedis, RollingRestart};
+        matches!(fault.kind, KillInstance | KillRedis | CutRedis | RollingRestart | CutClients | DropClients)
+    };
+    let excuses = |fault: &Fault| !is_promised(fault) && fault.from <= at && row.committed <= fault.to + AFTERMATH;
+    if settled > row.committed || evidence.faults.iter().any(excuses) {
+        return;
+    }
+    let stalls: i64 = evidence
+        .stalls
+        .iter()
+        .filter(|(from, length)| *from <= at && row.committed <= from + length)
+        .map(|(_, length)| length)
+        .sum();
+    let took = at - row.committed;
+    verdict.timed += 1;
+    verdict.slowest = verdict.slowest.max(took - stalls);
+    verdict.check(took <= PROMPT + stalls, Lie::Late, at, || {
+        let during: Vec<&str> = evidence
+            .faults
+            .iter()
+            .filter(|fault| fault.from <= at && row.committed <= fault.to)
+            .map(|fault| fault.what.as_str())
+            .collect();
+        format!(
+            "{} got {} {took} ms after its commit (the machine stood still for {stalls} ms); meanwhile: {during:?}",
+            name(),
+            row.seq
+        )
+    });
+}
+
+/// What was acknowledged is in the log, as it was acknowledged; and acknowledgements come in the order of the messages.
+fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
+    let mut waiting: std::collections::VecDeque<&str> = std::collections::VecDeque::new();
+    let mut acknowledged: HashMap<&str, &str> = HashMap::new();
+    for (at, did) in &writer.did {
+        let mut answered = |client_id: &str, verdict: &mut Verdict| {
+            let due = waiting.pop_front();
+            verdict.check(due == Some(client_id), Lie::AcknowledgedOutOfOrder, *at, || {
+                format!("{} got the answer to {client_id} where the one to {due:?} was due", writer.name)
+            });
+        };
+        match did {
+            Did::Connected => waiting.clear(),
+            Did::Sent { client_id } => waiting.push_back(client_id),
+            Did::PutOff { client_id } => answered(client_id, verdict),
+            Did::Failed { .. } => {}
+            Did::Acknowledged { chat, client_id, message, seq } => {
+                answered(client_id, verdict);
+                let conversation = &evidence.conversations[*chat];
+                let row = usize::try_from(*seq - 1).ok().and_then(|place| conversation.log.get(place));
+                let stored = row.and_then(|row| row.message.as_ref());
+                let is_there = stored
+                    .is_some_and(|(id, sender, stored)| id == message && sender == &writer.user && stored == client_id);
+                verdict.check(is_there, Lie::LostMessage, *at, || {
+                    format!(
+                        "{} was told that {client_id} is {seq} of {}, where the log has {row:?}",
+                        writer.name, conversation.name
+                    )
+                });
+                let first = acknowledged.entry(client_id).or_insert(message);
+                verdict.check(first == message, Lie::Doubled, *at, || {
+                    format!("{client_id} of {} was acknowledged as {first} and as {message}", writer.name)
+                });
+            }
+        }
+    }
+}
+
+/// While instances are restarted in turn, and nothing else happens, no request fails and connections end by a goodbye (G9).
+fn check_restarts(evidence: &Evidence, verdict: &mut Verdict) {
+    let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
+    for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
+        let (from, to) = (restart.from, restart.to);
+        if others.iter().any(|other| other.from <= to && from <= other.to + AFTERMATH) {
+            continue;
+        }
+        let within = |at: Moment| from <= at && at <= to + REQUEST;
+        for writer in &evidence.writers {
+            for (at, did) in writer.did.iter().filter(|(at, _)| within(*at)) {
+                let failed = match did {
+                    Did::Failed { what } => Some(what.as_str()),
+                    Did::PutOff { .. } => Some("was refused"),
+                    _ => None,
+                };
+                verdict.check(failed.is_none(), Lie::RestartShows, *at, || {
+                    format!("{} saw a rolling restart: {}", writer.name, failed.unwrap_or_default())
+                });
+            }
+        }
+        for reader in &evidence.readers {
+            for (at, seen) in reader.seen.iter().filter(|(at, _)| within(*at)) {
+                if let Seen::Lost(code) = seen {
+                    verdict.check(matches!(code, Some(1000 | 1012)), Lie::RestartShows, *at, || {
+                        format!("{} lost its connection in a rolling restart without a goodbye", reader.name)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The kinds of events that a set of chats holds: for the report.
+pub fn kinds(evidence: &Evidence) -> BTreeMap<&'static str, usize> {
+    let mut kinds = BTreeMap::new();
+    for Event { kind, .. } in evidence.conversations.iter().flat_map(|chat| &chat.log).map(|row| &row.event) {
+        *kinds.entry(*kind).or_default() += 1;
+    }
+    kinds
+}
+
+/// Which lies were found.
+pub fn lies(verdict: &Verdict) -> BTreeSet<Lie> {
+    verdict.findings.iter().map(|finding| finding.lie).collect()
+}
+
+#[cfg(test)]
+mod tests;

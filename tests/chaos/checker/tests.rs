@@ -1,0 +1,308 @@
+//! Each kind of lie is told once, and the checker must find it: a run that is true, and one thing in it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const SENDER: &str = "sender";
+const READER: &str = "reader";
+/// Every second event is committed.
+const STEP: Moment = 1_000;
+
+fn event(seq: i64) -> Event {
+    Event { kind: "message.created", digest: u64::try_from(seq).unwrap(), member: None }
+}
+
+fn member(kind: &'static str, seq: i64) -> Event {
+    Event { kind, digest: u64::try_from(seq).unwrap(), member: Some(READER.into()) }
+}
+
+fn row(seq: i64) -> Logged {
+    let message = (format!("m{seq}"), SENDER.to_owned(), format!("c{seq}"));
+    Logged { seq, event: event(seq), committed: seq * STEP, message: Some(message) }
+}
+
+fn hello(head: i64) -> Seen {
+    Seen::Hello { heads: BTreeMap::from([(0, head)]), resumes: false }
+}
+
+fn got(seq: i64) -> (Moment, Seen) {
+    (seq * STEP + 50, Seen::Event(0, seq, event(seq)))
+}
+
+fn acknowledged(seq: i64) -> (Moment, Did) {
+    let did = Did::Acknowledged { chat: 0, client_id: format!("c{seq}"), message: format!("m{seq}"), seq };
+    (seq * STEP + 40, did)
+}
+
+/// Six messages; the reader drops off after three, syncs, and is told to resync once.
+fn truth() -> Evidence {
+    let mut seen = vec![(1, hello(0))];
+    seen.extend([1, 2, 3].map(got));
+    seen.push((3_500, Seen::Lost(None)));
+    seen.push((5_500, hello(5)));
+    seen.push((5_500, Seen::Sync));
+    seen.push((5_510, Seen::Event(0, 4, event(4))));
+    seen.push((5_510, Seen::Event(0, 5, event(5))));
+    seen.push((5_520, Seen::Synced { refused: BTreeSet::new() }));
+    seen.push((5_600, Seen::Resync(None)));
+    seen.push((5_600, Seen::Sync));
+    seen.push((5_610, Seen::Synced { refused: BTreeSet::new() }));
+    seen.push(got(6));
+    let mut did = vec![(0, Did::Connected)];
+    did.extend((1..=6).map(|seq| (seq * STEP, Did::Sent { client_id: format!("c{seq}") })));
+    did.extend((1..=6).map(acknowledged));
+    Evidence {
+        conversations: vec![Conversation {
+            name: "the room",
+            log: (1..=6).map(row).collect(),
+            history: (1..=6).map(|seq| (SENDER.to_owned(), format!("c{seq}"))).collect(),
+            members: BTreeSet::from([READER.to_owned()]),
+        }],
+        readers: vec![Reader { name: "Rita".into(), user: READER.into(), seen }],
+        writers: vec![Writer { name: "Sam".into(), user: SENDER.into(), did }],
+        ..Evidence::default()
+    }
+}
+
+fn place(evidence: &Evidence, seq: i64) -> usize {
+    let is_it = |(_, seen): &(Moment, Seen)| matches!(seen, Seen::Event(0, other, _) if *other == seq);
+    evidence.readers[0].seen.iter().position(is_it).unwrap()
+}
+
+#[track_caller]
+fn finds(lie: Lie, tell: impl FnOnce(&mut Evidence)) {
+    let mut evidence = truth();
+    tell(&mut evidence);
+    let verdict = check(&evidence);
+    assert!(lies(&verdict).contains(&lie), "{lie:?} was not found: {:?}", verdict.findings);
+}
+
+#[track_caller]
+fn finds_nothing(change: impl FnOnce(&mut Evidence)) {
+    let mut evidence = truth();
+    change(&mut evidence);
+    let verdict = check(&evidence);
+    assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
+    assert!(verdict.checks > 20 && verdict.timed > 0);
+}
+
+fn fault(kind: Kind, from: Moment, to: Moment) -> Fault {
+    Fault { kind, what: format!("{kind:?}"), from, to }
+}
+
+#[test]
+fn the_truth_is_believed() {
+    finds_nothing(|_| {});
+}
+
+#[test]
+fn an_event_that_did_not_come_is_missed() {
+    finds(Lie::Gap, |run| {
+        let at = place(run, 2);
+        run.readers[0].seen.remove(at);
+    });
+    finds(Lie::Missing, |run| {
+        run.readers[0].seen.pop();
+    });
+    // The sync left something out.
+    finds(Lie::Missing, |run| {
+        let at = place(run, 4);
+        run.readers[0].seen.remove(at);
+    });
+    finds(Lie::Missing, |run| run.readers[0].seen.push((7_000, Seen::Lost(None))));
+}
+
+#[test]
+fn a_jump_is_excused_only_by_a_resync() {
+    let jump = |run: &mut Evidence| {
+        let at = place(run, 2);
+        run.readers[0].seen.remove(at);
+    };
+    finds_nothing(|run| {
+        jump(run);
+        let at = place(run, 3);
+        let told = [
+            Seen::Resync(Some(BTreeSet::from([0]))),
+            Seen::Event(0, 3, event(3)),
+            Seen::Sync,
+            Seen::Event(0, 2, event(2)),
+            Seen::Event(0, 3, event(3)),
+            Seen::Synced { refused: BTreeSet::new() },
+        ];
+        run.readers[0].seen.splice(at..=at, told.map(|seen| (3_060, seen)));
+    });
+    finds(Lie::Gap, |run| {
+        jump(run);
+        let at = place(run, 3);
+        run.readers[0].seen.insert(at, (3_040, Seen::Resync(Some(BTreeSet::new()))));
+    });
+}
+
+#[test]
+fn an_event_that_comes_twice_is_seen() {
+    finds(Lie::Repetition, |run| {
+        let at = place(run, 2);
+        run.readers[0].seen.insert(at, got(2));
+    });
+}
+
+#[test]
+fn events_out_of_order_are_seen() {
+    finds(Lie::Gap, |run| {
+        let (one, other) = (place(run, 2), place(run, 3));
+        run.readers[0].seen.swap(one, other);
+    });
+}
+
+#[test]
+fn an_event_that_says_something_else_is_seen() {
+    finds(Lie::Falsified, |run| {
+        let at = place(run, 2);
+        run.readers[0].seen[at].1 = Seen::Event(0, 2, event(9));
+    });
+    finds(Lie::Falsified, |run| run.readers[0].seen.push((7_000, Seen::Event(0, 7, event(7)))));
+}
+
+#[test]
+fn an_acknowledged_message_that_is_lost_is_missed() {
+    finds(Lie::LostMessage, |run| {
+        run.conversations[0].log.pop();
+    });
+    finds(Lie::LostMessage, |run| run.conversations[0].log[5].message = None);
+    finds(Lie::LostMessage, |run| run.writers[0].user = "somebody else".into());
+}
+
+#[test]
+fn a_message_that_is_there_twice_is_seen() {
+    finds(Lie::Doubled, |run| {
+        let first = run.conversations[0].log[0].message.clone();
+        run.conversations[0].log[5].message = first;
+    });
+    finds(Lie::Doubled, |run| {
+        let first = run.conversations[0].history[0].clone();
+        run.conversations[0].history.push(first);
+    });
+    finds(Lie::Doubled, |run| {
+        run.writers[0].did.push((7_000, Did::Sent { client_id: "c1".into() }));
+        let again = Did::Acknowledged { chat: 0, client_id: "c1".into(), message: "m6".into(), seq: 6 };
+        run.writers[0].did.push((7_000, again));
+    });
+}
+
+#[test]
+fn a_log_with_a_gap_is_seen() {
+    finds(Lie::LogHasGap, |run| {
+        run.conversations[0].log.remove(3);
+    });
+}
+
+#[test]
+fn acknowledgements_out_of_order_are_seen() {
+    finds(Lie::AcknowledgedOutOfOrder, |run| {
+        let last = run.writers[0].did.len() - 1;
+        run.writers[0].did.swap(last, last - 1);
+    });
+}
+
+#[test]
+fn an_event_that_comes_late_is_seen_unless_something_else_broke() {
+    let late = |run: &mut Evidence| {
+        let at = place(run, 6);
+        run.readers[0].seen[at].0 = 6 * STEP + PROMPT + 1;
+    };
+    finds(Lie::Late, late);
+    for kind in [Kind::KillRedis, Kind::KillInstance] {
+        finds(Lie::Late, |run| {
+            late(run);
+            run.faults.push(fault(kind, 5_900, 8_000));
+        });
+    }
+    finds_nothing(|run| {
+        late(run);
+        run.faults.push(fault(Kind::StopDatabase, 5_900, 8_000));
+    });
+    finds_nothing(|run| {
+        late(run);
+        run.stalls.push((6_500, 40));
+    });
+    // Who was not there when it was committed gets it when they come.
+    finds_nothing(|run| {
+        let at = place(run, 4);
+        run.readers[0].seen[at].0 = 4 * STEP + PROMPT + 1;
+    });
+}
+
+#[test]
+fn what_was_committed_before_somebody_was_let_in_is_not_late() {
+    let absent = |run: &mut Evidence| {
+        run.conversations[0].log[0].event = member("member.removed", 1);
+        run.conversations[0].log[2].event = member("member.added", 3);
+        let (first, second, third) = (place(run, 1), place(run, 2), place(run, 3));
+        run.readers[0].seen[first].1 = Seen::Event(0, 1, member("member.removed", 1));
+        let added = Seen::Event(0, 3, member("member.added", 3));
+        let comes = [
+            (3_050, added.clone()),
+            (3_050, Seen::Sync),
+            (4_300, Seen::Event(0, 2, event(2))),
+            (4_300, added),
+            (4_310, Seen::Synced { refused: BTreeSet::new() }),
+        ];
+        run.readers[0].seen.splice(second..=third, comes);
+    };
+    finds_nothing(absent);
+    finds(Lie::Late, |run| {
+        absent(run);
+        run.conversations[0].log[0].event = event(1);
+        run.conversations[0].log[2].event = event(3);
+    });
+}
+
+#[test]
+fn who_was_removed_sees_no_more() {
+    let removed = |run: &mut Evidence| {
+        run.conversations[0].log[1].event = member("member.removed", 2);
+        let at = place(run, 2);
+        run.readers[0].seen[at].1 = Seen::Event(0, 2, member("member.removed", 2));
+    };
+    finds(Lie::Intruder, removed);
+    finds_nothing(|run| {
+        removed(run);
+        run.conversations[0].log[2].event = member("member.added", 3);
+        let at = place(run, 3);
+        run.readers[0].seen[at].1 = Seen::Event(0, 3, member("member.added", 3));
+    });
+}
+
+#[test]
+fn a_rolling_restart_that_shows_is_seen() {
+    let restart = |run: &mut Evidence| run.faults.push(fault(Kind::RollingRestart, 3_000, 6_500));
+    finds(Lie::RestartShows, restart);
+    let goodbye = |run: &mut Evidence| {
+        for (_, seen) in &mut run.readers[0].seen {
+            if matches!(seen, Seen::Lost(_)) {
+                *seen = Seen::Lost(Some(1012));
+            }
+        }
+    };
+    finds_nothing(|run| {
+        restart(run);
+        goodbye(run);
+    });
+    finds(Lie::RestartShows, |run| {
+        restart(run);
+        goodbye(run);
+        run.writers[0].did.push((6_900, Did::Failed { what: "503".into() }));
+    });
+    // What another fault left behind is not the restart's.
+    finds_nothing(|run| {
+        restart(run);
+        run.faults.push(fault(Kind::KillInstance, 1_000, 2_000));
+    });
+}
+
+#[test]
+fn what_is_not_whole_at_the_end_is_told() {
+    finds(Lie::Unhealed, |run| run.unhealed.push("redis is down".into()));
+    finds(Lie::Surprise, |run| run.surprises.push("500".into()));
+}

@@ -1,0 +1,357 @@
+//! A client that follows and sends: it keeps several messages outstanding, sends again what was not acknowledged, and syncs whenever
+//! it has to. It writes everything down and judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use support::{Member, Value, json, new_id};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::dice::Dice;
+use crate::evidence::{Chat, Did, Event, Reader, Seen, Writer, now};
+use crate::line::{Form, Incoming, Line, Over};
+
+/// Messages that may wait for their acknowledgement.
+const OUTSTANDING: usize = 8;
+/// A server that is silent for so long after a ping has gone.
+const SILENCE: Duration = Duration::from_secs(3);
+const RECONNECT: Duration = Duration::from_millis(60);
+/// A sync that was refused is asked for again after this.
+const AGAIN: Duration = Duration::from_millis(400);
+
+/// What a run tells its clients.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// New messages are made only while this holds.
+    pub writes: bool,
+    /// Counts up; at each change, who throws badly drops the connection.
+    pub drop_number: u64,
+}
+
+/// Names of conversations and their places.
+pub type Chats = Arc<HashMap<String, Chat>>;
+
+/// What a client wrote down so far, to be looked at while it runs.
+#[derive(Clone, Default)]
+pub struct Notes {
+    pub reader: Arc<Mutex<Reader>>,
+    pub writer: Arc<Mutex<Writer>>,
+    pub progress: Arc<Mutex<Progress>>,
+    pub surprises: Arc<Mutex<Vec<String>>>,
+}
+
+/// How far a client is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    pub cursors: HashMap<Chat, i64>,
+    /// Messages that are not acknowledged.
+    pub outstanding: usize,
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Notes {
+    pub fn new(name: &str, member: &Member) -> Self {
+        let notes = Self::default();
+        *lock(&notes.reader) = Reader { name: name.into(), user: member.id.clone(), seen: Vec::new() };
+        *lock(&notes.writer) = Writer { name: name.into(), user: member.id.clone(), did: Vec::new() };
+        notes
+    }
+
+    pub fn saw(&self, seen: Seen) {
+        lock(&self.reader).seen.push((now(), seen));
+    }
+
+    pub fn did(&self, did: Did) {
+        lock(&self.writer).did.push((now(), did));
+    }
+
+    pub fn surprise(&self, what: String) {
+        lock(&self.surprises).push(what);
+    }
+
+    pub fn cursor(&self, chat: Chat) -> i64 {
+        lock(&self.progress).cursors.get(&chat).copied().unwrap_or(0)
+    }
+
+    /// Takes an event; whether something before it is missing.
+    pub fn take(&self, chat: Chat, seq: i64) -> bool {
+        let mut progress = lock(&self.progress);
+        let cursor = progress.cursors.entry(chat).or_default();
+        if seq == *cursor + 1 {
+            *cursor = seq;
+        }
+        seq > *cursor
+    }
+
+    /// Conversations that are behind these heads, with how far they are.
+    pub fn behind(&self, heads: &BTreeMap<Chat, i64>) -> BTreeMap<Chat, i64> {
+        heads
+            .iter()
+            .map(|(chat, head)| (*chat, self.cursor(*chat), *head))
+            .filter(|(_, cursor, head)| cursor < head)
+            .map(|(chat, cursor, _)| (chat, cursor))
+            .collect()
+    }
+}
+
+/// A message that is to be sent until it is acknowledged.
+#[derive(Clone, Debug)]
+struct Message {
+    client_id: String,
+    chat: usize,
+}
+
+pub struct Client {
+    pub member: Member,
+    pub form: Form,
+    pub notes: Notes,
+    pub chats: Chats,
+    /// The conversations that it writes to: id and weight.
+    pub writes_to: Vec<(String, usize)>,
+    /// Between two new messages, in milliseconds.
+    pub pause: (u64, u64),
+    pub dice: Dice,
+    pub orders: watch::Receiver<Orders>,
+}
+
+/// What is under way on one connection.
+#[derive(Default)]
+struct Ways {
+    sent: VecDeque<(String, Message)>,
+    syncs: BTreeSet<String>,
+}
+
+impl Client {
+    /// Until the task is aborted.
+    pub async fn run(mut self) {
+        let mut unsent: VecDeque<Message> = VecDeque::new();
+        loop {
+            if let Some(mut line) = Line::open(&self.member, self.form).await {
+                let mut ways = Ways::default();
+                let Over(code) = self.talk(&mut line, &mut ways, &mut unsent).await;
+                self.notes.saw(Seen::Lost(code));
+                // Sent again in their order, before anything new.
+                for (_, message) in ways.sent.into_iter().rev() {
+                    unsent.push_front(message);
+                }
+            }
+            tokio::time::sleep(RECONNECT + self.dice.between(0, 60)).await;
+        }
+    }
+
+    async fn talk(&mut self, line: &mut Line, ways: &mut Ways, unsent: &mut VecDeque<Message>) -> Over {
+        self.notes.did(Did::Connected);
+        let mut orders = self.orders.clone();
+        orders.mark_unchanged();
+        let drop_number = orders.borrow().drop_number;
+        let (mut is_greeted, mut pinged) = (false, false);
+        let mut next_message = Instant::now() + self.pause();
+        let mut heard = Instant::now();
+        let mut sync_again: Option<Instant> = None;
+        loop {
+            lock(&self.notes.progress).outstanding = ways.sent.len() + unsent.len();
+            let writes = orders.borrow().writes;
+            let may_send = is_greeted && ways.sent.len() < OUTSTANDING && (writes || !unsent.is_empty());
+            let silence = heard + if pinged { SILENCE * 2 } else { SILENCE };
+            tokio::select! {
+                incoming = line.next() => {
+                    let incoming = match incoming {
+                        Ok(incoming) => incoming,
+                        Err(over) => return over,
+                    };
+                    (heard, pinged) = (Instant::now(), false);
+                    is_greeted |= incoming.kind == "hello";
+                    match self.hear(line, incoming, ways, unsent).await {
+                        Some(true) => sync_again = Some(Instant::now() + AGAIN),
+                        Some(false) => {}
+                        None => return Over(None),
+                    }
+                }
+                () = tokio::time::sleep_until(next_message), if may_send => {
+                    next_message = Instant::now() + self.pause();
+                    let message = unsent.pop_front().unwrap_or_else(|| self.new_message());
+                    if self.send(line, message, ways, unsent).await.is_none() {
+                        return Over(None);
+                    }
+                }
+                () = until(sync_again) => {
+                    sync_again = None;
+                    if self.sync(line, ways, None).await.is_none() {
+                        return Over(None);
+                    }
+                }
+                () = tokio::time::sleep_until(silence) => {
+                    if pinged || line.send("ping", json!({})).await.is_none() {
+                        return Over(None);
+                    }
+                    pinged = true;
+                }
+                changed = orders.changed() => {
+                    if changed.is_err() || (orders.borrow().drop_number != drop_number && self.dice.percent(50)) {
+                        return Over(Some(1000));
+                    }
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        self.dice.between(self.pause.0, self.pause.1)
+    }
+
+    fn new_message(&mut self) -> Message {
+        let total: usize = self.writes_to.iter().map(|(_, weight)| weight).sum();
+        let mut throw = self.dice.below(total);
+        let chat = self.writes_to.iter().position(|(_, weight)| {
+            let is_it = throw < *weight;
+            throw = throw.saturating_sub(*weight);
+            is_it
+        });
+        Message { client_id: new_id(), chat: chat.unwrap_or(0) }
+    }
+
+    async fn send(
+        &mut self,
+        line: &mut Line,
+        message: Message,
+        ways: &mut Ways,
+        unsent: &mut VecDeque<Message>,
+    ) -> Option<()> {
+        let payload = json!({
+            "conversation_id": self.writes_to[message.chat].0,
+            "client_id": message.client_id,
+            "content": format!("{} says {}", self.member.name, message.client_id),
+        });
+        self.notes.did(Did::Sent { client_id: message.client_id.clone() });
+        match line.send("message.send", payload).await {
+            Some(id) => {
+                ways.sent.push_back((id, message));
+                Some(())
+            }
+            None => {
+                unsent.push_front(message);
+                None
+            }
+        }
+    }
+
+    /// Asks for what these conversations lack after so much; all that are known when none are named.
+    async fn sync(&mut self, line: &mut Line, ways: &mut Ways, cursors: Option<BTreeMap<Chat, i64>>) -> Option<()> {
+        let cursors = cursors.unwrap_or_else(|| lock(&self.notes.progress).cursors.clone().into_iter().collect());
+        let named: serde_json::Map<String, Value> =
+            self.chats.iter().filter_map(|(id, chat)| Some((id.clone(), (*cursors.get(chat)?).into()))).collect();
+        self.notes.saw(Seen::Sync);
+        ways.syncs.insert(line.send("sync", json!({ "cursors": named })).await?);
+        Some(())
+    }
+
+    /// One frame; whether a sync has to be asked for again, nothing when the connection is over.
+    async fn hear(
+        &mut self,
+        line: &mut Line,
+        incoming: Incoming,
+        ways: &mut Ways,
+        unsent: &mut VecDeque<Message>,
+    ) -> Option<bool> {
+        let Incoming { kind, payload, answers } = incoming;
+        if let Some(place) = ways.sent.iter().position(|(id, _)| Some(id) == answers.as_ref()) {
+            let (_, message) = ways.sent.remove(place)?;
+            if kind == "ack" {
+                self.notes.did(Did::Acknowledged {
+                    chat: self.chats[&self.writes_to[message.chat].0],
+                    client_id: message.client_id,
+                    message: payload["message_id"].as_str()?.to_owned(),
+                    seq: payload["seq"].as_i64()?,
+                });
+            } else {
+                self.notes.did(Did::PutOff { client_id: message.client_id.clone() });
+                // Somebody who was removed meanwhile has nothing to say there.
+                match payload["code"].as_str() {
+                    Some("not_found") => {}
+                    Some("unavailable") => unsent.push_back(message),
+                    _ => {
+                        self.notes.surprise(format!("{} was refused a message: {payload}", self.member.name));
+                        unsent.push_back(message);
+                    }
+                }
+            }
+            return Some(false);
+        }
+        let is_sync = answers.as_ref().is_some_and(|id| ways.syncs.contains(id));
+        match kind.as_str() {
+            "hello" => {
+                let heads = self.heads(&payload["conversations"]);
+                let behind = self.notes.behind(&heads);
+                for chat in heads.keys() {
+                    lock(&self.notes.progress).cursors.entry(*chat).or_default();
+                }
+                self.notes.saw(Seen::Hello { heads, resumes: false });
+                if !behind.is_empty() {
+                    self.sync(line, ways, Some(behind)).await?;
+                }
+            }
+            "sync.done" if is_sync => {
+                ways.syncs.remove(&answers?);
+                let refused: BTreeSet<Chat> = payload["refused"]
+                    .as_array()?
+                    .iter()
+                    .filter(|refused| refused["code"] != "not_found")
+                    .filter_map(|refused| self.chats.get(refused["id"].as_str()?).copied())
+                    .collect();
+                let again = !refused.is_empty();
+                self.notes.saw(Seen::Synced { refused });
+                return Some(again);
+            }
+            // A native client is told about each conversation that is refused, and then that the sync is done.
+            "error" if is_sync && payload["conversation_id"].is_null() => {
+                ways.syncs.remove(&answers?);
+                self.notes.saw(Seen::Synced { refused: self.chats.values().copied().collect() });
+                return Some(true);
+            }
+            "resync" => {
+                let chats = payload["conversation_ids"].as_array().map(|ids| {
+                    ids.iter().filter_map(|id| self.chats.get(id.as_str()?).copied()).collect::<BTreeSet<_>>()
+                });
+                self.notes.saw(Seen::Resync(chats));
+                self.sync(line, ways, None).await?;
+            }
+            kind => {
+                let chat = payload["conversation_id"].as_str().and_then(|id| self.chats.get(id).copied());
+                if let (Some(chat), Some(seq @ 1..)) = (chat, payload["seq"].as_i64())
+                    && kind != "receipt"
+                {
+                    let event = Event::of(kind, &payload);
+                    let lets_in = event.kind == "member.added" && event.member.as_deref() == Some(&self.member.id);
+                    self.notes.saw(Seen::Event(chat, seq, event));
+                    if self.notes.take(chat, seq) && lets_in {
+                        let cursor = self.notes.cursor(chat);
+                        self.sync(line, ways, Some(BTreeMap::from([(chat, cursor)]))).await?;
+                    }
+                }
+            }
+        }
+        Some(false)
+    }
+
+    fn heads(&self, conversations: &Value) -> BTreeMap<Chat, i64> {
+        heads(&self.chats, conversations)
+    }
+}
+
+/// How far the conversations of a greeting have come.
+pub fn heads(chats: &Chats, conversations: &Value) -> BTreeMap<Chat, i64> {
+    let listed = conversations.as_array().into_iter().flatten();
+    listed.filter_map(|one| Some((*chats.get(one["id"].as_str()?)?, one["last_seq"].as_i64()?))).collect()
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,116 @@
+//! Three instances, each on its own way to a PostgreSQL and a Redis of the run, behind a load balancer.
+
+use std::time::Duration;
+
+use support::{Balancer, Caller, Engine, Instance, PostgresServer, Proxy, RedisServer, TestDatabase, Way};
+use tempfile::TempDir;
+
+pub const INSTANCES: usize = 3;
+/// Until everything must be whole again.
+const HEALING: Duration = Duration::from_secs(20);
+
+pub struct Cluster {
+    pub instances: Vec<Instance>,
+    pub to_database: Vec<Proxy>,
+    pub to_redis: Vec<Proxy>,
+    pub balancer: Balancer,
+    /// Half of the clients come through this.
+    pub door: Proxy,
+    pub postgres: PostgresServer,
+    pub redis: RedisServer,
+    /// What processes said that are no more.
+    pub logs: Vec<Vec<String>>,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-chaos").tempdir().expect("a temporary folder");
+        let postgres = tokio::task::block_in_place(PostgresServer::start);
+        let redis = RedisServer::start().await;
+        let (mut instances, mut to_database, mut to_redis) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..INSTANCES {
+            let (database, events) = (Proxy::start(postgres.port()).await, Proxy::start(redis.port()).await);
+            let settings: Vec<(String, String)> = [
+                ("database.url", format!("postgres://natter@127.0.0.1:{}/postgres", database.port())),
+                ("database.migrate_on_start", "true".into()),
+                ("redis.url", format!("redis://127.0.0.1:{}", events.port())),
+                ("workspaces.shared", "Home".into()),
+                ("rate_limit.enabled", "false".into()),
+                ("server.data_dir", folder.path().display().to_string()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into();
+            instances.push(Instance::start(folder.path(), &settings).await);
+            to_database.push(database);
+            to_redis.push(events);
+        }
+        let balancer = Balancer::start(&instances).await;
+        balancer.wait_until_all_are_up().await;
+        let door = Proxy::start(balancer.port()).await;
+        let logs = vec![Vec::new(); INSTANCES];
+        Self { instances, to_database, to_redis, balancer, door, postgres, redis, logs, _folder: folder }
+    }
+
+    /// Past HAProxy.
+    pub fn door_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.door.port())
+    }
+
+    /// Ends every connection to the database from the inside.
+    pub async fn end_backends(&self) {
+        let database = TestDatabase { engine: Engine::Postgres, url: self.postgres.url() };
+        database
+            .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            .await;
+    }
+
+    /// A new process in the place of one that ended.
+    pub async fn start_again(&mut self, place: usize) {
+        let said = self.instances[place].log();
+        self.logs[place].extend(said);
+        self.logs[place].push("-------- ended; the next one begins --------".into());
+        self.instances[place].start_again().await;
+    }
+
+    /// Everything that the process in this place and those before it said.
+    pub fn log(&self, place: usize) -> Vec<String> {
+        let mut all = self.logs[place].clone();
+        all.extend(self.instances[place].log());
+        all
+    }
+
+    /// Nothing stands in the way any more.
+    pub fn open_all_ways(&self) {
+        for proxy in self.to_database.iter().chain(&self.to_redis).chain([&self.door]) {
+            proxy.set(Way::Open);
+        }
+    }
+
+    /// What is not whole after a while.
+    pub async fn unhealed(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for instance in &self.instances {
+            let caller = Caller::anonymous(&instance.url());
+            let deadline = tokio::time::Instant::now() + HEALING;
+            loop {
+                let request = caller.request(reqwest::Method::GET, "/health").timeout(Duration::from_secs(5));
+                let health = caller.try_send(request).await;
+                let is_whole = health.as_ref().is_ok_and(|health| {
+                    health.status == 200
+                        && health.body["database"]["status"] == "up"
+                        && health.body["redis"]["status"] == "up"
+                });
+                if is_whole {
+                    break;
+                }
+                if tokio::time::Instant::now() > deadline {
+                    wrong.push(format!("{} is not well: {health:?}", instance.url()));
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        wrong
+    }
+}

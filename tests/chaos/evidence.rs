@@ -1,0 +1,174 @@
+//! What a run leaves behind: what everybody saw, did and was answered, and when. The checker judges it, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use support::Value;
+
+/// Milliseconds since 1970, as the log has them.
+pub type Moment = i64;
+
+pub fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A conversation, by its place in [`Evidence::conversations`].
+pub type Chat = usize;
+
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    pub conversations: Vec<Conversation>,
+    pub readers: Vec<Reader>,
+    pub writers: Vec<Writer>,
+    pub faults: Vec<Fault>,
+    /// When the machine gave the run itself no time, and for how long.
+    pub stalls: Vec<(Moment, i64)>,
+    /// What is wrong with the cluster at the end.
+    pub unhealed: Vec<String>,
+    /// Answers that nobody may get, and processes that ended otherwise than they should.
+    pub surprises: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Conversation {
+    pub name: &'static str,
+    pub log: Vec<Logged>,
+    /// Its messages as the history has them: sender and `client_id`.
+    pub history: Vec<(String, String)>,
+    /// The users that are in it when the run ends.
+    pub members: BTreeSet<String>,
+}
+
+/// One row of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub seq: i64,
+    pub event: Event,
+    pub committed: Moment,
+    /// Of a new message: its id, its sender and the `client_id`.
+    pub message: Option<(String, String, String)>,
+}
+
+/// What an event says, short enough to be kept a million times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub kind: &'static str,
+    pub digest: u64,
+    /// Who was added or removed.
+    pub member: Option<String>,
+}
+
+impl Event {
+    pub fn of(kind: &str, payload: &Value) -> Self {
+        const KINDS: [&str; 7] = [
+            "message.created",
+            "message.updated",
+            "message.deleted",
+            "member.added",
+            "member.removed",
+            "member.updated",
+            "conversation.updated",
+        ];
+        let kind = KINDS.into_iter().find(|known| *known == kind).unwrap_or("another");
+        let member = match kind {
+            "member.added" => payload["member"]["user_id"].as_str(),
+            "member.removed" => payload["user_id"].as_str(),
+            _ => None,
+        };
+        let mut hasher = DefaultHasher::new();
+        payload.to_string().hash(&mut hasher);
+        Self { kind, digest: hasher.finish(), member: member.map(str::to_owned) }
+    }
+}
+
+/// A client that follows its conversations.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    pub name: String,
+    pub user: String,
+    pub seen: Vec<(Moment, Seen)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A connection's first frame: how far the conversations have come. A resumed stream first gets what it missed.
+    Hello {
+        heads: BTreeMap<Chat, i64>,
+        resumes: bool,
+    },
+    /// It asked for what it missed.
+    Sync,
+    /// It got that; these conversations it was refused.
+    Synced {
+        refused: BTreeSet<Chat>,
+    },
+    /// It was told to sync, these or all.
+    Resync(Option<BTreeSet<Chat>>),
+    Event(Chat, i64, Event),
+    /// It read this from the log by a request.
+    Fetched(Chat, i64, Event),
+    /// The connection is over; the code where the server said goodbye.
+    Lost(Option<u16>),
+}
+
+/// A client that sends messages.
+#[derive(Clone, Debug, Default)]
+pub struct Writer {
+    pub name: String,
+    pub user: String,
+    pub did: Vec<(Moment, Did)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Did {
+    /// The next connection.
+    Connected,
+    Sent {
+        client_id: String,
+    },
+    /// Acknowledged, by a frame on this connection or by a 200 or 201.
+    Acknowledged {
+        chat: Chat,
+        client_id: String,
+        message: String,
+        seq: i64,
+    },
+    /// Refused for now: it will be sent again.
+    PutOff {
+        client_id: String,
+    },
+    /// A request that came to nothing: no answer, or 502, 503, 504.
+    Failed {
+        what: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    KillInstance,
+    FreezeInstance,
+    RollingRestart,
+    EndBackends,
+    StopDatabase,
+    CutDatabase,
+    SlowDatabase,
+    DeadDatabase,
+    KillRedis,
+    CutRedis,
+    SlowRedis,
+    DeadRedis,
+    CutClients,
+    SlowClients,
+    DropClients,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: Kind,
+    pub what: String,
+    pub from: Moment,
+    /// When what had been broken was whole again.
+    pub to: Moment,
+}

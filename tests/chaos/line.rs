@@ -1,0 +1,156 @@
+//! A WebSocket connection that may end at any moment, in each of the forms that clients speak.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use support::{Member, Value, json, new_id};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// How long anything may take before the other side counts as gone.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Json,
+    MessagePack,
+    SocketIo,
+}
+
+pub struct Line {
+    stream: WebSocketStream<TcpStream>,
+    form: Form,
+    emitted: u64,
+}
+
+/// A frame, whatever its form.
+#[derive(Debug)]
+pub struct Incoming {
+    pub kind: String,
+    pub payload: Value,
+    /// What it answers, as [`Line::send`] named it.
+    pub answers: Option<String>,
+}
+
+/// The connection is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Over(pub Option<u16>);
+
+impl Line {
+    pub async fn open(member: &Member, form: Form) -> Option<Self> {
+        tokio::time::timeout(PATIENCE, Self::try_open(member, form)).await.ok()?
+    }
+
+    async fn try_open(member: &Member, form: Form) -> Option<Self> {
+        let address = member.base().trim_start_matches("http://").to_owned();
+        let path = match form {
+            Form::Json | Form::MessagePack => "/r1/websocket",
+            Form::SocketIo => "/socket.io/?EIO=4&transport=websocket",
+        };
+        let mut request = format!("ws://{address}{path}").into_client_request().ok()?;
+        let protocol = match form {
+            Form::Json => Some("natter.json"),
+            Form::MessagePack => Some("natter.msgpack"),
+            Form::SocketIo => None,
+        };
+        if let Some(protocol) = protocol {
+            request.headers_mut().extend(member.headers());
+            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().ok()?);
+        }
+        let tcp = TcpStream::connect(&address).await.ok()?;
+        tcp.set_nodelay(true).ok()?;
+        let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.ok()?;
+        let mut line = Self { stream, form, emitted: 0 };
+        if form == Form::SocketIo {
+            line.packet('0').await?;
+            line.write(Message::text(format!("40{}", json!({ "token": member.access_token() })))).await?;
+            line.packet('4').await?;
+        }
+        Some(line)
+    }
+
+    /// Reads packets of Engine.IO until one of this type.
+    async fn packet(&mut self, kind: char) -> Option<String> {
+        loop {
+            match self.stream.next().await?.ok()? {
+                Message::Text(text) if text.starts_with(kind) => return Some(text.to_string()),
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn write(&mut self, message: Message) -> Option<()> {
+        tokio::time::timeout(PATIENCE, self.stream.send(message)).await.ok()?.ok()
+    }
+
+    /// Sends a frame that is answered; its name.
+    pub async fn send(&mut self, kind: &str, payload: Value) -> Option<String> {
+        if self.form == Form::SocketIo {
+            self.emitted += 1;
+            let number = self.emitted;
+            self.write(Message::text(format!("42{number}{}", json!([kind, payload])))).await?;
+            return Some(number.to_string());
+        }
+        let id = new_id();
+        let frame = json!({ "id": id, "type": kind, "timestamp": "2026-01-01T00:00:00.000Z", "payload": payload });
+        let message = match self.form {
+            Form::MessagePack => Message::binary(rmp_serde::to_vec_named(&frame).ok()?),
+            Form::Json | Form::SocketIo => Message::text(frame.to_string()),
+        };
+        self.write(message).await?;
+        Some(id)
+    }
+
+    /// The next frame. Dropping this in the middle loses nothing.
+    pub async fn next(&mut self) -> Result<Incoming, Over> {
+        loop {
+            let message = match self.stream.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(_)) | None => return Err(Over(None)),
+            };
+            match message {
+                Message::Close(close) => return Err(Over(close.map(|close| close.code.into()))),
+                Message::Text(text) if self.form == Form::SocketIo => {
+                    if text == "2" {
+                        self.write(Message::text("3")).await.ok_or(Over(None))?;
+                    } else if let Some(incoming) = event(&text) {
+                        return Ok(incoming);
+                    } else if text == "41" || text == "1" {
+                        return Err(Over(Some(1000)));
+                    }
+                }
+                Message::Text(text) => return frame(&serde_json::from_str(&text).map_err(|_| Over(None))?),
+                Message::Binary(bytes) => return frame(&rmp_serde::from_slice(&bytes).map_err(|_| Over(None))?),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn frame(value: &Value) -> Result<Incoming, Over> {
+    Ok(Incoming {
+        kind: value["type"].as_str().ok_or(Over(None))?.to_owned(),
+        payload: value["payload"].clone(),
+        answers: value["reply_to"].as_str().map(str::to_owned),
+    })
+}
+
+/// An event or an acknowledgement of Socket.IO.
+fn event(text: &str) -> Option<Incoming> {
+    if let Some(event) = text.strip_prefix("42") {
+        let (kind, payload): (String, Value) = serde_json::from_str(event).ok()?;
+        return Some(Incoming { kind, payload, answers: None });
+    }
+    let answer = text.strip_prefix("43")?;
+    let (number, arguments) = answer.split_at(answer.find('[')?);
+    let (payload,): (Value,) = serde_json::from_str(arguments).ok()?;
+    let kind = match &payload {
+        payload if payload["code"].is_string() => "error",
+        payload if payload["message_id"].is_string() => "ack",
+        _ => "sync.done",
+    };
+    Some(Incoming { kind: kind.to_owned(), payload, answers: Some(number.to_owned()) })
+}

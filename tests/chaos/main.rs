@@ -1,0 +1,68 @@
+//! Chaos: load through a load balancer on three instances while everything around them breaks, and a checker that compares what each
+//! client saw with the log.
+//!
+//! `scripts/test chaos` runs it for five minutes. `CHAOS_SECONDS` says how long, `CHAOS_SEED` repeats the choices of a run (which faults,
+//! when and where, and what the clients do; not the timing of the machine), `CHAOS_ONLY=KillRedis,CutRedis` leaves out other kinds of faults,
+//! `CHAOS_REPORT` names the folder that gets the report and the logs of a run that failed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod checker;
+mod client;
+mod cluster;
+mod dice;
+mod evidence;
+mod faults;
+mod line;
+mod report;
+mod rest;
+mod stage;
+mod stream;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cluster::Cluster;
+use dice::Dice;
+use evidence::Evidence;
+use faults::Schedule;
+use stage::Stage;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_breaks_nobody_misses_anything() {
+    let random = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs() % 1_000_000);
+    let seed = number("CHAOS_SEED").unwrap_or(random);
+    let length = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(300));
+    eprintln!("chaos: CHAOS_SEED={seed}, {} s", length.as_secs());
+    let mut evidence = Evidence::default();
+    let mut cluster = Cluster::start().await;
+    let stalls = stage::watch_the_machine();
+    let stage = Stage::set(&cluster, seed).await;
+    let mut schedule = Schedule::new(Dice::of(seed, 0), &std::env::var("CHAOS_ONLY").unwrap_or_default());
+    let start = Instant::now();
+    while start.elapsed() < length {
+        tokio::time::sleep(schedule.pause()).await;
+        let (fault, surprises) = schedule.strike(&mut cluster, &stage.orders).await;
+        eprintln!("chaos: {:>6.1} s: {}", start.elapsed().as_secs_f64(), fault.what);
+        evidence.faults.push(fault);
+        evidence.surprises.extend(surprises);
+    }
+    cluster.open_all_ways();
+    evidence.unhealed = cluster.unhealed().await;
+    stage.end(&mut evidence).await;
+    evidence.stalls = stalls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    for place in 0..cluster::INSTANCES {
+        let panics = cluster.log(place).into_iter().filter(|line| line.contains("panicked"));
+        evidence.surprises.extend(panics.map(|line| format!("instance {place}: {line}")));
+    }
+    let verdict = checker::check(&evidence);
+    eprintln!("{}", report::summary(seed, start.elapsed(), &evidence, &verdict));
+    if !verdict.findings.is_empty() {
+        let folder = report::write(seed, &evidence, &verdict, &cluster);
+        panic!("chaos: seed {seed} has {} findings; see {}", verdict.findings.len(), folder.display());
+    }
+}

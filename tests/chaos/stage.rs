@@ -1,0 +1,256 @@
+//! Who is there, what they talk in, and how it ends.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use support::{Member, Value};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::client::{Chats, Client, Notes, Orders, lock};
+use crate::cluster::Cluster;
+use crate::dice::Dice;
+use crate::evidence::{Chat, Conversation, Event, Evidence, Logged, Moment, now};
+use crate::line::Form;
+use crate::rest::Requester;
+use crate::stream::StreamReader;
+
+/// After the last fault everybody must have everything within this.
+const ENDING: Duration = Duration::from_secs(30);
+/// Gaps in the run's own time that are longer count as the machine's.
+const STALL: Duration = Duration::from_millis(40);
+const BEAT: Duration = Duration::from_millis(10);
+
+const CROWD: Chat = 0;
+const CREW: Chat = 1;
+const DUO: Chat = 2;
+const QUIET: Chat = 3;
+const NAMES: [&str; 4] = ["the crowd", "the crew", "the duo", "the quiet two"];
+const GUEST: usize = 7;
+
+pub struct Stage {
+    pub orders: watch::Sender<Orders>,
+    people: Vec<Member>,
+    ids: Vec<String>,
+    readers: Vec<Notes>,
+    writers: Vec<Notes>,
+    clients: Vec<JoinHandle<()>>,
+    requesters: Vec<JoinHandle<()>>,
+}
+
+impl Stage {
+    /// Everybody signs up, the conversations begin, and the clients start.
+    pub async fn set(cluster: &Cluster, seed: u64) -> Self {
+        let base = cluster.balancer.url();
+        let names = ["Anna", "Ben", "Cleo", "Dora", "Eve", "Finn", "Gus", "Hana"];
+        let mut people = Vec::new();
+        for name in names {
+            people.push(Member::sign_up(&base, name).await);
+        }
+        let all: Vec<&Member> = people.iter().collect();
+        let ids = vec![
+            people[0].open_group("crowd", &all[1..]).await,
+            people[0].open_group("crew", &all[1..]).await,
+            people[1].open_single(&people[2]).await,
+            people[4].open_single(&people[5]).await,
+        ];
+        let chats: Chats = Arc::new(ids.iter().cloned().zip(0..).collect::<HashMap<_, _>>());
+        let (orders, listening) = watch::channel(Orders { writes: true, drop_number: 0 });
+        let mut stage = Self {
+            orders,
+            people,
+            ids,
+            readers: Vec::new(),
+            writers: Vec::new(),
+            clients: Vec::new(),
+            requesters: Vec::new(),
+        };
+        let door = cluster.door_url();
+        let places = [
+            (0, Form::Json, &base),
+            (1, Form::MessagePack, &base),
+            (2, Form::SocketIo, &base),
+            (4, Form::Json, &door),
+            (5, Form::SocketIo, &door),
+            (GUEST, Form::Json, &base),
+            (0, Form::MessagePack, &door),
+        ];
+        for (number, (person, form, base)) in (1..).zip(places) {
+            let member = stage.people[person].at(base);
+            let notes = Notes::new(&format!("{} by {form:?} ({number})", member.name), &member);
+            let mut writes_to = vec![(stage.ids[CROWD].clone(), 12)];
+            if person != GUEST {
+                writes_to.push((stage.ids[CREW].clone(), 6));
+            }
+            match person {
+                1 | 2 => writes_to.push((stage.ids[DUO].clone(), 2)),
+                4 | 5 => writes_to.push((stage.ids[QUIET].clone(), 1)),
+                _ => {}
+            }
+            let client = Client {
+                member,
+                form,
+                notes: notes.clone(),
+                chats: Arc::clone(&chats),
+                writes_to,
+                pause: (30, 150),
+                dice: Dice::of(seed, number),
+                orders: listening.clone(),
+            };
+            stage.readers.push(notes.clone());
+            stage.writers.push(notes);
+            stage.clients.push(tokio::spawn(client.run()));
+        }
+        for (number, (person, base)) in (20..).zip([(3, &base), (6, &door)]) {
+            let member = stage.people[person].at(base);
+            let notes = Notes::new(&format!("{} by SSE ({number})", member.name), &member);
+            let reader = StreamReader {
+                member,
+                notes: notes.clone(),
+                chats: Arc::clone(&chats),
+                dice: Dice::of(seed, number),
+                orders: listening.clone(),
+            };
+            stage.readers.push(notes);
+            stage.clients.push(tokio::spawn(reader.run()));
+        }
+        for (number, (person, base)) in (40..).zip([(3, &base), (3, &base), (6, &door), (2, &base), (0, &base)]) {
+            let member = stage.people[person].at(base);
+            let opens_the_door = person == 0;
+            let notes = Notes::new(&format!("{} by requests ({number})", member.name), &member);
+            let requester = Requester {
+                member,
+                notes: notes.clone(),
+                chats: Arc::clone(&chats),
+                writes_to: if opens_the_door { vec![stage.ids[CREW].clone()] } else { stage.ids[..=CREW].to_vec() },
+                pause: if opens_the_door { (1_500, 5_000) } else { (40, 160) },
+                dice: Dice::of(seed, number),
+                orders: listening.clone(),
+            };
+            stage.writers.push(notes);
+            let guest = stage.people[GUEST].id.clone();
+            stage.requesters.push(if opens_the_door {
+                tokio::spawn(requester.open_the_door(guest))
+            } else {
+                tokio::spawn(requester.write())
+            });
+        }
+        stage
+    }
+
+    /// Nobody writes any more; everybody gets what there is. Then everything is collected.
+    pub async fn end(self, evidence: &mut Evidence) {
+        self.orders.send_modify(|orders| orders.writes = false);
+        let deadline = Instant::now() + ENDING;
+        for requester in self.requesters {
+            if tokio::time::timeout(ENDING, requester).await.is_err() {
+                evidence.surprises.push("a request was not done at the end".into());
+            }
+        }
+        // Who is in each conversation, and looks into it at the end.
+        let readers = [0, 0, 1, 4];
+        let mut members: Vec<BTreeSet<String>> = Vec::new();
+        for (id, who) in self.ids.iter().zip(readers) {
+            let conversation = self.people[who].conversation(id).await;
+            let listed = conversation["members"].as_array().cloned().unwrap_or_default();
+            members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
+        }
+        loop {
+            let mut heads = BTreeMap::new();
+            for (chat, who) in readers.into_iter().enumerate() {
+                let head = self.people[who].conversation(&self.ids[chat]).await["last_seq"].as_i64().unwrap_or(0);
+                heads.insert(chat, head);
+            }
+            let outstanding: usize = self.writers.iter().map(|notes| lock(&notes.progress).outstanding).sum();
+            let behind = self.readers.iter().any(|notes| {
+                let user = lock(&notes.reader).user.clone();
+                notes.behind(&heads).keys().any(|chat| members[*chat].contains(&user))
+            });
+            if outstanding == 0 && !behind || Instant::now() > deadline {
+                if outstanding > 0 {
+                    evidence.surprises.push(format!("{outstanding} messages were never acknowledged"));
+                }
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for client in &self.clients {
+            client.abort();
+        }
+        for (chat, who) in readers.into_iter().enumerate() {
+            let log = self.people[who].event_log(&self.ids[chat]).await;
+            let history = self.people[who].history(&self.ids[chat]).await;
+            evidence.conversations.push(Conversation {
+                name: NAMES[chat],
+                log: log.iter().map(logged).collect(),
+                history: history
+                    .iter()
+                    .map(|message| (text(&message["sender"]["id"]), text(&message["client_id"])))
+                    .collect(),
+                members: members[chat].clone(),
+            });
+        }
+        for notes in self.readers {
+            evidence.readers.push(lock(&notes.reader).clone());
+        }
+        for notes in self.writers {
+            evidence.surprises.append(&mut lock(&notes.surprises));
+            evidence.writers.push(lock(&notes.writer).clone());
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn logged(row: &Value) -> Logged {
+    let kind = row["type"].as_str().unwrap_or_default();
+    let message = &row["payload"]["message"];
+    let is_new = kind == "message.created";
+    Logged {
+        seq: row["seq"].as_i64().unwrap_or(0),
+        event: Event::of(kind, &row["payload"]),
+        committed: moment(row["created_at"].as_str().unwrap_or_default()),
+        message: is_new.then(|| (text(&message["id"]), text(&message["sender"]["id"]), text(&message["client_id"]))),
+    }
+}
+
+/// Milliseconds since 1970 of `2026-11-20T12:00:00.000Z`.
+fn moment(text: &str) -> Moment {
+    let numbers: Vec<i64> =
+        text.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+    let [year, month, day, hour, minute, second, millisecond] = numbers[..] else {
+        panic!("{text} is not a moment");
+    };
+    // Days of the civil calendar, years beginning in March.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + millisecond
+}
+
+/// Writes down when the run itself got no time: then the instances got none either.
+pub fn watch_the_machine() -> Arc<Mutex<Vec<(Moment, i64)>>> {
+    let stalls: Arc<Mutex<Vec<(Moment, i64)>>> = Arc::default();
+    let seen = Arc::downgrade(&stalls);
+    std::thread::spawn(move || {
+        while let Some(stalls) = seen.upgrade() {
+            let before = Instant::now();
+            std::thread::sleep(BEAT);
+            let lost = before.elapsed().saturating_sub(BEAT);
+            if lost > STALL {
+                let lost = i64::try_from(lost.as_millis()).unwrap_or(i64::MAX);
+                stalls.lock().unwrap_or_else(PoisonError::into_inner).push((now() - lost, lost));
+            }
+        }
+    });
+    stalls
+}
+
+#[test]
+fn moments_are_read_as_they_are_written() {
+    assert_eq!(moment("1970-01-01T00:00:00.000Z"), 0);
+    assert_eq!(moment("2026-11-20T12:34:56.789Z"), 1_795_178_096_789);
+    assert_eq!(moment("2024-02-29T23:59:59.999Z"), 1_709_251_199_999);
+}

@@ -1,0 +1,170 @@
+//! A reader of Server-Sent Events: it resumes by `Last-Event-ID`, and reads from the log what a `resync` says it may have missed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::Method;
+use support::{Member, Value};
+use tokio::sync::watch;
+
+use crate::client::{Chats, Notes, Orders, heads};
+use crate::dice::Dice;
+use crate::evidence::{Chat, Event, Seen};
+
+const RECONNECT: Duration = Duration::from_millis(80);
+/// A comment comes every 15 s.
+const SILENCE: Duration = Duration::from_secs(17);
+/// A stream that is on a dead connection is given up when nothing at all has come for so long while others are busy.
+const BUSY_SILENCE: Duration = Duration::from_secs(5);
+/// A read that failed is tried again after this.
+const AGAIN: Duration = Duration::from_millis(400);
+const FETCH: Duration = Duration::from_secs(6);
+
+pub struct StreamReader {
+    pub member: Member,
+    pub notes: Notes,
+    pub chats: Chats,
+    pub dice: Dice,
+    pub orders: watch::Receiver<Orders>,
+}
+
+impl StreamReader {
+    /// Until the task is aborted.
+    pub async fn run(mut self) {
+        let mut cursor = None;
+        // What must be read from the log: nothing else gives it.
+        let mut owed = BTreeSet::new();
+        loop {
+            let code = self.follow(&mut cursor, &mut owed).await;
+            if let Some(code) = code {
+                self.notes.saw(Seen::Lost(code));
+            }
+            tokio::time::sleep(RECONNECT + self.dice.between(0, 60)).await;
+        }
+    }
+
+    /// One stream; how it ended, if it began at all.
+    async fn follow(&mut self, cursor: &mut Option<String>, owed: &mut BTreeSet<Chat>) -> Option<Option<u16>> {
+        let mut request = self.member.request(Method::GET, "/r1/events").timeout(Duration::from_secs(3_600));
+        let resumes = cursor.is_some();
+        if let Some(cursor) = cursor {
+            request = request.header("last-event-id", cursor.as_str());
+        }
+        let response = tokio::time::timeout(FETCH, request.send()).await.ok()?.ok()?;
+        if response.status() != 200 {
+            return None;
+        }
+        let mut chunks = response.bytes_stream();
+        let mut text = String::new();
+        let mut orders = self.orders.clone();
+        orders.mark_unchanged();
+        loop {
+            let silence = if orders.borrow().writes { BUSY_SILENCE } else { SILENCE };
+            let chunk = tokio::select! {
+                chunk = tokio::time::timeout(silence, chunks.next()) => chunk,
+                changed = orders.changed() => {
+                    if changed.is_err() || (orders.borrow().writes && self.dice.percent(50)) {
+                        return Some(Some(1000));
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep(AGAIN), if !owed.is_empty() => {
+                    self.fetch(owed).await;
+                    continue;
+                }
+            };
+            match chunk {
+                Ok(Some(Ok(bytes))) => text.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(None) => return Some(Some(1000)),
+                Ok(Some(Err(_))) | Err(_) => return Some(None),
+            }
+            while let Some(end) = text.find("\n\n") {
+                let block: String = text.drain(..end + 2).collect();
+                self.hear(&block, cursor, owed, resumes);
+            }
+            if !owed.is_empty() {
+                self.fetch(owed).await;
+            }
+        }
+    }
+
+    fn hear(&self, block: &str, cursor: &mut Option<String>, owed: &mut BTreeSet<Chat>, resumes: bool) {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        if let Some(id) = field("id") {
+            *cursor = Some(id.to_owned());
+        }
+        let Some(envelope) = field("data").and_then(|data| serde_json::from_str::<Value>(data).ok()) else { return };
+        let payload = &envelope["payload"];
+        match envelope["type"].as_str().unwrap_or_default() {
+            "hello" => {
+                let heads = heads(&self.chats, &payload["conversations"]);
+                if !resumes {
+                    owed.extend(self.notes.behind(&heads).keys());
+                }
+                self.notes.saw(Seen::Hello { heads, resumes });
+                if !owed.is_empty() {
+                    self.notes.saw(Seen::Resync(Some(owed.clone())));
+                }
+            }
+            "sync.done" => self.notes.saw(Seen::Synced { refused: owed.clone() }),
+            "resync" => {
+                let named: Option<BTreeSet<Chat>> = payload["conversation_ids"]
+                    .as_array()
+                    .map(|ids| ids.iter().filter_map(|id| self.chats.get(id.as_str()?).copied()).collect());
+                owed.extend(named.clone().unwrap_or_else(|| self.chats.values().copied().collect()));
+                self.notes.saw(Seen::Resync(named));
+            }
+            kind => {
+                let chat = payload["conversation_id"].as_str().and_then(|id| self.chats.get(id).copied());
+                if let (Some(chat), Some(seq @ 1..)) = (chat, payload["seq"].as_i64())
+                    && kind != "receipt"
+                {
+                    let event = Event::of(kind, payload);
+                    let lets_in = event.kind == "member.added" && event.member.as_deref() == Some(&self.member.id);
+                    self.notes.saw(Seen::Event(chat, seq, event));
+                    if self.notes.take(chat, seq) && lets_in {
+                        owed.insert(chat);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what is owed from the log. What fails is owed still.
+    async fn fetch(&self, owed: &mut BTreeSet<Chat>) {
+        self.notes.saw(Seen::Sync);
+        let names: BTreeMap<Chat, &String> = self.chats.iter().map(|(id, chat)| (*chat, id)).collect();
+        for chat in owed.clone() {
+            if self.fetch_one(chat, names[&chat]).await.is_some() {
+                owed.remove(&chat);
+            }
+        }
+        self.notes.saw(Seen::Synced { refused: owed.clone() });
+    }
+
+    async fn fetch_one(&self, chat: Chat, id: &str) -> Option<()> {
+        loop {
+            let after = self.notes.cursor(chat);
+            let path = format!("/r1/conversations/{id}/events?after_seq={after}&limit=200");
+            let request = self.member.request(Method::GET, &path).timeout(FETCH);
+            let answer = self.member.try_send(request).await.ok()?;
+            if answer.status == 404 {
+                return Some(());
+            }
+            if answer.status != 200 {
+                return None;
+            }
+            let slice = answer.data();
+            for item in slice["items"].as_array()? {
+                let seq = item["seq"].as_i64()?;
+                let event = Event::of(item["type"].as_str()?, &item["payload"]);
+                self.notes.saw(Seen::Fetched(chat, seq, event));
+                self.notes.take(chat, seq);
+            }
+            if slice["has_more"] != true {
+                return Some(());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A connection between two programs that a test can cut, slow down and leave half open.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Bytes that one step takes over.
+const CHUNK: usize = 64 * 1024;
+
+/// What becomes of what is sent through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Open,
+    /// Everything is late by this much.
+    Slow(Duration),
+    /// Nothing arrives, and neither side learns it: as when a machine on the way has gone.
+    Dead,
+}
+
+/// Stands before a port of this machine. It ends when it is dropped.
+pub struct Proxy {
+    port: u16,
+    way: watch::Sender<Way>,
+    cuts: watch::Sender<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn start(target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (way, on_the_way) = watch::channel(Way::Open);
+        let (cuts, cut) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, target, on_the_way.clone(), cut.clone()));
+            }
+        });
+        Self { port, way, cuts, task }
+    }
+
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends every connection that goes through it.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// From now on this is the way for all connections, those that are there and new ones. What was dead is cut when it heals.
+    pub fn set(&self, way: Way) {
+        if self.way.send_replace(way) == Way::Dead {
+            self.cut();
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn carry(near: TcpStream, target: u16, way: watch::Receiver<Way>, mut cut: watch::Receiver<u64>) {
+    cut.mark_unchanged();
+    let both = async {
+        let mut opened = way.clone();
+        opened.wait_for(|way| *way != Way::Dead).await.ok()?;
+        let far = TcpStream::connect(("127.0.0.1", target)).await.ok()?;
+        for socket in [&near, &far] {
+            socket.set_nodelay(true).ok()?;
+        }
+        let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+        tokio::join!(pump(near_in, far_out, way.clone()), pump(far_in, near_out, way));
+        Some(())
+    };
+    tokio::select! {
+        _ = both => {}
+        _ = cut.changed() => {}
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+    let mut chunk = vec![0; CHUNK];
+    while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        let now = *way.borrow();
+        match now {
+            Way::Open => {}
+            Way::Slow(delay) => tokio::time::sleep(delay).await,
+            Way::Dead if way.wait_for(|way| *way != Way::Dead).await.is_err() => return,
+            Way::Dead => {}
+        }
+        if to.write_all(&chunk[..length]).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
