@@ -16,7 +16,7 @@ use actix_web::{
 use appcore::AppError;
 use endpoint::only_get;
 use middleware::{cors, security_headers, tracing};
-use realtime::Shard;
+use realtime::{Shard, SocketIo};
 use service::App;
 
 use crate::assets;
@@ -25,6 +25,7 @@ use crate::assets;
 pub fn build(
     app: Arc<App>,
     shard: Rc<Shard>,
+    socket_io: Rc<SocketIo>,
 ) -> actix_web::App<
     impl ServiceFactory<
         ServiceRequest,
@@ -37,6 +38,7 @@ pub fn build(
     actix_web::App::new()
         .app_data(Data::from(app))
         .app_data(shard)
+        .app_data(socket_io)
         .configure(routes)
         // From the inside to the outside: what stands last sees a request first. The firewall belongs right under the log line.
         .wrap(from_fn(cors::answer))

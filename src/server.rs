@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use appcore::config::Role;
 use middleware::{auth::Credentials, origin, tracing::choose_request_id};
 use realtime::{
-    Entrance, Shard, WsBroadcaster,
+    Entrance, Gateway, Shard, SocketIo, WsBroadcaster,
     upgrade::{self, Knock, Token},
 };
 use service::App;
@@ -63,7 +63,7 @@ pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
     let entrance = WsBroadcaster::start(Arc::clone(&app));
     let server = match config.role {
         Role::Worker => serve_health(&app, listener)?,
-        Role::All | Role::Web => serve_all(&app, &entrance, listener)?,
+        Role::All | Role::Web => serve_all(&app, &entrance, &Gateway::open(&app).await, listener)?,
     };
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
@@ -84,13 +84,14 @@ fn builder(app: &App) -> actix_server::ServerBuilder {
     if config.workers == 0 { builder } else { builder.workers(config.workers) }
 }
 
-fn serve_all(app: &Arc<App>, entrance: &Entrance, listener: TcpListener) -> anyhow::Result<Server> {
-    let (app, entrance, builder) = (Arc::clone(app), entrance.clone(), builder(app));
+fn serve_all(app: &Arc<App>, entrance: &Entrance, gateway: &Gateway, listener: TcpListener) -> anyhow::Result<Server> {
+    let (app, entrance, gateway, builder) = (Arc::clone(app), entrance.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), entrance.clone());
-        let application = app::build(Arc::clone(&app), Rc::clone(&shard));
+        let socket_io = SocketIo::start(&shard, &gateway);
+        let application = app::build(Arc::clone(&app), Rc::clone(&shard), Rc::clone(&socket_io));
         let stopping = stopping.clone();
         HttpService::build()
             .keep_alive(KeepAlive::Timeout(IDLE))
@@ -101,7 +102,9 @@ fn serve_all(app: &Arc<App>, entrance: &Entrance, listener: TcpListener) -> anyh
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .upgrade(fn_service(move |(request, framed)| take_over(Rc::clone(&shard), request, framed)))
+            .upgrade(fn_service(move |(request, framed)| {
+                take_over(Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
+            }))
             .h1(map_config(application, |_| AppConfig::default()))
             .tcp()
     })?;
@@ -127,6 +130,7 @@ fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server>
 /// Gives a request that asks for an upgrade to the real-time engine, with what it needs to know of the request.
 async fn take_over(
     shard: Rc<Shard>,
+    socket_io: Rc<SocketIo>,
     request: Request,
     framed: Framed<TcpStream, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
@@ -141,7 +145,8 @@ async fn take_over(
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
     let is_own_origin = origin::allowed(headers, config);
     let request_id = choose_request_id(headers);
-    upgrade::answer(shard, Knock { request, socket, unread: parts.read_buf, token, is_own_origin, request_id }).await;
+    let knock = Knock { request, socket, unread: parts.read_buf, token, is_own_origin, request_id };
+    upgrade::answer(shard, socket_io, knock).await;
     Ok(())
 }
 

@@ -1,4 +1,7 @@
-//! Socket.IO v4 over WebSocket, as its protocol has it.
+//! Socket.IO v4 over WebSocket, as its protocol has it; over HTTP long-polling in [`polling`], on several instances in [`cluster`].
+
+mod cluster;
+mod polling;
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -160,49 +163,49 @@ async fn a_cookie_lets_in_from_our_own_page_only() {
 }
 
 #[tokio::test]
-async fn long_polling_is_refused_in_the_words_of_engine_io() {
-    let app = Application::start().await;
-    for path in ["/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4", "/socket.io/"] {
-        let answer = app.anonymous().get(path).await;
-        assert_eq!((answer.status, &answer.body["code"]), (400, &json!(0)), "{path}");
-    }
-    for (query, code) in
-        [("EIO=3&transport=websocket", 5), ("EIO=4&transport=websocket&sid=x", 1), ("EIO=4&transport=polling", 0)]
-    {
-        let headers = crate::raw::upgrade_headers("");
-        let (raw, head) = Raw::knock(&app.url(), "GET", &format!("/socket.io/?{query}"), &headers).await;
-        assert_eq!(head.status, 400);
-        assert_eq!(raw.body().await["code"], code, "{query}");
-    }
-}
-
-#[tokio::test]
 async fn wrong_events_get_an_error_and_wrong_packets_end_the_connection() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut client = Client::connect(&anna).await;
-    for text in ["42[]", "42{}", "42[7]", "42[\"dance\",{}]", "42[\"typing\",7]", "42nonsense", "42"] {
+    for text in ["42[7]", "42[\"dance\",{}]", "42[\"typing\",7]", "421[\"typing\"]"] {
         client.raw.send_text(text).await;
-        let error = client.event("error").await;
-        assert!(
-            matches!(error["code"].as_str(), Some("malformed_frame" | "unknown_type" | "invalid")),
-            "{text}: {error}"
-        );
+        let error = match text.starts_with("421") {
+            false => client.event("error").await,
+            true => serde_json::from_str(
+                packet(&mut client.raw).await.strip_prefix("431[").unwrap().strip_suffix(']').unwrap(),
+            )
+            .unwrap(),
+        };
+        assert!(matches!(error["code"].as_str(), Some("unknown_type" | "invalid")), "{text}: {error}");
     }
     // A binary event is read to its end and refused.
     client.raw.send_text("451-9[\"ping\",{\"_placeholder\":true,\"num\":0}]").await;
     client.raw.send(BINARY, b"attachment").await;
     assert!(packet(&mut client.raw).await.starts_with("439[{\"code\":\"malformed_frame\""));
     assert_eq!(client.ask(1, "ping", json!({})).await, json!({}));
-    for (opcode, bytes) in
-        [(TEXT, &b"x"[..]), (TEXT, b""), (TEXT, b"49"), (TEXT, b"45[\"a\"]"), (BINARY, b"x"), (TEXT, b"0{}")]
-    {
+    for bytes in [
+        "x",
+        "",
+        "49",
+        "45[\"a\"]",
+        "0{}",
+        "42[]",
+        "42{}",
+        "42[null]",
+        "42nonsense",
+        "42",
+        "42x[\"a\"]",
+        "42/a,[\"a\"]",
+    ] {
         let mut client = Client::connect(&anna).await;
-        client.raw.send(opcode, bytes).await;
+        client.raw.send_text(bytes).await;
         assert_eq!(client.raw.close_code().await, Some(1002), "{bytes:?}");
     }
+    let mut client = Client::connect(&anna).await;
+    client.raw.send(BINARY, b"x").await;
+    assert_eq!(client.raw.close_code().await, Some(1002), "nobody announced it");
     // Before it is known who speaks, too.
-    for bytes in [&b"x"[..], b"49", b"\xFF"] {
+    for bytes in [&b"x"[..], b"49", b"\xFF", b"42[\"ping\",{}]"] {
         let mut raw = open(&app.url()).await;
         raw.send(TEXT, bytes).await;
         assert!(raw.close_code().await.is_some());

@@ -7,8 +7,10 @@ use actix_web::{
 use appcore::{AppError, Code};
 use middleware::{
     auth::{Credentials, authenticate},
+    origin,
     tracing::note_caller,
 };
+use realtime::{socketio::Caller, upgrade::Token};
 use service::App;
 
 use crate::answer;
@@ -18,7 +20,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(web::resource("/r1/events").route(web::get().to(events)).default_service(only_get()))
         .service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()))
-        .service(web::resource(["/socket.io", "/socket.io/"]).to(|| async { realtime::socketio::polling_refused() }));
+        .service(web::resource(["/socket.io", "/socket.io/"]).to(socket_io));
 }
 
 async fn events(http: HttpRequest, app: Data<App>) -> HttpResponse {
@@ -37,4 +39,14 @@ async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError>
 /// A handshake never comes here: its connection is taken over before.
 async fn no_handshake(http: HttpRequest) -> HttpResponse {
     answer::failure(&http, &AppError::refused(Code::MalformedRequest, "Open this address as a WebSocket."))
+}
+
+/// Long-polling; whose session it is is said within it.
+async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> HttpResponse {
+    let caller = || Caller {
+        token: Credentials::find(http.headers(), &app.config)
+            .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
+        is_own_origin: origin::allowed(http.headers(), &app.config),
+    };
+    realtime::socketio::respond(&http, payload, caller).await
 }

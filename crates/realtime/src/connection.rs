@@ -4,19 +4,15 @@ use std::rc::Rc;
 
 use appcore::{AppError, Code, auth::Principal};
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use crate::{
     broadcaster::Permit,
     close::Close,
-    codec::{
-        Envelope, Request, Wire, json, msgpack,
-        socketio::{self, Packed, engine},
-    },
-    deflate::Agreement,
+    codec::{Envelope, Request, Wire, json, msgpack},
     frame::Incoming,
     greeting,
     outbound::{Identity, Outbound},
+    sender::Sender,
     session::{Inbox, Speaker, WsSession},
     shard::{Arrival, Shard},
     socket::{self, Handler, Inbound},
@@ -30,25 +26,14 @@ pub(crate) struct Opening {
     pub arrival: Arrival,
     pub followed: Vec<(appcore::ConversationId, i64)>,
     pub wire: Wire,
-    pub deflate: Option<Agreement>,
 }
 
 impl Opening {
     /// Goes live: the greeting comes first, after `preface`, and everything that happens from here on behind it.
-    pub(crate) fn open(
-        self,
-        socket: TcpStream,
-        preface: Bytes,
-        inbound: Inbound,
-        packets: Option<Box<socketio::Decoder>>,
-    ) -> Connection {
-        let Self { shard, principal, permit, arrival, followed, wire, deflate } = self;
+    pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
+        let Self { shard, principal, permit, arrival, followed, wire } = self;
         let app = shard.app();
-        let settings = &app.config.realtime;
-        let out = Outbound::new(&Identity::from(&principal), wire, Some(socket), settings.backlog_bytes);
-        if deflate.is_some() {
-            out.deflate_from(settings.compression);
-        }
+        let out = Outbound::of(&Identity::from(&principal), wire, sender);
         let conversations = arrival.settle(&followed, Some(&out));
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
@@ -61,103 +46,80 @@ impl Opening {
         }
         shard.end_when_expired(&out);
         let inbox = WsSession::start(Speaker { shard: Rc::clone(&shard), out: Rc::clone(&out), principal }, permit);
-        Connection { inbound, hearer: Hearer { shard, out, inbox, packets } }
+        Live { shard, out, inbox }
     }
 }
 
 /// A connection that is live.
-pub(crate) struct Connection {
-    inbound: Inbound,
-    hearer: Hearer,
-}
-
-impl Connection {
-    /// Serves it to its end.
-    pub(crate) async fn run(mut self) {
-        let out = Rc::clone(&self.hearer.out);
-        socket::exchange(&out, &mut self.inbound, &mut self.hearer).await;
-        self.hearer.shard.leave(&out);
-        self.hearer.inbox.close();
-        drop(self);
-        if !out.is_broken() {
-            Box::pin(socket::see_off(&out)).await;
-        }
-        out.give_up();
-    }
-}
-
-/// Gives what a client asks for to its session.
-struct Hearer {
+pub(crate) struct Live {
     shard: Rc<Shard>,
     out: Rc<Outbound>,
     inbox: Rc<Inbox>,
-    /// Only for Socket.IO.
-    packets: Option<Box<socketio::Decoder>>,
 }
 
-impl Handler for Hearer {
-    fn has_place(&self) -> bool {
+impl Live {
+    /// Whether its session takes another command now.
+    pub(crate) fn has_place(&self) -> bool {
         self.inbox.has_place()
     }
 
+    /// Gives what the client asks for to its session.
+    pub(crate) fn ask(&self, request: Request) {
+        self.inbox.put(request, &self.out);
+    }
+
+    pub(crate) fn push(&self, frame: Bytes) {
+        self.shard.push(&self.out, frame);
+    }
+
+    pub(crate) fn close(&self, close: Close) {
+        self.out.close(close);
+    }
+
+    /// Nothing is told any more, and nothing is asked.
+    pub(crate) fn leave(&self) {
+        self.shard.leave(&self.out);
+        self.inbox.close();
+    }
+}
+
+/// Serves a native connection to its end.
+pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
+    let out = Rc::clone(&live.out);
+    let mut hearer = Hearer(live);
+    socket::exchange(&out, &mut inbound, &mut hearer).await;
+    hearer.0.leave();
+    drop((hearer, inbound));
+    if !out.is_broken() {
+        Box::pin(socket::see_off(&out)).await;
+    }
+    out.give_up();
+}
+
+/// Reads what a native client asks for.
+struct Hearer(Live);
+
+impl Handler for Hearer {
+    fn has_place(&self) -> bool {
+        self.0.has_place()
+    }
+
     async fn take(&mut self, message: Incoming) -> Result<(), Close> {
+        let speaks_msgpack = self.0.out.wire == Wire::MessagePack;
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
-            Incoming::Text(text) => match self.out.wire {
-                Wire::MessagePack => self.ask(wrong_form("This connection speaks MessagePack, in binary frames.")),
-                Wire::SocketIo => return self.take_packet(text.as_str()),
-                Wire::Json | Wire::Sse => self.ask(json::decode(text.as_str())),
-            },
-            Incoming::Binary(bytes) => match self.out.wire {
-                Wire::MessagePack => self.ask(msgpack::decode(&bytes)),
-                Wire::SocketIo => {
-                    let packed = self.packets.get_or_insert_default().binary(bytes)?;
-                    return self.take_packed(packed);
-                }
-                Wire::Json | Wire::Sse => self.ask(wrong_form("This connection speaks JSON, in text frames.")),
-            },
+            Incoming::Text(_) if speaks_msgpack => {
+                self.0.ask(wrong_form("This connection speaks MessagePack, in binary frames."));
+            }
+            Incoming::Text(text) => self.0.ask(json::decode(text.as_str())),
+            Incoming::Binary(bytes) if speaks_msgpack => self.0.ask(msgpack::decode(&bytes)),
+            Incoming::Binary(_) => self.0.ask(wrong_form("This connection speaks JSON, in text frames.")),
         }
         Ok(())
     }
 
     fn close(&self, close: Close) {
-        self.out.close(close);
-    }
-}
-
-impl Hearer {
-    fn take_packet(&mut self, text: &str) -> Result<(), Close> {
-        match engine::decode(text)? {
-            engine::Packet::Close => Err(Close::NORMAL),
-            engine::Packet::Ping(data) => {
-                self.shard.push(&self.out, engine::encode_pong(data));
-                Ok(())
-            }
-            engine::Packet::Pong | engine::Packet::Noop => Ok(()),
-            engine::Packet::Message(data) => {
-                let packed = self.packets.get_or_insert_default().text(data)?;
-                self.take_packed(packed)
-            }
-        }
-    }
-
-    fn take_packed(&mut self, packed: Packed) -> Result<(), Close> {
-        match packed {
-            Packed::Connect { namespace, .. } => {
-                if &*namespace != "/" {
-                    self.shard
-                        .push(&self.out, socketio::encode_refused(&namespace, "Invalid namespace", Code::NotFound));
-                }
-            }
-            Packed::Disconnect => return Err(Close::NORMAL),
-            Packed::Request(request) => self.ask(request),
-            Packed::Nothing => {}
-        }
-        Ok(())
-    }
-
-    fn ask(&self, request: Request) {
-        self.inbox.put(request, &self.out);
+        self.0.close(close);
     }
 }
 

@@ -118,14 +118,14 @@ mod tests {
     #[tokio::test]
     async fn silence_ends_it_and_any_sign_of_life_does_not() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
-        let (gone, here, stream) = (silent(Wire::Json), silent(Wire::SocketIo), silent(Wire::Sse));
-        [&gone, &here, &stream].into_iter().for_each(|out| wheel.add(out));
+        let (gone, other, stream) = (silent(Wire::Json), silent(Wire::SocketIo), silent(Wire::Sse));
+        [&gone, &other, &stream].into_iter().for_each(|out| wheel.add(out));
         let later = Instant::now() + Duration::from_secs(59);
         turn(&mut wheel, later);
         assert!(gone.is_open());
         turn(&mut wheel, later + Duration::from_secs(2));
         assert_eq!(gone.closing(), Some(Close::HEARTBEAT));
-        assert_eq!(here.closing(), Some(Close::HEARTBEAT));
+        assert!(other.is_open(), "the engine of Socket.IO sees to that");
         assert!(stream.is_open(), "nothing can be heard from a stream");
     }
 

@@ -21,6 +21,7 @@ pub mod codec;
 pub mod command;
 mod connection;
 pub mod deflate;
+pub mod engine;
 pub mod flood;
 pub mod frame;
 mod greeting;
@@ -40,3 +41,4 @@ pub mod upgrade;
 
 pub use broadcaster::{Entrance, WsBroadcaster};
 pub use shard::Shard;
+pub use socketio::{Gateway, SocketIo};

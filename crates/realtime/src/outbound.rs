@@ -16,17 +16,14 @@ use tokio::net::TcpStream;
 
 use crate::{
     close::{Close, Reconnect},
-    codec::{
-        Wire,
-        socketio::{self, engine},
-    },
-    frame,
+    codec::{Wire, socketio},
+    engine, frame,
     sender::Sender,
 };
 
 /// One connection, from the server to the client.
 pub struct Outbound {
-    sender: Sender,
+    sender: Rc<Sender>,
     pub user_id: UserId,
     pub session_id: SessionId,
     /// When the credentials that were shown run out.
@@ -74,12 +71,12 @@ impl Deref for Outbound {
 impl Outbound {
     #[must_use]
     pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: usize) -> Rc<Self> {
-        Self::of(identity, wire, Sender::new(socket, backlog))
+        Self::of(identity, wire, Rc::new(Sender::new(socket, backlog)))
     }
 
     /// With a sending half that something has been sent on already.
     #[must_use]
-    pub fn of(identity: &Identity, wire: Wire, sender: Sender) -> Rc<Self> {
+    pub fn of(identity: &Identity, wire: Wire, sender: Rc<Sender>) -> Rc<Self> {
         Rc::new(Self {
             sender,
             user_id: identity.user_id,
@@ -106,8 +103,8 @@ impl Outbound {
             (self.wire == Wire::SocketIo && close.reconnect == Reconnect::No).then(socketio::encode_disconnected);
         let goodbye = match self.wire {
             Wire::Sse => None,
-            Wire::SocketIo if self.socket().is_none() => Some(engine::encode_close()),
-            Wire::Json | Wire::MessagePack | Wire::SocketIo => Some(frame::close_frame(close)),
+            Wire::SocketIo => Some(engine::goodbye(self, close)),
+            Wire::Json | Wire::MessagePack => Some(frame::close_frame(close)),
         };
         self.sender.close(close, sent_away.into_iter().chain(goodbye));
     }

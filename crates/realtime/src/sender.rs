@@ -241,6 +241,12 @@ impl Sender {
         self.heard_at.set(Instant::now());
     }
 
+    /// When the last sign of life came.
+    #[must_use]
+    pub fn heard_at(&self) -> Instant {
+        self.heard_at.get()
+    }
+
     /// How long the client has been silent.
     #[must_use]
     pub fn silence(&self, now: Instant) -> Duration {

@@ -25,14 +25,15 @@ use tokio::{
 
 use crate::{
     codec::Wire,
-    connection::Opening,
+    connection::{self, Opening},
     deflate::Agreement,
     flood::Allowance,
     frame::{self, Reader},
     handshake::{self, offers},
+    sender::Sender,
     shard::Shard,
     socket::Inbound,
-    socketio,
+    socketio::SocketIo,
 };
 
 /// Where native connections are opened.
@@ -41,7 +42,7 @@ pub const WEBSOCKET: &str = "/r1/websocket";
 pub const SOCKET_IO: &str = "/socket.io/";
 
 /// How long a refusal may take to be read.
-pub(crate) const REFUSAL: Duration = Duration::from_secs(5);
+const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A request for a connection, and the socket that it came on.
 pub struct Knock {
@@ -83,15 +84,15 @@ impl From<Code> for Refusal {
 }
 
 /// Answers a knock, and serves the connection that comes of it in a task of its own.
-pub async fn answer(shard: Rc<Shard>, knock: Knock) {
+pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, knock: Knock) {
     let begun = Instant::now();
     let (method, path, request_id) =
         (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
     let result = match () {
-        () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), knock)),
+        () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), Some(knock))),
         () if path == WEBSOCKET => open_native(&shard, knock).await,
-        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socketio::open(&shard, knock).await,
-        () => Err((Refusal::from(Code::NotFound), knock)),
+        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(knock).await,
+        () => Err((Refusal::from(Code::NotFound), Some(knock))),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
     // The same line that a request gets, for what is known here.
@@ -108,22 +109,24 @@ pub async fn answer(shard: Rc<Shard>, knock: Knock) {
                 }
                 _ => tracing::info!(request_id, %method, path, status, code, ms = milliseconds(), "request"),
             }
-            refuse(knock, &refusal).await;
+            if let Some(knock) = knock {
+                refuse(knock, &refusal).await;
+            }
         }
     }
 }
 
 /// Answers whose connection it is.
-async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Knock)> {
+async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Option<Knock>)> {
     let prepared = async {
         verify(&knock.request)?;
         let principal = identify(shard, &knock).await?;
         let headers = knock.request.headers();
-        prepare(shard, principal, choose_wire(headers), agree(shard, headers)).await.map_err(Refusal::from)
+        prepare(shard, principal, choose_wire(headers)).await.map_err(Refusal::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
-        Err(refusal) => return Err((refusal, knock)),
+        Err(refusal) => return Err((refusal, Some(knock))),
     };
     let protocol = match opening.wire {
         Wire::MessagePack => Some("natter.msgpack"),
@@ -131,24 +134,25 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
         _ => None,
     };
     let Knock { request, socket, unread, request_id, .. } = knock;
-    let preface = handshake::switching(request.headers(), protocol, opening.deflate, &request_id);
-    let inbound = inbound(shard, opening.deflate, &unread);
+    let deflate = agree(shard, request.headers());
+    let preface = handshake::switching(request.headers(), protocol, deflate, &request_id);
+    let inbound = inbound(shard, deflate, &unread);
     drop((request, unread));
+    let settings = &shard.app().config.realtime;
+    let sender = Sender::new(Some(socket), settings.backlog_bytes);
+    if deflate.is_some() {
+        sender.deflate_from(settings.compression);
+    }
     let user_id = opening.principal.user_id.to_string();
-    actix_rt::spawn(opening.open(socket, preface, inbound, None).run());
+    actix_rt::spawn(connection::serve(opening.open(Rc::new(sender), preface), inbound));
     Ok(Some(user_id))
 }
 
 /// Admits a person and reads what they follow.
-pub(crate) async fn prepare(
-    shard: &Rc<Shard>,
-    principal: Principal,
-    wire: Wire,
-    deflate: Option<Agreement>,
-) -> Result<Opening, AppError> {
+pub(crate) async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
-    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, deflate })
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire })
 }
 
 /// What the client offers for compression, unless it is turned off.
@@ -158,7 +162,7 @@ pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
 }
 
 /// What reads the connection's messages, under the limits of the product.
-pub(crate) fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
+fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
     let config = &shard.app().config;
     let allowance =
         config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));
@@ -178,7 +182,7 @@ async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
 }
 
 /// Closes our half and takes what still comes, or the client might lose what it was sent.
-pub(crate) async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
+async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut dropped = [0; 512];
     while socket.read(&mut dropped).await? > 0 {}
@@ -186,7 +190,7 @@ pub(crate) async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// A value of the query string.
-pub(crate) fn query(request: &Request, name: &str) -> Option<String> {
+fn query(request: &Request, name: &str) -> Option<String> {
     let pairs = request.uri().query()?;
     actix_web::web::Query::<Vec<(String, String)>>::from_query(pairs)
         .ok()?

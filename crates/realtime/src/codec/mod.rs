@@ -52,13 +52,13 @@ impl Wire {
         }
     }
 
-    /// The frame that asks the client whether it is still there; none where nothing can come back.
+    /// The frame that asks the client whether it is still there; none where that is not the shard's to ask.
     #[must_use]
     pub fn heartbeat(self) -> Option<Bytes> {
         match self {
             Self::Json | Self::MessagePack => Some(Bytes::from_static(&[0x80 | Kind::Ping as u8, 0])),
-            Self::SocketIo => Some(Bytes::from_static(&[0x80 | Kind::Text as u8, 1, b'2'])),
-            Self::Sse => None,
+            // The engine of Socket.IO asks by itself; from a stream nothing can come back.
+            Self::SocketIo | Self::Sse => None,
         }
     }
 }

@@ -63,6 +63,7 @@ pub struct Shard {
     touched: Notify,
     outage: gap::Outage,
     is_draining: Cell<bool>,
+    drained: Notify,
 }
 
 impl Shard {
@@ -78,6 +79,7 @@ impl Shard {
             touched: Notify::new(),
             outage: gap::Outage::default(),
             is_draining: Cell::new(false),
+            drained: Notify::new(),
             app,
             entrance,
         });
@@ -99,6 +101,20 @@ impl Shard {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Until it is.
+    pub async fn until_draining(&self) {
+        let told = self.drained.notified();
+        if !self.is_draining.get() {
+            told.await;
+        }
+    }
+
+    /// Silence that ends a connection.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.wheel.borrow().patience()
     }
 
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
@@ -298,6 +314,7 @@ impl Shard {
     /// Says goodbye to all, at moments spread over the window so that they don't all come back at once.
     fn drain(&self, window: Duration) {
         self.is_draining.set(true);
+        self.drained.notify_waiters();
         let all: Vec<Rc<Outbound>> = self.wheel.borrow().all().cloned().collect();
         for out in all {
             let pause = window.mul_f64(rand::rng().random());

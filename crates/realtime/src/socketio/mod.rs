@@ -1,15 +1,163 @@
-//! Socket.IO: the product's sessions on the engine.
+//! Socket.IO: the product's sessions on the engine, and the way to those of other instances.
+//!
+//! A session lives on the instance that its client came to first, and the load balancer may bring the client's next request to any other.
+//! So the name of a session says whose it is ([`crate::engine::Sid`]), every instance knows where the others are ([`Instances`]), and hands
+//! on what is not its own ([`forward`]). A request that has been handed on once is not handed on again.
 
-mod introduction;
+mod forward;
+mod guest;
+mod instances;
+mod splice;
 
-use actix_web::{HttpResponse, http::header::CONTENT_TYPE};
+use std::{rc::Rc, sync::Arc};
 
-pub(crate) use introduction::open;
+use actix_http::HttpMessage as _;
+use actix_web::{HttpRequest, HttpResponse, web};
+use appcore::{AppError, Code};
+use bytes::BytesMut;
+use service::App;
 
-use crate::codec::socketio::engine::Refused;
+use forward::{Forwarder, HOP};
+pub use guest::Caller;
+use guest::Reception;
+pub use instances::Instances;
 
-/// Long-polling is not spoken: clients are told in the words of Engine.IO, and those that may use WebSocket go on with that.
-#[must_use]
-pub fn polling_refused() -> HttpResponse {
-    HttpResponse::BadRequest().insert_header((CONTENT_TYPE, "application/json")).body(Refused::Transport.body())
+use crate::{
+    engine::{Door, Engine, Refused, Settings, Upgraded, http},
+    frame, handshake,
+    shard::Shard,
+    upgrade::{Knock, Refusal, agree, verify},
+};
+
+/// How much longer than the heartbeat a client waits for the next ping.
+const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// What the threads of an instance share.
+#[derive(Clone)]
+pub struct Gateway {
+    door: Door,
+    /// None: this instance is alone.
+    instances: Option<Arc<Instances>>,
+}
+
+impl Gateway {
+    /// Makes this instance known to the others.
+    pub async fn open(app: &Arc<App>) -> Self {
+        let door = Door::new(app.instance_id.0);
+        let instances = Instances::join(app).await;
+        Self { door, instances }
+    }
+}
+
+/// The Socket.IO sessions of one thread.
+pub struct SocketIo {
+    engine: Rc<Engine<Reception>>,
+    shard: Rc<Shard>,
+    forwarder: Option<Forwarder>,
+}
+
+impl SocketIo {
+    #[must_use]
+    pub fn start(shard: &Rc<Shard>, gateway: &Gateway) -> Rc<Self> {
+        let config = &shard.app().config;
+        let ping_interval = config.realtime.heartbeat;
+        let settings = Settings {
+            ping_interval,
+            ping_timeout: PING_TIMEOUT,
+            patience: shard.patience(),
+            max_payload: frame::MAX_MESSAGE,
+            backlog: config.realtime.backlog_bytes,
+            compress_from: Some(config.realtime.compression).filter(|bytes| *bytes > 0),
+            packets_per_second: config.rate_limit.enabled.then_some(config.realtime.max_frames_per_second),
+            ..Settings::default()
+        };
+        let forwarder = gateway.instances.as_ref().and_then(|instances| {
+            Forwarder::new(Arc::clone(instances), ping_interval + PING_TIMEOUT)
+                .inspect_err(|error| tracing::error!(%error, "sessions of other instances can't be reached"))
+                .ok()
+        });
+        let reception = Reception { shard: Rc::clone(shard) };
+        Rc::new(Self { engine: Engine::start(reception, settings, &gateway.door), shard: Rc::clone(shard), forwarder })
+    }
+
+    /// Where to hand on a request for this session.
+    fn forwarder(&self, question: &http::Question, was_forwarded: bool) -> Option<&Forwarder> {
+        let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.door().instance());
+        self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)
+    }
+
+    /// Takes a socket over, or brings it to its session.
+    pub(crate) async fn open(self: &Rc<Self>, knock: Knock) -> Result<Option<String>, (Refusal, Option<Knock>)> {
+        let question = match http::Question::parse(knock.request.uri().query()) {
+            Ok(question) if question.transport == http::Transport::WebSocket => question,
+            Ok(_) => return Err((refusal(Refused::BadRequest), Some(knock))),
+            Err(refused) => return Err((refusal(refused), Some(knock))),
+        };
+        if let Err(refused) = verify(&knock.request) {
+            return Err((refused, Some(knock)));
+        }
+        if question.sid.is_none() && self.shard.is_draining() {
+            return Err((AppError::unavailable(Stopping).into(), Some(knock)));
+        }
+        if let Some((sid, forwarder)) =
+            question.sid.zip(self.forwarder(&question, knock.request.headers().contains_key(HOP)))
+        {
+            return match forwarder.upgrade(&sid, &knock).await {
+                Ok(owner) => {
+                    let Knock { request, socket, unread, request_id, .. } = knock;
+                    let preface = handshake::switching(request.headers(), None, None, &request_id);
+                    let shard = Rc::clone(&self.shard);
+                    actix_rt::spawn(async move { splice::join(&shard, socket, preface, owner, unread.freeze()).await });
+                    Ok(None)
+                }
+                Err(refused) => Err((refusal(refused), Some(knock))),
+            };
+        }
+        let deflate = agree(&self.shard, knock.request.headers());
+        let preface = handshake::switching(knock.request.headers(), None, deflate, &knock.request_id);
+        let Knock { request, socket, unread, token, is_own_origin, request_id } = knock;
+        let upgraded = Upgraded { socket, unread, preface, deflate };
+        let Some(sid) = question.sid else {
+            self.engine.open_websocket(Caller { token, is_own_origin }, upgraded);
+            return Ok(None);
+        };
+        match http::go_over(&self.engine, &sid, upgraded).await {
+            Ok(()) => Ok(None),
+            Err(None) => Err((refusal(Refused::UnknownSid), None)),
+            Err(Some((socket, refused))) => {
+                let knock = Knock { request, socket, unread: BytesMut::new(), token, is_own_origin, request_id };
+                Err((refusal(refused), Some(knock)))
+            }
+        }
+    }
+}
+
+/// Answers a request without a handshake: long-polling.
+pub async fn respond(http: &HttpRequest, payload: web::Payload, caller: impl FnOnce() -> Caller) -> HttpResponse {
+    let Some(socket_io) = http.app_data::<Rc<SocketIo>>() else { return http::respond(Err(Refused::Full)) };
+    let question = match http::Question::parse(http.uri().query()) {
+        Ok(question) => question,
+        Err(refused) => return http::respond(Err(refused)),
+    };
+    if question.sid.is_none() && socket_io.shard.is_draining() {
+        return http::respond(Err(Refused::Full));
+    }
+    let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(HOP))) {
+        (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, &socket_io.shard).await,
+        _ => http::poll(&socket_io.engine, http.method(), question, payload, caller).await,
+    };
+    http::respond(answer)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("this instance is about to stop")]
+struct Stopping;
+
+fn refusal(refused: Refused) -> Refusal {
+    let code = match refused {
+        Refused::TooLarge => Code::TooLarge,
+        Refused::Full => Code::Unavailable,
+        _ => Code::MalformedRequest,
+    };
+    Refusal { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }
 }

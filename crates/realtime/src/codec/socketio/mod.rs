@@ -4,43 +4,30 @@
 //! (type, attachments, namespace, acknowledgement number, data) with limits on binary attachments, both without a runtime and
 //! without panics on any text (the property test below). They serve for everything that a client sends, and for the packets of
 //! the handshake. Two things are ours: events and acknowledgements on their way out, because an event's frame is made once and
-//! shared by all its readers while the crate's packets own their data; and Engine.IO, which `engineioxide` ties to hyper.
+//! shared by all its readers while the crate's packets own their data; and Engine.IO ([`crate::engine`]), which `engineioxide` ties to hyper.
 
-pub mod engine;
-
-use std::borrow::Cow;
+pub mod packet;
 
 use appcore::{AppError, Code};
 use bytes::{BufMut, Bytes};
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
-use socketioxide_core::{
-    Str, Value,
-    packet::{Packet, PacketData},
-    parser::{Parse, ParseConfig, ParseError, ParserState},
-};
-use socketioxide_parser_common::CommonParser;
+use serde::Deserialize;
 
+use self::packet::{Content, MAIN, Packet};
 use super::{AnswerTo, Payload, Request, text_frame};
 use crate::{close::Close, command, frame};
 
 /// Binary attachments that one packet may announce. No command of ours takes any; they are read so as to be refused.
 const ATTACHMENTS: usize = 8;
 
-/// The namespace that there is.
-const NAMESPACE: &str = "/";
-
 /// What a Socket.IO packet means.
 #[derive(Debug)]
 pub enum Packed {
-    /// The client wants into a namespace, perhaps with `auth`.
+    /// The client wants in, perhaps with `auth`.
     Connect {
-        namespace: Box<str>,
         token: Option<String>,
     },
+    /// The client wants into a namespace that there is not.
+    Elsewhere(Box<str>),
     /// The client leaves.
     Disconnect,
     Request(Request),
@@ -49,152 +36,87 @@ pub enum Packed {
 }
 
 /// Takes packets out of one connection's Engine.IO messages.
-#[derive(Default)]
-pub struct Decoder {
-    /// Attachments of a packet that has begun; most connections never have one.
-    attachments: Option<Box<ParserState>>,
+#[derive(Debug)]
+pub struct Decoder(packet::Decoder);
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self(packet::Decoder::new(frame::MAX_MESSAGE, ATTACHMENTS))
+    }
 }
 
 impl Decoder {
     /// Reads a text message. An error ends the connection.
     pub fn text(&mut self, text: &str) -> Result<Packed, Close> {
-        let state = self.attachments.take().unwrap_or_default();
-        let packet = CommonParser.decode_str(&limits(), &state, Str::copy_from_slice(text));
-        self.unpack(packet, state)
+        self.0.text(text)?.map_or(Ok(Packed::Nothing), read)
     }
 
     /// Reads a binary message, which is an attachment.
     pub fn binary(&mut self, bytes: Bytes) -> Result<Packed, Close> {
-        let state = self.attachments.take().ok_or(Close::PROTOCOL)?;
-        let packet = CommonParser.decode_bin(&limits(), &state, bytes);
-        self.unpack(packet, state)
-    }
-
-    fn unpack(&mut self, packet: Result<Packet, ParseError>, state: Box<ParserState>) -> Result<Packed, Close> {
-        match packet {
-            Ok(packet) => Ok(read(packet)),
-            Err(ParseError::NeedsMoreBinaryData) => {
-                self.attachments = Some(state);
-                Ok(Packed::Nothing)
-            }
-            Err(ParseError::AttachmentsTooHeavy { .. } | ParseError::TooManyAttachments { .. }) => {
-                Err(Close::TOO_LARGE)
-            }
-            Err(_) => Err(Close::PROTOCOL),
-        }
+        self.0.binary(bytes)?.map_or(Ok(Packed::Nothing), read)
     }
 }
 
-fn limits() -> ParseConfig {
-    ParseConfig {
-        max_incoming_binary_buf_size: frame::MAX_MESSAGE,
-        max_incoming_binaries: ATTACHMENTS,
-        ..ParseConfig::default()
-    }
-}
-
-fn read(packet: Packet) -> Packed {
-    let is_ours = packet.ns.as_str() == NAMESPACE;
-    match packet.inner {
-        PacketData::Connect(auth) => {
-            Packed::Connect { namespace: packet.ns.as_str().into(), token: token(auth.as_ref()) }
-        }
-        PacketData::Disconnect if is_ours => Packed::Disconnect,
-        PacketData::Event(data, number) if is_ours => Packed::Request(request(&data, number)),
-        PacketData::BinaryEvent(data, number) if is_ours => {
-            let mut request = request(&data, number);
-            request.command = Err(AppError::refused(Code::MalformedFrame, "No command takes binary data."));
+fn read(packet: Packet) -> Result<Packed, Close> {
+    let is_ours = &*packet.namespace == MAIN;
+    Ok(match packet.content {
+        Content::Connect(_) if !is_ours => Packed::Elsewhere(packet.namespace),
+        Content::Connect(auth) => Packed::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
+        // Nobody speaks where nobody is let in.
+        Content::Event { .. } if !is_ours => return Err(Close::PROTOCOL),
+        _ if !is_ours => Packed::Nothing,
+        Content::Disconnect => Packed::Disconnect,
+        Content::Acknowledgement => Packed::Nothing,
+        Content::Event { number, data, attachments } => {
+            let mut request = request(data.as_str(), number)?;
+            if !attachments.is_empty() {
+                request.command = Err(AppError::refused(Code::MalformedFrame, "No command takes binary data."));
+            }
             Packed::Request(request)
         }
-        _ => Packed::Nothing,
-    }
+    })
 }
 
-fn token(auth: Option<&Value>) -> Option<String> {
+fn token(auth: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Auth {
         token: String,
     }
-    let auth: Auth = serde_json::from_str(auth?.as_str()?).ok()?;
+    let auth: Auth = serde_json::from_str(auth).ok()?;
     Some(auth.token)
 }
 
-fn request(data: &Value, number: Option<i64>) -> Request {
-    let answer_to = number.map_or(AnswerTo::Nobody, AnswerTo::Acknowledgement);
-    let event = data.as_str().map(Str::as_str).and_then(|text| serde_json::from_str::<Event<'_>>(text).ok());
-    let command = match event {
-        Some(event) => command::parse(&event.name, event.payload.map_or(Payload::Absent, Payload::Text)),
-        None => Err(AppError::refused(Code::MalformedFrame, "An event has a name and one argument, its payload.")),
-    };
-    Request { answer_to, command }
-}
-
 /// `["name", payload, …]`: what follows the payload is nobody's.
-struct Event<'a> {
-    name: Cow<'a, str>,
-    payload: Option<&'a RawValue>,
-}
-
-impl<'de> Deserialize<'de> for Event<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Arguments;
-
-        impl<'de> Visitor<'de> for Arguments {
-            type Value = Event<'de>;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an event's name and payload")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut arguments: A) -> Result<Event<'de>, A::Error> {
-                #[derive(Deserialize)]
-                struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-                let name: Name<'de> =
-                    arguments.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
-                let payload = arguments.next_element()?;
-                while arguments.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Event { name: name.0, payload })
-            }
-        }
-
-        deserializer.deserialize_seq(Arguments)
-    }
+fn request(data: &str, number: Option<i64>) -> Result<Request, Close> {
+    let answer_to = number.map_or(AnswerTo::Nobody, AnswerTo::Acknowledgement);
+    let event = packet::event(data)?;
+    let payload = event.arguments.first().map_or(Payload::Absent, |payload| Payload::Text(payload));
+    Ok(Request { answer_to, command: command::parse(&event.name, payload) })
 }
 
 /// The answer to a connect that is granted.
 #[must_use]
 pub fn encode_connected(sid: &str) -> Bytes {
-    let data = serde_json::json!({ "sid": sid }).to_string();
-    encode_packet(Packet::connect(NAMESPACE, Some(Value::Str(data.into(), None))))
+    packet::connected(MAIN, sid)
 }
 
 /// The answer to a connect that is refused: `message` is what the client's `connect_error` shows, `data.code` what a program reads.
 #[must_use]
-pub fn encode_refused(namespace: &str, message: &str, code: Code) -> Bytes {
-    if namespace != NAMESPACE {
-        return encode_packet(Packet::connect_error(namespace.to_owned(), message));
-    }
+pub fn encode_refused(message: &str, code: Code) -> Bytes {
     let data = serde_json::json!({ "message": message, "data": { "code": code.as_str() } }).to_string();
-    text_frame(data.len() + 2, |out| {
-        out.put_slice(b"44");
-        out.put_slice(data.as_bytes());
-    })
+    packet::packet(b'4', MAIN, None, &data)
+}
+
+/// The answer to a connect to a namespace that there is not.
+#[must_use]
+pub fn encode_elsewhere(namespace: &str) -> Bytes {
+    packet::refused(namespace, "Invalid namespace")
 }
 
 /// Tells the client that it was sent away, so that it does not come back by itself.
 #[must_use]
 pub fn encode_disconnected() -> Bytes {
-    encode_packet(Packet::disconnect(NAMESPACE))
-}
-
-fn encode_packet(packet: Packet) -> Bytes {
-    let value = CommonParser.encode(packet);
-    let text = value.as_str().map_or("", |text| text.as_str());
-    text_frame(text.len() + 1, |out| {
-        out.put_u8(engine::MESSAGE);
-        out.put_slice(text.as_bytes());
-    })
+    packet::disconnected(MAIN)
 }
 
 /// An event, header included. `kind` is one of our own names, which need no escapes.
@@ -242,27 +164,22 @@ mod tests {
     fn packets_are_written_as_the_protocol_has_them() {
         assert_eq!(text(&encode_connected("x1")), r#"40{"sid":"x1"}"#);
         assert_eq!(
-            text(&encode_refused("/", "Sign in first.", Code::Unauthenticated)),
+            text(&encode_refused("Sign in first.", Code::Unauthenticated)),
             r#"44{"data":{"code":"unauthenticated"},"message":"Sign in first."}"#
         );
-        assert_eq!(
-            text(&encode_refused("/admin", "Invalid namespace", Code::NotFound)),
-            r#"44/admin,{"message":"Invalid namespace"}"#
-        );
+        assert_eq!(text(&encode_elsewhere("/admin")), r#"44/admin,{"message":"Invalid namespace"}"#);
         assert_eq!(text(&encode_disconnected()), "41");
         assert_eq!(text(&encode_event("typing", b"{\"active\":true}")), r#"42["typing",{"active":true}]"#);
         assert_eq!(text(&encode_acknowledgement(12, b"{\"seq\":1}")), r#"4312[{"seq":1}]"#);
     }
 
     #[test]
-    fn a_connect_carries_its_namespace_and_token() {
-        assert!(matches!(decode("0").unwrap(), Packed::Connect { namespace, token: None } if &*namespace == "/"));
+    fn a_connect_carries_its_token() {
+        assert!(matches!(decode("0").unwrap(), Packed::Connect { token: None }));
+        assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token) } if token == "t"));
+        assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), Packed::Connect { token: None }));
         assert!(
-            matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token), .. } if token == "t")
-        );
-        assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), Packed::Connect { token: None, .. }));
-        assert!(
-            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), Packed::Connect { namespace, .. } if &*namespace == "/admin")
+            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), Packed::Elsewhere(namespace) if &*namespace == "/admin")
         );
     }
 
@@ -278,10 +195,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_within_a_packet_is_an_error_and_a_wrong_packet_ends_the_connection() {
-        for text in ["2", "2{}", "2[]", "2[7]", r#"2["typing",[]]"#, r#"2["dance",{}]"#, r#"21["typing",7]"#] {
+        for text in ["2[7]", r#"2["typing",[]]"#, r#"2["dance",{}]"#, r#"21["typing",7]"#] {
             assert!(matches!(decode(text), Ok(Packed::Request(Request { command: Err(_), .. }))), "{text}");
         }
-        for text in ["", "9", "x", "5[\"a\"]", "3[]"] {
+        for text in ["", "9", "x", "2", "2{}", "2[]", "2[null]", "2x[7]", "2/admin,[7]", "5[\"a\"]", "3[]"] {
             assert!(matches!(decode(text), Err(Close::PROTOCOL)), "{text}");
         }
         assert!(matches!(decode(r#"59-["a"]"#), Err(Close::TOO_LARGE)));

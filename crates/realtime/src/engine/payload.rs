@@ -1,0 +1,159 @@
+//! Payloads: what a request of a client that polls carries, and what it is answered with.
+//!
+//! Packets are separated by U+001E; binary data stands in base64 behind a `b`. What waits for a client are WebSocket frames, since one
+//! encoding of an event serves everybody; a payload is made of what is in them.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::packet::Wrong;
+
+const SEPARATOR: u8 = 0x1E;
+const BINARY: u8 = b'b';
+
+/// The packets that came in a body.
+#[derive(Debug)]
+pub struct Payload {
+    rest: Option<Bytes>,
+}
+
+/// One of them.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A packet in its text form: UTF-8.
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+impl Payload {
+    /// A body is UTF-8, or wrong as a whole.
+    pub fn of(body: Bytes) -> Result<Self, Wrong> {
+        std::str::from_utf8(&body).map_err(|_| Wrong)?;
+        Ok(Self { rest: Some(body) })
+    }
+}
+
+impl Iterator for Payload {
+    type Item = Result<Piece, Wrong>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut rest = self.rest.take()?;
+        let piece = match memchr::memchr(SEPARATOR, &rest) {
+            None => rest,
+            Some(at) => {
+                let piece = rest.split_to(at);
+                self.rest = Some(rest.slice(1..));
+                piece
+            }
+        };
+        Some(match piece.first() {
+            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| Piece::Binary(bytes.into())).map_err(|_| Wrong),
+            _ => Ok(Piece::Text(piece)),
+        })
+    }
+}
+
+/// Makes one payload of frames that we wrote. Control frames have no place in it.
+#[must_use]
+pub fn join(frames: impl IntoIterator<Item = Bytes>) -> Bytes {
+    let mut out = BytesMut::new();
+    for frame in frames {
+        let Some((is_text, content)) = content(&frame) else { continue };
+        if !out.is_empty() {
+            out.put_u8(SEPARATOR);
+        }
+        if is_text {
+            out.put_slice(content);
+        } else {
+            out.put_u8(BINARY);
+            out.put_slice(STANDARD.encode(content).as_bytes());
+        }
+    }
+    out.freeze()
+}
+
+/// What is in a frame of ours, and whether it is text.
+fn content(frame: &[u8]) -> Option<(bool, &[u8])> {
+    let (first, second) = (*frame.first()?, *frame.get(1)?);
+    let header = match second {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    let is_text = match first & 0x0F {
+        1 => true,
+        2 => false,
+        _ => return None,
+    };
+    Some((is_text, frame.get(header..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::{Kind, frame};
+
+    fn pieces(body: &[u8]) -> Result<Vec<Piece>, Wrong> {
+        Payload::of(Bytes::copy_from_slice(body))?.collect()
+    }
+
+    fn text(text: &'static str) -> Piece {
+        Piece::Text(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_body_is_cut_at_the_separators() {
+        assert_eq!(pieces(b"4hello").unwrap(), [text("4hello")]);
+        assert_eq!(pieces("4hello\u{1e}2\u{1e}4é".as_bytes()).unwrap(), [text("4hello"), text("2"), text("4é")]);
+        let binary = Piece::Binary(Bytes::from_static(&[1, 2, 3, 4]));
+        assert_eq!(pieces(b"4hello\x1ebAQIDBA==").unwrap(), [text("4hello"), binary]);
+        assert_eq!(pieces(b"").unwrap(), [text("")]);
+        assert_eq!(pieces(b"4a\x1e").unwrap(), [text("4a"), text("")]);
+    }
+
+    #[test]
+    fn what_is_neither_text_nor_base64_is_wrong() {
+        assert_eq!(pieces(b"4\xFF"), Err(Wrong));
+        assert_eq!(pieces(b"bAQI*"), Err(Wrong));
+        assert_eq!(pieces(b"bAQIDBA"), Err(Wrong));
+        assert_eq!(pieces("bé".as_bytes()), Err(Wrong));
+    }
+
+    #[test]
+    fn frames_of_every_length_are_joined_and_control_frames_left_out() {
+        let (middle, long) = ("m".repeat(126), "l".repeat(70_000));
+        let frames = [
+            frame(Kind::Text, b"4hello"),
+            frame(Kind::Ping, b""),
+            frame(Kind::Binary, &[1, 2, 3, 4]),
+            frame(Kind::Text, middle.as_bytes()),
+            frame(Kind::Text, long.as_bytes()),
+            frame(Kind::Close, &[3, 232]),
+        ];
+        assert_eq!(join(frames), format!("4hello\u{1e}bAQIDBA==\u{1e}{middle}\u{1e}{long}"));
+        assert_eq!(join([]), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(SEPARATOR), Just(BINARY)], 0..60)) {
+            let _ = pieces(&body);
+        }
+
+        #[test]
+        fn what_is_joined_is_cut_into_the_same(
+            packets in proptest::collection::vec(prop_oneof![
+                "[0-9][^\u{1e}]{0,40}".prop_map(|text| Piece::Text(text.into())),
+                proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| Piece::Binary(bytes.into())),
+            ], 1..10)
+        ) {
+            let frames = packets.iter().map(|packet| match packet {
+                Piece::Text(text) => frame(Kind::Text, text),
+                Piece::Binary(bytes) => frame(Kind::Binary, bytes),
+            });
+            prop_assert_eq!(pieces(&join(frames)).unwrap(), packets);
+        }
+    }
+}

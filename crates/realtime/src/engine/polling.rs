@@ -1,0 +1,443 @@
+//! A session whose client polls, until it ends or goes over to WebSocket.
+//!
+//! One task has the session: requests are put into its [`Mailbox`], and it answers them. At most one GET waits for something to bring,
+//! and at most one POST is being taken; a second one of either is a client gone wrong (or two of them), and ends the session.
+
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Answer, Body, Call, Engine, Guest, Host, Message, Refused, Sid,
+    packet::{self, Packet},
+    payload::{self, Payload, Piece},
+    rhythm::Rhythm,
+    websocket::{self, Probe, Sign},
+};
+use crate::{close::Close, flood::Allowance, sender::Sender};
+
+/// How long the goodbye waits for the client to fetch it.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How soon a poll is released that came while the client goes over to WebSocket. Not at once: the client may have gone over already, and
+/// what says so be on its way.
+const RELEASE: Duration = Duration::from_millis(50);
+
+/// What a session is asked and has not looked at. Each entry is a request that waits, so there are no more of them than connections.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    calls: RefCell<VecDeque<Call>>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    pub fn put(&self, call: Call) {
+        self.calls.borrow_mut().push_back(call);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Option<Call> {
+        self.calls.borrow_mut().pop_front()
+    }
+
+    async fn next(&self) -> Call {
+        loop {
+            if let Some(call) = self.take() {
+                return call;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Answer>;
+
+/// Serves a session to its end.
+pub(super) async fn serve<H: Host>(
+    engine: Rc<Engine<H>>,
+    sid: Sid,
+    guest: H::Guest,
+    sender: Rc<Sender>,
+    mailbox: Rc<Mailbox>,
+) {
+    let settings = engine.settings();
+    let rhythm = Rhythm::new(settings, &guest);
+    let counted = rhythm.is_stranger();
+    engine.strangers.set(engine.strangers.get() + usize::from(counted));
+    let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
+    let mut session = Session {
+        engine: &engine,
+        guest,
+        sender,
+        mailbox: &mailbox,
+        rhythm,
+        allowance,
+        poll: None,
+        release_at: None,
+        post: None,
+        probe: None,
+        linger_until: None,
+        is_counted: counted,
+    };
+    let end = session.run().await;
+    session.count_out();
+    let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
+    engine.forget(&sid);
+    while let Some(call) = mailbox.take() {
+        call.refuse(Refused::UnknownSid);
+    }
+    match (end, probe) {
+        (End::Upgraded, Some(probe)) => {
+            // Neither is there with a client that goes over as it should.
+            refuse(poll, Refused::BadRequest);
+            drop(post);
+            let inbound = probe.conclude(&sender, engine.settings());
+            actix_rt::spawn(websocket::serve(guest, sender, inbound, rhythm));
+        }
+        _ => {
+            guest.leave();
+            refuse(poll, Refused::UnknownSid);
+            if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = post {
+                refuse(Some(reply), Refused::BadRequest);
+            }
+            sender.give_up();
+        }
+    }
+}
+
+fn refuse(reply: Option<Reply>, refused: Refused) {
+    if let Some(reply) = reply {
+        // Whoever asked may be gone.
+        let _ = reply.send(Err(refused));
+    }
+}
+
+struct Session<'a, H: Host> {
+    engine: &'a Engine<H>,
+    guest: H::Guest,
+    sender: Rc<Sender>,
+    mailbox: &'a Mailbox,
+    rhythm: Rhythm,
+    allowance: Option<Allowance>,
+    /// The GET that waits.
+    poll: Option<Reply>,
+    /// When it is released with nothing.
+    release_at: Option<Instant>,
+    /// The POST that is being taken.
+    post: Option<Post>,
+    /// The socket that the client wants to go over to.
+    probe: Option<Probe>,
+    /// The goodbye is said and waits to be fetched.
+    linger_until: Option<Instant>,
+    /// Among the engine's strangers.
+    is_counted: bool,
+}
+
+enum Post {
+    Coming(Body, Reply),
+    Here(Payload, Reply),
+}
+
+/// How a session over polling ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Over,
+    /// It goes on over WebSocket.
+    Upgraded,
+}
+
+enum Event {
+    Woken,
+    Called(Call),
+    Arrived(Result<Bytes, Refused>),
+    Signed(Sign),
+    /// Whoever waited for an answer is gone.
+    Abandoned,
+    Ended(Close),
+    Alarm,
+}
+
+impl<H: Host> Session<'_, H> {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.take_packets().await {
+                return end;
+            }
+            if !self.rhythm.is_stranger() {
+                self.count_out();
+            }
+            if let Err(end) = self.bring() {
+                return end;
+            }
+            let event = self.next().await;
+            if let Err(end) = self.handle(event) {
+                return end;
+            }
+        }
+    }
+
+    fn count_out(&mut self) {
+        if std::mem::take(&mut self.is_counted) {
+            self.engine.strangers.set(self.engine.strangers.get().saturating_sub(1));
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let is_taking = self.post.is_some();
+        let alarms = [self.release_at, self.linger_until, self.probe.as_ref().map(Probe::until)];
+        let alarm = alarms.into_iter().flatten().min();
+        let Self { sender, mailbox, rhythm, poll, post, probe, .. } = self;
+        let abandoned = async {
+            match poll {
+                Some(reply) => reply.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let arrived = async {
+            match post {
+                // Where nobody sends it any more, the client has gone away in the middle.
+                Some(Post::Coming(body, _)) => body.await.map_or(Event::Abandoned, Event::Arrived),
+                _ => std::future::pending().await,
+            }
+        };
+        let signed = async {
+            match probe {
+                // What was sent by POST comes before what is sent on the socket.
+                Some(probe) if !is_taking => probe.next().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            sign = signed => Event::Signed(sign),
+            () = sender.woken() => Event::Woken,
+            call = mailbox.next() => Event::Called(call),
+            event = arrived => event,
+            () = abandoned => Event::Abandoned,
+            close = rhythm.keep(sender) => Event::Ended(close),
+            () = until(alarm) => Event::Alarm,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Woken => {}
+            Event::Called(Call::Poll(reply)) => return self.receive_poll(reply),
+            Event::Called(Call::Post(body, reply)) => return self.receive_post(body, reply),
+            Event::Called(Call::Upgrade(visitor)) => {
+                if self.probe.is_some() || !self.sender.is_open() {
+                    Call::Upgrade(visitor).refuse(Refused::BadRequest);
+                } else {
+                    self.probe = Probe::start(*visitor, self.engine.settings());
+                }
+            }
+            Event::Arrived(Ok(body)) => match (Payload::of(body), self.post.take()) {
+                (Ok(payload), Some(Post::Coming(_, reply))) => self.post = Some(Post::Here(payload, reply)),
+                (_, post) => {
+                    self.post = post;
+                    return Err(self.end(Close::PROTOCOL));
+                }
+            },
+            Event::Arrived(Err(refused)) => {
+                if let Some(Post::Coming(_, reply)) = self.post.take() {
+                    refuse(Some(reply), refused);
+                }
+                return Err(self.end(Close::TOO_LARGE));
+            }
+            Event::Signed(sign) => return self.heed(sign),
+            Event::Abandoned => return Err(End::Over),
+            Event::Ended(close) => return Err(self.end(close)),
+            Event::Alarm => {
+                let now = Instant::now();
+                let passed = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
+                if passed(self.linger_until) {
+                    return Err(End::Over);
+                }
+                if passed(self.probe.as_ref().map(Probe::until)) {
+                    self.probe = None;
+                }
+                if passed(self.release_at) {
+                    self.answer_poll(packet::NOOP);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One GET waits, no more. Who comes too late for a sign of life has come too late for this, too.
+    fn receive_poll(&mut self, reply: Reply) -> Result<(), End> {
+        if let Some(close) = self.rhythm.verdict(&self.sender, Instant::now()) {
+            refuse(Some(reply), Refused::UnknownSid);
+            return Err(self.end(close));
+        }
+        if self.poll.is_some() {
+            self.answer_poll(packet::CLOSE);
+            refuse(Some(reply), Refused::BadRequest);
+            return Err(self.end(Close::PROTOCOL));
+        }
+        self.poll = Some(reply);
+        self.release_at = self.probe.as_ref().filter(|probe| probe.has_asked()).map(|_| Instant::now() + RELEASE);
+        Ok(())
+    }
+
+    /// One POST at a time, so that packets keep their order.
+    fn receive_post(&mut self, body: Body, reply: Reply) -> Result<(), End> {
+        if self.post.is_some() {
+            refuse(Some(reply), Refused::BadRequest);
+            return Err(self.end(Close::PROTOCOL));
+        }
+        if !self.sender.is_open() {
+            refuse(Some(reply), Refused::BadRequest);
+            return Ok(());
+        }
+        self.post = Some(Post::Coming(body, reply));
+        Ok(())
+    }
+
+    /// What the client says on the socket that it wants to go over to.
+    fn heed(&mut self, sign: Sign) -> Result<(), End> {
+        match sign {
+            Sign::Asked => {
+                // Nothing must be under way on the other transport when the client leaves it.
+                self.answer_poll(packet::NOOP);
+                Ok(())
+            }
+            Sign::Upgraded if self.sender.is_open() => Err(End::Upgraded),
+            Sign::Upgraded | Sign::Failed => {
+                self.probe = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers the GET that waits, if there is one, with this packet alone.
+    fn answer_poll(&mut self, packet: &'static str) {
+        self.release_at = None;
+        if let Some(reply) = self.poll.take() {
+            // Who is gone does not miss it.
+            let _ = reply.send(Ok(Bytes::from_static(packet.as_bytes())));
+        }
+    }
+
+    /// Gives the GET that waits what there is for it.
+    fn bring(&mut self) -> Result<(), End> {
+        if self.sender.is_broken() {
+            return Err(End::Over);
+        }
+        let is_closing = !self.sender.is_open();
+        if self.sender.waiting() > 0
+            && let Some(reply) = self.poll.take()
+        {
+            self.release_at = None;
+            let frames = std::iter::from_fn(|| self.sender.pop());
+            if reply.send(Ok(payload::join(frames))).is_err() {
+                // What it brought is lost with it.
+                return Err(End::Over);
+            }
+        }
+        if is_closing {
+            if self.sender.waiting() == 0 {
+                return Err(End::Over);
+            }
+            self.probe = None;
+            self.linger_until.get_or_insert_with(|| Instant::now() + FAREWELL);
+        }
+        Ok(())
+    }
+
+    /// Hands on what the POST brought, as far as there are places for it.
+    async fn take_packets(&mut self) -> Result<(), End> {
+        while matches!(self.post, Some(Post::Here(..))) && self.sender.is_open() && self.guest.has_place() {
+            let Some(Post::Here(payload, _)) = &mut self.post else { return Ok(()) };
+            let taken = match payload.next() {
+                None => {
+                    self.answer_post(Ok(Bytes::from_static(b"ok")));
+                    return Ok(());
+                }
+                Some(Ok(piece)) => self.take(piece).await,
+                Some(Err(packet::Wrong)) => Err(Close::PROTOCOL),
+            };
+            match taken {
+                Ok(()) => {}
+                Err(close) if !self.sender.is_open() && !is_fault(close) => break,
+                // The client has said goodbye in the words of the transport: no more is said to it.
+                Err(Close::NORMAL) => {
+                    self.answer_post(Ok(Bytes::from_static(b"ok")));
+                    self.answer_poll(packet::NOOP);
+                    return Err(End::Over);
+                }
+                Err(close) => return Err(self.end(close)),
+            }
+        }
+        if !self.sender.is_open() && matches!(self.post, Some(Post::Here(..))) {
+            self.answer_post(Ok(Bytes::from_static(b"ok")));
+        }
+        Ok(())
+    }
+
+    fn answer_post(&mut self, answer: Answer) {
+        if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = self.post.take() {
+            // Whoever asked may be gone.
+            let _ = reply.send(answer);
+        }
+    }
+
+    async fn take(&mut self, piece: Piece) -> Result<(), Close> {
+        let allowed = self.allowance.as_mut().is_none_or(|allowance| allowance.take(1, Instant::now()));
+        if !allowed {
+            return Err(Close::FLOOD);
+        }
+        self.sender.heard();
+        let message = match &piece {
+            Piece::Binary(bytes) => Message::Binary(bytes.clone()),
+            Piece::Text(text) => {
+                // The body was checked to be UTF-8, and is cut between characters.
+                let text = std::str::from_utf8(text).map_err(|_| Close::NOT_UTF8)?;
+                match packet::decode(text).map_err(|packet::Wrong| Close::PROTOCOL)? {
+                    Packet::Message(data) => Message::Text(data),
+                    Packet::Close => return Err(Close::NORMAL),
+                    Packet::Ping(data) => return self.push(packet::pong(data)),
+                    Packet::Pong | Packet::Noop => return Ok(()),
+                    Packet::Upgrade => return Err(Close::PROTOCOL),
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            taken = self.guest.take(message) => {
+                if let Err(close) = taken {
+                    self.guest.close(close);
+                }
+                taken
+            }
+            close = self.rhythm.keep(&self.sender) => Err(close),
+        }
+    }
+
+    fn push(&self, frame: Bytes) -> Result<(), Close> {
+        if self.sender.push(frame) { Ok(()) } else { Err(Close::TOO_SLOW) }
+    }
+
+    /// Ends it at once: whoever waits for an answer gets it now, and nobody else does.
+    fn end(&mut self, close: Close) -> End {
+        self.guest.close(close);
+        let _ = self.bring();
+        self.answer_post(Err(Refused::BadRequest));
+        End::Over
+    }
+}
+
+/// Whether the client has broken the protocol, so that it is not waited for.
+fn is_fault(close: Close) -> bool {
+    [Close::PROTOCOL, Close::NOT_UTF8, Close::TOO_LARGE, Close::FLOOD, Close::HEARTBEAT].contains(&close)
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,63 @@
+//! Signs of life: when a session is asked for one, and when it has ended for want of one.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{Deadline, Guest, Settings, packet};
+use crate::{close::Close, sender::Sender};
+
+/// The time of one session. The first ping comes a whole interval after its beginning, so pings are spread as the beginnings were.
+pub(super) struct Rhythm {
+    next_ping: Instant,
+    interval: Duration,
+    patience: Duration,
+    deadline: Option<Deadline>,
+}
+
+impl Rhythm {
+    pub fn new(settings: &Settings, guest: &impl Guest) -> Self {
+        Self {
+            next_ping: Instant::now() + settings.ping_interval,
+            interval: settings.ping_interval,
+            patience: settings.patience,
+            deadline: guest.deadline(),
+        }
+    }
+
+    /// Whether something is still to happen before the client is one of ours.
+    pub fn is_stranger(&self) -> bool {
+        self.deadline.as_ref().is_some_and(|deadline| !deadline.is_met.get())
+    }
+
+    /// Why it is over, if it is.
+    pub fn verdict(&mut self, sender: &Sender, now: Instant) -> Option<Close> {
+        if sender.silence(now) >= self.patience {
+            return Some(Close::HEARTBEAT);
+        }
+        if !self.is_stranger() {
+            self.deadline = None;
+        }
+        self.deadline.as_ref().filter(|deadline| now >= deadline.at).map(|deadline| deadline.close)
+    }
+
+    /// Asks for signs of life until the session is over. It can be left and come back to at any time.
+    pub async fn keep(&mut self, sender: &Sender) -> Close {
+        loop {
+            let now = Instant::now();
+            if let Some(close) = self.verdict(sender, now) {
+                return close;
+            }
+            if now >= self.next_ping {
+                self.next_ping = now.max(self.next_ping + self.interval);
+                if !sender.push(packet::bare(packet::PING)) {
+                    return Close::TOO_SLOW;
+                }
+                sender.flush();
+            }
+            let end = sender.heard_at() + self.patience;
+            let deadline = self.deadline.as_ref().map_or(end, |deadline| deadline.at);
+            sleep_until(self.next_ping.min(end).min(deadline)).await;
+        }
+    }
+}

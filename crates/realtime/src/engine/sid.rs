@@ -1,0 +1,79 @@
+//! The name of a session. It says where the session lives, and whoever knows it may speak for the client.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use uuid::Uuid;
+
+/// Bytes of a name: the instance, the thread, the secret.
+const LENGTH: usize = 16 + 2 + 16;
+
+/// Where a session lives, and its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sid {
+    pub instance: Uuid,
+    /// The thread of the instance, see [`super::Door`].
+    pub thread: u16,
+    /// 122 random bits: it can't be guessed, and the rest of the name is no secret.
+    pub(super) secret: Uuid,
+}
+
+impl Sid {
+    /// A new one.
+    #[must_use]
+    pub fn new(instance: Uuid, thread: u16) -> Self {
+        Self { instance, thread, secret: Uuid::new_v4() }
+    }
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0; LENGTH];
+        bytes[..16].copy_from_slice(self.instance.as_bytes());
+        bytes[16..18].copy_from_slice(&self.thread.to_be_bytes());
+        bytes[18..].copy_from_slice(self.secret.as_bytes());
+        formatter.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+/// What is no name of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSid;
+
+impl FromStr for Sid {
+    type Err = NoSid;
+
+    fn from_str(text: &str) -> Result<Self, NoSid> {
+        let mut bytes = [0; LENGTH];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(LENGTH) => {}
+            _ => return Err(NoSid),
+        }
+        let uuid = |from: usize| Uuid::from_slice(&bytes[from..from + 16]).map_err(|_| NoSid);
+        Ok(Self { instance: uuid(0)?, thread: u16::from_be_bytes([bytes[16], bytes[17]]), secret: uuid(18)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        let sid = Sid::new(Uuid::now_v7(), 513);
+        assert_eq!(sid.to_string().parse(), Ok(sid));
+        assert_ne!(Sid::new(sid.instance, 513), sid);
+        for wrong in ["", "x", &sid.to_string()[1..], &format!("{sid}A"), &format!("{sid}=")] {
+            assert_eq!(wrong.parse::<Sid>(), Err(NoSid), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([A-Za-z0-9_-]{44,48}|.{0,60})") {
+            let _ = text.parse::<Sid>();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Sessions over WebSocket: one packet per message, binary data as it is.
+
+use std::rc::Rc;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::{net::TcpStream, time::Instant};
+
+use super::{
+    Guest, Message, Settings, Visitor,
+    packet::{self, Packet},
+    rhythm::Rhythm,
+};
+use crate::{
+    close::Close,
+    deflate::Agreement,
+    flood::Allowance,
+    frame::{self, Incoming, Kind, Reader},
+    sender::Sender,
+    socket::{self, Gone, Handler, Inbound},
+};
+
+/// What a client sends on a socket of its session.
+pub(super) fn inbound(settings: &Settings, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
+    let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
+    Inbound::new(Reader::new(settings.max_payload, deflate.is_some()), allowance, unread)
+}
+
+/// Has long frames go out compressed, where both sides want it.
+pub(super) fn compress(sender: &Sender, deflate: Option<Agreement>, settings: &Settings) {
+    if let Some(bytes) = settings.compress_from
+        && deflate.is_some()
+    {
+        sender.deflate_from(bytes);
+    }
+}
+
+/// Serves a session to its end.
+pub(super) async fn serve(guest: impl Guest, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: Rhythm) {
+    let mut talk = Talk { guest, sender: Rc::clone(&sender) };
+    let ended = tokio::select! {
+        biased;
+        () = socket::exchange(&sender, &mut inbound, &mut talk) => None,
+        close = rhythm.keep(&sender) => Some(close),
+    };
+    drop((inbound, rhythm));
+    if let Some(close) = ended {
+        talk.guest.close(close);
+    }
+    talk.guest.leave();
+    if !sender.is_broken() {
+        Box::pin(socket::see_off(&sender)).await;
+    }
+    sender.give_up();
+}
+
+/// Takes packets out of messages.
+struct Talk<G> {
+    guest: G,
+    sender: Rc<Sender>,
+}
+
+impl<G: Guest> Talk<G> {
+    fn push(&self, frame: Bytes) -> Result<(), Close> {
+        if !self.sender.push(frame) {
+            return Err(Close::TOO_SLOW);
+        }
+        self.sender.flush();
+        Ok(())
+    }
+}
+
+impl<G: Guest> Handler for Talk<G> {
+    fn has_place(&self) -> bool {
+        self.guest.has_place()
+    }
+
+    async fn take(&mut self, message: Incoming) -> Result<(), Close> {
+        match message {
+            Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => Ok(()),
+            Incoming::Binary(bytes) => self.guest.take(Message::Binary(bytes)).await,
+            Incoming::Text(text) => match packet::decode(text.as_str()).map_err(|packet::Wrong| Close::PROTOCOL)? {
+                Packet::Message(data) => self.guest.take(Message::Text(data)).await,
+                Packet::Close => Err(Close::NORMAL),
+                Packet::Ping(data) => self.push(packet::pong(data)),
+                Packet::Pong | Packet::Noop => Ok(()),
+                Packet::Upgrade => Err(Close::PROTOCOL),
+            },
+        }
+    }
+
+    fn close(&self, close: Close) {
+        self.guest.close(close);
+    }
+}
+
+/// A socket that a client who polls wants to go over to.
+pub(super) struct Probe {
+    socket: TcpStream,
+    deflate: Option<Agreement>,
+    inbound: Inbound,
+    /// What is to be written, the answer to the request first.
+    unsent: BytesMut,
+    /// What is to be told once that is written.
+    sign: Option<Sign>,
+    until: Instant,
+    has_asked: bool,
+}
+
+/// What the client says on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// Whether the socket works; it has been answered.
+    Asked,
+    /// From now on it speaks here.
+    Upgraded,
+    /// It does not: the session stays where it is.
+    Failed,
+}
+
+impl Probe {
+    /// Answers the request. None where the socket is gone already.
+    pub fn start(visitor: Visitor, settings: &Settings) -> Option<Self> {
+        let Visitor { socket, unread, preface, deflate, refused } = visitor;
+        // Nobody needs to know: who asked learns that it was not refused.
+        drop(refused);
+        Some(Self {
+            socket: TcpStream::from_std(socket).ok()?,
+            deflate,
+            inbound: inbound(settings, deflate, &unread),
+            unsent: BytesMut::from(preface),
+            sign: None,
+            until: Instant::now() + settings.upgrade_timeout,
+            has_asked: false,
+        })
+    }
+
+    /// Until when the client must have gone over.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    pub fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
+    /// The next sign. It can be left and come back to at any time.
+    pub async fn next(&mut self) -> Sign {
+        self.listen().await.unwrap_or(Sign::Failed)
+    }
+
+    async fn listen(&mut self) -> Result<Sign, Gone> {
+        loop {
+            while !self.unsent.is_empty() {
+                self.socket.writable().await.map_err(|_| Gone)?;
+                match self.socket.try_write(&self.unsent) {
+                    Ok(written) => self.unsent.advance(written),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(_) => return Err(Gone),
+                }
+            }
+            if let Some(sign) = self.sign.take() {
+                return Ok(sign);
+            }
+            match self.inbound.next_message() {
+                Ok(Some(message)) => self.take(&message),
+                Err(close) => self.fail(close),
+                Ok(None) => {
+                    self.socket.readable().await.map_err(|_| Gone)?;
+                    self.inbound.receive(&self.socket)?;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: &Incoming) {
+        match message {
+            Incoming::Pong => {}
+            Incoming::Ping(data) => self.unsent.extend_from_slice(&frame::frame(Kind::Pong, data)),
+            Incoming::Text(text) => match packet::decode(text.as_str()) {
+                Ok(Packet::Ping(packet::PROBE)) => {
+                    self.has_asked = true;
+                    self.unsent.extend_from_slice(&packet::pong(packet::PROBE));
+                    self.sign = Some(Sign::Asked);
+                }
+                Ok(Packet::Upgrade) if self.has_asked => self.sign = Some(Sign::Upgraded),
+                _ => self.fail(Close::PROTOCOL),
+            },
+            Incoming::Binary(_) => self.fail(Close::PROTOCOL),
+            Incoming::Close(_) => self.fail(Close::NORMAL),
+        }
+    }
+
+    fn fail(&mut self, close: Close) {
+        self.unsent.extend_from_slice(&frame::close_frame(close));
+        self.sign = Some(Sign::Failed);
+    }
+
+    /// From now on the session is on this socket.
+    pub fn conclude(self, sender: &Sender, settings: &Settings) -> Inbound {
+        compress(sender, self.deflate, settings);
+        sender.heard();
+        sender.attach(self.socket);
+        self.inbound
+    }
+}

@@ -1,0 +1,177 @@
+//! A Socket.IO client: first a stranger, then a session like any other.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use appcore::{AppError, Code, ConnectionId};
+use bytes::Bytes;
+use service::accounts;
+use tokio::time::Instant;
+
+use crate::{
+    close::Close,
+    codec::{
+        Wire,
+        socketio::{self, Decoder, Packed},
+    },
+    connection::{Live, Opening},
+    engine::{self, Deadline, Guest, Host, Message},
+    sender::Sender,
+    shard::Shard,
+    upgrade::{Token, prepare},
+};
+
+/// How long a client has to say who it is.
+const INTRODUCTION: Duration = Duration::from_secs(10);
+/// How often it may try.
+const INTRODUCTIONS: usize = 5;
+
+/// What the first request of a client says about it.
+pub struct Caller {
+    /// The access token in the `Authorization` header or in a cookie.
+    pub token: Option<Token>,
+    /// Whether the page that the browser is on may use its cookies.
+    pub is_own_origin: bool,
+}
+
+/// Receives Socket.IO clients on one thread.
+pub struct Reception {
+    pub shard: Rc<Shard>,
+}
+
+impl Host for Reception {
+    type Caller = Caller;
+    type Guest = Client;
+
+    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Client {
+        let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
+        Client {
+            stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met })),
+            shard: Rc::clone(&self.shard),
+            packets: Decoder::default(),
+        }
+    }
+}
+
+/// One client.
+pub struct Client {
+    stage: Stage,
+    shard: Rc<Shard>,
+    packets: Decoder,
+}
+
+enum Stage {
+    Stranger(Box<Stranger>),
+    Known(Live),
+}
+
+struct Stranger {
+    caller: Caller,
+    sender: Rc<Sender>,
+    tries: usize,
+    at: Instant,
+    is_met: Rc<Cell<bool>>,
+}
+
+impl Stranger {
+    async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
+        let principal = match (&token, &self.caller.token) {
+            (Some(token), _) => accounts::authenticate(shard.app(), token).await?,
+            (None, Some(token)) if token.by_cookie && !self.caller.is_own_origin => {
+                return Err(Code::CrossSite.into());
+            }
+            (None, Some(token)) => accounts::authenticate(shard.app(), &token.text).await?,
+            (None, None) => return Err(Code::Unauthenticated.into()),
+        };
+        prepare(shard, principal, Wire::SocketIo).await
+    }
+
+    fn tell(&self, frame: Bytes) -> Result<(), Close> {
+        if !self.sender.push(frame) {
+            return Err(Close::TOO_SLOW);
+        }
+        self.sender.flush();
+        Ok(())
+    }
+}
+
+impl Client {
+    async fn take_packet(&mut self, packed: Packed) -> Result<(), Close> {
+        match (&mut self.stage, packed) {
+            (_, Packed::Nothing) | (Stage::Known(_), Packed::Connect { .. }) => Ok(()),
+            (_, Packed::Disconnect) => Err(Close::NORMAL),
+            (Stage::Known(live), Packed::Request(request)) => {
+                live.ask(request);
+                Ok(())
+            }
+            // An introduction comes first.
+            (Stage::Stranger(_), Packed::Request(_)) => Err(Close::PROTOCOL),
+            (Stage::Known(live), Packed::Elsewhere(namespace)) => {
+                live.push(socketio::encode_elsewhere(&namespace));
+                Ok(())
+            }
+            (Stage::Stranger(stranger), Packed::Elsewhere(namespace)) => {
+                stranger.tries += 1;
+                stranger.tell(socketio::encode_elsewhere(&namespace))?;
+                if stranger.tries > INTRODUCTIONS { Err(Close::CREDENTIALS) } else { Ok(()) }
+            }
+            (Stage::Stranger(stranger), Packed::Connect { token }) => {
+                stranger.tries += 1;
+                if stranger.tries > INTRODUCTIONS {
+                    return Err(Close::CREDENTIALS);
+                }
+                match Box::pin(stranger.admit(&self.shard, token)).await {
+                    Ok(opening) => {
+                        let connected = socketio::encode_connected(&ConnectionId::new().to_string());
+                        stranger.is_met.set(true);
+                        let live = opening.open(Rc::clone(&stranger.sender), connected);
+                        self.stage = Stage::Known(live);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        stranger.tell(socketio::encode_refused(&error.sentence(), error.code()))?;
+                        if error.code() == Code::CrossSite { Err(Close::ORIGIN) } else { Ok(()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Guest for Client {
+    fn has_place(&self) -> bool {
+        match &self.stage {
+            Stage::Stranger(_) => true,
+            Stage::Known(live) => live.has_place(),
+        }
+    }
+
+    async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
+        let packed = match message {
+            Message::Text(text) => self.packets.text(text)?,
+            Message::Binary(bytes) => self.packets.binary(bytes)?,
+        };
+        self.take_packet(packed).await
+    }
+
+    fn close(&self, close: Close) {
+        match &self.stage {
+            Stage::Stranger(stranger) => stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)]),
+            Stage::Known(live) => live.close(close),
+        }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        match &self.stage {
+            Stage::Stranger(stranger) => {
+                Some(Deadline { at: stranger.at, close: Close::CREDENTIALS, is_met: Rc::clone(&stranger.is_met) })
+            }
+            Stage::Known(_) => None,
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Stage::Known(live) = &self.stage {
+            live.leave();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Where the instances of the cluster are reached.
+//!
+//! Each writes its address into Redis every few seconds, reads all of them in the same call, and answers from memory. So a request with a
+//! made-up name of a session costs Redis nothing, and an instance that died is forgotten after [`LIFETIME`]. While Redis is away
+//! everybody goes on with what they know.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use redis::Script;
+use service::App;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
+use uuid::Uuid;
+
+/// How often an instance says where it is.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How long it is believed.
+const LIFETIME: Duration = Duration::from_secs(15);
+/// How often an unknown instance may make us ask out of turn.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long Redis may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The instances of a cluster.
+pub struct Instances {
+    app: Arc<App>,
+    known: RwLock<HashMap<Uuid, Neighbour>>,
+    /// Somebody looks for one that is not known.
+    wanted: Notify,
+    /// When it was asked last.
+    asked: watch::Sender<Instant>,
+}
+
+#[derive(Clone)]
+struct Neighbour {
+    url: Arc<str>,
+    seen_at: Instant,
+}
+
+impl Instances {
+    /// Makes this instance known, and keeps it so. None: it is alone.
+    pub async fn join(app: &Arc<App>) -> Option<Arc<Self>> {
+        app.redis.as_ref()?;
+        let instances = Arc::new(Self {
+            app: Arc::clone(app),
+            known: RwLock::default(),
+            wanted: Notify::new(),
+            asked: watch::Sender::new(Instant::now()),
+        });
+        // Before the first session has a name that says whose it is.
+        instances.refresh().await;
+        actix_rt::spawn(Arc::clone(&instances).keep());
+        Some(instances)
+    }
+
+    /// Where this instance is reached.
+    pub async fn find(&self, instance: Uuid) -> Option<Arc<str>> {
+        if let Some(url) = self.known(instance) {
+            return Some(url);
+        }
+        let mut asked = self.asked.subscribe();
+        if asked.borrow_and_update().elapsed() < PAUSE {
+            return None;
+        }
+        self.wanted.notify_one();
+        // However it went, what is known now counts.
+        let _ = timeout(PATIENCE + PAUSE, asked.changed()).await;
+        self.known(instance)
+    }
+
+    fn known(&self, instance: Uuid) -> Option<Arc<str>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&instance).map(|neighbour| Arc::clone(&neighbour.url))
+    }
+
+    async fn keep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RENEWAL) => {}
+                () = self.wanted.notified() => {}
+            }
+            self.refresh().await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn refresh(&self) {
+        match timeout(PATIENCE, self.exchange()).await {
+            Ok(Ok(all)) => self.learn(all),
+            Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "the instances could not be asked for"),
+            Err(_) => tracing::debug!("the instances could not be asked for in time"),
+        }
+        self.asked.send_replace(Instant::now());
+    }
+
+    async fn exchange(&self) -> Result<HashMap<String, String>, AskError> {
+        let Some(pool) = &self.app.redis else { return Ok(HashMap::new()) };
+        let mut connection = pool.get().await.map_err(|error| AskError(error.to_string()))?;
+        Script::new(include_str!("instances.lua"))
+            .key("natter:{instances}:alive")
+            .key("natter:{instances}:addresses")
+            .arg(self.app.instance_id.to_string())
+            .arg(self.app.config.server.advertise_url())
+            .arg(LIFETIME.as_millis() as u64)
+            .invoke_async(&mut connection)
+            .await
+            .map_err(|error| AskError(error.to_string()))
+    }
+
+    /// Who is missing may only be so because Redis has lost them: they count until their time is over.
+    fn learn(&self, all: HashMap<String, String>) {
+        let now = Instant::now();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, neighbour| now.duration_since(neighbour.seen_at) < LIFETIME);
+        known.extend(all.into_iter().filter_map(|(instance, url)| {
+            let instance = instance.parse().ok()?;
+            Some((instance, Neighbour { url: url.trim_end_matches('/').into(), seen_at: now }))
+        }));
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct AskError(String);

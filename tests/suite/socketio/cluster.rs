@@ -1,0 +1,185 @@
+//! Socket.IO on several instances without sticky sessions: every request may come to any of them.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use support::{Application, Balancer, Setup, Value, json};
+
+use super::polling::Poller;
+use crate::raw::{Raw, upgrade_headers};
+
+async fn two() -> Application {
+    Setup::new().instances(2).start().await
+}
+
+fn both(app: &Application) -> Vec<String> {
+    app.instances.iter().map(|instance| instance.url()).collect()
+}
+
+#[tokio::test]
+async fn every_request_of_a_session_may_come_to_another_instance() {
+    let app = two().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    // Each request goes to the other instance than the one before.
+    let mut hers = Poller::connect(&anna, &both(&app)).await;
+    let mut his = Poller::connect(&ben, &both(&app)).await;
+    for n in 1..=20 {
+        let body = json!({ "conversation_id": chat, "client_id": n.to_string(), "content": n.to_string() });
+        assert_eq!(hers.ask(n, "message.send", body).await["seq"], n);
+        assert_eq!(his.event("message.created").await["seq"], n);
+    }
+    // The socket, too, comes to the instance that has not got the session.
+    let mut raw = his.probe(&app.instances[1].url()).await;
+    raw.send_text("5").await;
+    anna.send_message(&chat, "over the socket").await;
+    loop {
+        let packet = raw.text().await;
+        if packet.starts_with("42[\"message.created\"") {
+            assert!(packet.contains("\"seq\":21"), "{packet}");
+            break;
+        }
+    }
+    let long = "é".repeat(4_900);
+    for n in 22..=60 {
+        let body = json!({ "conversation_id": chat, "client_id": n.to_string(), "content": long });
+        raw.send_text(&format!("42{n}{}", json!(["message.send", body]))).await;
+    }
+    let (mut acks, mut seqs) = (Vec::new(), Vec::new());
+    while acks.len() < 39 || seqs.len() < 39 {
+        let packet = raw.text().await;
+        if let Some(event) = packet.strip_prefix("42[\"message.created\",") {
+            let event: Value = serde_json::from_str(event.strip_suffix(']').unwrap()).unwrap();
+            seqs.push(event["seq"].as_i64().unwrap());
+        } else if let Some(ack) = packet.strip_prefix("43") {
+            acks.push(ack.split('[').next().unwrap().parse::<i64>().unwrap());
+        } else if packet == "2" {
+            raw.send_text("3").await;
+        }
+    }
+    assert_eq!((&acks, &seqs), (&(22..=60).collect::<Vec<_>>(), &(22..=60).collect::<Vec<_>>()));
+    // What the one says is wrong is wrong at the other.
+    let mut wrong = Poller::connect(&anna, &both(&app)).await;
+    wrong.get().await;
+    assert_eq!(wrong.post("abc").await.0, 400);
+    for _ in 0..2 {
+        assert_eq!(wrong.get().await.0, 400);
+    }
+    let mut wrong = Poller::connect(&anna, &[app.instances[1].url(), app.instances[0].url()]).await;
+    while wrong.post("4".repeat(65_537)).await.0 != 413 {}
+}
+
+#[tokio::test]
+async fn behind_a_balancer_a_session_goes_its_way_to_the_socket() {
+    let app = two().await;
+    let balancer = Balancer::start(&app.instances).await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut pollers = Vec::new();
+    for _ in 0..6 {
+        pollers.push(Poller::connect(&ben, &[balancer.url()]).await);
+    }
+    anna.send_message(&chat, "to all").await;
+    for poller in &mut pollers {
+        assert_eq!(poller.event("message.created").await["seq"], 1);
+        let mut raw = poller.probe(&balancer.url()).await;
+        raw.send_text("5").await;
+        raw.send_text("421[\"ping\",{}]").await;
+        while raw.text().await != "431[{}]" {}
+    }
+}
+
+#[tokio::test]
+async fn when_the_owner_dies_its_clients_learn_it_at_once() {
+    let mut app = two().await;
+    let ben = app.sign_up("Ben").await;
+    let [owner, other] = [0, 1].map(|n| app.instances[n].url());
+    let mut poller = Poller::connect(&ben, std::slice::from_ref(&owner)).await;
+    let moved = Poller::connect(&ben, &[owner]).await;
+    let mut raw = moved.probe(&other).await;
+    raw.send_text("5").await;
+    raw.send_text("421[\"ping\",{}]").await;
+    while raw.text().await != "431[{}]" {}
+    poller.go_to(&other);
+    let mut waiting = Poller::connect(&ben, &[app.instances[0].url()]).await;
+    waiting.go_to(&other);
+    let waits = tokio::spawn(async move { waiting.get().await });
+    // It is under way when what was asked after it is answered.
+    assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
+    app.instances[0].kill().await;
+    let begun = Instant::now();
+    assert_eq!(waits.await.unwrap(), (400, r#"{"code":1,"message":"Session ID unknown"}"#.to_owned()));
+    assert_eq!(poller.get().await, (400, r#"{"code":1,"message":"Session ID unknown"}"#.to_owned()));
+    assert_eq!(poller.post("3").await.0, 400);
+    assert!(raw.ends().await);
+    assert!(begun.elapsed() < Duration::from_secs(3), "it took {:?}", begun.elapsed());
+    // And come back where there is somebody.
+    Poller::connect(&ben, &[other]).await;
+}
+
+#[tokio::test]
+async fn what_is_made_up_goes_nowhere_and_nothing_goes_in_circles() {
+    let app = two().await;
+    let ben = app.sign_up("Ben").await;
+    let [owner, other] = [0, 1].map(|n| app.instances[n].url());
+    let poller = Poller::connect(&ben, &[owner]).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = |sid: String, headers: HeaderMap| {
+        let url = format!("{other}/socket.io/?EIO=4&transport=polling&sid={sid}");
+        let request = http.get(url).headers(headers);
+        async move { request.send().await.unwrap() }
+    };
+    // An instance that there is not.
+    let nowhere = "A".repeat(46);
+    let begun = Instant::now();
+    for _ in 0..20 {
+        let answer = get(nowhere.clone(), HeaderMap::new()).await;
+        assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    // What says that it was handed on already is not handed on.
+    let mut headers = HeaderMap::new();
+    headers.insert("x-natter-forwarded", "1".parse().unwrap());
+    assert_eq!(get(poller.sid.clone(), headers).await.status(), 400);
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
+    let (raw, head) = Raw::knock(&other, "GET", &path, &upgrade_headers("x-natter-forwarded: 1")).await;
+    assert_eq!((head.status, raw.body().await["code"].as_i64()), (400, Some(1)));
+    // A session of the owner's that there is not.
+    let mut sid = poller.sid.clone();
+    sid.replace_range(30..31, if &sid[30..31] == "A" { "B" } else { "A" });
+    assert_eq!(get(sid, HeaderMap::new()).await.status(), 400);
+    // The session has not suffered.
+    let mut poller = poller;
+    assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
+}
+
+#[tokio::test]
+async fn an_instance_that_stops_lets_go_of_what_it_has_handed_on() {
+    let mut app = two().await;
+    let ben = app.sign_up("Ben").await;
+    let owner = app.instances[0].url();
+    let poller = Poller::connect(&ben, std::slice::from_ref(&owner)).await;
+    let mut raw = poller.probe(&app.instances[1].url()).await;
+    raw.send_text("5").await;
+    let mut waiting = Poller::connect(&ben, &[owner]).await;
+    waiting.go_to(&app.instances[1].url());
+    let waits = tokio::spawn(async move { waiting.get().await });
+    raw.send_text("421[\"ping\",{}]").await;
+    while raw.text().await != "431[{}]" {}
+    let begun = Instant::now();
+    assert!(app.instances[1].terminate().await.success());
+    assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+    assert!(raw.ends().await);
+    assert_eq!(waits.await.unwrap().0, 400);
+}
+
+#[tokio::test]
+async fn without_redis_sessions_are_still_found() {
+    let mut app = two().await;
+    let ben = app.sign_up("Ben").await;
+    let mut poller = Poller::connect(&ben, &both(&app)).await;
+    app.redis.as_mut().expect("a cluster has Redis").stop().await;
+    for n in 1..=6 {
+        assert_eq!(poller.ask(n, "ping", json!({})).await, json!({}));
+    }
+}
