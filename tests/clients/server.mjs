@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 const BINARY = process.env.NATTER_BIN ?? new URL('../../target/debug/natter', import.meta.url).pathname;
 export const PASSWORD = 'Correct-Horse-9-Battery';
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address();
@@ -51,6 +51,7 @@ export async function startServer(settings = {}) {
   return {
     url: `http://127.0.0.1:${port}`,
     log,
+    kill: () => end('SIGKILL'),
     restart: async () => {
       await end('SIGKILL');
       await start();

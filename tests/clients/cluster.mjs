@@ -1,0 +1,73 @@
+// Two real servers on one database and one Redis, behind HAProxy, which gives each request to the next of them: no sticky sessions.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, startServer } from './server.mjs';
+
+const { NATTER_TEST_POSTGRES: POSTGRES, NATTER_TEST_REDIS: REDIS } = process.env;
+
+/** Why there can be none here, or nothing. */
+export const missing =
+  POSTGRES && REDIS ? undefined : 'NATTER_TEST_POSTGRES and NATTER_TEST_REDIS name no services';
+
+function query(statement) {
+  const { status, stderr } = spawnSync('psql', [POSTGRES, '--quiet', '--command', statement], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`psql: ${stderr}`);
+}
+
+export async function startCluster() {
+  const name = `clients_${randomUUID().replaceAll('-', '')}`;
+  query(`CREATE DATABASE ${name}`);
+  const database = new URL(POSTGRES);
+  database.pathname = `/${name}`;
+  // A Redis is shared with other tests: each cluster has a database of its own in it.
+  const redis = new URL(REDIS);
+  redis.pathname = `/${1 + Math.floor(Math.random() * 15)}`;
+  const settings = { DATABASE__URL: database, DATABASE__MIGRATE_ON_START: 'true', REDIS__URL: redis, WORKSPACES__SHARED: 'Home' };
+  const servers = [await startServer(settings), await startServer(settings)];
+  const folder = await mkdtemp(join(tmpdir(), 'natter-haproxy-'));
+  const port = await freePort();
+  const file = join(folder, 'haproxy.cfg');
+  const lines = servers.map(({ url }, place) => `  server i${place} ${new URL(url).host} check inter 200ms fall 1 rise 1`);
+  await writeFile(
+    file,
+    `defaults
+  mode http
+  balance roundrobin
+  timeout connect 2s
+  timeout client 75s
+  timeout server 75s
+  timeout tunnel 90s
+frontend natter
+  bind 127.0.0.1:${port}
+  default_backend instances
+backend instances
+  option httpchk GET /health/simple
+${lines.join('\n')}
+`,
+  );
+  const balancer = spawn('haproxy', ['-f', file], {
+    stdio: 'ignore',
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+  });
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; ; tries += 1) {
+    const answer = await fetch(`${url}/health/simple`).catch(() => undefined);
+    if (answer?.ok) break;
+    if (tries > 200) throw new Error('HAProxy does not answer');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    url,
+    servers,
+    stop: async () => {
+      balancer.kill('SIGKILL');
+      await Promise.all(servers.map((server) => server.stop()));
+      query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
