@@ -37,7 +37,7 @@ pub struct Bounds {
     pub readers: usize,
     /// Instances that die.
     pub crashes: u8,
-    /// Times that an instance's subscription breaks.
+    /// Times that an instance's subscription breaks, or the connection by which it publishes.
     pub cuts: u8,
     /// Times that Redis dies.
     pub outages: u8,
@@ -217,6 +217,7 @@ pub enum Action {
     Commit(usize, u8),
     Crash(usize),
     Cut(usize),
+    PublishFails(usize),
     RedisDies,
     Drop(usize),
     Repeat(usize, u8),

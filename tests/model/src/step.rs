@@ -26,6 +26,9 @@ impl Delivery {
             if left.cuts > 0 && instance.is_subscribed {
                 actions.push(Action::Cut(i));
             }
+            if left.cuts > 0 && !instance.committed.is_empty() {
+                actions.push(Action::PublishFails(i));
+            }
             if left.doubles > 0 && state.listens(i) {
                 actions.extend((1..=state.head).map(|seq| Action::Repeat(i, seq)));
             }
@@ -120,16 +123,15 @@ impl Delivery {
                     self.conclude(state, i, last);
                 }
             }
-            Action::Publish(i) => {
-                if let Some(group) = state.instances[i].committed.pop_front()
-                    && (state.publish(i, group) || self.lacks(Mutation::ForgetsNotesTooEarly))
-                {
-                    state.noted = state.noted.without(group);
-                }
+            Action::PublishFails(i) => {
+                state.left.cuts -= 1;
+                self.tell(state, i, false);
             }
+            Action::Publish(i) => self.tell(state, i, state.redis_is_up),
             Action::Relay(i) => {
                 let untold = state.untold();
-                if state.publish(i, untold) {
+                state.publish(i, untold, state.redis_is_up);
+                if state.redis_is_up {
                     state.noted = state.noted.without(untold);
                 }
             }
@@ -186,6 +188,15 @@ impl Delivery {
                 (instance.gap, instance.look, instance.look_again, instance.outage) = (false, None, false, false);
                 instance.fill = None;
             }
+        }
+    }
+
+    /// The writer hands its oldest group to the bus, and forgets the note once Redis has it.
+    fn tell(&self, state: &mut State, i: usize, redis_takes_it: bool) {
+        let Some(group) = state.instances[i].committed.pop_front() else { return };
+        state.publish(i, group, redis_takes_it);
+        if redis_takes_it || self.lacks(Mutation::ForgetsNotesTooEarly) {
+            state.noted = state.noted.without(group);
         }
     }
 
@@ -289,18 +300,14 @@ impl State {
         })
     }
 
-    /// Hands events to this process and, through Redis, to the others; whether Redis took them.
-    fn publish(&mut self, i: usize, events: Set) -> bool {
+    /// Hands events to this process and, where Redis takes them, to the others.
+    fn publish(&mut self, i: usize, events: Set, redis_takes_them: bool) {
         self.instances[i].own = self.instances[i].own.and(events);
-        if !self.redis_is_up {
-            return false;
+        for (j, other) in self.instances.iter_mut().enumerate() {
+            if redis_takes_them && j != i && other.is_up && other.is_subscribed {
+                other.remote = other.remote.and(events);
+            }
         }
-        for (_, other) in
-            self.instances.iter_mut().enumerate().filter(|(j, other)| *j != i && other.is_up && other.is_subscribed)
-        {
-            other.remote = other.remote.and(events);
-        }
-        true
     }
 
     fn crash(&mut self, i: usize) {
