@@ -10,6 +10,7 @@ mod cluster;
 mod conversations;
 mod delivery;
 mod endpoints;
+mod limits;
 mod messages;
 mod raw;
 mod socketio;

@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod limit;
 pub mod page;
 pub mod secret;
 pub mod text;

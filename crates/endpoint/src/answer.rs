@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code,
     envelope::{Failure, FailureTag},
 };
-use middleware::tracing::request_id;
+use middleware::{rate_limit, tracing::request_id};
 
 use crate::{ctx::Ctx, endpoint_trait::EndpointDef, reply::Encoded, wire_form::WireForm};
 
@@ -30,7 +30,7 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     match form.transcode(encoded.body) {
-        Ok(body) => start(encoded.status.unwrap_or(declared), form).body(body),
+        Ok(body) => start(http, encoded.status.unwrap_or(declared), form).body(body),
         Err(error) => failure(http, &error),
     }
 }
@@ -57,7 +57,8 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
     // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
-    let mut response = start(StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), form);
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = start(http, status, form);
     if let Some(after) = error.retry_after() {
         response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
     }
@@ -76,8 +77,11 @@ pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
     response
 }
 
-fn start(status: StatusCode, form: WireForm) -> HttpResponseBuilder {
+fn start(http: &HttpRequest, status: StatusCode, form: WireForm) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
+    for header in rate_limit::headers(http) {
+        response.insert_header(header);
+    }
     response
         .insert_header((header::CONTENT_TYPE, form.content_type()))
         .insert_header((header::CACHE_CONTROL, "no-store"));

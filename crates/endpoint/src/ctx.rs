@@ -5,13 +5,15 @@ use std::{cell::RefCell, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
 use middleware::cookies;
-use service::{App, accounts::Device};
+use service::{App, accounts::Device, limits::Lease};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
     pub(crate) http: HttpRequest,
     pub(crate) principal: Option<Principal>,
     pub(crate) cookies: RefCell<Vec<Cookie<'static>>>,
+    /// Where calls at the same time are counted: this one, until its answer is there.
+    pub(crate) _lease: Option<Lease>,
 }
 
 impl Ctx {

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
-use appcore::{AppError, Code};
+use appcore::{AppError, Code, limit::RateGroup};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use middleware::guard::Access;
 use serde::Serialize;
@@ -17,28 +17,6 @@ use crate::{
     input::Input,
     reply::Reply,
 };
-
-/// Which limiter of the configuration a call counts against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RateGroup {
-    /// Signing in and everything around it.
-    Auth,
-    MessageSend,
-    Read,
-    Write,
-}
-
-impl RateGroup {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auth => "auth",
-            Self::MessageSend => "message_send",
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-}
 
 /// The `data` of an answer.
 pub trait Output: Serialize + ToSchema + 'static {}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
-use middleware::{auth, guard, guard::Access, origin, tracing::note_caller};
+use middleware::{auth, guard, guard::Access, origin, rate_limit, tracing::note_caller};
 use service::App;
 
 use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, wire_form::WireForm};
@@ -12,8 +12,7 @@ use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, 
 /// Lets the request in, read and with its caller known, or answers it.
 ///
 /// The whole order, from the outside: log line and request id → security headers → CORS (actix middleware, in the
-/// program's `app.rs`; the firewall belongs before them all) → the steps below (the limiter of `def.rate` belongs before the
-/// credentials are checked, by address, and after it, by user) → the endpoint's own `handle_before`, `handle`, `handle_after`.
+/// program's `app.rs`; the firewall belongs before them all) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -38,8 +37,16 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     let principal = match def.access {
         Access::Public => None,
-        Access::User | Access::Admin => Some(auth::authenticate(&app, credentials.as_ref()).await?),
+        Access::User | Access::Admin => match auth::authenticate(&app, credentials.as_ref()).await {
+            Ok(principal) => Some(principal),
+            Err(refusal) => {
+                // Who guesses credentials is counted by address.
+                rate_limit::count(&app, http, def.rate, None).await?;
+                return Err(refusal);
+            }
+        },
     };
+    let lease = rate_limit::count(&app, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
     if let Some(principal) = &principal {
         note_caller(http, principal.user_id);
     }
@@ -50,5 +57,8 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     // Without a body there is no type to ask for.
     let fields =
         if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
-    Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default() }, Source::new(http.clone(), fields)))
+    Ok((
+        Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), _lease: lease },
+        Source::new(http.clone(), fields),
+    ))
 }

@@ -26,9 +26,10 @@ mod wire_form;
 
 pub use actix_web::http::Method;
 pub use answer::failure;
+pub use appcore::limit::RateGroup;
 pub use ctx::Ctx;
 pub use description::Description;
-pub use endpoint_trait::{Endpoint, EndpointDef, Output, RateGroup, assert_path};
+pub use endpoint_trait::{Endpoint, EndpointDef, Output, assert_path};
 pub use input::{Body, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Reply};

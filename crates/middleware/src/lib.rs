@@ -1,7 +1,7 @@
 //! What stands around the endpoints: one file each.
 //!
 //! What need not know the endpoint is actix middleware ([`tracing::observe`], [`security_headers::add`], [`cors::answer`]), put
-//! in its order by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`guard`]) is a function that the endpoint
+//! in its order by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) is a function that the endpoint
 //! crate's gate calls, and the upgrade of a real-time connection too.
 
 pub mod address;
@@ -10,5 +10,6 @@ pub mod cookies;
 pub mod cors;
 pub mod guard;
 pub mod origin;
+pub mod rate_limit;
 pub mod security_headers;
 pub mod tracing;

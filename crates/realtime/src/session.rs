@@ -7,6 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{self, Poll, Waker},
@@ -15,9 +16,9 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use actix_rt::task::JoinHandle;
-use appcore::{AppError, Code, ConversationId, MessageId, auth::Principal};
+use appcore::{AppError, Code, ConversationId, MessageId, auth::Principal, limit::RateGroup};
 use serde::Serialize;
-use service::{App, assistants, messages, presence, receipts::ReceiptState, typing};
+use service::{App, assistants, limits::Subject, messages, presence, receipts::ReceiptState, typing};
 use tokio::time::Instant;
 
 use crate::{
@@ -266,16 +267,22 @@ impl Speaker {
             errors: &'a [appcore::FieldError],
             #[serde(skip_serializing_if = "Option::is_none")]
             conversation_id: Option<ConversationId>,
+            /// Seconds to wait before asking again.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after: Option<u64>,
         }
         if matches!(error, AppError::Internal(_) | AppError::Unavailable(_)) {
             tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
         }
         let message = error.sentence();
-        self.answer(
-            "error",
-            &Refusal { code: error.code(), message: &message, errors: error.fields(), conversation_id: conversation },
-            answer_to,
-        );
+        let refusal = Refusal {
+            code: error.code(),
+            message: &message,
+            errors: error.fields(),
+            conversation_id: conversation,
+            retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
+        };
+        self.answer("error", &refusal, answer_to);
     }
 
     fn tell_typing(&self, conversation: ConversationId, active: bool) -> Result<(), AppError> {
@@ -299,6 +306,8 @@ fn cause(error: &AppError) -> String {
 /// Messages that are being sent, and in which order they are acknowledged.
 #[derive(Default)]
 struct Sends {
+    /// Messages are counted one after the other, so that they are queued in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
     waiting: RefCell<VecDeque<Sending>>,
     is_answering: Cell<bool>,
 }
@@ -316,12 +325,23 @@ impl Sends {
     fn begin(self: &Rc<Self>, speaker: Rc<Speaker>, send: Send, answer_to: AnswerTo, place: Place) {
         let (app, sender) = (Arc::clone(speaker.app()), speaker.principal.user_id);
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
+        let this = Rc::clone(self);
         let sending = actix_rt::spawn(async move {
             let Send { conversation_id, client_id, content, reply_to } = send;
             let content = messages::content(&app, content)?;
-            let sent =
-                messages::send(&app, messages::SendMessage { conversation_id, sender, client_id, content, reply_to })
-                    .await?;
+            let turn = this.turn.lock().await;
+            let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
+            if let Some((verdict, _)) = &counted {
+                verdict.check()?;
+            }
+            let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to };
+            let mut sending = pin!(messages::send(&app, send));
+            let queued = futures_util::poll!(&mut sending);
+            drop(turn);
+            let sent = match queued {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => sending.await?,
+            };
             Ok(Acknowledgement { message_id: sent.message.id, seq: sent.message.seq, duplicate: sent.duplicate })
         });
         self.waiting.borrow_mut().push_back((answer_to, sending, place));

@@ -12,6 +12,7 @@ use crate::{
     },
     assistants::Assistants,
     events::{Relay, Writer, retention},
+    limits::Limits,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
 };
@@ -31,6 +32,7 @@ pub struct App {
     pub accounts: Accounts,
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
+    pub limits: Limits,
     pub assistants: Assistants,
 }
 
@@ -50,6 +52,7 @@ impl App {
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
+        let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
             None => Arc::new(MemoryTickets::new()),
@@ -70,6 +73,7 @@ impl App {
             accounts,
             tickets,
             presence,
+            limits,
             assistants,
         });
         if relayed {

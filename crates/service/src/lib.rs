@@ -6,6 +6,7 @@ pub mod assistants;
 pub mod conversations;
 pub mod events;
 pub mod jobs;
+pub mod limits;
 pub mod messages;
 pub mod presence;
 pub mod receipts;

@@ -25,6 +25,7 @@ pub use self::error::ConfigError;
 use self::key::Key;
 use self::kind::Value;
 use self::resolve::Resolution;
+pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Auth, Config, Database, DatabaseKind, Messages, Provider, ProviderKind, RateLimit, Realtime, Redis, Role,
     Server, SignUp, Workspaces,

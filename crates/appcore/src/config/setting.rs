@@ -118,6 +118,73 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     row("rate_limit.enabled", Kind::Switch, Value("true"), "false turns off every limiter, for load tests."),
     row(
+        "rate_limit.auth.strategy",
+        STRATEGIES,
+        Value("sliding_window"),
+        "How sign-ups, sign-ins and what belongs to them are counted; by address.",
+    ),
+    row(
+        "rate_limit.auth.limit",
+        COUNT,
+        Value("120"),
+        "How many are allowed: in the window, in the bucket, or at the same time.",
+    ),
+    row(
+        "rate_limit.auth.window",
+        WINDOW,
+        Value("60"),
+        "Seconds of the window, or in which an empty bucket is full again.",
+    ),
+    row(
+        "rate_limit.message_send.strategy",
+        STRATEGIES,
+        Value("token_bucket"),
+        "How messages are counted, sent by request or by frame; by user.",
+    ),
+    row(
+        "rate_limit.message_send.limit",
+        COUNT,
+        Value("600"),
+        "How many are allowed: in the window, in the bucket, or at the same time.",
+    ),
+    row(
+        "rate_limit.message_send.window",
+        WINDOW,
+        Value("60"),
+        "Seconds of the window, or in which an empty bucket is full again.",
+    ),
+    row(
+        "rate_limit.read.strategy",
+        STRATEGIES,
+        Value("token_bucket"),
+        "How requests that read are counted; by user where that is known, else by address.",
+    ),
+    row(
+        "rate_limit.read.limit",
+        COUNT,
+        Value("3000"),
+        "How many are allowed: in the window, in the bucket, or at the same time.",
+    ),
+    row(
+        "rate_limit.read.window",
+        WINDOW,
+        Value("60"),
+        "Seconds of the window, or in which an empty bucket is full again.",
+    ),
+    row("rate_limit.write.strategy", STRATEGIES, Value("token_bucket"), "How all other requests are counted."),
+    row(
+        "rate_limit.write.limit",
+        COUNT,
+        Value("600"),
+        "How many are allowed: in the window, in the bucket, or at the same time.",
+    ),
+    row(
+        "rate_limit.write.window",
+        WINDOW,
+        Value("60"),
+        "Seconds of the window, or in which an empty bucket is full again.",
+    ),
+    row(
         "workspaces.shared",
         Kind::Text,
         Unset("Home"),
@@ -202,6 +269,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
 ];
+
+/// A bucket holds `limit` and is refilled over `window`; concurrency has no window.
+const STRATEGIES: Kind = Kind::Choice(&["fixed_window", "sliding_window", "token_bucket", "concurrency"]);
+const COUNT: Kind = Kind::Number(1, 1_000_000);
+const WINDOW: Kind = Kind::Number(1, 86_400);
 
 const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
     Setting { pattern, kind, default, about }

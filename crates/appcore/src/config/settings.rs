@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::error::ConfigError;
-use crate::secret::Secret;
+use crate::{
+    limit::{Limit, RateGroup},
+    secret::Secret,
+};
 
 /// Everything that can be set. What a setting means, and what holds when nobody sets it, is written once: in the table
 /// that `config.toml` is made from.
@@ -106,6 +109,21 @@ pub enum SignUp {
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     pub enabled: bool,
+    auth: Limit,
+    message_send: Limit,
+    read: Limit,
+    write: Limit,
+}
+
+impl RateLimit {
+    pub const fn of(&self, group: RateGroup) -> Limit {
+        match group {
+            RateGroup::Auth => self.auth,
+            RateGroup::MessageSend => self.message_send,
+            RateGroup::Read => self.read,
+            RateGroup::Write => self.write,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -273,7 +291,7 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_secs)
 }
 

@@ -1,0 +1,54 @@
+//! How often something may be done: groups of calls, and the limit of each.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Calls that count against the same limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RateGroup {
+    /// Signing in and everything around it.
+    Auth,
+    MessageSend,
+    Read,
+    Write,
+}
+
+impl RateGroup {
+    pub const ALL: [Self; 4] = [Self::Auth, Self::MessageSend, Self::Read, Self::Write];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::MessageSend => "message_send",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// How calls are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// `limit` in each window; windows begin at multiples of their length since 1970.
+    FixedWindow,
+    /// `limit` in the window that ends now, where the window before counts by the share of it that is still inside
+    /// (<https://blog.cloudflare.com/counting-things-a-lot-of-different-things/>).
+    SlidingWindow,
+    /// A bucket that holds `limit` tokens and is refilled evenly over a window (the generic cell rate algorithm, ITU-T I.371).
+    TokenBucket,
+    /// `limit` at the same time, by address.
+    Concurrency,
+}
+
+/// What a group may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub strategy: Strategy,
+    pub limit: u32,
+    #[serde(deserialize_with = "crate::config::seconds")]
+    pub window: Duration,
+}

@@ -1,0 +1,172 @@
+//! Counting in this process: for an instance that is alone, and while Redis is away.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use appcore::{
+    Clock,
+    config::RateLimit,
+    limit::{Limit, RateGroup, Strategy},
+};
+use dashmap::DashMap;
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::keyed::DashMapStateStore,
+};
+
+use super::{Subject, Verdict, Window, sliding, until_room};
+
+/// How often what is over is forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+type Key = (RateGroup, Subject);
+type Buckets = RateLimiter<Subject, DashMapStateStore<Subject>, DefaultClock, StateInformationMiddleware>;
+
+pub(super) struct MemoryLimits {
+    clock: Clock,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    counters: DashMap<Key, Counter>,
+    buckets: HashMap<RateGroup, Buckets>,
+    under_way: DashMap<Key, u32>,
+}
+
+/// Calls in the newest window that had any, and in the one before it.
+#[derive(Clone, Copy, Default)]
+struct Counter {
+    window: u64,
+    now: u32,
+    before: u32,
+    /// Milliseconds since 1970 at which nothing of it counts any more.
+    over: i64,
+}
+
+impl MemoryLimits {
+    pub fn new(config: &RateLimit, clock: Clock) -> Self {
+        let mut state = State::default();
+        for group in RateGroup::ALL {
+            let limit = config.of(group);
+            if limit.strategy == Strategy::TokenBucket
+                && let Some(buckets) = buckets(limit)
+            {
+                state.buckets.insert(group, buckets);
+            }
+        }
+        let state = Arc::new(state);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(sweep(Arc::downgrade(&state), clock.clone()));
+        }
+        Self { clock, state }
+    }
+
+    pub fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> (Verdict, Option<Place>) {
+        let key = (group, subject);
+        match limit.strategy {
+            Strategy::FixedWindow | Strategy::SlidingWindow => (self.count(key, limit), None),
+            Strategy::TokenBucket => (self.draw(group, limit, subject), None),
+            Strategy::Concurrency => self.enter(key, limit),
+        }
+    }
+
+    fn count(&self, key: Key, limit: Limit) -> Verdict {
+        let now = self.clock.now().millis();
+        let length = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX).max(1);
+        let (window, elapsed) = (now.div_euclid(length), now.rem_euclid(length));
+        let window = u64::try_from(window).unwrap_or_default();
+        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
+        let mut counter = self.state.counters.entry(key).or_default();
+        match window.saturating_sub(counter.window) {
+            0 => {}
+            1 => *counter = Counter { window, now: 0, before: counter.now, ..*counter },
+            _ => *counter = Counter { window, now: 0, before: 0, ..*counter },
+        }
+        counter.over = now.saturating_add(length.saturating_mul(2));
+        let is_sliding = limit.strategy == Strategy::SlidingWindow;
+        let before = if is_sliding { counter.before } else { 0 };
+        let left = limit.window.saturating_sub(elapsed);
+        let used = sliding(before, counter.now, elapsed, limit.window);
+        if used + 1.0 > f64::from(limit.limit) {
+            let retry_after = if is_sliding { until_room(before, counter.now, elapsed, limit) } else { left };
+            return Verdict {
+                limit: limit.limit,
+                window: Some(Window { remaining: 0, reset: left }),
+                retry_after: Some(retry_after),
+            };
+        }
+        counter.now += 1;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the limit")]
+        let remaining = (f64::from(limit.limit) - used - 1.0).max(0.0) as u32;
+        Verdict { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after: None }
+    }
+
+    fn draw(&self, group: RateGroup, limit: Limit, subject: Subject) -> Verdict {
+        let Some(buckets) = self.state.buckets.get(&group) else {
+            return Verdict { limit: limit.limit, window: None, retry_after: None };
+        };
+        let (remaining, retry_after) = match buckets.check_key(&subject) {
+            Ok(snapshot) => (snapshot.remaining_burst_capacity(), None),
+            Err(early) => (0, Some(early.wait_time_from(buckets.clock().now()))),
+        };
+        let reset = limit.window.mul_f64(f64::from(limit.limit - remaining.min(limit.limit)) / f64::from(limit.limit));
+        Verdict { limit: limit.limit, window: Some(Window { remaining, reset }), retry_after }
+    }
+
+    fn enter(&self, key: Key, limit: Limit) -> (Verdict, Option<Place>) {
+        let mut under_way = self.state.under_way.entry(key).or_default();
+        if *under_way >= limit.limit {
+            let retry_after = Some(Duration::from_secs(1));
+            return (Verdict { limit: limit.limit, window: None, retry_after }, None);
+        }
+        *under_way += 1;
+        let place = Place { state: Arc::clone(&self.state), key };
+        (Verdict { limit: limit.limit, window: None, retry_after: None }, Some(place))
+    }
+}
+
+fn buckets(limit: Limit) -> Option<Buckets> {
+    let burst = NonZeroU32::new(limit.limit)?;
+    let quota = Quota::with_period(limit.window / limit.limit)?.allow_burst(burst);
+    Some(RateLimiter::dashmap(quota).with_middleware())
+}
+
+async fn sweep(state: Weak<State>, clock: Clock) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        let now = clock.now().millis();
+        // Everybody who called is looked at.
+        let swept = tokio::task::spawn_blocking(move || {
+            state.counters.retain(|_, counter| counter.over > now);
+            state.buckets.values().for_each(RateLimiter::retain_recent);
+        });
+        let _ = swept.await;
+    }
+}
+
+/// A call that is under way.
+pub(super) struct Place {
+    state: Arc<State>,
+    key: Key,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let left = self.state.under_way.get_mut(&self.key).map(|mut under_way| {
+            *under_way = under_way.saturating_sub(1);
+            *under_way
+        });
+        if left == Some(0) {
+            self.state.under_way.remove_if(&self.key, |_, under_way| *under_way == 0);
+        }
+    }
+}

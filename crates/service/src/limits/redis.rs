@@ -1,0 +1,133 @@
+//! Counting of all instances together, in Redis. Each question is one script call, so it is atomic and one round trip; the time is
+//! Redis's own, because the clocks of two instances differ.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use appcore::{
+    Clock,
+    limit::{Limit, RateGroup, Strategy},
+};
+use deadpool_redis::{
+    Pool,
+    redis::{Script, cmd},
+};
+use uuid::Uuid;
+
+use super::{Subject, Verdict, Window};
+
+/// A limit must not make anybody wait for a Redis that does not answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long Redis is not asked after it did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A call that is said to be under way longer than this belongs to an instance that died.
+const LIFETIME: Duration = Duration::from_secs(120);
+
+pub(super) struct RedisLimits {
+    pool: Pool,
+    clock: Clock,
+    fixed: Script,
+    sliding: Script,
+    bucket: Script,
+    enter: Script,
+    /// Milliseconds since 1970 before which it is not asked.
+    paused_until: AtomicI64,
+}
+
+impl RedisLimits {
+    pub fn new(pool: Pool, clock: Clock) -> Self {
+        Self {
+            pool,
+            clock,
+            fixed: Script::new(include_str!("fixed.lua")),
+            sliding: Script::new(include_str!("sliding.lua")),
+            bucket: Script::new(include_str!("bucket.lua")),
+            enter: Script::new(include_str!("enter.lua")),
+            paused_until: AtomicI64::new(0),
+        }
+    }
+
+    /// `None`: Redis is away.
+    pub async fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> Option<(Verdict, Option<Place>)> {
+        if self.clock.now().millis() < self.paused_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let key = format!("natter:limit:{}:{subject}", group.as_str());
+        match tokio::time::timeout(PATIENCE, self.ask(key, limit)).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                self.pause(&error);
+                None
+            }
+            Err(late) => {
+                self.pause(&late.into());
+                None
+            }
+        }
+    }
+
+    async fn ask(&self, key: String, limit: Limit) -> anyhow::Result<(Verdict, Option<Place>)> {
+        let mut connection = self.pool.get().await?;
+        let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
+        let script = match limit.strategy {
+            Strategy::FixedWindow => &self.fixed,
+            Strategy::SlidingWindow => &self.sliding,
+            Strategy::TokenBucket => &self.bucket,
+            Strategy::Concurrency => return self.enter(&mut connection, key, limit).await,
+        };
+        // Is it allowed; how many are left; milliseconds until all are there again; milliseconds that are worth waiting.
+        let (allowed, remaining, reset, wait): (bool, u32, u64, u64) =
+            script.key(key).arg(limit.limit).arg(window).invoke_async(&mut connection).await?;
+        let verdict = Verdict {
+            limit: limit.limit,
+            window: Some(Window { remaining, reset: Duration::from_millis(reset) }),
+            retry_after: (!allowed).then(|| Duration::from_millis(wait.max(1))),
+        };
+        Ok((verdict, None))
+    }
+
+    async fn enter(
+        &self,
+        connection: &mut deadpool_redis::Connection,
+        key: String,
+        limit: Limit,
+    ) -> anyhow::Result<(Verdict, Option<Place>)> {
+        let id = Uuid::now_v7().simple().to_string();
+        let lifetime = i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        let allowed: bool =
+            self.enter.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
+        let retry_after = (!allowed).then_some(Duration::from_secs(1));
+        let place = allowed.then(|| Place { pool: self.pool.clone(), key, id });
+        Ok((Verdict { limit: limit.limit, window: None, retry_after }, place))
+    }
+
+    fn pause(&self, error: &anyhow::Error) {
+        self.paused_until.store(self.clock.now().plus(PAUSE).millis(), Ordering::Relaxed);
+        tracing::warn!(error = format!("{error:#}"), "limits are counted by each instance for itself");
+    }
+}
+
+/// A call that is under way.
+pub(super) struct Place {
+    pool: Pool,
+    key: String,
+    id: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Without a runtime the program ends, and the entry with its lifetime.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (pool, key, id) = (self.pool.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
+        runtime.spawn(async move {
+            if let Ok(mut connection) = pool.get().await {
+                let left: Result<(), _> = cmd("ZREM").arg(key).arg(id).query_async(&mut connection).await;
+                if let Err(error) = left {
+                    tracing::debug!(%error, "the end of a call could not be counted");
+                }
+            }
+        });
+    }
+}

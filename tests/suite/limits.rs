@@ -1,0 +1,130 @@
+//! Limits: what is told of them, whom they count, and that several instances count as one.
+
+use support::{Answer, Application, Member, Setup, json, new_id};
+
+/// Everything of `group` is limited to `limit` calls a day.
+fn limited(group: &str, strategy: &str, limit: u32) -> Setup {
+    Setup::new()
+        .set("rate_limit.enabled", true)
+        .set(&format!("rate_limit.{group}.strategy"), strategy)
+        .set(&format!("rate_limit.{group}.limit"), limit)
+        .set(&format!("rate_limit.{group}.window"), 86_400)
+}
+
+fn number(answer: &Answer, header: &str) -> u64 {
+    let text = answer.header(header).unwrap_or_else(|| panic!("no {header} in {answer:?}"));
+    text.parse().unwrap_or_else(|_| panic!("{header}: {text}"))
+}
+
+async fn me(member: &Member) -> Answer {
+    member.get("/r1/users/me").await
+}
+
+#[tokio::test]
+async fn every_answer_tells_what_is_left_and_a_refusal_when_to_come_back() {
+    for strategy in ["fixed_window", "sliding_window", "token_bucket"] {
+        let app = limited("read", strategy, 3).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        for left in [2, 1, 0] {
+            let answer = me(&anna).await;
+            assert_eq!((answer.status, number(&answer, "ratelimit-limit")), (200, 3), "{strategy}");
+            assert_eq!(number(&answer, "ratelimit-remaining"), left, "{strategy}");
+            assert!((1..=86_400).contains(&number(&answer, "ratelimit-reset")));
+        }
+        let refused = me(&anna).await;
+        refused.refused(429, "rate_limited");
+        assert_eq!(number(&refused, "ratelimit-remaining"), 0);
+        assert!((1..=86_400).contains(&number(&refused, "retry-after")), "{refused:?}");
+        assert_eq!(me(&ben).await.status, 200, "each person has a limit of their own");
+        let written = anna.patch("/r1/users/me", json!({ "display_name": "Anne" })).await;
+        assert_eq!((written.status, number(&written, "ratelimit-limit")), (200, 600), "another group");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_signed_in_is_counted_by_address() {
+    let app = limited("auth", "fixed_window", 4).start().await;
+    // Two tests of passwords, one address: what is tried with wrong credentials counts too.
+    let try_in = async |email: &str| {
+        let body = json!({ "email": email, "password": "Wrong-Horse-9-Battery" });
+        app.anonymous().post("/r1/auth/signin", body).await
+    };
+    let _member = app.sign_up("Anna").await;
+    for email in ["a@example.test", "b@example.test", "c@example.test"] {
+        try_in(email).await.refused(401, "invalid_credentials");
+    }
+    try_in("d@example.test").await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn guessed_tokens_are_counted() {
+    let app = limited("read", "fixed_window", 3).start().await;
+    let guess = async || {
+        let request = app.anonymous().request(reqwest::Method::GET, "/r1/users/me").bearer_auth("guessed");
+        app.anonymous().send(request).await
+    };
+    for _ in 0..3 {
+        guess().await.refused(401, "unauthenticated");
+    }
+    guess().await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn messages_by_frame_and_by_request_count_together_and_keep_their_order() {
+    let app = limited("message_send", "fixed_window", 10).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = anna.connect().await;
+    for _ in 0..4 {
+        anna.send_message(&chat, "by request").await;
+    }
+    for n in 0..8 {
+        let payload = json!({ "conversation_id": chat, "client_id": new_id(), "content": format!("{n}") });
+        socket.send("message.send", payload).await;
+    }
+    let mut answers = Vec::new();
+    while answers.len() < 8 {
+        let frame = socket.next().await;
+        match frame.kind.as_str() {
+            "ack" => answers.push(format!("ack {}", frame.payload["seq"])),
+            "error" => {
+                assert!((1..=86_400).contains(&frame.payload["retry_after"].as_u64().unwrap()), "{frame:?}");
+                answers.push(frame.payload["code"].as_str().unwrap().to_owned());
+            }
+            _ => {}
+        }
+    }
+    let expected = ["ack 5", "ack 6", "ack 7", "ack 8", "ack 9", "ack 10", "rate_limited", "rate_limited"];
+    assert_eq!(answers, expected);
+    let texts: Vec<String> = anna.history(&chat).await.iter().map(|m| m["content"].as_str().unwrap().into()).collect();
+    assert_eq!(texts[4..], ["0", "1", "2", "3", "4", "5"].map(String::from));
+}
+
+mod cluster {
+    use super::*;
+
+    async fn racing(app: &Application, member: &Member, count: usize) -> usize {
+        let there: Vec<Member> = app.instances.iter().map(|instance| member.at(&instance.url())).collect();
+        let calls = (0..count).map(|n| me(&there[n % there.len()]));
+        let answers = futures_util::future::join_all(calls).await;
+        answers.iter().for_each(|answer| assert!(matches!(answer.status, 200 | 429), "{answer:?}"));
+        answers.iter().filter(|answer| answer.status == 200).count()
+    }
+
+    #[tokio::test]
+    async fn two_instances_count_as_one_to_the_request() {
+        for strategy in ["fixed_window", "sliding_window", "token_bucket"] {
+            let app = limited("read", strategy, 25).instances(2).start().await;
+            let anna = app.sign_up("Anna").await;
+            assert_eq!(racing(&app, &anna, 120).await, 25, "{strategy}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_redis_each_instance_counts_by_itself_and_nobody_is_locked_out() {
+        let mut app = limited("read", "fixed_window", 5).instances(2).start().await;
+        let anna = app.sign_up("Anna").await;
+        app.redis.as_mut().unwrap().stop().await;
+        assert_eq!(racing(&app, &anna, 40).await, 10);
+    }
+}
