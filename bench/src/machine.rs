@@ -2,11 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::process::Command;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 use serde::{Deserialize, Serialize};
+
+/// The kernel counts in hundredths of a second, whatever its own clock does.
+const TICKS: f64 = 100.0;
 
 /// The server has one core to itself and the load generator another, so that the server's processor time is the server's.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +33,47 @@ impl Cores {
         }
     }
 
-    /// From now on this thread, and those that it starts, run on the generator's core.
+    /// From now on this thread, and those that it starts, run on the generator's core, and sleep as short as they are told to.
     pub fn pin_generator(self) -> anyhow::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.generator);
-        Ok(sched_setaffinity(None, &set)?)
+        sched_setaffinity(None, &set)?;
+        Ok(set_current_timer_slack(NonZeroU64::new(1))?)
+    }
+
+    /// What both cores have done for anybody, and what this host has taken from them, in seconds.
+    fn busy(self) -> anyhow::Result<f64> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let mut busy = 0.0;
+        for core in [self.server, self.generator] {
+            let name = format!("cpu{core} ");
+            let line = stat.lines().find_map(|line| line.strip_prefix(&name)).context("no such core")?;
+            let fields: Vec<f64> = line.split(' ').filter_map(|field| field.parse().ok()).collect();
+            // All but what it was idle or waited for a disk, and guests, which are counted twice.
+            busy += fields.iter().take(8).sum::<f64>() - fields.get(3..5).map_or(0.0, |idle| idle.iter().sum());
+        }
+        Ok(busy / TICKS)
+    }
+}
+
+/// Tells how much of a measurement somebody else had.
+pub struct Quiet {
+    cores: Cores,
+    at: Instant,
+    busy: f64,
+    own: Cpu,
+}
+
+impl Quiet {
+    pub fn begin(cores: Cores) -> anyhow::Result<Self> {
+        Ok(Self { cores, at: Instant::now(), busy: cores.busy()?, own: Cpu::of(std::process::id())? })
+    }
+
+    /// The share of both cores that neither the load generator nor what it started had.
+    pub fn disturbance(&self) -> anyhow::Result<f64> {
+        let own = Cpu::of(std::process::id())?.since(self.own).total();
+        let others = self.cores.busy()? - self.busy - own;
+        Ok((others / self.at.elapsed().as_secs_f64() / 2.0).max(0.0))
     }
 }
 
@@ -114,6 +156,49 @@ fn family(process: u32) -> anyhow::Result<Vec<u32>> {
         next += 1;
     }
     Ok(found)
+}
+
+/// `perf`, which looks at a process while it is measured.
+pub struct Profiler {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Profiler {
+    pub fn begin(process: u32, file: &Path) -> anyhow::Result<Self> {
+        let child = Command::new("perf")
+            .args(["record", "--quiet", "--event", "cpu-clock", "--freq", "4000", "--call-graph", "fp", "--output"])
+            .arg(file)
+            .args(["--pid", &process.to_string()])
+            .spawn()
+            .context("perf is missing; Debian has it as linux-perf")?;
+        Ok(Self { child, file: file.to_owned() })
+    }
+
+    /// Writes what took the time beside the file, a line for each thread and function.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        if let Some(process) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            rustix::process::kill_process(process, rustix::process::Signal::INT)?;
+        }
+        self.child.wait()?;
+        let report = Command::new("perf")
+            .args([
+                "report",
+                "--no-children",
+                "--call-graph",
+                "none",
+                "--sort",
+                "comm,dso,symbol",
+                "--stdio",
+                "--input",
+            ])
+            .arg(&self.file)
+            .output()?;
+        let text = String::from_utf8_lossy(&report.stdout);
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        Ok(fs::write(self.file.with_extension("txt"), lines.join("\n"))?)
+    }
 }
 
 /// What somebody who compares figures has to know about the machine.

@@ -1,14 +1,17 @@
 //! What all servers are asked to do, and how it is measured.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::ValueEnum;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
 use crate::crowd::{Count, Crowd};
 use crate::dialect::Seat;
-use crate::machine::{self, Cpu};
+use crate::machine::{self, Cores, Cpu, Profiler, Quiet};
 use crate::subject::{Running, Subject};
 use crate::world;
 
@@ -110,6 +113,9 @@ pub struct Outcome {
     /// Bytes of resident memory for each connection.
     #[serde(default)]
     pub memory: Option<f64>,
+    /// The share of both cores that others had meanwhile.
+    #[serde(default)]
+    pub disturbance: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,7 +152,14 @@ impl FanOut {
     }
 }
 
-pub fn measure(running: &Running<'_>, part: Part, round: usize, timing: Timing) -> anyhow::Result<Outcome> {
+pub fn measure(
+    running: &Running<'_>,
+    cores: Cores,
+    part: Part,
+    round: usize,
+    timing: Timing,
+    profile: Option<&Path>,
+) -> anyhow::Result<Outcome> {
     let subject = running.subject;
     let seats: Vec<Seat> = part
         .seats()
@@ -160,7 +173,7 @@ pub fn measure(running: &Running<'_>, part: Part, round: usize, timing: Timing) 
         })
         .collect();
     let mut crowd = Crowd::new(subject.dialect(), running.server.address)?;
-    let mut outcome = Outcome { part, subject, round, fan_out: None, memory: None };
+    let mut outcome = Outcome { part, subject, round, fan_out: None, memory: None, disturbance: 0.0 };
     if part == Part::Idle {
         outcome.memory = Some(idle(&mut crowd, seats, running, timing)?);
         return Ok(outcome);
@@ -172,10 +185,16 @@ pub fn measure(running: &Running<'_>, part: Part, round: usize, timing: Timing) 
     crowd.count = Count::default();
     let messages = crowd.messages();
     let before = Cpu::of(running.server.process())?;
+    let profiler = profile.map(|file| Profiler::begin(running.server.process(), file)).transpose()?;
+    let quiet = Quiet::begin(cores)?;
     let begun = Instant::now();
     drive(&mut crowd, part, timing.duration)?;
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = Cpu::of(running.server.process())?.since(before);
+    if let Some(profiler) = profiler {
+        profiler.end()?;
+    }
+    outcome.disturbance = quiet.disturbance()?;
     let mut count_now = std::mem::take(&mut crowd.count);
     if count_now.deliveries == 0 {
         bail!("nothing was delivered: {}", running.server.last_words());
@@ -217,19 +236,23 @@ fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()
     Ok(())
 }
 
-/// Messages leave at the moments of a plan, whatever became of those before: a server that falls behind can't hide it.
+/// Messages leave at the moments of a plan, whatever became of those before: a server that falls behind can't hide it. The moments are
+/// not quite regular, or they would keep step with the kernel's clock, by whose ticks it tells user time from system time.
 fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> {
     let gap = 1_000_000_000 / u64::from(rate);
-    let mut next = crowd.now();
-    let end = next + u64::try_from(duration.as_nanos())?;
+    let mut slot = crowd.now();
+    let end = slot + u64::try_from(duration.as_nanos())?;
+    let mut random = StdRng::seed_from_u64(gap);
+    let mut due = slot;
     let mut turn = 0;
-    while next < end {
+    while slot < end {
         crowd.turn(&mut |crowd| {
             crowd.flush();
-            while next < end && next <= crowd.now() {
-                crowd.publish(turn % crowd.channel_count(), next);
+            while slot < end && due <= crowd.now() {
+                crowd.publish(turn % crowd.channel_count(), due);
                 turn += 1;
-                next += gap;
+                slot += gap;
+                due = slot + random.random_range(0..gap / 2);
             }
         })?;
     }
@@ -257,7 +280,7 @@ fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timi
     let before = machine::memory(running.server.process())?;
     let more = seats.len();
     crowd.connect(seats)?;
-    rest(crowd, timing.settling * 4)?;
+    rest(crowd, timing.settling * 12)?;
     let after = machine::memory(running.server.process())?;
     if crowd.ended > 0 {
         bail!("{} connections ended", crowd.ended);
