@@ -10,6 +10,7 @@ mod picture;
 mod report;
 mod results;
 mod server;
+mod storm;
 mod subject;
 mod targets;
 mod work;
@@ -46,6 +47,11 @@ struct Arguments {
     durable: Vec<Persistence>,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Only the reconnect storm.
+    #[arg(long)]
+    storm: bool,
+    #[command(flatten)]
+    storm_size: storm::Size,
     /// Short measurements, to see whether everything works.
     #[arg(long)]
     quick: bool,
@@ -77,6 +83,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
+    if arguments.storm {
+        return storm::measure(arguments.storm_size);
+    }
     let only_durable = !arguments.durable.is_empty() && arguments.parts.is_empty();
     let only_parts = arguments.durable.is_empty() && (!arguments.parts.is_empty() || !arguments.subjects.is_empty());
     if arguments.parts.is_empty() && !only_durable {

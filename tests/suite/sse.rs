@@ -168,14 +168,13 @@ async fn a_quiet_stream_says_every_fifteen_seconds_that_it_is_there() {
     let bearer = format!("authorization: Bearer {}", anna.access_token());
     let (mut raw, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
     assert_eq!(head.status, 200);
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     for n in 1..=2 {
         while !raw.read_line().await.starts_with(':') {}
-        let (passed, wanted) = (begun.elapsed(), Duration::from_secs(15 * n));
-        assert!(
-            passed > wanted.mul_f64(0.95) && passed < wanted + Duration::from_secs(3),
-            "comment {n} after {passed:?}"
-        );
+        let passed = begun.elapsed();
+        // The shortest patience of a proxy that is in use is 30 seconds.
+        assert!(passed > Duration::from_secs(13) && passed < Duration::from_secs(29), "comment {n} after {passed:?}");
+        begun = Instant::now();
     }
 }
 

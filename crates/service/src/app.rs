@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::{Clock, InstanceId, config::Config, event::EventBus};
+use appcore::{Clock, ConversationId, InstanceId, UserId, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     },
     assistants::Assistants,
     events::{Relay, Writer, retention},
+    gather::Gather,
     limits::Limits,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
@@ -34,6 +35,8 @@ pub struct App {
     pub presence: Arc<dyn PresenceStore>,
     pub limits: Limits,
     pub assistants: Assistants,
+    /// Who is in which conversations, for those who come in at the same time.
+    pub(crate) followed: Arc<Gather<UserId, Vec<(ConversationId, i64)>>>,
 }
 
 impl App {
@@ -75,6 +78,7 @@ impl App {
             presence,
             limits,
             assistants,
+            followed: Arc::default(),
         });
         if relayed {
             tokio::spawn(Relay::run(Arc::clone(&app)));

@@ -5,11 +5,13 @@ pub mod app;
 pub mod assistants;
 pub mod conversations;
 pub mod events;
+mod gather;
 pub mod jobs;
 pub mod limits;
 pub mod messages;
 pub mod presence;
 pub mod receipts;
+mod recent;
 pub mod typing;
 pub mod workspaces;
 

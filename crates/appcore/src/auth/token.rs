@@ -46,7 +46,13 @@ pub struct Claims {
 impl Claims {
     /// These claims, unless their time is over.
     pub fn in_time(self, now: Timestamp) -> Result<Self, Rejection> {
-        if self.exp.saturating_add(LEEWAY_SECONDS) < now.seconds() { Err(Rejection::Expired) } else { Ok(self) }
+        if Self::is_in_time(self.exp, now) { Ok(self) } else { Err(Rejection::Expired) }
+    }
+
+    /// Whether a token that expires then, in seconds, is still good.
+    #[must_use]
+    pub fn is_in_time(exp: i64, now: Timestamp) -> bool {
+        exp.saturating_add(LEEWAY_SECONDS) >= now.seconds()
     }
 }
 

@@ -40,17 +40,23 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), A
 /// What must be known of a sign-in to let a request in.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Standing {
+    pub id: SessionId,
     pub user_id: UserId,
     pub role: String,
     pub last_used_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
-/// A sign-in that has not ended, of an account that is still there.
-pub async fn standing<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<Option<Standing>, AppError> {
+/// Of these sign-ins those that have not ended, of accounts that are still there.
+pub async fn standings<C: ConnectionTrait>(
+    db: &C,
+    ids: &[SessionId],
+    now: Timestamp,
+) -> Result<Vec<Standing>, AppError> {
     live(now)
-        .filter(user_session::Column::Id.eq(id))
+        .filter(user_session::Column::Id.is_in(rounded(ids)))
         .select_only()
+        .column(user_session::Column::Id)
         .column(user_session::Column::UserId)
         .column(user_session::Column::LastUsedAt)
         .column(user_session::Column::ExpiresAt)
@@ -58,9 +64,14 @@ pub async fn standing<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp)
         .join(sea_orm::JoinType::InnerJoin, to_user())
         .filter(user::Column::IsDeleted.eq(false))
         .into_model()
-        .one(db)
+        .all(db)
         .await
         .map_err(app_error)
+}
+
+/// Some of them again, so that their number is a power of two: each number is another statement for the database to prepare.
+fn rounded(ids: &[SessionId]) -> impl Iterator<Item = SessionId> {
+    ids.iter().copied().cycle().take(if ids.is_empty() { 0 } else { ids.len().next_power_of_two() })
 }
 
 /// Which of these sign-ins may still be used.
@@ -127,10 +138,10 @@ pub async fn end_all<C: ConnectionTrait>(
 }
 
 /// Notes that a device was there.
-pub async fn touch<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<(), AppError> {
+pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::update_many()
         .col_expr(user_session::Column::LastUsedAt, Expr::value(now))
-        .filter(user_session::Column::Id.eq(id))
+        .filter(user_session::Column::Id.is_in(rounded(ids)))
         .filter(user_session::Column::LastUsedAt.lt(now))
         .exec(db)
         .await

@@ -60,10 +60,41 @@ struct Room {
 #[derive(Default)]
 struct Person {
     connections: Vec<Rc<Outbound>>,
-    follows: HashSet<ConversationId>,
-    arriving: u32,
-    /// Joins (true) and leaves that passed by while arriving, with their number.
+    /// Sorted. There is one for every person who is here, so it takes no more than it must.
+    follows: Vec<ConversationId>,
+    /// Only while their conversations are being read.
+    arriving: Option<Box<Arriving>>,
+}
+
+#[derive(Default)]
+struct Arriving {
+    /// Connections that are on their way.
+    count: u32,
+    /// Joins (true) and leaves that passed by meanwhile, with their number.
     changes: HashMap<ConversationId, (i64, bool)>,
+}
+
+impl Person {
+    fn follows(&self, conversation: ConversationId) -> bool {
+        self.follows.binary_search(&conversation).is_ok()
+    }
+
+    /// False: it followed it already.
+    fn follow(&mut self, conversation: ConversationId) -> bool {
+        match self.follows.binary_search(&conversation) {
+            Ok(_) => false,
+            Err(place) => {
+                self.follows.insert(place, conversation);
+                true
+            }
+        }
+    }
+
+    /// False: it did not follow it.
+    fn unfollow(&mut self, conversation: ConversationId) -> bool {
+        let place = self.follows.binary_search(&conversation);
+        place.map(|place| self.follows.remove(place)).is_ok()
+    }
 }
 
 /// How a connection stands after a page of the log.
@@ -118,7 +149,7 @@ impl Rooms {
                 self.rooms.remove(&id);
             }
         }
-        if person.arriving == 0 {
+        if person.arriving.is_none() {
             self.people.remove(&user);
         }
     }
@@ -126,7 +157,7 @@ impl Rooms {
     /// Whether the person follows the conversation, as far as this thread knows.
     #[must_use]
     pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.people.get(&user).is_some_and(|person| person.follows.contains(&conversation))
+        self.people.get(&user).is_some_and(|person| person.follows(conversation))
     }
 
     /// Everyone with a connection here.
@@ -214,7 +245,7 @@ impl Rooms {
             let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else {
                 continue;
             };
-            if person.follows.insert(position.conversation_id) {
+            if person.follow(position.conversation_id) {
                 let room = self.rooms.entry(position.conversation_id).or_insert_with(|| Room::after(position.seq));
                 room.readers.extend(person.connections.iter().cloned());
                 self.joined.push(*user);
@@ -226,7 +257,7 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(&conversation) else { return };
         for user in users {
             let Some(person) = self.people.get_mut(user) else { continue };
-            if person.follows.remove(&conversation) {
+            if person.unfollow(conversation) {
                 for out in &person.connections {
                     room.remove(out);
                     out.pass_no_more(conversation);

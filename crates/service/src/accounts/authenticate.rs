@@ -1,32 +1,39 @@
 //! From an access token to the person who shows it.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{AppError, Code, SessionId, Timestamp, auth::Principal, view::UnknownName};
-use dbcontext::query::sessions as rows;
+use dbcontext::{Database, query::sessions as rows};
 
 use super::standings::{Memory, Standing};
-use crate::App;
+use crate::{App, gather::Gather};
 
 /// How exactly a device's last use is known.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
+/// What is asked of the database for those who come in at the same time.
+#[derive(Default)]
+pub(super) struct LookUps {
+    standings: Arc<Gather<SessionId, Option<rows::Standing>>>,
+    touched: Arc<Gather<SessionId, ()>>,
+}
+
 /// Checks the token's signature, kind and time, and that its session has not ended.
 pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, AppError> {
     let accounts = &app.accounts;
-    let proof = accounts.proofs.check(&accounts.keyring, access_token, app.clock.now()).await;
-    let claims = proof.map_err(|rejection| {
+    let proof = accounts.proofs.check(&accounts.keyring, access_token, app.clock.now());
+    let proof = proof.map_err(|rejection| {
         tracing::debug!(%rejection, "an access token was refused");
         AppError::from(Code::Unauthenticated)
     })?;
-    let standing = standing(app, claims.sid).await?.filter(|standing| standing.user_id == claims.sub);
+    let standing = standing(app, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
     let standing = standing.ok_or(Code::Unauthenticated)?;
     Ok(Principal {
-        user_id: claims.sub,
-        session_id: claims.sid,
+        user_id: proof.user_id,
+        session_id: proof.session_id,
         // As it is now, not as it was when the token was signed.
         role: standing.role,
-        expires_at: Timestamp(claims.exp.saturating_mul(1000)),
+        expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
     })
 }
 
@@ -39,17 +46,37 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<Standing
         Memory::Live(_) => return Ok(None),
         Memory::Unknown => {}
     }
-    let Some(row) = rows::standing(app.db.reader(), id, now).await? else { return Ok(None) };
+    let Some(row) = look_up(app, id, now).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
     let standing = Standing { user_id: row.user_id, role, expires_at: row.expires_at };
-    app.accounts.standings.remember(id, standing).await;
+    app.accounts.standings.remember(id, standing);
     if row.last_used_at.plus(TOUCH_EVERY) <= now {
-        let db = app.db.clone();
-        tokio::spawn(async move {
-            if let Err(error) = rows::touch(db.writer(), id, now).await {
-                tracing::debug!(%error, "the last use of a session was not noted");
-            }
-        });
+        let (db, touched) = (app.db.clone(), Arc::clone(&app.accounts.lookups.touched));
+        tokio::spawn(async move { touched.ask(id, move |ids| touch(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))
+}
+
+async fn look_up(app: &App, id: SessionId, now: Timestamp) -> Result<Option<rows::Standing>, AppError> {
+    let (db, clock) = (app.db.clone(), app.clock.clone());
+    let gathered = app.accounts.lookups.standings.ask(id, move |ids| {
+        let (db, now) = (db.clone(), clock.now());
+        async move {
+            let found = rows::standings(db.reader(), &ids, now).await.ok()?;
+            Some(found.into_iter().map(|row| (row.id, Some(row))).collect())
+        }
+    });
+    match gathered.await {
+        Some(standing) => Ok(standing),
+        None => Ok(rows::standings(app.db.reader(), &[id], now).await?.pop()),
+    }
+}
+
+/// A device that was not noted as used this time is the next.
+async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Option<HashMap<SessionId, ()>> {
+    if let Err(error) = rows::touch(db.writer(), &ids, now).await {
+        tracing::debug!(%error, "the last use of sessions was not noted");
+        return None;
+    }
+    Some(HashMap::new())
 }

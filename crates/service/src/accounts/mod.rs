@@ -49,6 +49,7 @@ pub struct Accounts {
     proofs: Proofs,
     hashing: Hashing,
     standings: Standings,
+    lookups: authenticate::LookUps,
 }
 
 impl Accounts {
@@ -56,7 +57,13 @@ impl Accounts {
     pub async fn load(db: &Database, config: &Config, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keyring = keys::load(db, config, clock).await?;
         tokio::task::spawn_blocking(appcore::auth::password::prepare).await?;
-        Ok(Self { keyring, proofs: Proofs::new(), hashing: Hashing::new(), standings: Standings::start(bus) })
+        Ok(Self {
+            keyring,
+            proofs: Proofs::new(),
+            hashing: Hashing::new(),
+            standings: Standings::start(bus),
+            lookups: Default::default(),
+        })
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

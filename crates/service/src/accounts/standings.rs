@@ -4,7 +4,7 @@
 //! seconds. What must bite at once does: an ended session is put on a second list, which is asked first, and outlives
 //! whatever a look-up that was under way at that moment may still put on the first.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use appcore::{
     SessionId, Timestamp, UserId,
@@ -13,11 +13,14 @@ use appcore::{
 };
 use moka::future::Cache;
 
+use crate::recent::Recent;
+
 /// How long a look-up may be relied on where no news of its end arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);
 /// Longer than the slowest look-up and the time that its result is kept.
 const KEEP_ENDED: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u64 = 100_000;
+const MAX_LIVE: usize = 100_000;
 
 /// A session that may be used.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,7 @@ pub(super) struct Standing {
 
 #[derive(Clone)]
 pub(super) struct Standings {
-    live: Cache<SessionId, Standing>,
+    live: Arc<Recent<SessionId, Standing>>,
     ended: Cache<SessionId, ()>,
 }
 
@@ -44,7 +47,7 @@ impl Standings {
     /// Starts empty, and forgets what the bus says is over.
     pub(super) fn start(bus: &dyn EventBus) -> Self {
         let standings = Self {
-            live: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_LIVE).build(),
+            live: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
             ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
         };
         tokio::spawn(standings.clone().follow(bus.listen()));
@@ -52,12 +55,24 @@ impl Standings {
     }
 
     async fn follow(self, mut news: Listener) {
-        while let Some(message) = news.recv().await {
+        let mut tidying = tokio::time::interval(KEEP_LIVE);
+        tidying.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = news.recv() => message,
+                _ = tidying.tick() => {
+                    self.live.tidy();
+                    continue;
+                }
+            };
+            let Some(message) = message else { return };
             match message {
                 BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
-                BusMessage::Signal(Signal::UserChanged(user_id)) => self.forget(user_id).await,
+                BusMessage::Signal(Signal::UserChanged(user_id)) => {
+                    self.live.retain(|standing| standing.user_id != user_id);
+                }
                 // The end of a session may have been among what was lost.
-                BusMessage::Signal(Signal::Gap) => self.live.invalidate_all(),
+                BusMessage::Signal(Signal::Gap) => self.live.retain(|_| false),
                 BusMessage::Signal(_) | BusMessage::News(_) => {}
             }
         }
@@ -67,25 +82,17 @@ impl Standings {
         if self.ended.get(&id).await.is_some() {
             return Memory::Ended;
         }
-        self.live.get(&id).await.map_or(Memory::Unknown, Memory::Live)
+        self.live.get(&id).map_or(Memory::Unknown, Memory::Live)
     }
 
-    pub(super) async fn remember(&self, id: SessionId, standing: Standing) {
-        self.live.insert(id, standing).await;
+    pub(super) fn remember(&self, id: SessionId, standing: Standing) {
+        self.live.insert(id, standing);
     }
 
     pub(super) async fn end(&self, ids: &[SessionId]) {
         for id in ids {
             self.ended.insert(*id, ()).await;
-            self.live.invalidate(id).await;
-        }
-    }
-
-    async fn forget(&self, user_id: UserId) {
-        let theirs: Vec<SessionId> =
-            self.live.iter().filter(|(_, standing)| standing.user_id == user_id).map(|(id, _)| *id).collect();
-        for id in theirs {
-            self.live.invalidate(&id).await;
+            self.live.remove(id);
         }
     }
 }
@@ -105,11 +112,11 @@ mod tests {
         let bus = MemoryBus::new();
         let standings = Standings::start(&bus);
         let id = SessionId::new();
-        standings.remember(id, standing(UserId::new())).await;
+        standings.remember(id, standing(UserId::new()));
         assert!(matches!(standings.recall(id).await, Memory::Live(_)));
         drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
         until(async || matches!(standings.recall(id).await, Memory::Ended)).await;
-        standings.remember(id, standing(UserId::new())).await;
+        standings.remember(id, standing(UserId::new()));
         assert!(matches!(standings.recall(id).await, Memory::Ended));
     }
 
@@ -119,8 +126,8 @@ mod tests {
         let standings = Standings::start(&bus);
         let (user, other) = (UserId::new(), UserId::new());
         let (id, others_id) = (SessionId::new(), SessionId::new());
-        standings.remember(id, standing(user)).await;
-        standings.remember(others_id, standing(other)).await;
+        standings.remember(id, standing(user));
+        standings.remember(others_id, standing(other));
         drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
         until(async || matches!(standings.recall(id).await, Memory::Unknown)).await;
         assert!(matches!(standings.recall(others_id).await, Memory::Live(_)));

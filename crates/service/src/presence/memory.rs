@@ -21,7 +21,8 @@ pub struct MemoryPresence {
 #[derive(Debug, Default)]
 struct Person {
     chosen: Option<PresenceStatus>,
-    held: HashMap<InstanceId, Timestamp>,
+    /// By which instance, and for how long: nearly always one.
+    held: Vec<(InstanceId, Timestamp)>,
     /// Whether the others were told that the person is here.
     is_here: bool,
     last_seen: Option<Timestamp>,
@@ -49,7 +50,13 @@ impl MemoryPresence {
         let mut came = Vec::new();
         for id in people {
             let person = known.entry(*id).or_default();
-            person.held.insert(instance, until);
+            match person.held.iter_mut().find(|(holder, _)| *holder == instance) {
+                Some((_, known)) => *known = until,
+                None => {
+                    person.held.reserve_exact(1);
+                    person.held.push((instance, until));
+                }
+            }
             if !std::mem::replace(&mut person.is_here, true) {
                 came.push(person.presence(*id));
             }
@@ -69,7 +76,7 @@ impl MemoryPresence {
     pub(super) fn settle_now(&self, now: Timestamp) -> Vec<Presence> {
         let mut gone = Vec::new();
         self.people().retain(|id, person| {
-            person.held.retain(|_, until| *until > now);
+            person.held.retain(|(_, until)| *until > now);
             if person.is_here && person.held.is_empty() {
                 person.is_here = false;
                 person.last_seen = Some(now);

@@ -11,14 +11,21 @@ use appcore::{
 };
 use tokio::time::Instant;
 
-use super::{Room, Rooms};
+use super::{Person, Room, Rooms};
 use crate::outbound::Outbound;
+
+impl Person {
+    /// The last join or leave that passed by while the person arrives.
+    fn change_of(&self, conversation: ConversationId) -> Option<(i64, bool)> {
+        self.arriving.as_ref()?.changes.get(&conversation).copied()
+    }
+}
 
 impl Rooms {
     /// From now on what concerns this person is written down, until [`Rooms::settle`] or [`Rooms::abandon`].
     pub fn arrive(&mut self, user: UserId) {
         self.arrivals += 1;
-        self.people.entry(user).or_default().arriving += 1;
+        self.people.entry(user).or_default().arriving.get_or_insert_default().count += 1;
     }
 
     /// The person does not arrive after all.
@@ -30,8 +37,8 @@ impl Rooms {
     /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
     #[must_use]
     pub fn is_outdated(&self, user: UserId, followed: &[(ConversationId, i64)]) -> bool {
-        let Some(person) = self.people.get(&user) else { return false };
-        let mut joins = person.changes.iter().filter(|(_, (_, is_join))| *is_join);
+        let Some(arriving) = self.people.get(&user).and_then(|person| person.arriving.as_ref()) else { return false };
+        let mut joins = arriving.changes.iter().filter(|(_, (_, is_join))| *is_join);
         joins.any(|(id, _)| !followed.iter().any(|(other, _)| other == id))
     }
 
@@ -47,16 +54,16 @@ impl Rooms {
         let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
         let mut answer: Vec<(ConversationId, i64)> = followed
             .iter()
-            .filter(|(id, last)| !matches!(person.changes.get(id), Some((seq, false)) if seq > last))
+            .filter(|(id, last)| !matches!(person.change_of(*id), Some((seq, false)) if seq > *last))
             .copied()
             .collect();
         let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
-        let left: Vec<ConversationId> = person.follows.difference(&current).copied().collect();
+        let left: Vec<ConversationId> = person.follows.iter().filter(|id| !current.contains(id)).copied().collect();
         let mut found = Vec::new();
         for (id, last) in &mut answer {
             *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
             let room = self.rooms.entry(*id).or_insert_with(|| Room::after(*last));
-            if person.follows.insert(*id) {
+            if !person.follows(*id) {
                 room.readers.extend(person.connections.iter().cloned());
                 found.push(*id);
             }
@@ -70,8 +77,14 @@ impl Rooms {
             }
             room.note_gap(*id, now, &mut self.gaps);
         }
+        if !found.is_empty() {
+            person.follows.reserve_exact(found.len());
+            person.follows.extend(&found);
+            person.follows.sort_unstable();
+        }
         let others = person.connections.clone();
         if let Some(new) = new {
+            person.connections.reserve_exact(1);
             person.connections.push(Rc::clone(new));
         }
         self.arrived(user);
@@ -91,10 +104,12 @@ impl Rooms {
         if self.arrivals == 0 {
             self.seen = HashMap::new();
         }
-        if let Some(person) = self.people.get_mut(&user) {
-            person.arriving = person.arriving.saturating_sub(1);
-            if person.arriving == 0 {
-                person.changes = HashMap::new();
+        if let Some(person) = self.people.get_mut(&user)
+            && let Some(arriving) = &mut person.arriving
+        {
+            arriving.count -= 1;
+            if arriving.count == 0 {
+                person.arriving = None;
             }
         }
     }
@@ -110,8 +125,8 @@ impl Rooms {
             Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
         };
         for user in users {
-            if let Some(person) = self.people.get_mut(&user).filter(|person| person.arriving > 0) {
-                let change = person.changes.entry(conversation_id).or_insert((seq, is_join));
+            if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
+                let change = arriving.changes.entry(conversation_id).or_insert((seq, is_join));
                 if seq >= change.0 {
                     *change = (seq, is_join);
                 }
