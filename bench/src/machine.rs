@@ -195,8 +195,11 @@ impl Profiler {
             .arg(&self.file)
             .output()?;
         let text = String::from_utf8_lossy(&report.stdout);
-        let lines: Vec<&str> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| line.trim().trim_end_matches([' ', '-']))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
         Ok(fs::write(self.file.with_extension("txt"), lines.join("\n"))?)
     }
 }

@@ -27,7 +27,8 @@ pub fn write(results: &Results, docs: &Path, peers: &Path, natter: &Path) -> any
         if all.rounds(part) == 0 {
             continue;
         }
-        let _ = write!(text, "\n## {}\n\n", part.title());
+        let rounds = all.rounds(part);
+        let _ = write!(text, "\n## {}\n\n{rounds} round{}.\n\n", part.title(), if rounds == 1 { "" } else { "s" });
         if part == Part::Idle {
             memory(&all, &pictures, &mut text)?;
         } else {
@@ -70,14 +71,16 @@ fn introduction(peers: &Path, natter: &Path) -> String {
          Written by `bench/run`; what it means, what limits it and what was tried is in [performance.md](performance.md).\n\n\
          Machine: {}. {natter}; nginx {nginx} with Nchan {nchan}; Node {node_version} with {}, {}, {}; socketioxide {crate_version}.\n\n\
          Every server has one core to itself and the load generator another one. The same generator drives all of them over WebSocket and\n\
-         loopback with messages of {MESSAGE} bytes; what a server puts around a message is its own affair. The generator never sleeps, so that\n\
+         loopback with messages of {MESSAGE} bytes; what a server puts around a message is its own affair. The generator sleeps by the clock, so that\n\
          nobody pays for waking it. The order of the servers is another one in each round; figures are the median of the rounds, with the\n\
-         least and the most in brackets. Time is processor time of the server, all of its processes, user and system.\n\n\
+         least and the most in brackets, and a ratio is the median of the rounds' own ratios. Time is processor time of the server, all of its\n\
+         processes, user and system.\n\n\
          - **Natter** is the durable path: each message is committed to SQLite (`synchronous=FULL`) before it is told, with its number in the\n  \
            conversation, and the writer's time counts. Natter's readers are signed-in people of a conversation.\n\
          - **Natter, passing** is `typing`, which is told and forgotten, as all of the peers do with every message.\n\
+         - **Nchan** keeps the last ten messages in memory, as it does when nothing else is asked for; **nothing kept** turns that off.\n\
          - **Loop of write(2)** is a C program that writes each message to each reader's socket and does nothing else: what the kernel\n  \
-           asks of everybody who writes once for each delivery.\n\
+           asks of everybody who writes once for each delivery. Long frames: as long as Natter's, which carry ids, sender and place.\n\
          - The Redis of socket.io's adapter runs on the generator's core and is not counted.\n\n",
         machine::describe(),
         node("socket.io"),
@@ -92,7 +95,7 @@ fn fan_out(all: &All, part: Part, pictures: &Path, text: &mut String) -> anyhow:
     let name = part.name();
     let _ = write!(
         text,
-        "![Deliveries per CPU-second]({PICTURES}/{name}-cpu.svg)\n\n![Latency]({PICTURES}/{name}-latency.svg)\n\n\
+        "![Processor time per delivery]({PICTURES}/{name}-cpu.svg)\n\n![Latency]({PICTURES}/{name}-latency.svg)\n\n\
          | | deliveries per CPU-second | user µs | system µs | p50 ms | p99 ms | p99.9 ms | lost | frame bytes |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );

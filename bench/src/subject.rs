@@ -109,13 +109,12 @@ impl Subject {
     /// Whether the comparison says something there.
     pub fn takes_part(self, part: Part) -> bool {
         match self {
-            Self::Floor => part != Part::Idle,
-            Self::FloorLong => part == Part::Fan1000,
-            Self::NatterTyping => part != Part::Idle,
-            Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => part == Part::Fan1000,
-            Self::NatterMsgpack => matches!(part, Part::Fan1000 | Part::Eight),
+            Self::Floor | Self::NatterTyping => part != Part::Idle,
+            Self::FloorLong | Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => part == Part::Fan1000,
+            Self::Nchan | Self::NatterMsgpack => matches!(part, Part::Fan1000 | Part::Eight),
             Self::NatterSocketIo => matches!(part, Part::Fan1000 | Part::Eight | Part::Idle),
-            _ => true,
+            Self::SocketIoRedis => matches!(part, Part::Fan1000 | Part::Rooms),
+            Self::NchanBuffer | Self::Ws | Self::SocketIo | Self::Socketioxide | Self::NatterJson => true,
         }
     }
 }

@@ -39,14 +39,16 @@ pub fn table(all: &All, durable: &Durable) -> String {
     let both = [Subject::NatterJson, Subject::NatterTyping];
     let fan = |other| both.map(|own| all.ratio(Part::Fan1000, own, other, rate));
     line("1,000 readers: deliveries per CPU-second, of the loop of write(2)", Goal::AtLeast(0.9), fan(Subject::Floor));
-    line("… of Nchan", Goal::AtLeast(1.2), fan(Subject::Nchan));
+    line("… of the same with frames as long as Natter's", Goal::AtLeast(0.9), fan(Subject::FloorLong));
+    line("… of Nchan", Goal::AtLeast(1.2), fan(Subject::NchanBuffer));
+    line("… of Nchan, nothing kept", Goal::AtLeast(1.2), fan(Subject::Nchan));
     line("… of socket.io", Goal::AtLeast(2.0), fan(Subject::SocketIo));
     let of = |figure: fn(&FanOut) -> f64| {
         both.map(|own| all.fan_out(Part::Fan1000, own, figure).map(|spread| spread.median))
     };
     line("… user-space time per delivery, µs", Goal::AtMost(0.5), of(FanOut::user_microseconds));
     line("… p99 from send to receipt, ms", Goal::AtMost(10.0), of(|out| out.p99));
-    let eight = both.map(|own| all.ratio(Part::Eight, own, Subject::Nchan, rate));
+    let eight = both.map(|own| all.ratio(Part::Eight, own, Subject::NchanBuffer, rate));
     line("eight outstanding: deliveries per CPU-second, of Nchan", Goal::AtLeast(5.0), eight);
     let wires = [
         ("MessagePack", [Subject::NatterMsgpack, Subject::NatterTypingMsgpack]),
