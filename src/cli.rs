@@ -135,7 +135,8 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
         Migrate::Down { steps } => schema::migrate_down(&database, steps).await?,
         Migrate::Status => {}
     }
-    print(&schema::describe(&database).await?)
+    print(&schema::describe(&database).await?)?;
+    Ok(database.close().await?)
 }
 
 async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
@@ -146,19 +147,21 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
         schema::require_current(&database).await?;
     }
     let clock = Clock::system();
-    match action {
+    let said = match action {
         Admin::Create { email, name, password } => {
             let (password, note) = password.choose()?;
             let account = SignUp { email, password, display_name: name };
             let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
-            print(&format!("{} is an administrator.{note}\n", user.email.unwrap_or_default()))
+            format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
             accounts::reset_password(&database, &clock, &email, &password).await.map_err(explain)?;
-            print(&format!("{email} has a new password, and all sessions are ended.{note}\n"))
+            format!("{email} has a new password, and all sessions are ended.{note}\n")
         }
-    }
+    };
+    print(&said)?;
+    Ok(database.close().await?)
 }
 
 impl Password {

@@ -1,10 +1,13 @@
 //! `natter serve`: from the configuration to the last connection's end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use appcore::config::Loaded;
 
 use crate::{logging, server, state};
+
+/// How long the database may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Serves until it is asked to stop. What is under way then is brought to an end first.
 pub fn run(loaded: Loaded) -> anyhow::Result<()> {
@@ -17,6 +20,10 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         let workers = service::jobs::start_workers(Arc::clone(&app));
         server::run(Arc::clone(&app)).await?;
         workers.drain().await;
+        // SQLite takes its log into its file with that; nobody waits for it for long.
+        if tokio::time::timeout(CLOSING, app.db.clone().close()).await.is_err() {
+            tracing::warn!("the database was still in use");
+        }
         tracing::info!("stopped");
         Ok(())
     })

@@ -14,7 +14,8 @@ use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::time::MissedTickBehavior;
 
 /// How long a query may wait for a free connection before the caller gets a 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -24,6 +25,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const TEST_AFTER: Duration = Duration::from_secs(1);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 8;
+/// Pages of SQLite's log (4 KiB each) from which the writer itself takes them into the file, which makes everybody wait.
+const CHECKPOINT_PAGES: &str = "16000";
+/// How often they are taken into the file beside the writer, so that little is left for it.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The database that this instance works on. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,7 +36,8 @@ pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     log: DatabaseConnection,
-    sqlite: bool,
+    /// SQLite's, beside the writer.
+    checkpoints: Option<SqlitePool>,
 }
 
 impl Database {
@@ -64,7 +70,10 @@ impl Database {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let writer = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
+        let writing = options.clone().pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
+        let checkpoints = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
+        tokio::spawn(checkpoint(checkpoints.clone()));
         let reader = pool(SQLITE_READERS)
             .connect_with(options.read_only(true))
             .await
@@ -74,7 +83,7 @@ impl Database {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
             log: writer.clone(),
             writer,
-            sqlite: true,
+            checkpoints: Some(checkpoints),
         })
     }
 
@@ -104,7 +113,7 @@ impl Database {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
         let pool = connect(options).await?;
-        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: false })
+        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, checkpoints: None })
     }
 
     /// For statements that only read.
@@ -137,8 +146,8 @@ impl Database {
 
     async fn begin_on(&self, connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
-            access_mode: (!self.sqlite).then_some(AccessMode::ReadWrite),
-            sqlite_transaction_mode: self.sqlite.then_some(SqliteTransactionMode::Immediate),
+            access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),
+            sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         connection.begin_with_options(options).await
@@ -146,7 +155,7 @@ impl Database {
 
     #[must_use]
     pub const fn is_sqlite(&self) -> bool {
-        self.sqlite
+        self.checkpoints.is_some()
     }
 
     /// One round trip, for the health check.
@@ -156,8 +165,26 @@ impl Database {
 
     /// Closes all connections; SQLite writes its log back into the file.
     pub async fn close(self) -> Result<(), DbErr> {
+        if let Some(checkpoints) = self.checkpoints {
+            checkpoints.close().await;
+        }
         self.reader.close().await?;
         self.log.close().await
+    }
+}
+
+/// Takes SQLite's log into its file while others read and write, until the database is closed.
+async fn checkpoint(connections: SqlitePool) {
+    let mut tick = tokio::time::interval(CHECKPOINT_PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if connections.is_closed() {
+            return;
+        }
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&connections).await {
+            tracing::warn!(%error, "SQLite's log could not be taken into its file");
+        }
     }
 }
 
