@@ -267,3 +267,17 @@ async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() 
         assert_eq!(events.last().unwrap().kind, "member.removed", "round {round}");
     }
 }
+
+#[tokio::test]
+async fn what_waits_together_is_committed_together() {
+    for fixture in each(true).await {
+        let conversation = fixture.open(&fixture.people).await;
+        let sends = (0..512).map(|n| {
+            let (fixture, client_id) = (&fixture, format!("c{n}"));
+            async move { fixture.send(conversation, fixture.people[n % 3], &client_id, "x").await.unwrap() }
+        });
+        futures_util::future::join_all(sends).await;
+        let groups = fixture.count("(SELECT DISTINCT group_id FROM conversation_events WHERE seq > 0) AS groups").await;
+        assert!(groups <= 8, "512 messages in {groups} transactions");
+    }
+}
