@@ -11,6 +11,9 @@ use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Fault, Kind, Log
 const PROMPT: i64 = 2_000;
 /// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
 const AFTERMATH: i64 = 4_000;
+/// Nobody says that a line is dead: what is silent counts as lost after 4 s (Redis), or 12 s and a second attempt (database).
+const AFTER_DEAD_REDIS: i64 = 8_000;
+const AFTER_DEAD_DATABASE: i64 = 26_000;
 /// A request of a rolling restart may end so long after it.
 const REQUEST: i64 = 500;
 
@@ -248,6 +251,14 @@ fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
     missed
 }
 
+fn aftermath(kind: Kind) -> i64 {
+    match kind {
+        Kind::DeadDatabase => AFTER_DEAD_DATABASE,
+        Kind::DeadRedis => AFTER_DEAD_REDIS,
+        _ => AFTERMATH,
+    }
+}
+
 fn check_time(
     evidence: &Evidence,
     verdict: &mut Verdict,
@@ -257,10 +268,14 @@ fn check_time(
     name: impl Fn() -> String,
 ) {
     let is_promised = |fault: &Fault| {
-        use Kind::{CutClients, CutRedis, DropClients, KillInstance, KillRedis, RollingRestart};
-        matches!(fault.kind, KillInstance | KillRedis | CutRedis | RollingRestart | CutClients | DropClients)
+        use Kind::{CutClients, CutRedis, DropClients, KillInstance, KillRedis, KillUntold, RollingRestart};
+        matches!(
+            fault.kind,
+            KillInstance | KillUntold | KillRedis | CutRedis | RollingRestart | CutClients | DropClients
+        )
     };
-    let excuses = |fault: &Fault| !is_promised(fault) && fault.from <= at && row.committed <= fault.to + AFTERMATH;
+    let excuses =
+        |fault: &Fault| !is_promised(fault) && fault.from <= at && row.committed <= fault.to + aftermath(fault.kind);
     if settled > row.committed || evidence.faults.iter().any(excuses) {
         return;
     }
@@ -331,7 +346,7 @@ fn check_restarts(evidence: &Evidence, verdict: &mut Verdict) {
     let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
     for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
         let (from, to) = (restart.from, restart.to);
-        if others.iter().any(|other| other.from <= to && from <= other.to + AFTERMATH) {
+        if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
             continue;
         }
         let within = |at: Moment| from <= at && at <= to + REQUEST;

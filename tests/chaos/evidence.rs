@@ -148,6 +148,12 @@ pub enum Did {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     KillInstance,
+    /// Before it could tell what it had committed.
+    KillUntold,
+    /// An instance and Redis.
+    KillBoth,
+    /// Everything.
+    Blackout,
     FreezeInstance,
     RollingRestart,
     EndBackends,

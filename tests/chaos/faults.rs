@@ -13,8 +13,11 @@ use crate::evidence::{Fault, Kind, now};
 /// A rolling restart is judged for itself, so what came before it must be over.
 const QUIET: Duration = Duration::from_millis(4_500);
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 18] = [
     Kind::KillInstance,
+    Kind::KillUntold,
+    Kind::KillBoth,
+    Kind::Blackout,
     Kind::FreezeInstance,
     Kind::RollingRestart,
     Kind::EndBackends,
@@ -55,7 +58,7 @@ impl Schedule {
         if self.deck.is_empty() {
             self.deck.clone_from(&self.only);
             // What dies without a word is what the promises are about: twice as often.
-            self.deck.extend(self.only.iter().filter(|kind| matches!(kind, Kind::KillInstance | Kind::KillRedis)));
+            self.deck.extend(self.only.iter().filter(|kind| matches!(kind, Kind::KillUntold | Kind::KillRedis)));
             self.dice.shuffle(&mut self.deck);
         }
         self.deck.pop().unwrap_or(Kind::KillInstance)
@@ -80,11 +83,50 @@ impl Schedule {
                 cluster.balancer.wait_until_all_are_up().await;
                 format!("instance {place} is killed, and starts again after {short:?}")
             }
+            Kind::KillUntold => {
+                // What it publishes goes nowhere, what it commits is acknowledged; then it dies.
+                cluster.to_redis[place].set(Way::Dead);
+                tokio::time::sleep(short / 2).await;
+                cluster.instances[place].kill().await;
+                cluster.to_redis[place].set(Way::Open);
+                cluster.to_redis[place].cut();
+                tokio::time::sleep(short).await;
+                cluster.start_again(place).await;
+                cluster.balancer.wait_until_all_are_up().await;
+                format!("instance {place} is killed before it could tell what it committed in {:?}", short / 2)
+            }
+            Kind::KillBoth => {
+                cluster.redis.stop().await;
+                tokio::time::sleep(short / 2).await;
+                cluster.instances[place].kill().await;
+                tokio::time::sleep(short).await;
+                cluster.start_again(place).await;
+                cluster.redis.start_again().await;
+                cluster.balancer.wait_until_all_are_up().await;
+                format!("Redis is killed, and {:?} later instance {place}; it starts again without Redis", short / 2)
+            }
+            Kind::Blackout => {
+                for place in 0..INSTANCES {
+                    cluster.instances[place].kill().await;
+                }
+                cluster.redis.stop().await;
+                tokio::task::block_in_place(|| cluster.postgres.stop());
+                tokio::time::sleep(short).await;
+                tokio::task::block_in_place(|| cluster.postgres.start_again());
+                cluster.redis.start_again().await;
+                for place in 0..INSTANCES {
+                    cluster.start_again(place).await;
+                }
+                cluster.balancer.wait_until_all_are_up().await;
+                format!("everything is killed at once, and starts again after {short:?}")
+            }
             Kind::FreezeInstance => {
+                // Now and then longer than its transaction may hold up others.
+                let length = if dice.percent(30) { long + Duration::from_secs(5) } else { long };
                 cluster.instances[place].pause();
-                tokio::time::sleep(long).await;
+                tokio::time::sleep(length).await;
                 cluster.instances[place].resume();
-                format!("instance {place} stands still for {long:?}")
+                format!("instance {place} stands still for {length:?}")
             }
             Kind::RollingRestart => {
                 for place in 0..INSTANCES {

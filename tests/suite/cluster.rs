@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::{Application, Balancer, Follower, Member, PostgresServer, Setup, json, new_id, wait_until};
+use support::{Application, Balancer, Follower, Member, PostgresServer, Proxy, Setup, Way, json, new_id, wait_until};
 use tokio::task::JoinHandle;
 
 async fn two() -> Application {
@@ -248,4 +248,59 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
     assert_eq!(anna.history(&chat).await.len(), 2);
+}
+
+/// The worst way to lose a database: connections stay open, nothing comes, and nobody is told.
+#[tokio::test]
+async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_heals() {
+    let postgres = PostgresServer::start();
+    let line = Proxy::start(postgres.port()).await;
+    let app = Setup::new().database(&format!("postgres://natter@127.0.0.1:{}/postgres", line.port())).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    anna.send_message(&chat, "before").await;
+    socket.read_until_seq(&chat, 1).await;
+    // The line dies while questions are under way, some of each kind.
+    let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asking = (0..24).map(|n| {
+        let (anna, chat, is_over, answered) = (&anna, &chat, &is_over, &answered);
+        async move {
+            let mut slowest = std::time::Duration::ZERO;
+            while !is_over.load(Ordering::SeqCst) {
+                let begun = std::time::Instant::now();
+                let answer = match n % 3 {
+                    0 => anna.get("/r1/conversations").await,
+                    1 => anna.send_as(chat, &new_id(), "meanwhile").await,
+                    _ => {
+                        anna.post("/r1/auth/signin", json!({ "email": anna.email, "password": support::PASSWORD }))
+                            .await
+                    }
+                };
+                assert!(matches!(answer.status, 200 | 201 | 503), "{answer:?}");
+                slowest = slowest.max(begun.elapsed());
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+            slowest
+        }
+    });
+    let breaking = async {
+        wait_until("answers", || async { answered.load(Ordering::SeqCst) > 48 }).await;
+        line.set(Way::Dead);
+        wait_until("a 503", || async { anna.get("/r1/conversations").await.status == 503 }).await;
+        line.set(Way::Open);
+        // What is still on the dead connections does not come; new ones are made for everything else.
+        wait_until("questions are answered again", || async { anna.get("/r1/conversations").await.status == 200 })
+            .await;
+        is_over.store(true, Ordering::SeqCst);
+    };
+    let (slowest, ()) = tokio::join!(futures_util::future::join_all(asking), breaking);
+    let slowest = slowest.into_iter().max().unwrap();
+    assert!(slowest < std::time::Duration::from_secs(15), "an answer took {slowest:?}");
+    wait_until("messages are taken again", || async {
+        matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)
+    })
+    .await;
+    let head = anna.event_log(&chat).await.len() as i64;
+    socket.read_until_seq(&chat, head).await;
 }

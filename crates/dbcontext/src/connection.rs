@@ -1,4 +1,4 @@
-//! Connections. PostgreSQL has a pool, and one connection beside it for the writer of the event log; SQLite has one connection that
+//! Connections. PostgreSQL has a pool, and a small one beside it for the writer of the event log; SQLite has one connection that
 //! writes and several that read.
 
 use std::{
@@ -17,12 +17,18 @@ use sea_orm::{
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::time::MissedTickBehavior;
 
+use crate::patience::{self, Reader};
+
 /// How long a query may wait for a free connection before the caller gets a 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long PostgreSQL may work on one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an instance that stands still may hold what others wait for: no transaction of ours waits for anything but the database.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 /// How long a connection to PostgreSQL must have been idle to be tested before it is used.
 const TEST_AFTER: Duration = Duration::from_secs(1);
+/// Connections of the event log's writer.
+const LOG_CONNECTIONS: u32 = 3;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 8;
 /// Pages of SQLite's log (4 KiB each) from which the writer itself takes them into the file, which makes everybody wait.
@@ -33,7 +39,7 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 /// The database that this instance works on. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: DatabaseConnection,
     log: DatabaseConnection,
     /// SQLite's, beside the writer.
@@ -80,7 +86,7 @@ impl Database {
             .context("cannot open the SQLite database for reading")?;
         let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer);
         Ok(Self {
-            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            reader: Reader(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader)),
             log: writer.clone(),
             writer,
             checkpoints: Some(checkpoints),
@@ -95,17 +101,19 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .sqlx_logging(false)
+            .map_sqlx_postgres_pool_opts(patience::drop_the_silent)
             .map_sqlx_postgres_opts(|options| {
                 options.options([
                     ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
-                    ("idle_in_transaction_session_timeout", "15000".to_owned()),
+                    ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
                     // A plan that was kept from when a table was empty reads all of it when it is full.
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ])
             });
-        // One connection, which waits for nobody's queries; what breaks it is found in use, and the writer tries again.
+        // Connections of its own, which wait for nobody's queries; what breaks one is found in use, and the writer tries again. It uses
+        // one at a time: the others stand in for one that is given back and says nothing, for which the pool waits without end.
         let mut for_log = options.clone();
-        for_log.max_connections(1).test_before_acquire(false);
+        for_log.max_connections(LOG_CONNECTIONS).test_before_acquire(false);
         // A test is a round trip; a connection that was used just now needs none.
         options.test_before_acquire_if_idle_for(TEST_AFTER);
         // The address may hold a password, so the cause goes without it.
@@ -113,12 +121,12 @@ impl Database {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
         let pool = connect(options).await?;
-        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, checkpoints: None })
+        Ok(Self { reader: Reader(pool.clone()), writer: pool, log: connect(for_log).await?, checkpoints: None })
     }
 
     /// For statements that only read.
     #[must_use]
-    pub const fn reader(&self) -> &DatabaseConnection {
+    pub const fn reader(&self) -> &Reader {
         &self.reader
     }
 
@@ -160,7 +168,7 @@ impl Database {
 
     /// One round trip, for the health check.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        self.reader.ping().await
+        self.reader.0.ping().await
     }
 
     /// Closes all connections; SQLite writes its log back into the file.
@@ -168,7 +176,7 @@ impl Database {
         if let Some(checkpoints) = self.checkpoints {
             checkpoints.close().await;
         }
-        self.reader.close().await?;
+        self.reader.0.close().await?;
         self.log.close().await
     }
 }

@@ -3,6 +3,8 @@
 pub mod connection;
 pub mod constraint;
 pub mod entity;
+mod patience;
 pub mod query;
 
 pub use connection::Database;
+pub use patience::Reader;

@@ -1,6 +1,6 @@
 //! The trait, and its erased form that the router, the description and the tests read.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
 use appcore::{AppError, Code, limit::RateGroup};
@@ -97,6 +97,9 @@ impl EndpointDef {
     }
 }
 
+/// How long a request may wait for what it needs, most of all for a database that says nothing.
+const PATIENCE: Duration = Duration::from_secs(14);
+
 /// The life of one request. All that does not depend on the types is in [`gate::enter`] and in [`answer`], so that it is
 /// compiled once.
 fn run<E: Endpoint>(
@@ -109,12 +112,15 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
-        let result = async {
+        let handled = async {
             let mut request = E::Request::read(&mut source)?;
             E::handle_before(&ctx, &mut request).await?;
             E::handle(&ctx, request).await
-        }
-        .await;
+        };
+        let result = match actix_web::rt::time::timeout(PATIENCE, handled).await {
+            Ok(result) => result,
+            Err(_) => Err(AppError::unavailable(anyhow::anyhow!("it took too long"))),
+        };
         E::handle_after(&ctx, result.as_ref()).await;
         answer::finish(&ctx, def, result.and_then(Reply::encode))
     }

@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// When both sides of a dead connection learn of it.
+const LEARNED: Duration = Duration::from_secs(40);
 /// Bytes that one step takes over.
 const CHUNK: usize = 64 * 1024;
 
@@ -17,7 +19,8 @@ pub enum Way {
     Open,
     /// Everything is late by this much.
     Slow(Duration),
-    /// Nothing arrives, and neither side learns it: as when a machine on the way has gone.
+    /// Nothing arrives, and neither side learns it: as when a machine on the way has gone. Connections that go through it now are lost
+    /// for good, which both sides learn much later; new ones wait.
     Dead,
 }
 
@@ -53,11 +56,9 @@ impl Proxy {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// From now on this is the way for all connections, those that are there and new ones. What was dead is cut when it heals.
+    /// From now on this is the way for all connections, those that are there and new ones.
     pub fn set(&self, way: Way) {
-        if self.way.send_replace(way) == Way::Dead {
-            self.cut();
-        }
+        self.way.send_replace(way);
     }
 }
 
@@ -78,7 +79,14 @@ async fn carry(near: TcpStream, target: u16, way: watch::Receiver<Way>, mut cut:
             socket.set_nodelay(true).ok()?;
         }
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-        tokio::join!(pump(near_in, far_out, way.clone()), pump(far_in, near_out, way));
+        let died = die(way.clone());
+        // Holds both sockets, and so keeps them open while nothing is carried any more.
+        let carried = async { tokio::join!(pump(near_in, far_out, way.clone()), pump(far_in, near_out, way)) };
+        tokio::pin!(carried);
+        tokio::select! {
+            _ = &mut carried => {}
+            () = died => tokio::time::sleep(LEARNED).await,
+        }
         Some(())
     };
     tokio::select! {
@@ -87,15 +95,18 @@ async fn carry(near: TcpStream, target: u16, way: watch::Receiver<Way>, mut cut:
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+async fn die(mut way: watch::Receiver<Way>) {
+    if way.wait_for(|way| *way == Way::Dead).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: watch::Receiver<Way>) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         let now = *way.borrow();
-        match now {
-            Way::Open => {}
-            Way::Slow(delay) => tokio::time::sleep(delay).await,
-            Way::Dead if way.wait_for(|way| *way != Way::Dead).await.is_err() => return,
-            Way::Dead => {}
+        if let Way::Slow(delay) = now {
+            tokio::time::sleep(delay).await;
         }
         if to.write_all(&chunk[..length]).await.is_err() {
             return;

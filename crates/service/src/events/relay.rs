@@ -19,6 +19,8 @@ use crate::App;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the relay looks.
 const PERIOD: Duration = Duration::from_millis(250);
+/// How long one round may take.
+const ROUND: Duration = Duration::from_secs(10);
 /// Groups told again in one transaction.
 const BATCH: u32 = 64;
 
@@ -32,7 +34,11 @@ impl Relay {
         loop {
             tick.tick().await;
             loop {
-                match repeat(&app).await {
+                let repeated = match tokio::time::timeout(ROUND, repeat(&app)).await {
+                    Ok(repeated) => repeated,
+                    Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the database did not answer in time"))),
+                };
+                match repeated {
                     Ok(told) if told >= BATCH as usize => {}
                     Ok(_) => break,
                     Err(error) => {

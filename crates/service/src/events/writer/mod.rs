@@ -187,7 +187,10 @@ impl Task {
         let notes = mem::take(&mut self.notes);
         let backend = self.db.log().get_database_backend();
         let forgotten = match query::groups::remove_groups(backend, &notes) {
-            Ok(piece) => query::execute(self.db.log(), vec![piece]).await,
+            // Whoever has something to commit waits behind this.
+            Ok(piece) => tokio::time::timeout(COMMIT_TIMEOUT, query::execute(self.db.log(), vec![piece]))
+                .await
+                .unwrap_or_else(|_| Err(AppError::unavailable(anyhow::anyhow!("the database did not answer in time")))),
             Err(error) => Err(error),
         };
         if let Err(error) = forgotten {

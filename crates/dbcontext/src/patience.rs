@@ -1,0 +1,63 @@
+//! An end to waiting for a database that says nothing.
+//!
+//! PostgreSQL ends what takes too long by itself, but not when it stands still, or when the network between has gone without a word:
+//! then a connection stays open, and nothing comes. Neither a question nor the pool may wait for that for ever.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    prelude::async_trait::async_trait,
+};
+use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
+
+/// What a question may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
+const QUESTION: Duration = Duration::from_secs(12);
+/// What a connection may take to prove that it can be used again.
+const PROOF: Duration = Duration::from_secs(2);
+
+/// Asks, and gives up in time.
+#[derive(Clone, Debug)]
+pub struct Reader(pub(crate) DatabaseConnection);
+
+#[async_trait]
+impl ConnectionTrait for Reader {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        within(self.0.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.0.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        within(self.0.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        within(self.0.query_all_raw(statement)).await
+    }
+}
+
+async fn within<T>(asking: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    match tokio::time::timeout(QUESTION, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))),
+    }
+}
+
+/// Keeps a pool from waiting for a connection that is given back and says nothing: it would hold its place for as long.
+pub(crate) fn drop_the_silent(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
+    options.after_release(|connection, _| Box::pin(async move { prove(connection).await.map(|()| true) }))
+}
+
+async fn prove(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(PROOF, connection.ping()).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
