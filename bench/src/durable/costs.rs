@@ -26,8 +26,9 @@ impl Meter {
             let pages = number("SELECT page_count FROM pragma_page_count").await;
             (0, pages * number("SELECT page_size FROM pragma_page_size").await)
         };
+        let instances = app.instances.iter().map(|instance| Cpu::of(instance.process_id()).map(Cpu::total));
         Ok(Self {
-            natter: Cpu::named("natter")?.total(),
+            natter: instances.sum::<anyhow::Result<f64>>()?,
             postgres: Cpu::named("postgres")?.total(),
             redis: Cpu::named("redis-server")?.total(),
             messages: number("SELECT COUNT(*) FROM messages").await,
