@@ -7,6 +7,7 @@ mod architecture;
 mod assistants;
 mod bounds;
 mod cluster;
+mod compression;
 mod conversations;
 mod delivery;
 mod endpoints;

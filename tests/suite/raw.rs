@@ -82,13 +82,18 @@ impl Raw {
 
     /// The next frame of any kind; none at the end.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        self.whole_frame().await.map(|(first, payload)| (first & 0x0F, payload))
+    }
+
+    /// The same, with all of its first byte.
+    pub async fn whole_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((header, length)) = measure(&self.buffer)
                 && self.buffer.len() >= header + length
             {
-                let opcode = self.buffer[0] & 0x0F;
+                let first = self.buffer[0];
                 let frame: Vec<u8> = self.buffer.drain(..header + length).skip(header).collect();
-                return Some((opcode, frame));
+                return Some((first, frame));
             }
             if !self.read_more().await {
                 return None;

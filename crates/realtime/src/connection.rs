@@ -129,3 +129,46 @@ fn wrong_form(sentence: &'static str) -> Request {
         command: Err(AppError::refused(Code::MalformedFrame, sentence)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        broadcaster::Permit,
+        outbound::Outbound,
+        queue::Queue,
+        sender::Sender,
+        session::{Inbox, Speaker, WsSession},
+        shard::size_of_person,
+        socket::Inbound,
+    };
+
+    /// `docs/connections.md` lists what a connection holds. It may be less, and not much.
+    #[test]
+    fn what_a_connection_holds_is_as_it_is_written() {
+        fn future<A, B, F>(_: fn(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        let text = include_str!("../../../docs/connections.md");
+        let mut wrong = Vec::new();
+        for (name, size) in [
+            ("Outbound", size_of::<Outbound>()),
+            ("Sender", size_of::<Sender>()),
+            ("Queue", size_of::<Queue>()),
+            ("Inbound", size_of::<Inbound>()),
+            ("connection::serve", future(super::serve)),
+            ("WsSession", size_of::<WsSession>()),
+            ("Context<WsSession>", size_of::<actix::Context<WsSession>>()),
+            ("Inbox", size_of::<Inbox>()),
+            ("Speaker", size_of::<Speaker>()),
+            ("Permit", size_of::<Permit>()),
+            ("Person", size_of_person()),
+        ] {
+            let row = text.lines().find_map(|line| line.strip_prefix(&format!("| `{name}` | ")));
+            let written: usize = row.and_then(|row| row.split(' ').next()?.parse().ok()).unwrap_or_default();
+            if size > written || size * 5 < written * 4 {
+                wrong.push(format!("`{name}` has {size} bytes, and {written} are written"));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}

@@ -28,6 +28,8 @@ use tokio::{
 
 pub use rooms::Caught;
 use rooms::Rooms;
+#[cfg(test)]
+pub(crate) use rooms::size_of_person;
 
 use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Outbound};
 

@@ -74,6 +74,11 @@ struct Arriving {
     changes: HashMap<ConversationId, (i64, bool)>,
 }
 
+#[cfg(test)]
+pub(crate) const fn size_of_person() -> usize {
+    size_of::<Person>()
+}
+
 impl Person {
     fn follows(&self, conversation: ConversationId) -> bool {
         self.follows.binary_search(&conversation).is_ok()
