@@ -1,4 +1,5 @@
-"""python-socketio with its default options: sends 30 messages, waits until it has heard 60, and tells what it saw.
+"""python-socketio with its default options: sends 30 messages, waits until it has heard 60, reads all of them again from the log, and tells
+what it saw.
 
 client.py URL TOKEN CONVERSATION [TRANSPORT]
 """
@@ -30,6 +31,11 @@ for n in range(30):
     acknowledged.append(answer["seq"])
 with heard:
     heard.wait_for(lambda: len(seen) >= 60, timeout=20)
+    live = seen[:]
+    seen.clear()
+client.emit("sync", {"cursors": {conversation: 0}})
+with heard:
+    heard.wait_for(lambda: len(seen) >= 60, timeout=20)
 used = client.transport()
 client.disconnect()
 
@@ -41,4 +47,4 @@ try:
 except socketio.exceptions.ConnectionError:
     pass
 refused = reasons[0]["message"] if reasons else None
-print(json.dumps({"seen": seen, "acknowledged": acknowledged, "transport": used, "refused": refused}), flush=True)
+print(json.dumps({"live": live, "logged": seen, "acknowledged": acknowledged, "transport": used, "refused": refused}), flush=True)

@@ -151,8 +151,9 @@ for (const [place, start, skip] of PLACES) {
         assert.equal((await once(lines, 'line'))[0], 'ready');
         for (const n of range(30)) await ben.send(conversation, `${n}`);
         const [report] = await once(lines, 'line');
-        const { seen, acknowledged, transport, refused } = JSON.parse(report);
-        assert.deepEqual(seen, range(60));
+        const { live, logged, acknowledged, transport, refused } = JSON.parse(report);
+        assert.deepEqual(live, range(60));
+        assert.deepEqual(logged, range(60));
         assert.equal(acknowledged.length, 30);
         assert.equal(transport, transports === 'polling' ? 'polling' : 'websocket');
         assert.equal(refused, 'Invalid namespace');

@@ -49,7 +49,7 @@ impl Poller {
         self.addresses = vec![address.to_owned()];
     }
 
-    fn request(&mut self, method: reqwest::Method) -> reqwest::RequestBuilder {
+    pub fn request(&mut self, method: reqwest::Method) -> reqwest::RequestBuilder {
         let address = &self.addresses[self.turn % self.addresses.len()];
         self.turn += 1;
         let sid = if self.sid.is_empty() { String::new() } else { format!("&sid={}", self.sid) };

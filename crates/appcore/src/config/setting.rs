@@ -50,7 +50,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "server.advertise_url",
         Kind::Url(&["http", "https"]),
         Unset("http://10.0.0.5:8080"),
-        "Where other instances reach this one. Not set: http, from host and port.",
+        "Where other instances reach this one. Not set: http, from host and port, or the address that Redis is reached by.",
     ),
     row("server.workers", Kind::Number(0, 1_024), Value("0"), "Threads that serve requests; 0 takes one per core."),
     row(

@@ -22,6 +22,8 @@ use crate::{close::Close, flood::Allowance, sender::Sender};
 
 /// How long the goodbye waits for the client to fetch it.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Packets that one poll brings: python-engineio takes no more.
+const PACKETS: usize = 16;
 /// How soon a poll is released that came while the client goes over to WebSocket. Not at once: the client may have gone over already, and
 /// what says so be on its way.
 const RELEASE: Duration = Duration::from_millis(50);
@@ -332,7 +334,7 @@ impl<H: Host> Session<'_, H> {
             && let Some(reply) = self.poll.take()
         {
             self.release_at = None;
-            let frames = std::iter::from_fn(|| self.sender.pop());
+            let frames = std::iter::from_fn(|| self.sender.pop()).take(PACKETS);
             if reply.send(Ok(payload::join(frames))).is_err() {
                 // What it brought is lost with it.
                 return Err(End::Over);

@@ -62,10 +62,7 @@ impl Forwarder {
             _ => return Err(Refused::BadRequest),
         };
         tokio::select! {
-            answer = fetch(request) => answer.map_err(|error| {
-                tracing::debug!(%error, "a session could not be reached");
-                Refused::UnknownSid
-            })?,
+            answer = fetch(request) => answer.map_err(unreachable)?,
             // The client is to come back by another way.
             () = shard.until_draining() => Err(Refused::UnknownSid),
         }
@@ -85,10 +82,7 @@ impl Forwarder {
             }
         }
         let answered = tokio::time::timeout(POST, request.send()).await.map_err(|_| Refused::UnknownSid)?;
-        let response = answered.map_err(|error| {
-            tracing::debug!(%error, "a session could not be reached");
-            Refused::UnknownSid
-        })?;
+        let response = answered.map_err(unreachable)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Refused::BadRequest);
         }
@@ -100,6 +94,12 @@ impl Forwarder {
         let url = format!("{owner}{SOCKET_IO}?EIO=4&transport={transport}&sid={sid}");
         Ok(self.client.request(method, url).header(HOP, "1"))
     }
+}
+
+/// Where the instance of a session is gone, so is the session. Its address has the session's name in it, which is a secret.
+fn unreachable(error: reqwest::Error) -> Refused {
+    tracing::debug!(error = %error.without_url(), "a session could not be reached");
+    Refused::UnknownSid
 }
 
 /// Reads the answer of an instance: a payload, or a refusal that is handed on as it is.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The instances of a cluster.
 pub struct Instances {
     app: Arc<App>,
+    own_url: String,
     known: RwLock<HashMap<Uuid, Neighbour>>,
     /// Somebody looks for one that is not known.
     wanted: Notify,
@@ -49,6 +51,7 @@ impl Instances {
         app.redis.as_ref()?;
         let instances = Arc::new(Self {
             app: Arc::clone(app),
+            own_url: own_url(app),
             known: RwLock::default(),
             wanted: Notify::new(),
             asked: watch::Sender::new(Instant::now()),
@@ -106,7 +109,7 @@ impl Instances {
             .key("natter:{instances}:alive")
             .key("natter:{instances}:addresses")
             .arg(self.app.instance_id.to_string())
-            .arg(self.app.config.server.advertise_url())
+            .arg(&self.own_url)
             .arg(LIFETIME.as_millis() as u64)
             .invoke_async(&mut connection)
             .await
@@ -125,6 +128,44 @@ impl Instances {
     }
 }
 
+/// Where the others reach this instance. One that listens everywhere and was not told better gives the address by which it reaches Redis.
+fn own_url(app: &App) -> String {
+    let server = &app.config.server;
+    let listens_everywhere = server.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    if server.advertise_url.is_some() || !listens_everywhere {
+        return server.advertise_url();
+    }
+    let redis = app.config.redis.url.as_ref().and_then(|url| redis::Client::open(url.expose()).ok());
+    let address = redis.and_then(|redis| match redis.get_connection_info().addr() {
+        redis::ConnectionAddr::Tcp(host, port) => outward_address(host, *port),
+        _ => None,
+    });
+    let url = address.map(|address| format!("http://{}", SocketAddr::new(address, server.port)));
+    url.unwrap_or_else(|| server.advertise_url())
+}
+
+/// The address by which this machine reaches another.
+fn outward_address(host: &str, port: u16) -> Option<IpAddr> {
+    (host, port).to_socket_addrs().ok()?.find_map(|other| {
+        let any: IpAddr = if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        // Nothing is sent: the kernel only chooses where it would go out.
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(other).ok()?;
+        socket.local_addr().ok().map(|address| address.ip())
+    })
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct AskError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_reaches_itself_by_the_loopback_and_nobody_by_no_name() {
+        assert_eq!(outward_address("127.0.0.1", 6379), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(outward_address("no-such-host.invalid", 6379), None);
+    }
+}
