@@ -31,7 +31,7 @@ export async function startCluster() {
   const folder = await mkdtemp(join(tmpdir(), 'natter-haproxy-'));
   const port = await freePort();
   const file = join(folder, 'haproxy.cfg');
-  const lines = servers.map(({ url }, place) => `  server i${place} ${new URL(url).host} check inter 200ms fall 1 rise 1`);
+  const lines = servers.map(({ url }, place) => `  server i${place} ${new URL(url).host} check inter 500ms fall 4 rise 1`);
   await writeFile(
     file,
     `defaults
@@ -41,8 +41,12 @@ export async function startCluster() {
   timeout client 75s
   timeout server 75s
   timeout tunnel 90s
+  retries 3
+  option redispatch
+  retry-on conn-failure empty-response 503
 frontend natter
   bind 127.0.0.1:${port}
+  http-request disable-l7-retry if { path_beg /socket.io }
   default_backend instances
 backend instances
   option httpchk GET /health/simple

@@ -12,6 +12,7 @@
 mod door;
 mod guest;
 pub mod http;
+mod mailbox;
 pub mod packet;
 pub mod payload;
 mod polling;
@@ -34,7 +35,7 @@ pub use door::{Answer, Body, Call, Door, Visitor};
 pub use guest::{Deadline, Guest, Host, Message};
 pub use sid::{NoSid, Sid};
 
-use self::{door::Visit, polling::Mailbox, rhythm::Rhythm};
+use self::{door::Visit, mailbox::Mailbox, rhythm::Rhythm};
 use crate::{close::Close, deflate::Agreement, frame, sender::Sender};
 
 /// How sessions go about it.

@@ -3,16 +3,17 @@
 //! One task has the session: requests are put into its [`Mailbox`], and it answers them. At most one GET waits for something to bring,
 //! and at most one POST is being taken; a second one of either is a client gone wrong (or two of them), and ends the session.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::oneshot,
     time::{Instant, sleep_until},
 };
 
 use super::{
     Answer, Body, Call, Engine, Guest, Host, Message, Refused, Sid,
+    mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, Piece},
     rhythm::Rhythm,
@@ -27,33 +28,6 @@ const PACKETS: usize = 16;
 /// How soon a poll is released that came while the client goes over to WebSocket. Not at once: the client may have gone over already, and
 /// what says so be on its way.
 const RELEASE: Duration = Duration::from_millis(50);
-
-/// What a session is asked and has not looked at. Each entry is a request that waits, so there are no more of them than connections.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    calls: RefCell<VecDeque<Call>>,
-    arrived: Notify,
-}
-
-impl Mailbox {
-    pub fn put(&self, call: Call) {
-        self.calls.borrow_mut().push_back(call);
-        self.arrived.notify_one();
-    }
-
-    fn take(&self) -> Option<Call> {
-        self.calls.borrow_mut().pop_front()
-    }
-
-    async fn next(&self) -> Call {
-        loop {
-            if let Some(call) = self.take() {
-                return call;
-            }
-            self.arrived.notified().await;
-        }
-    }
-}
 
 type Reply = oneshot::Sender<Answer>;
 
