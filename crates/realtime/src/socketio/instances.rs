@@ -35,7 +35,7 @@ pub struct Instances {
     known: RwLock<HashMap<Uuid, Neighbour>>,
     /// Somebody looks for one that is not known.
     wanted: Notify,
-    /// When it was asked last.
+    /// When it was asked last: news for those who wait.
     asked: watch::Sender<Instant>,
 }
 
@@ -68,13 +68,16 @@ impl Instances {
             return Some(url);
         }
         let mut asked = self.asked.subscribe();
-        if asked.borrow_and_update().elapsed() < PAUSE {
-            return None;
+        // The answer that comes first may have been on its way before that instance was there.
+        for _ in 0..2 {
+            self.wanted.notify_one();
+            // However it went, what is known then counts.
+            let _ = timeout(PATIENCE + PAUSE, asked.changed()).await;
+            if let Some(url) = self.known(instance) {
+                return Some(url);
+            }
         }
-        self.wanted.notify_one();
-        // However it went, what is known now counts.
-        let _ = timeout(PATIENCE + PAUSE, asked.changed()).await;
-        self.known(instance)
+        None
     }
 
     fn known(&self, instance: Uuid) -> Option<Arc<str>> {
