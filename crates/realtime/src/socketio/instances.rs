@@ -35,8 +35,8 @@ pub struct Instances {
     known: RwLock<HashMap<Uuid, Neighbour>>,
     /// Somebody looks for one that is not known.
     wanted: Notify,
-    /// When it was asked last: news for those who wait.
-    asked: watch::Sender<Instant>,
+    /// Tells those who wait that it was asked.
+    asked: watch::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Instances {
             own_url: own_url(app),
             known: RwLock::default(),
             wanted: Notify::new(),
-            asked: watch::Sender::new(Instant::now()),
+            asked: watch::Sender::new(()),
         });
         // Before the first session has a name that says whose it is.
         instances.refresh().await;
@@ -102,7 +102,7 @@ impl Instances {
             Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "the instances could not be asked for"),
             Err(_) => tracing::debug!("the instances could not be asked for in time"),
         }
-        self.asked.send_replace(Instant::now());
+        self.asked.send_replace(());
     }
 
     async fn exchange(&self) -> Result<HashMap<String, String>, AskError> {
