@@ -132,11 +132,12 @@ async fn what_is_made_up_goes_nowhere_and_nothing_goes_in_circles() {
     // An instance that there is not.
     let nowhere = "A".repeat(46);
     let begun = Instant::now();
-    for _ in 0..20 {
+    // Each waits for two looks at the list, which are a quarter of a second apart.
+    for _ in 0..8 {
         let answer = get(nowhere.clone(), HeaderMap::new()).await;
         assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(12), "it took {:?}", begun.elapsed());
     // What says that it was handed on already is not handed on.
     let mut headers = HeaderMap::new();
     headers.insert("x-natter-forwarded", "1".parse().unwrap());
