@@ -76,7 +76,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "database.max_connections",
         Kind::Number(2, 10_000),
         Value("20"),
-        "Connections that this instance opens to the database at most.",
+        "Connections that this instance opens to the database at most; on PostgreSQL its writer has up to 3 more.",
     ),
     row(
         "database.migrate_on_start",
@@ -123,67 +123,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         Value("sliding_window"),
         "How sign-ups, sign-ins and what belongs to them are counted; by address.",
     ),
-    row(
-        "rate_limit.auth.limit",
-        COUNT,
-        Value("120"),
-        "How many are allowed: in the window, in the bucket, or at the same time.",
-    ),
-    row(
-        "rate_limit.auth.window",
-        WINDOW,
-        Value("60"),
-        "Seconds of the window, or in which an empty bucket is full again.",
-    ),
+    row("rate_limit.auth.limit", COUNT, Value("120"), HOW_MANY),
+    row("rate_limit.auth.window", WINDOW, Value("60"), HOW_LONG),
     row(
         "rate_limit.message_send.strategy",
         STRATEGIES,
         Value("token_bucket"),
         "How messages are counted, sent by request or by frame; by user.",
     ),
-    row(
-        "rate_limit.message_send.limit",
-        COUNT,
-        Value("600"),
-        "How many are allowed: in the window, in the bucket, or at the same time.",
-    ),
-    row(
-        "rate_limit.message_send.window",
-        WINDOW,
-        Value("60"),
-        "Seconds of the window, or in which an empty bucket is full again.",
-    ),
+    row("rate_limit.message_send.limit", COUNT, Value("600"), HOW_MANY),
+    row("rate_limit.message_send.window", WINDOW, Value("60"), HOW_LONG),
     row(
         "rate_limit.read.strategy",
         STRATEGIES,
         Value("token_bucket"),
         "How requests that read are counted; by user where that is known, else by address.",
     ),
-    row(
-        "rate_limit.read.limit",
-        COUNT,
-        Value("3000"),
-        "How many are allowed: in the window, in the bucket, or at the same time.",
-    ),
-    row(
-        "rate_limit.read.window",
-        WINDOW,
-        Value("60"),
-        "Seconds of the window, or in which an empty bucket is full again.",
-    ),
+    row("rate_limit.read.limit", COUNT, Value("3000"), HOW_MANY),
+    row("rate_limit.read.window", WINDOW, Value("60"), HOW_LONG),
     row("rate_limit.write.strategy", STRATEGIES, Value("token_bucket"), "How all other requests are counted."),
-    row(
-        "rate_limit.write.limit",
-        COUNT,
-        Value("600"),
-        "How many are allowed: in the window, in the bucket, or at the same time.",
-    ),
-    row(
-        "rate_limit.write.window",
-        WINDOW,
-        Value("60"),
-        "Seconds of the window, or in which an empty bucket is full again.",
-    ),
+    row("rate_limit.write.limit", COUNT, Value("600"), HOW_MANY),
+    row("rate_limit.write.window", WINDOW, Value("60"), HOW_LONG),
     row(
         "workspaces.shared",
         Kind::Text,
@@ -274,6 +234,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 const STRATEGIES: Kind = Kind::Choice(&["fixed_window", "sliding_window", "token_bucket", "concurrency"]);
 const COUNT: Kind = Kind::Number(1, 1_000_000);
 const WINDOW: Kind = Kind::Number(1, 86_400);
+const HOW_MANY: &str = "How many are allowed: in the window, in the bucket, or at the same time.";
+const HOW_LONG: &str = "Seconds of the window, or in which an empty bucket is full again.";
 
 const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
     Setting { pattern, kind, default, about }

@@ -93,9 +93,7 @@ pub(crate) async fn try_execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) 
         (_, []) => return Ok(()),
         (_, [piece]) => piece.sql.clone(),
         (DatabaseBackend::Postgres, pieces) => {
-            let parts = numbered(pieces, 1, |rows| rows).enumerate();
-            let parts: Vec<String> = parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect();
-            format!("WITH {} SELECT 1", parts.join(", "))
+            format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows))
         }
         (_, pieces) => numbered(pieces, 1, |rows| rows).collect::<Vec<_>>().join("; "),
     };
@@ -108,12 +106,16 @@ pub(crate) async fn try_execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) 
 pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Statement {
     // A piece whose rows are none changes nothing.
     let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
-    let parts = numbered(&pieces, 3, guarded).enumerate();
-    let parts: Vec<String> = parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect();
-    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, parts.join(", "));
+    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, expressions(&pieces, 3, guarded));
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
     let values = [claim.rows.into(), wanted.into()].into_iter().chain(values(pieces));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+}
+
+/// The pieces as common table expressions.
+fn expressions(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
+    let parts = numbered(pieces, first, rows).enumerate();
+    parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect::<Vec<_>>().join(", ")
 }
 
 /// The statements of the pieces, with their rows as the parameters from `first` on.
