@@ -1,0 +1,78 @@
+/** The wire contract of accounts, workspaces and the console. */
+
+import type { Id, Timestamp, WorkspaceRole } from './types.ts';
+
+/** `GET /r1/auth/oauth/providers` */
+export interface Provider {
+  name: string;
+  kind: 'google' | 'microsoft' | 'apple' | 'oidc';
+}
+
+/** An account at a provider that signs this one in. */
+export interface Identity {
+  id: Id;
+  provider: string;
+  email: string | null;
+  created_at: Timestamp;
+}
+
+export interface Passkey {
+  id: Id;
+  name: string;
+  created_at: Timestamp;
+  last_used_at: Timestamp | null;
+}
+
+/** A second factor that waits for its first code. */
+export interface TotpSetup {
+  secret: string;
+  uri: string;
+}
+
+export type KeyScope = 'read' | 'write' | 'gateway';
+
+export interface ApiKey {
+  id: Id;
+  name: string;
+  /** How the key begins: enough to know it by, too little to use it. */
+  prefix: string;
+  scopes: KeyScope[];
+  expires_at: Timestamp | null;
+  last_used_at: Timestamp | null;
+  created_at: Timestamp;
+}
+
+/** The only answer that has the key itself. */
+export type NewApiKey = ApiKey & { key: string };
+
+export interface Invitation {
+  id: Id;
+  /** Whom it is for; a link is for whoever has it. */
+  email: string | null;
+  role: WorkspaceRole;
+  uses: number;
+  max_uses: number | null;
+  expires_at: Timestamp | null;
+  created_at: Timestamp;
+}
+
+/** The only answer that has the way in. */
+export type NewInvitation = Invitation & { token: string; url: string };
+
+export interface Ban {
+  id: Id;
+  /** One address, or a range as CIDR. */
+  address: string;
+  reason: string;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+}
+
+export interface AuditEntry {
+  id: Id;
+  action: string;
+  actor: { id: Id; display_name: string } | null;
+  target: string | null;
+  address: string | null;
+  created_at: Timestamp;
+}
