@@ -23,7 +23,14 @@ export type Id = string;
 export type Timestamp = Described.Timestamp;
 
 /** The signed-in account: only it sees its own address. */
-export type Account = User & { email: string };
+export type Account = User & {
+  email: string;
+  email_verified?: boolean;
+  /** A code is asked for after the password. */
+  second_factor?: boolean;
+  /** An account that a provider signs in may have none. */
+  has_password?: boolean;
+};
 
 /** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };

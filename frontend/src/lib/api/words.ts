@@ -30,6 +30,10 @@ export function sentence(error: unknown): string {
       return m.error_email_taken();
     case 'password_wrong':
       return m.error_password_wrong();
+    case 'mfa_invalid':
+      return m.error_mfa_invalid();
+    case 'last_method':
+      return m.error_last_method();
   }
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();

@@ -84,9 +84,7 @@ export class Session {
       // Already ended is as good as ended; anything else must be told, or a shared computer stays signed in.
       if (!(error instanceof ApiError && error.status === 401)) throw error;
     }
-    this.leftOnPurpose = true;
-    this.#forget();
-    this.#channel?.postMessage('signed-out');
+    this.#leave();
   }
 
   async rename(displayName: string): Promise<void> {
@@ -97,9 +95,26 @@ export class Session {
     await this.#api.post('/auth/change-password', { current_password: current, password: next });
   }
 
+  /** Everything that the server keeps about this account. */
+  exportData(): Promise<unknown> {
+    return this.#api.get('/users/me/export');
+  }
+
+  async deleteAccount(password: string | undefined): Promise<void> {
+    // The socket may end before the answer is here: that is no surprise then.
+    this.leftOnPurpose = true;
+    try {
+      await this.#api.delete('/users/me', { password });
+    } catch (error) {
+      this.leftOnPurpose = false;
+      throw error;
+    }
+    this.#leave();
+  }
+
   /** The server no longer knows this session. */
   expire(): void {
-    this.ended = this.isPresent || this.ended;
+    this.ended = !this.leftOnPurpose && (this.isPresent || this.ended);
     this.#forget();
   }
 
@@ -107,6 +122,12 @@ export class Session {
     this.sessionId = tokens.session_id;
     this.#enter(tokens.user);
     this.#channel?.postMessage('signed-in');
+  }
+
+  #leave(): void {
+    this.leftOnPurpose = true;
+    this.#forget();
+    this.#channel?.postMessage('signed-out');
   }
 
   #enter(account: Account): void {

@@ -29,6 +29,35 @@ export function longTime(timestamp: string, now = new Date()): string {
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
 }
 
+/** A day with its year where that is not this one: “11 November”. */
+export function shortDate(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString(getLocale(), {
+    day: 'numeric',
+    month: 'long',
+    ...(isThisYear ? {} : { year: 'numeric' })
+  });
+}
+
+/** A moment to the second, for those who compare: “20 Nov 2026, 14:52:11”. */
+export function exactTime(timestamp: string): string {
+  return new Date(timestamp).toLocaleString(getLocale(), { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
+}
+
+export function isPast(timestamp: string, now = new Date()): boolean {
+  return Date.parse(timestamp) <= now.getTime();
+}
+
+/** How long until then: “in 4 minutes”. */
+export function untilTime(timestamp: string, now = new Date()): string {
+  const format = new Intl.RelativeTimeFormat(getLocale(), { numeric: 'always' });
+  const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
+  if (minutes < 90) return format.format(minutes, 'minute');
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? format.format(hours, 'hour') : format.format(Math.round(hours / 24), 'day');
+}
+
 function daysBetween(at: Date, now: Date): number {
   const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
   return Math.round((midnight(now) - midnight(at)) / DAY);

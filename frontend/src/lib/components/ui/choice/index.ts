@@ -1,0 +1,2 @@
+export { default as Select } from './select.svelte';
+export { default as SelectField } from './select-field.svelte';

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { Page } from '#lib/api/types.ts';
+import { Listing } from './listing.svelte.ts';
+
+const PAGES: Record<number, string[]> = { 1: ['a', 'b'], 2: ['c'] };
+
+function pageOf(page: number): Page<string> {
+  return { items: PAGES[page] ?? [], page, page_size: 2, total: 3 };
+}
+
+describe('a list', () => {
+  it('adds page after page until all is there', async () => {
+    const list = new Listing<string>(async (page) => pageOf(page));
+    expect([list.isKnown, list.isEmpty]).toEqual([false, false]);
+    await list.load();
+    expect([list.items, list.hasMore]).toEqual([['a', 'b'], true]);
+    await list.more();
+    expect([list.items, list.hasMore]).toEqual([['a', 'b', 'c'], false]);
+    await list.load(2);
+    expect(list.items).toEqual(['c']);
+  });
+
+  it('shows the answer to the last question, whichever comes last', async () => {
+    const waiting: ((page: Page<string>) => void)[] = [];
+    const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));
+    const [slow, quick] = [list.load(1), list.load(2)];
+    waiting[1]?.(pageOf(2));
+    await quick;
+    waiting[0]?.(pageOf(1));
+    await slow;
+    expect([list.items, list.page, list.isLoading]).toEqual([['c'], 2, false]);
+  });
+
+  it('keeps what it has when a page can not be had, and says why', async () => {
+    let isBroken = false;
+    const list = new Listing<string>(async (page) => {
+      if (isBroken) throw new Error('away');
+      return pageOf(page);
+    });
+    await list.load();
+    isBroken = true;
+    await list.more();
+    expect(list.items).toEqual(['a', 'b']);
+    expect(list.error).toEqual(new Error('away'));
+    isBroken = false;
+    await list.more();
+    expect([list.items.length, list.error]).toEqual([3, null]);
+  });
+
+  it('counts what is put in and taken out', async () => {
+    const list = new Listing<string>(async () => ({ items: [], page: 1, page_size: 2, total: 0 }));
+    await list.load();
+    expect(list.isEmpty).toBe(true);
+    list.put('new', (item) => item === 'new');
+    list.put('new', (item) => item === 'new');
+    expect([list.items, list.total]).toEqual([['new'], 1]);
+    list.drop((item) => item === 'new');
+    expect([list.items, list.total]).toEqual([[], 0]);
+  });
+});
