@@ -1,6 +1,6 @@
 /** The wire contract of accounts, workspaces and the console. */
 
-import type { Id, Timestamp, WorkspaceRole } from './types.ts';
+import type { Id, Timestamp, Workspace, WorkspaceRole } from './types.ts';
 
 /** `GET /r1/auth/oauth/providers` */
 export interface Provider {
@@ -45,6 +45,17 @@ export interface ApiKey {
 /** The only answer that has the key itself. */
 export type NewApiKey = ApiKey & { key: string };
 
+/** What those who look after a workspace see of it. */
+export type WorkspaceDetails = Workspace & {
+  /** Whoever has a verified address of one of these may join. */
+  join_domains?: string[];
+  /** The one of the whole installation: nobody renames or deletes it. */
+  shared?: boolean;
+};
+
+/** `GET /r1/workspaces/joinable` */
+export type JoinableWorkspace = Pick<Workspace, 'id' | 'name'>;
+
 export interface Invitation {
   id: Id;
   /** Whom it is for; a link is for whoever has it. */
@@ -64,6 +75,8 @@ export interface Ban {
   /** One address, or a range as CIDR. */
   address: string;
   reason: string;
+  /** Null: the firewall. */
+  created_by: Id | null;
   created_at: Timestamp;
   expires_at: Timestamp;
 }
@@ -71,7 +84,10 @@ export interface Ban {
 export interface AuditEntry {
   id: Id;
   action: string;
-  actor: { id: Id; display_name: string } | null;
+  /** Null: somebody who was not signed in, or the server itself. */
+  actor: Id | null;
+  /** Null, too, when the account is gone. */
+  actor_name: string | null;
   target: string | null;
   address: string | null;
   created_at: Timestamp;

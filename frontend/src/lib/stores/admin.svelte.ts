@@ -3,7 +3,7 @@ import type { AuditEntry, Ban } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
-export const PAGE_SIZE = 50;
+const PAGE_SIZE = 50;
 
 export interface BanWish {
   address: string;

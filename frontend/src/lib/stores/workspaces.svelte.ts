@@ -1,11 +1,13 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Page, User, Workspace, WorkspaceMember } from '#lib/api/types.ts';
+import type { JoinableWorkspace, WorkspaceDetails } from '#lib/api/identity.ts';
+import type { Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
 
 /** The workspaces of the account, and the one that is being looked at. */
 export class Workspaces {
-  items = $state<Workspace[]>([]);
+  items = $state<WorkspaceDetails[]>([]);
+  joinable = $state.raw<JoinableWorkspace[]>([]);
   isLoaded = $state(false);
   error = $state<unknown>(null);
   #currentId = $state<Id | null>(null);
@@ -50,8 +52,46 @@ export class Workspaces {
     return workspace;
   }
 
-  members(id: Id, page: number): Promise<Page<WorkspaceMember>> {
-    return this.#api.get(`/workspaces/${id}/members`, { page, page_size: 50 });
+  get(id: Id): WorkspaceDetails | undefined {
+    return this.items.find((workspace) => workspace.id === id);
+  }
+
+  async change(id: Id, change: { name?: string; join_domains?: string[] }): Promise<void> {
+    this.#put(await this.#api.patch<WorkspaceDetails>(`/workspaces/${id}`, change));
+  }
+
+  /** Those that take in whoever has an address like this account's. */
+  async loadJoinable(): Promise<void> {
+    this.joinable = (await this.#api.get<Page<JoinableWorkspace>>('/workspaces/joinable', { page_size: 50 })).items;
+  }
+
+  async join(id: Id): Promise<void> {
+    await this.#api.post(`/workspaces/${id}/join`, {});
+    this.joinable = this.joinable.filter((workspace) => workspace.id !== id);
+    await this.load();
+    this.choose(id);
+  }
+
+  async leave(id: Id): Promise<void> {
+    await this.#api.post(`/workspaces/${id}/leave`, {});
+    this.#drop(id);
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/workspaces/${id}`);
+    this.#drop(id);
+  }
+
+  members(id: Id, page: number, q?: string): Promise<Page<WorkspaceMember>> {
+    return this.#api.get(`/workspaces/${id}/members`, { page, page_size: 50, q: q || undefined });
+  }
+
+  setRole(id: Id, userId: Id, role: WorkspaceRole): Promise<WorkspaceMember> {
+    return this.#api.patch(`/workspaces/${id}/members/${userId}`, { role });
+  }
+
+  async removeMember(id: Id, userId: Id): Promise<void> {
+    await this.#api.delete(`/workspaces/${id}/members/${userId}`);
   }
 
   addMember(id: Id, email: string): Promise<WorkspaceMember> {
@@ -63,8 +103,17 @@ export class Workspaces {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }
 
+  #put(changed: WorkspaceDetails): void {
+    this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
+  }
+
+  #drop(id: Id): void {
+    this.items = this.items.filter((workspace) => workspace.id !== id);
+  }
+
   reset(): void {
     this.items = [];
+    this.joinable = [];
     this.isLoaded = false;
     this.error = null;
   }

@@ -1,0 +1,10 @@
+import { expect, it } from 'vitest';
+import { networkProblem } from './network.ts';
+
+it.each(['203.0.113.9', '203.0.113.0/24', '2001:db8::1', '2001:db8::/32', ' 10.0.0.0/8 '])('takes %s', (text) => {
+  expect(networkProblem(text)).toBeUndefined();
+});
+
+it.each(['', '203.0.113', '203.0.113.0/33', '300.1.1.1', 'example.com', '2001:db8::/129'])('refuses “%s”', (text) => {
+  expect(networkProblem(text)).toBeDefined();
+});
