@@ -7,15 +7,15 @@ use std::{
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
-    middleware::from_fn,
+    middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
 use appcore::AppError;
 use endpoint::only_get;
-use middleware::{cors, security_headers, tracing};
+use middleware::{cors, firewall, security_headers, tracing};
 use realtime::{Shard, SocketIo};
 use service::App;
 
@@ -40,10 +40,25 @@ pub fn build(
         .app_data(shard)
         .app_data(socket_io)
         .configure(routes)
-        // From the inside to the outside: what stands last sees a request first. The firewall belongs right under the log line.
+        // From the inside to the outside: what stands last sees a request first.
         .wrap(from_fn(cors::answer))
         .wrap(from_fn(security_headers::add))
+        .wrap(from_fn(keep_out))
         .wrap(from_fn(tracing::observe))
+}
+
+/// Answers addresses that are kept out, before anything else is done for them.
+async fn keep_out<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match firewall::admit(&request).await {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
+        Err(refusal) => {
+            let answer = endpoint::failure(request.request(), &refusal);
+            Ok(request.into_response(answer).map_into_right_body())
+        }
+    }
 }
 
 fn routes(config: &mut ServiceConfig) {

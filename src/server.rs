@@ -20,7 +20,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::Role;
-use middleware::{auth::Credentials, origin, tracing::choose_request_id};
+use middleware::{address::client_address, auth::Credentials, origin, tracing::choose_request_id};
 use realtime::{
     Entrance, Gateway, Shard, SocketIo, WsBroadcaster,
     upgrade::{self, Knock, Token},
@@ -145,7 +145,8 @@ async fn take_over(
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
     let is_own_origin = origin::allowed(headers, config);
     let request_id = choose_request_id(headers);
-    let knock = Knock { request, socket, unread: parts.read_buf, token, is_own_origin, request_id };
+    let address = client_address(request.peer_addr(), headers, config);
+    let knock = Knock { request, socket, unread: parts.read_buf, token, is_own_origin, address, request_id };
     upgrade::answer(shard, socket_io, knock).await;
     Ok(())
 }

@@ -6,6 +6,8 @@ use support::{Answer, Application, Member, Setup, json, new_id};
 fn limited(group: &str, strategy: &str, limit: u32) -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
+        // Whoever goes over a limit here is to be refused again and again.
+        .set("firewall.violations_to_ban", 0)
         .set(&format!("rate_limit.{group}.strategy"), strategy)
         .set(&format!("rate_limit.{group}.limit"), limit)
         .set(&format!("rate_limit.{group}.window"), 86_400)

@@ -11,6 +11,7 @@ mod compression;
 mod conversations;
 mod delivery;
 mod endpoints;
+mod firewall;
 mod limits;
 mod messages;
 mod raw;

@@ -43,6 +43,7 @@ codes! {
     OutOfCredits = "out_of_credits", 402, "There are not enough credits left for this.";
     Forbidden = "forbidden", 403, "You are not allowed to do this.";
     CrossSite = "cross_site", 403, "This request came from another site.";
+    AddressBanned = "address_banned", 403, "Too much went wrong from your network address. Wait before you try again.";
     PasswordWrong = "password_wrong", 403, "The current password is wrong.";
     SignupClosed = "signup_closed", 403, "New accounts can't be created here. Ask for an invitation.";
     NotFound = "not_found", 404, "There is nothing here that you can see.";

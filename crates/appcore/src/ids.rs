@@ -63,6 +63,10 @@ id! {
     EventId,
     /// One run of the program.
     InstanceId,
+    /// An address that is kept out for a time.
+    BanId,
+    /// One line of the audit log.
+    AuditEntryId,
     /// One open real-time connection.
     ConnectionId,
 }

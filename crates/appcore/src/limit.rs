@@ -1,4 +1,4 @@
-//! How often something may be done: groups of calls, and the limit of each.
+//! How often something may be done: groups of calls, the limit of each, and what counts against an address.
 
 use std::time::Duration;
 
@@ -10,18 +10,24 @@ pub enum RateGroup {
     /// Signing in and everything around it.
     Auth,
     MessageSend,
+    /// Files that come in.
+    Upload,
+    /// What programs ask of AI providers, under `/v1`.
+    Gateway,
     Read,
     Write,
 }
 
 impl RateGroup {
-    pub const ALL: [Self; 4] = [Self::Auth, Self::MessageSend, Self::Read, Self::Write];
+    pub const ALL: [Self; 6] = [Self::Auth, Self::MessageSend, Self::Upload, Self::Gateway, Self::Read, Self::Write];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::MessageSend => "message_send",
+            Self::Upload => "upload",
+            Self::Gateway => "gateway",
             Self::Read => "read",
             Self::Write => "write",
         }
@@ -51,4 +57,31 @@ pub struct Limit {
     pub limit: u32,
     #[serde(deserialize_with = "crate::config::seconds")]
     pub window: Duration,
+}
+
+/// What an address is banned for when it happens too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Violation {
+    /// A question that only a scanner asks: `/.env`, `/.git/config`, `/wp-login.php`.
+    Probe,
+    /// A call beyond a limit.
+    RateLimited,
+    /// A wrong password, code or key.
+    FailedSignin,
+    /// Credentials that nobody of us has made.
+    ForgedToken,
+}
+
+impl Violation {
+    /// As it stands in the setting and in a ban's reason.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::RateLimited => "rate_limited",
+            Self::FailedSignin => "failed_signin",
+            Self::ForgedToken => "forged_token",
+        }
+    }
 }

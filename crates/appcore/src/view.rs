@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AssistantId, ConversationId, MessageId, SessionId, Timestamp, UserId, WorkspaceId};
+use crate::{AssistantId, AuditEntryId, BanId, ConversationId, MessageId, SessionId, Timestamp, UserId, WorkspaceId};
 
 /// A person, as others see them; `email` only as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -55,6 +55,36 @@ pub struct UserSession {
     pub address: Option<String>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
+}
+
+/// A network that is kept out for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    pub id: BanId,
+    /// In CIDR notation.
+    pub address: String,
+    pub reason: String,
+    /// Who made it; none: the firewall itself.
+    pub created_by: Option<UserId>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    pub id: AuditEntryId,
+    /// What was done, such as `auth.signin`.
+    pub action: String,
+    /// Who did it; none: somebody who was not signed in, or the program itself.
+    pub actor: Option<UserId>,
+    /// Their name today; none once the account is gone.
+    pub actor_name: Option<String>,
+    /// What it was done to: an id or a network.
+    pub target: Option<String>,
+    /// Where it came from.
+    pub address: Option<String>,
+    pub created_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

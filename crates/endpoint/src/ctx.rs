@@ -1,11 +1,16 @@
 //! What a handler knows about the request beside its input.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
-use middleware::cookies;
-use service::{App, accounts::Device, limits::Lease};
+use middleware::{address::client_address, cookies};
+use service::{
+    App,
+    accounts::Device,
+    audit::{self, Action, Entry},
+    limits::Lease,
+};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -36,6 +41,18 @@ impl Ctx {
     #[must_use]
     pub fn device(&self) -> Device {
         middleware::auth::device(&self.http, &self.app.config)
+    }
+
+    /// Where the call comes from.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        client_address(self.http.peer_addr(), self.http.headers(), &self.app.config)
+    }
+
+    /// Writes down what the caller has just done. For what no transaction of a service writes down itself.
+    pub async fn audit(&self, action: Action, target: Option<String>) {
+        let actor = self.principal.as_ref().map(|principal| principal.user_id);
+        audit::note(&self.app, Entry { action, actor, target, address: self.address() }).await;
     }
 
     /// The refresh token of a browser.

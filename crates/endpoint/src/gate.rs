@@ -4,15 +4,15 @@ use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
-use middleware::{auth, guard, guard::Access, origin, rate_limit, tracing::note_caller};
+use middleware::{auth, firewall, guard, guard::Access, origin, rate_limit, tracing::note_caller};
 use service::App;
 
 use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, wire_form::WireForm};
 
 /// Lets the request in, read and with its caller known, or answers it.
 ///
-/// The whole order, from the outside: log line and request id → security headers → CORS (actix middleware, in the
-/// program's `app.rs`; the firewall belongs before them all) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
+/// The whole order, from the outside: log line and request id → firewall → security headers → CORS (actix middleware, in the
+/// program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -42,6 +42,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
             Err(refusal) => {
                 // Who guesses credentials is counted by address.
                 rate_limit::count(&app, http, def.rate, None).await?;
+                firewall::note_refused(&app, http, credentials.as_ref(), &refusal).await;
                 return Err(refusal);
             }
         },

@@ -2,7 +2,7 @@
 
 use appcore::{
     FieldError,
-    view::{LoggedEvent, UserSession},
+    view::{AuditEntry, Ban, LoggedEvent, UserSession},
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -42,6 +42,8 @@ pub fn document() -> OpenApi {
         .schema(FieldError::name(), FieldError::schema())
         // Only lists hold these, and utoipa does not look into a generic list.
         .schema(UserSession::name(), UserSession::schema())
+        .schema(Ban::name(), Ban::schema())
+        .schema(AuditEntry::name(), AuditEntry::schema())
         .schema(LoggedEvent::name(), LoggedEvent::schema());
     for def in r1::all() {
         let described = (def.describe)(def);

@@ -6,8 +6,9 @@ use actix_web::{
 };
 use appcore::{AppError, Code};
 use middleware::{
+    address::client_address,
     auth::{Credentials, authenticate},
-    origin,
+    firewall, origin,
     tracing::note_caller,
 };
 use realtime::{socketio::Caller, upgrade::Token};
@@ -31,9 +32,17 @@ async fn events(http: HttpRequest, app: Data<App>) -> HttpResponse {
 }
 
 async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError> {
-    let principal = authenticate(app, Credentials::find(http.headers(), &app.config).as_ref()).await?;
+    let credentials = Credentials::find(http.headers(), &app.config);
+    let principal = match authenticate(app, credentials.as_ref()).await {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            firewall::note_refused(app, http, credentials.as_ref(), &refusal).await;
+            return Err(refusal);
+        }
+    };
     note_caller(http, principal.user_id);
-    realtime::sse::respond(http, principal).await
+    let address = client_address(http.peer_addr(), http.headers(), &app.config);
+    realtime::sse::respond(http, principal, address).await
 }
 
 /// A handshake never comes here: its connection is taken over before.
@@ -47,6 +56,7 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
         token: Credentials::find(http.headers(), &app.config)
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
         is_own_origin: origin::allowed(http.headers(), &app.config),
+        address: client_address(http.peer_addr(), http.headers(), &app.config),
     };
     realtime::socketio::respond(&http, payload, caller).await
 }

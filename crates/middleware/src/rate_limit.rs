@@ -4,7 +4,10 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{HeaderName, HeaderValue},
 };
-use appcore::{AppError, UserId, limit::RateGroup};
+use appcore::{
+    AppError, UserId,
+    limit::{RateGroup, Violation},
+};
 use service::{
     App,
     limits::{Lease, Subject, Verdict},
@@ -23,13 +26,16 @@ pub async fn count(
     group: RateGroup,
     user: Option<UserId>,
 ) -> Result<Option<Lease>, AppError> {
-    let address = || client_address(http.peer_addr(), http.headers(), &app.config).map(Subject::Address);
+    let peer = || client_address(http.peer_addr(), http.headers(), &app.config);
     let user = user.filter(|_| !app.limits.is_by_address(group)).map(Subject::User);
     // Without an address it is a request that this program makes to itself.
-    let Some(subject) = user.or_else(address) else { return Ok(None) };
+    let Some(subject) = user.or_else(|| peer().map(Subject::Address)) else { return Ok(None) };
     let Some((verdict, lease)) = app.limits.take(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(verdict);
-    verdict.check()?;
+    if let Err(refusal) = verdict.check() {
+        app.firewall.note(peer(), Violation::RateLimited).await;
+        return Err(refusal);
+    }
     Ok(lease)
 }
 

@@ -32,6 +32,8 @@ impl Close {
     pub const NOT_UTF8: Self = Self::new(1007, "text is not UTF-8", Reconnect::Yes);
     /// A message was over 64 KiB, in one frame or in several.
     pub const TOO_LARGE: Self = Self::new(1009, "frame too large", Reconnect::Yes);
+    /// The address was banned.
+    pub const BANNED: Self = Self::new(1008, "address banned", Reconnect::WithJitter);
     /// This instance is about to stop.
     pub const RESTARTING: Self = Self::new(1012, "restarting", Reconnect::WithJitter);
     /// Something that the connection needs is away, such as the database.
@@ -53,6 +55,7 @@ impl Close {
         Self::PROTOCOL,
         Self::NOT_UTF8,
         Self::TOO_LARGE,
+        Self::BANNED,
         Self::RESTARTING,
         Self::TRY_LATER,
         Self::CREDENTIALS,

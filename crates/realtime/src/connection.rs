@@ -1,6 +1,6 @@
 //! The task of one connection: gives what the client sends to its session, in the form that the connection speaks.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use appcore::{AppError, Code, auth::Principal};
 use bytes::Bytes;
@@ -26,14 +26,17 @@ pub(crate) struct Opening {
     pub arrival: Arrival,
     pub followed: Vec<(appcore::ConversationId, i64)>,
     pub wire: Wire,
+    /// Where the client is.
+    pub address: Option<IpAddr>,
 }
 
 impl Opening {
     /// Goes live: the greeting comes first, after `preface`, and everything that happens from here on behind it.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
-        let Self { shard, principal, permit, arrival, followed, wire } = self;
+        let Self { shard, principal, permit, arrival, followed, wire, address } = self;
         let app = shard.app();
         let out = Outbound::of(&Identity::from(&principal), wire, sender);
+        out.set_address(address);
         let conversations = arrival.settle(&followed, Some(&out));
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
@@ -41,6 +44,7 @@ impl Opening {
         out.greet(out.fit(wire.encode(&Envelope::control("hello", now, &hello, None))));
         out.flush();
         shard.watch(&out);
+        shard.keep_out(&out);
         if shard.is_draining() {
             out.close(Close::RESTARTING);
         }

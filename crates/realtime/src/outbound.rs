@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    net::IpAddr,
     ops::Deref,
     rc::Rc,
 };
@@ -29,6 +30,8 @@ pub struct Outbound {
     /// When the credentials that were shown run out.
     pub expires_at: Timestamp,
     pub wire: Wire,
+    /// Where the client is.
+    address: Cell<Option<IpAddr>>,
     /// In the shard's list of those to be flushed.
     is_dirty: Cell<bool>,
     /// The last delivery to several conversations that came by, so that each connection gets it once.
@@ -83,11 +86,21 @@ impl Outbound {
             session_id: identity.session_id,
             expires_at: identity.expires_at,
             wire,
+            address: Cell::new(None),
             is_dirty: Cell::new(false),
             stamp: Cell::new(0),
             slot: Cell::new(0),
             passed: RefCell::new(None),
         })
+    }
+
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address.get()
+    }
+
+    pub fn set_address(&self, address: Option<IpAddr>) {
+        self.address.set(address);
     }
 
     /// Adds a frame to what waits. Whoever reads too slowly is cut off here.

@@ -5,6 +5,7 @@
 //! look at while it is full, is ended by `TCP_USER_TIMEOUT` (see the server's listener).
 
 use std::{
+    net::IpAddr,
     ops::RangeInclusive,
     pin::Pin,
     rc::Rc,
@@ -41,12 +42,17 @@ const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 const LONGEST_CURSOR: usize = 128;
 
 /// Opens a stream of events. `Last-Event-ID` resumes one; a cursor that can't be read begins afresh.
-pub async fn respond(request: &HttpRequest, principal: Principal) -> Result<HttpResponse, AppError> {
+pub async fn respond(
+    request: &HttpRequest,
+    principal: Principal,
+    address: Option<IpAddr>,
+) -> Result<HttpResponse, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     let app = shard.app();
     let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, app.config.realtime.backlog_bytes);
+    out.set_address(address);
     let conversations = arrival.settle(&followed, Some(&out));
     let now = app.clock.now();
     let resumed = cursor(request);
@@ -56,6 +62,7 @@ pub async fn respond(request: &HttpRequest, principal: Principal) -> Result<Http
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
     out.greet(sse::encode(&Envelope::control("hello", now, &hello, None), Some(&here)));
     shard.watch(&out);
+    shard.keep_out(&out);
     shard.end_when_expired(&out);
     if shard.is_draining() {
         out.close(Close::RESTARTING);

@@ -3,7 +3,7 @@
 //! actix-web hands over the socket of a request that asks for an upgrade before any middleware has seen it (why that is wanted stands in
 //! docs/architecture.md), so what a request must pass is checked here, and a refusal is written as the REST API would write it.
 
-use std::{rc::Rc, time::Duration};
+use std::{net::IpAddr, rc::Rc, time::Duration};
 
 use actix_http::{
     HttpMessage as _, Method, Request,
@@ -16,7 +16,7 @@ use appcore::{
     envelope::{Failure, FailureTag},
 };
 use bytes::BytesMut;
-use service::accounts;
+use service::{App, accounts};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -54,6 +54,8 @@ pub struct Knock {
     pub token: Option<Token>,
     /// Whether the page that the browser is on may use its cookies.
     pub is_own_origin: bool,
+    /// Where the client is.
+    pub address: Option<IpAddr>,
     pub request_id: String,
 }
 
@@ -88,11 +90,14 @@ pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, knock: Knock) {
     let begun = Instant::now();
     let (method, path, request_id) =
         (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
-    let result = match () {
-        () if knock.request.method() == Method::CONNECT => Err((Refusal::from(Code::MethodNotAllowed), Some(knock))),
-        () if path == WEBSOCKET => open_native(&shard, knock).await,
-        () if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(knock).await,
-        () => Err((Refusal::from(Code::NotFound), Some(knock))),
+    let result = match shard.app().firewall.check(|| knock.address) {
+        Err(banned) => Err((Refusal::from(banned), Some(knock))),
+        Ok(()) if knock.request.method() == Method::CONNECT => {
+            Err((Refusal::from(Code::MethodNotAllowed), Some(knock)))
+        }
+        Ok(()) if path == WEBSOCKET => open_native(&shard, knock).await,
+        Ok(()) if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(knock).await,
+        Ok(()) => Err((Refusal::from(Code::NotFound), Some(knock))),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
     // The same line that a request gets, for what is known here.
@@ -122,7 +127,7 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
         verify(&knock.request)?;
         let principal = identify(shard, &knock).await?;
         let headers = knock.request.headers();
-        prepare(shard, principal, choose_wire(headers)).await.map_err(Refusal::from)
+        prepare(shard, principal, choose_wire(headers), knock.address).await.map_err(Refusal::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
@@ -149,10 +154,15 @@ async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, 
 }
 
 /// Admits a person and reads what they follow.
-pub(crate) async fn prepare(shard: &Rc<Shard>, principal: Principal, wire: Wire) -> Result<Opening, AppError> {
+pub(crate) async fn prepare(
+    shard: &Rc<Shard>,
+    principal: Principal,
+    wire: Wire,
+    address: Option<IpAddr>,
+) -> Result<Opening, AppError> {
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
-    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire })
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, address })
 }
 
 /// What the client offers for compression, unless it is turned off.
@@ -177,8 +187,17 @@ async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
     match &knock.token {
         None => Err(Code::Unauthenticated.into()),
         Some(token) if token.by_cookie && !knock.is_own_origin => Err(Code::CrossSite.into()),
-        Some(token) => Ok(accounts::authenticate(shard.app(), &token.text).await?),
+        Some(token) => Ok(recognise(shard.app(), &token.text, knock.address).await?),
     }
+}
+
+/// Whose token this is. One that nobody of us has made is noted.
+pub(crate) async fn recognise(app: &App, token: &str, address: Option<IpAddr>) -> Result<Principal, AppError> {
+    let recognised = accounts::authenticate(app, token).await;
+    if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
+        app.note_refused_token(address, token).await;
+    }
+    recognised
 }
 
 /// Closes our half and takes what still comes, or the client might lose what it was sent.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::{Clock, ConversationId, InstanceId, UserId, config::Config, event::EventBus};
+use appcore::{AppError, Clock, ConversationId, InstanceId, UserId, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use crate::{
@@ -11,7 +11,9 @@ use crate::{
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     assistants::Assistants,
+    audit,
     events::{Relay, Writer, retention},
+    firewall::Firewall,
     gather::Gather,
     limits::Limits,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
@@ -34,6 +36,7 @@ pub struct App {
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
     pub limits: Limits,
+    pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
     /// Who is in which conversations, for those who come in at the same time.
     pub(crate) followed: Arc<Gather<UserId, Vec<(ConversationId, i64)>>>,
@@ -56,6 +59,9 @@ impl App {
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
+        let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
+            .await
+            .map_err(stated)?;
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
             None => Arc::new(MemoryTickets::new()),
@@ -77,6 +83,7 @@ impl App {
             tickets,
             presence,
             limits,
+            firewall,
             assistants,
             followed: Arc::default(),
         });
@@ -86,6 +93,17 @@ impl App {
         if app.config.messages.event_retention_days > 0 {
             tokio::spawn(retention::keep(Arc::clone(&app), app.config.messages.event_retention_days));
         }
+        if app.config.audit.retention_days > 0 {
+            tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
+        }
         Ok(app)
+    }
+}
+
+/// What kept the instance from starting.
+fn stated(error: AppError) -> anyhow::Error {
+    match error {
+        AppError::Unavailable(cause) | AppError::Internal(cause) => cause,
+        other => other.into(),
     }
 }

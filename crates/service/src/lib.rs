@@ -3,8 +3,10 @@
 pub mod accounts;
 pub mod app;
 pub mod assistants;
+pub mod audit;
 pub mod conversations;
 pub mod events;
+pub mod firewall;
 mod gather;
 pub mod jobs;
 pub mod limits;

@@ -17,7 +17,7 @@ fn is_refusal(answer: &Answer) {
 async fn an_id_that_belongs_to_nothing_is_not_found() {
     let world = World::start().await;
     for def in endpoint::r1::all().filter(|def| !def.path_fields.is_empty()) {
-        let body = world.call(def).await.body;
+        let (body, caller) = (world.call(def).await.body, world.caller(def));
         let paths = [
             with_unknown_ids(def),
             def.path_fields
@@ -31,11 +31,11 @@ async fn an_id_that_belongs_to_nothing_is_not_found() {
                 .fold(def.path.to_owned(), |path, field| path.replace(&format!("{{{field}}}"), &"9".repeat(2_000))),
         ];
         for path in paths {
-            let mut request = world.owner.request(method(def), &path);
+            let mut request = caller.request(method(def), &path);
             if let Some(body) = &body {
                 request = request.json(body);
             }
-            world.owner.send(request).await.refused(404, "not_found");
+            caller.send(request).await.refused(404, "not_found");
         }
     }
 }
@@ -44,10 +44,10 @@ async fn an_id_that_belongs_to_nothing_is_not_found() {
 async fn a_body_that_is_wrong_is_refused() {
     let world = World::start().await;
     for def in endpoint::r1::all().filter(|def| def.has_body) {
-        let call = world.call(def).await;
+        let (call, caller) = (world.call(def).await, world.caller(def));
         let right = call.body.clone().unwrap_or_else(|| panic!("{} takes a body: give it one in calls.rs", def.name));
         let post = |body: Vec<u8>, kind: &'static str| {
-            let request = world.owner.request(method(def), &call.path).body(body);
+            let request = caller.request(method(def), &call.path).body(body);
             if kind.is_empty() { request } else { request.header("content-type", kind) }
         };
         for malformed in [
@@ -60,26 +60,25 @@ async fn a_body_that_is_wrong_is_refused() {
             b"{\"a\":\"\\ud800\"}",
             &[b'['; 100_000],
         ] {
-            world.owner.send(post(malformed.to_vec(), "application/json")).await.refused(400, "malformed_body");
+            caller.send(post(malformed.to_vec(), "application/json")).await.refused(400, "malformed_body");
         }
         for malformed in [&b"\xc1"[..], b"\x90", b"\xdf\xff\xff\xff\xff", b"\x81\xa1a", b"\x80\x80", &[0x91; 100_000]] {
-            world.owner.send(post(malformed.to_vec(), "application/msgpack")).await.refused(400, "malformed_body");
+            caller.send(post(malformed.to_vec(), "application/msgpack")).await.refused(400, "malformed_body");
         }
         for kind in ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"] {
-            world.owner.send(post(right.to_string().into_bytes(), kind)).await.refused(415, "unsupported_media_type");
+            caller.send(post(right.to_string().into_bytes(), kind)).await.refused(415, "unsupported_media_type");
         }
-        world
-            .owner
+        caller
             .send(post(right.to_string().into_bytes(), "application/json").header("content-encoding", "gzip"))
             .await
             .refused(415, "unsupported_media_type");
         let large = json!({ "x": "x".repeat(1024 * 1024) }).to_string().into_bytes();
-        world.owner.send(post(large, "application/json")).await.refused(413, "too_large");
+        caller.send(post(large, "application/json")).await.refused(413, "too_large");
 
         let fields: Vec<String> = right.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
         let mut unknown = right.clone();
         unknown["no_such_field"] = json!(1);
-        world.owner.send(post(unknown.to_string().into_bytes(), "application/json")).await.names_field("no_such_field");
+        caller.send(post(unknown.to_string().into_bytes(), "application/json")).await.names_field("no_such_field");
         for field in &fields {
             for value in [
                 json!({ "a": [] }),
@@ -92,7 +91,7 @@ async fn a_body_that_is_wrong_is_refused() {
             ] {
                 let mut wrong = right.clone();
                 wrong[field] = value;
-                let answer = world.owner.send(post(wrong.to_string().into_bytes(), "application/json")).await;
+                let answer = caller.send(post(wrong.to_string().into_bytes(), "application/json")).await;
                 is_refusal(&answer);
             }
         }

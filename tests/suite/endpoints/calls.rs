@@ -1,6 +1,6 @@
 //! One right call of each endpoint, on things of its own. An endpoint that has none here fails the tests.
 
-use endpoint::EndpointDef;
+use endpoint::{Access, EndpointDef};
 use reqwest::Method;
 use support::{Answer, Application, Caller, Member, Setup, Value, json, new_email, new_id, wait_until};
 use tokio::sync::OnceCell;
@@ -47,10 +47,19 @@ impl World {
         Caller::anonymous(&self.app.url())
     }
 
+    /// Somebody who may call it.
+    pub fn caller(&self, def: &EndpointDef) -> &Member {
+        if def.access == Access::Admin { &self.admin } else { &self.owner }
+    }
+
     /// A right call, on things of the owner that were made for it.
     pub async fn call(&self, def: &EndpointDef) -> Call {
         let body = self.body(def.name).await;
         let path = match def.name {
+            "LiftBan" => {
+                let ban = self.body("AddBan").await.unwrap_or_default();
+                with_id(def, &id_of(&self.admin.post("/r1/admin/bans", ban).await.data_with(201)))
+            }
             "EndUserSession" => format!("/r1/usersessions/{}", self.owner.another_device().await.session_id),
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
             "ShowWorkspace" | "ListWorkspaceMembers" => with_id(def, &self.workspace),
@@ -105,6 +114,8 @@ impl World {
             // Wrong on purpose: who comes so far may call it, and nobody's password changes.
             "ChangePassword" => json!({ "current_password": "not this one", "password": "Quite-another-1" }),
             "ChangeMe" => json!({ "display_name": "Somebody" }),
+            // Limits are off, so nobody is kept out by it.
+            "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),
             "CreateWorkspace" => json!({ "name": "Another" }),
             "AddWorkspaceMember" => json!({ "user_id": self.friend.id }),
             "ChangeWorkspaceMember" => json!({ "role": "admin" }),

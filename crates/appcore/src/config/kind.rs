@@ -23,6 +23,10 @@ pub(super) enum Kind {
     Secret,
     Secrets,
     Texts,
+    /// Some of these words.
+    Choices(&'static [&'static str]),
+    /// Whole numbers, both ends included.
+    Numbers(u64, u64),
     /// Scheme, host and port of web pages.
     Origins,
     /// Addresses in CIDR notation; a lone address is a network of one.
@@ -65,7 +69,10 @@ impl Kind {
     }
 
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Secrets | Self::Texts | Self::Origins | Self::Networks)
+        matches!(
+            self,
+            Self::Secrets | Self::Texts | Self::Choices(_) | Self::Numbers(..) | Self::Origins | Self::Networks
+        )
     }
 
     pub fn read(self, raw: &Raw) -> Result<Reading, Expected> {
@@ -100,21 +107,28 @@ impl Kind {
                 let scheme = Url::parse(text).ok()?.scheme().to_owned();
                 schemes.contains(&scheme.as_str()).then(|| Value::Text(text.to_owned()))
             }
-            Self::Secrets | Self::Texts | Self::Origins | Self::Networks => None,
+            Self::Secrets | Self::Texts | Self::Choices(_) | Self::Numbers(..) | Self::Origins | Self::Networks => None,
         }
     }
 
     fn read_list(self, raw: &Raw) -> Result<Reading, Expected> {
-        let items: Vec<&str> = match raw {
-            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => text.split([',', '\n']).collect(),
+        let written = |value: &toml::Value| match value {
+            toml::Value::String(text) => Some(text.clone()),
+            toml::Value::Integer(number) if matches!(self, Self::Numbers(..)) => Some(number.to_string()),
+            _ => None,
+        };
+        let items: Vec<String> = match raw {
+            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => {
+                text.split([',', '\n']).map(str::to_owned).collect()
+            }
             Raw::Toml(toml::Value::Array(values)) => {
-                values.iter().map(toml::Value::as_str).collect::<Option<_>>().ok_or_else(|| self.expected())?
+                values.iter().map(written).collect::<Option<_>>().ok_or_else(|| self.expected())?
             }
             Raw::Toml(_) => return Err(self.expected()),
         };
         let mut kept = Vec::new();
         let mut unfilled = false;
-        for item in items.into_iter().map(str::trim).filter(|item| !item.is_empty()) {
+        for item in items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()) {
             if is_placeholder(item) {
                 unfilled = true;
             } else {
@@ -137,6 +151,10 @@ impl Kind {
                 let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
                 (web && bare).then(|| url.origin().ascii_serialization())
             }
+            Self::Choices(words) => words.contains(&item).then(|| item.to_owned()),
+            Self::Numbers(min, max) => {
+                item.parse().ok().filter(|number| (min..=max).contains(number)).map(|number: u64| number.to_string())
+            }
             Self::Networks => parse_network(item).map(|network| network.to_string()),
             _ => Some(item.to_owned()),
         }
@@ -153,6 +171,8 @@ impl Kind {
                 format!("an address that begins with {}://", schemes.join(":// or "))
             }
             Self::Secrets | Self::Texts => "a list of texts".to_owned(),
+            Self::Choices(words) => format!("a list of some of {}", words.join(", ")),
+            Self::Numbers(min, max) => format!("a list of whole numbers from {min} to {max}"),
             Self::Origins => "a list of web origins such as https://app.example.org".to_owned(),
             Self::Networks => "a list of networks such as 10.0.0.0/8".to_owned(),
         })
@@ -169,6 +189,7 @@ impl Value {
             Self::Text(_) if kind.is_secret() => "***".to_owned(),
             Self::Text(text) => format!("{text:?}"),
             Self::List(items) if kind.is_secret() => format!("[{}]", vec!["***"; items.len()].join(", ")),
+            Self::List(items) if matches!(kind, Kind::Numbers(..)) => format!("[{}]", items.join(", ")),
             Self::List(items) => format!("{items:?}"),
         }
     }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::error::ConfigError;
 use crate::{
-    limit::{Limit, RateGroup},
+    limit::{Limit, RateGroup, Violation},
     secret::Secret,
 };
 
@@ -25,6 +25,8 @@ pub struct Config {
     pub redis: Redis,
     pub auth: Auth,
     pub rate_limit: RateLimit,
+    pub firewall: Firewall,
+    pub audit: Audit,
     #[serde(default)]
     pub workspaces: Workspaces,
     pub messages: Messages,
@@ -111,6 +113,8 @@ pub struct RateLimit {
     pub enabled: bool,
     auth: Limit,
     message_send: Limit,
+    upload: Limit,
+    gateway: Limit,
     read: Limit,
     write: Limit,
 }
@@ -120,10 +124,33 @@ impl RateLimit {
         match group {
             RateGroup::Auth => self.auth,
             RateGroup::MessageSend => self.message_send,
+            RateGroup::Upload => self.upload,
+            RateGroup::Gateway => self.gateway,
             RateGroup::Read => self.read,
             RateGroup::Write => self.write,
         }
     }
+}
+
+/// When an address is kept out. Nothing of it holds where `rate_limit.enabled` is off.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firewall {
+    /// 0: nobody is banned but by an administrator.
+    pub violations_to_ban: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    /// At least one.
+    #[serde(deserialize_with = "list_of_seconds")]
+    pub durations: Vec<Duration>,
+    pub violations: Vec<Violation>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// 0: the log is kept for ever.
+    pub retention_days: u32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -225,6 +252,9 @@ impl Config {
         if self.auth.refresh_ttl < self.auth.access_ttl {
             return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
         }
+        if self.firewall.durations.is_empty() {
+            return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));
+        }
         for (asked, answered) in &self.ai.model_map {
             let provider = answered.split_once('/').map(|(provider, _)| provider);
             if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {
@@ -293,6 +323,12 @@ fn trimmed(url: &Url) -> String {
 
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+/// Lists hold texts, whatever stands in them.
+fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map(Duration::from_secs).map_err(serde::de::Error::custom)).collect()
 }
 
 fn named_providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Provider>, D::Error> {

@@ -10,6 +10,7 @@ mod memory;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Builder;
 
@@ -235,6 +236,10 @@ pub enum Signal {
     StopGeneration(MessageId),
     /// There is a job to claim.
     JobsWaiting,
+    /// This network is kept out until then: its requests are refused and its connections closed.
+    Banned { network: IpNet, until: Timestamp },
+    /// A ban of this network was lifted; whether another one stands the table tells.
+    BanLifted(IpNet),
     /// Something that is kept about this person in caches is out of date.
     UserChanged(UserId),
     /// News may have been lost: whoever keeps a position must catch up. Never sent between instances; each tells itself.

@@ -1,6 +1,8 @@
 //! One file per table.
 
 pub mod assistant;
+pub mod audit_entry;
+pub mod ban;
 pub mod conversation;
 pub mod conversation_assistant;
 pub mod conversation_event;

@@ -1,6 +1,8 @@
 //! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
 
 pub mod assistants;
+pub mod audit;
+pub mod bans;
 pub mod conversations;
 pub mod events;
 pub mod groups;

@@ -3,7 +3,10 @@
 use appcore::{AppError, Code, SessionId, Timestamp, view::User};
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
-use service::accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, TokenPair};
+use service::{
+    accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, TokenPair},
+    audit::Action,
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -148,6 +151,7 @@ impl Endpoint for LogOut {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
         accounts::logout(ctx.app(), ctx.user()?).await?;
+        ctx.audit(Action::SignOut, None).await;
         ctx.clear_cookies();
         Ok(Reply::of(NoData))
     }
@@ -173,6 +177,7 @@ impl Endpoint for ChangePassword {
         let password = PasswordChange { current: request.current_password, new: request.password, field: "password" };
         accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) })
             .await?;
+        ctx.audit(Action::PasswordChanged, None).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -1,5 +1,6 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
+mod admin;
 mod assistants;
 mod auth;
 mod conversations;
@@ -19,6 +20,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     conversations::ENDPOINTS,
     messages::ENDPOINTS,
     assistants::ENDPOINTS,
+    admin::ENDPOINTS,
     websocket::ENDPOINTS,
 ];
 

@@ -9,6 +9,7 @@ mod rooms;
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -179,7 +180,12 @@ impl Shard {
             BusMessage::News(news) => self.rooms.borrow_mut().receive(&news, now),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.rooms.borrow_mut().end_sessions(&sessions),
             BusMessage::Signal(Signal::Gap) => self.note_outage(now),
-            BusMessage::Signal(Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_)) => {}
+            BusMessage::Signal(Signal::Banned { network, .. }) => {
+                self.put_out(|address| network.contains(&address) && self.app.firewall.may_ban(address));
+            }
+            BusMessage::Signal(
+                Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_) | Signal::BanLifted(_),
+            ) => {}
         }
     }
 
@@ -327,7 +333,25 @@ impl Shard {
         }
     }
 
+    /// Ends a connection that came in while its address was being banned.
+    pub fn keep_out(&self, out: &Outbound) {
+        if self.app.firewall.check(|| out.address()).is_err() {
+            out.close(Close::BANNED);
+        }
+    }
+
+    /// Ends the connections of these addresses, which are banned.
+    fn put_out(&self, is_banned: impl Fn(IpAddr) -> bool) {
+        let concerns = |out: &&Rc<Outbound>| out.address().is_some_and(&is_banned);
+        let banned: Vec<Rc<Outbound>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
+        for out in banned {
+            out.close(Close::BANNED);
+        }
+    }
+
     fn check_sessions(self: &Rc<Self>) {
+        // A ban of which the bus told nothing.
+        self.put_out(|address| self.app.firewall.banned_until(address).is_some());
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             if let Err(error) = shard.put_out_ended().await {

@@ -1,10 +1,9 @@
 //! A Socket.IO client: first a stranger, then a session like any other.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, net::IpAddr, rc::Rc, time::Duration};
 
 use appcore::{AppError, Code, ConnectionId};
 use bytes::Bytes;
-use service::accounts;
 use tokio::time::Instant;
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     engine::{self, Deadline, Guest, Host, Message},
     sender::Sender,
     shard::Shard,
-    upgrade::{Token, prepare},
+    upgrade::{Token, prepare, recognise},
 };
 
 /// How long a client has to say who it is.
@@ -31,6 +30,8 @@ pub struct Caller {
     pub token: Option<Token>,
     /// Whether the page that the browser is on may use its cookies.
     pub is_own_origin: bool,
+    /// Where it is.
+    pub address: Option<IpAddr>,
 }
 
 /// Receives Socket.IO clients on one thread.
@@ -74,15 +75,18 @@ struct Stranger {
 
 impl Stranger {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
+        let (app, address) = (shard.app(), self.caller.address);
+        // It may have been banned since it came in.
+        app.firewall.check(|| address)?;
         let principal = match (&token, &self.caller.token) {
-            (Some(token), _) => accounts::authenticate(shard.app(), token).await?,
+            (Some(token), _) => recognise(app, token, address).await?,
             (None, Some(token)) if token.by_cookie && !self.caller.is_own_origin => {
                 return Err(Code::CrossSite.into());
             }
-            (None, Some(token)) => accounts::authenticate(shard.app(), &token.text).await?,
+            (None, Some(token)) => recognise(app, &token.text, address).await?,
             (None, None) => return Err(Code::Unauthenticated.into()),
         };
-        prepare(shard, principal, Wire::SocketIo).await
+        prepare(shard, principal, Wire::SocketIo, address).await
     }
 
     fn tell(&self, frame: Bytes) -> Result<(), Close> {

@@ -115,17 +115,18 @@ impl SocketIo {
         }
         let deflate = agree(&self.shard, knock.request.headers());
         let preface = handshake::switching(knock.request.headers(), None, deflate, &knock.request_id);
-        let Knock { request, socket, unread, token, is_own_origin, request_id } = knock;
+        let Knock { request, socket, unread, token, is_own_origin, address, request_id } = knock;
         let upgraded = Upgraded { socket, unread, preface, deflate };
         let Some(sid) = question.sid else {
-            self.engine.open_websocket(Caller { token, is_own_origin }, upgraded);
+            self.engine.open_websocket(Caller { token, is_own_origin, address }, upgraded);
             return Ok(None);
         };
         match http::go_over(&self.engine, &sid, upgraded).await {
             Ok(()) => Ok(None),
             Err(None) => Err((refusal(Refused::UnknownSid), None)),
             Err(Some((socket, refused))) => {
-                let knock = Knock { request, socket, unread: BytesMut::new(), token, is_own_origin, request_id };
+                let knock =
+                    Knock { request, socket, unread: BytesMut::new(), token, is_own_origin, address, request_id };
                 Err((refusal(refused), Some(knock)))
             }
         }

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use appcore::{AppError, Code, SessionId, Timestamp, auth::Principal, view::UnknownName};
+use appcore::{
+    AppError, Code, SessionId, Timestamp,
+    auth::{Principal, token::Rejection},
+    view::UnknownName,
+};
 use dbcontext::{Database, query::sessions as rows};
 
 use super::standings::{Memory, Standing};
@@ -35,6 +39,15 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
         role: standing.role,
         expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
     })
+}
+
+/// Whether nobody of us has signed this. One that has run out, or whose session has ended, is ours all the same.
+pub(crate) fn is_forged(app: &App, access_token: &str) -> bool {
+    let accounts = &app.accounts;
+    match accounts.proofs.check(&accounts.keyring, access_token, app.clock.now()) {
+        Ok(_) | Err(Rejection::Expired) => false,
+        Err(Rejection::Malformed | Rejection::OtherKind | Rejection::UnknownKey | Rejection::Forged) => true,
+    }
 }
 
 /// The session's standing, as it is remembered or else as the database has it.

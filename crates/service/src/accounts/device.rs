@@ -1,10 +1,12 @@
 //! The device that somebody signs in on, as its owner recognises it in the list.
 
+use std::net::IpAddr;
+
 /// What a request tells of the device that sent it.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
     user_agent: Option<String>,
-    address: Option<String>,
+    address: Option<IpAddr>,
 }
 
 impl Device {
@@ -12,22 +14,28 @@ impl Device {
 
     /// Takes what can be shown of what a stranger sent.
     #[must_use]
-    pub fn new(user_agent: Option<&str>, address: Option<std::net::IpAddr>) -> Self {
+    pub fn new(user_agent: Option<&str>, address: Option<IpAddr>) -> Self {
         let user_agent = user_agent
             .map(|text| {
                 text.chars().filter(|character| !character.is_control()).take(Self::MAX_CHARS).collect::<String>()
             })
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
-        Self { user_agent, address: address.map(|address| address.to_canonical().to_string()) }
+        Self { user_agent, address: address.map(|address| address.to_canonical()) }
     }
 
     pub(super) fn user_agent(&self) -> Option<String> {
         self.user_agent.clone()
     }
 
+    /// Where it is.
+    #[must_use]
+    pub const fn ip(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     pub(super) fn address(&self) -> Option<String> {
-        self.address.clone()
+        self.address.map(|address| address.to_string())
     }
 }
 

@@ -28,6 +28,7 @@ pub mod tickets;
 
 pub use administer::{create_admin, reset_password};
 pub use authenticate::authenticate;
+pub(crate) use authenticate::is_forged;
 pub use device::Device;
 pub use issue::TokenPair;
 pub(crate) use profile::fill_in_presence;

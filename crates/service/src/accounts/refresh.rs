@@ -20,7 +20,10 @@ use super::{
     issue::{Tokens, own_view},
     sessions::tell_ended,
 };
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 const PURPOSE: &[u8] = b"refresh successor";
 /// Ours have 43 characters.
@@ -65,6 +68,8 @@ pub async fn refresh(
             return Ok(pair);
         }
         rows::end(&tx, session.user_id, session.id, attempt.now).await?;
+        let (actor, target) = (Some(session.user_id), Some(session.id.to_string()));
+        audit::record(&tx, Entry { action: Action::RefreshReused, actor, target, address: device.ip() }).await?;
         tx.commit().await.map_err(app_error)?;
         tracing::warn!(session_id = %session.id, user_id = %session.user_id, "a refresh token was used twice: its session was ended");
         tell_ended(app, vec![session.id]).await;

@@ -1,8 +1,9 @@
 //! Sign-in with address and password.
 
 use appcore::{
-    AppError, Code,
+    AppError, Code, UserId,
     auth::{Email, password::Verdict},
+    limit::Violation,
 };
 use dbcontext::{
     constraint::app_error,
@@ -10,7 +11,10 @@ use dbcontext::{
 };
 
 use super::{Device, TokenPair, issue};
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 /// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
 pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<TokenPair, AppError> {
@@ -22,8 +26,9 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     };
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
+    let account_id = account.as_ref().map(|account| account.id);
     let (Some(account), Verdict::Right | Verdict::RightButOutdated) = (account, verdict) else {
-        return Err(Code::InvalidCredentials.into());
+        return Err(refuse(app, account_id, &device).await);
     };
     let renewed = match verdict {
         Verdict::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
@@ -39,6 +44,16 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     }
     sessions::sweep(&tx, account.id, now).await?;
     let pair = issue::open_session(&tx, app, &account, &device).await?;
+    let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
+    audit::record(&tx, entry).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(pair)
+}
+
+/// Writes a failed attempt down, in the same way whether there is such an account or not.
+async fn refuse(app: &App, account: Option<UserId>, device: &Device) -> AppError {
+    let target = account.map(|id| id.to_string());
+    audit::note(app, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
+    app.firewall.note(device.ip(), Violation::FailedSignin).await;
+    Code::InvalidCredentials.into()
 }

@@ -11,7 +11,11 @@ use dbcontext::{constraint::app_error, entity::user, query::users};
 use sea_orm::ConnectionTrait;
 
 use super::{Device, TokenPair, issue};
-use crate::{App, workspaces};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+    workspaces,
+};
 
 /// What somebody fills in.
 pub struct SignUp {
@@ -42,6 +46,8 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     let role = if first { UserRole::Admin } else { UserRole::User };
     let user = create(&tx, &app.config, &app.clock, newcomer, hash, role).await?;
     let pair = issue::open_session(&tx, app, &user, &device).await?;
+    let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
+    audit::record(&tx, entry).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(pair)
 }

@@ -1,0 +1,132 @@
+//! Networks that are kept out.
+
+use appcore::{AppError, BanId, Timestamp, UserId, page::PageRequest};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select, Set,
+};
+
+use crate::{constraint::app_error, entity::ban};
+
+/// A new ban.
+pub struct NewBan {
+    pub network: String,
+    pub reason: String,
+    pub is_automatic: bool,
+    pub created_by: Option<UserId>,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Until when a network is kept out.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Standing {
+    pub network: String,
+    pub expires_at: Timestamp,
+}
+
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Model, AppError> {
+    let row = ban::ActiveModel {
+        id: Set(BanId::new()),
+        network: Set(new.network),
+        reason: Set(new.reason),
+        is_automatic: Set(new.is_automatic),
+        created_by: Set(new.created_by),
+        created_at: Set(new.at),
+        expires_at: Set(new.expires_at),
+        lifted_at: Set(None),
+    };
+    row.insert(db).await.map_err(app_error)
+}
+
+/// Those that hold now, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    page: PageRequest,
+) -> Result<(Vec<ban::Model>, u64), AppError> {
+    let query = holding(now).order_by_desc(ban::Column::CreatedAt).order_by_desc(ban::Column::Id);
+    super::page::select(db, query, page).await
+}
+
+/// At most `most` networks that are kept out now, those for the longest time first.
+pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Standing>, AppError> {
+    let query = holding(now).select_only().column(ban::Column::Network);
+    let latest = ban::Column::ExpiresAt.max();
+    query
+        .column_as(latest.clone(), "expires_at")
+        .group_by(ban::Column::Network)
+        .order_by_desc(latest)
+        .limit(most)
+        .into_model()
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Until when this network is kept out, if it is.
+pub async fn standing_of<C: ConnectionTrait>(
+    db: &C,
+    network: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, AppError> {
+    holding(now)
+        .filter(ban::Column::Network.eq(network))
+        .order_by_desc(ban::Column::ExpiresAt)
+        .select_only()
+        .column(ban::Column::ExpiresAt)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// How often the firewall has banned this network, as far as that ended after `since` and nobody took it back.
+pub async fn count_automatic<C: ConnectionTrait>(db: &C, network: &str, since: Timestamp) -> Result<u64, AppError> {
+    ban::Entity::find()
+        .filter(ban::Column::Network.eq(network))
+        .filter(ban::Column::IsAutomatic.eq(true))
+        .filter(ban::Column::ExpiresAt.gt(since))
+        .filter(ban::Column::LiftedAt.is_null())
+        .count(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Ends a ban that holds; its network. None: there is no such ban.
+pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Result<Option<String>, AppError> {
+    let row = ban::ActiveModel { lifted_at: Set(Some(now)), ..Default::default() };
+    let lifted = ban::Entity::update_many()
+        .set(row)
+        .filter(ban::Column::Id.eq(id))
+        .filter(ban::Column::LiftedAt.is_null())
+        .filter(ban::Column::ExpiresAt.gt(now))
+        .exec_with_returning(db)
+        .await
+        .map_err(app_error)?;
+    Ok(lifted.into_iter().next().map(|ban| ban.network))
+}
+
+/// Ends every ban of this network; how many it were.
+pub async fn lift_all<C: ConnectionTrait>(db: &C, network: &str, now: Timestamp) -> Result<u64, AppError> {
+    let row = ban::ActiveModel { lifted_at: Set(Some(now)), ..Default::default() };
+    let done = ban::Entity::update_many()
+        .set(row)
+        .filter(ban::Column::Network.eq(network))
+        .filter(ban::Column::LiftedAt.is_null())
+        .filter(ban::Column::ExpiresAt.gt(now))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected)
+}
+
+/// Removes what ended before.
+pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
+    ban::Entity::delete_many().filter(ban::Column::ExpiresAt.lt(before)).exec(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+fn holding(now: Timestamp) -> Select<ban::Entity> {
+    ban::Entity::find().filter(ban::Column::LiftedAt.is_null()).filter(ban::Column::ExpiresAt.gt(now))
+}

@@ -1,0 +1,345 @@
+//! The firewall: addresses from which too much goes wrong are kept out for a time.
+//!
+//! What goes wrong is [noted](Firewall::note) where it happens. So many violations of one address (of IPv6 its /64) within the window ban
+//! it; each further ban within a week of the one before is longer. Violations are counted in Redis and may be lost; bans are
+//! rows, and every instance has a copy of those that hold ([`Book`]). Another instance's ban arrives over the bus at once, and from the table within
+//! seconds where the bus is away.
+//!
+//! What the operator trusts as a proxy is never banned: an address is the one behind it, or nobody's.
+
+mod book;
+mod network;
+#[cfg(test)]
+mod tests;
+mod violations;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use appcore::{
+    AppError, BanId, Clock, Code, Timestamp,
+    auth::Principal,
+    config::{self, Config},
+    event::{BusMessage, EventBus, Listener, Signal},
+    limit::Violation,
+    page::{Page, PageRequest},
+    text::parse_line,
+    view::Ban,
+};
+use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};
+use ipnet::IpNet;
+use tokio::sync::Notify;
+
+use self::{book::Book, violations::Violations};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+/// How often the table is read, for what the bus did not tell.
+const READ_EVERY: Duration = Duration::from_secs(5);
+/// Networks that are kept out at most, those for the longest time first.
+const MOST: u64 = 100_000;
+/// After so long without a ban the next one is as short as a first one.
+const QUIET: Duration = Duration::from_secs(7 * 86_400);
+/// How often bans that ended long ago are removed, and how long after their end.
+const SWEEP: Duration = Duration::from_secs(3_600);
+const KEEP: Duration = Duration::from_secs(30 * 86_400);
+/// How long a ban, or its end, waits for the news of it to be on its way to the other instances.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
+/// Ten years.
+const MAX_SECONDS: u64 = 315_360_000;
+const MAX_REASON_CHARS: usize = 200;
+
+/// The firewall of this instance.
+pub struct Firewall {
+    is_on: bool,
+    config: config::Firewall,
+    trusted: Vec<IpNet>,
+    clock: Clock,
+    db: Database,
+    bus: Arc<dyn EventBus>,
+    book: Book,
+    violations: Violations,
+    /// The table is to be read at once.
+    is_due: Notify,
+}
+
+/// What an administrator asks for.
+pub struct BanRequest {
+    pub address: String,
+    pub seconds: u64,
+    pub reason: String,
+}
+
+impl Firewall {
+    /// Reads who is kept out, and keeps listening.
+    pub(crate) async fn start(
+        config: &Config,
+        clock: Clock,
+        db: Database,
+        bus: Arc<dyn EventBus>,
+        redis: Option<deadpool_redis::Pool>,
+    ) -> Result<Arc<Self>, AppError> {
+        let settings = config.firewall.clone();
+        let firewall = Arc::new(Self {
+            is_on: config.rate_limit.enabled,
+            trusted: config.server.trusted_proxies.clone(),
+            violations: Violations::new(settings.violations_to_ban, settings.window, clock.clone(), redis),
+            config: settings,
+            clock,
+            db,
+            bus,
+            book: Book::default(),
+            is_due: Notify::new(),
+        });
+        if firewall.is_on {
+            let news = firewall.bus.listen();
+            firewall.read().await?;
+            tokio::spawn(Arc::clone(&firewall).follow(news));
+            tokio::spawn(Arc::clone(&firewall).keep());
+        }
+        Ok(firewall)
+    }
+
+    /// Refuses an address that is kept out. While nobody is, nobody's address is even worked out.
+    pub fn check(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
+        if self.book.is_empty() {
+            return Ok(());
+        }
+        match address().and_then(|address| self.banned_until(address)) {
+            None => Ok(()),
+            Some(until) => {
+                let left = until.millis().saturating_sub(self.clock.now().millis());
+                let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
+                let retry_after = Some(Duration::from_secs(left));
+                Err(AppError::Refused { code: Code::AddressBanned, message: None, retry_after })
+            }
+        }
+    }
+
+    /// Whether anything can keep this address out.
+    #[must_use]
+    pub fn may_ban(&self, address: IpAddr) -> bool {
+        self.is_on && !self.is_trusted(address)
+    }
+
+    /// Until when an address is kept out, if it is.
+    #[must_use]
+    pub fn banned_until(&self, address: IpAddr) -> Option<Timestamp> {
+        if self.book.is_empty() {
+            return None;
+        }
+        let address = address.to_canonical();
+        self.book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
+    }
+
+    /// Counts what an address did. Where it was once too often, it is banned when this returns.
+    pub async fn note(&self, address: Option<IpAddr>, violation: Violation) {
+        let Some(address) = address.map(|address| address.to_canonical()) else { return };
+        if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
+            return;
+        }
+        let network = network::of(address);
+        if !self.violations.count(network).await {
+            return;
+        }
+        let until = match self.ban_for(network, violation).await {
+            Ok(until) => until,
+            Err(error) => {
+                // Without the database it is kept out here, until the table can be read again.
+                tracing::warn!(%error, %network, "a ban could not be stored");
+                self.clock.now().plus(self.duration(0))
+            }
+        };
+        tracing::info!(%network, %until, last = violation.as_str(), "an address is banned");
+        self.book.put(network, until);
+        self.tell(Signal::Banned { network, until }).await;
+    }
+
+    /// Bans that hold, the newest first.
+    pub async fn list(&self, page: PageRequest) -> Result<Page<Ban>, AppError> {
+        let (bans, total) = rows::list(self.db.reader(), self.clock.now(), page).await?;
+        Ok(Page::new(bans.into_iter().map(view).collect(), page, total))
+    }
+
+    /// Keeps a network out, as an administrator asks.
+    pub async fn ban(&self, by: &Principal, from: Option<IpAddr>, request: BanRequest) -> Result<Ban, AppError> {
+        let (network, reason) = self.parse(&request)?;
+        let now = self.clock.now();
+        let tx = self.db.begin().await.map_err(app_error)?;
+        let new = rows::NewBan {
+            network: network.to_string(),
+            reason,
+            is_automatic: false,
+            created_by: Some(by.user_id),
+            at: now,
+            expires_at: now.plus(Duration::from_secs(request.seconds)),
+        };
+        let ban = rows::insert(&tx, new).await?;
+        let target = Some(network.to_string());
+        audit::record(&tx, Entry { action: Action::BanAdded, actor: Some(by.user_id), target, address: from }).await?;
+        tx.commit().await.map_err(app_error)?;
+        if self.is_on {
+            self.book.put(network, ban.expires_at);
+        }
+        self.tell(Signal::Banned { network, until: ban.expires_at }).await;
+        Ok(view(ban))
+    }
+
+    /// Lets a network in again, on every instance, unless another ban of it holds.
+    pub async fn lift(&self, by: &Principal, from: Option<IpAddr>, id: BanId) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let tx = self.db.begin().await.map_err(app_error)?;
+        let network = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
+        let until = rows::standing_of(&tx, &network, now).await?;
+        let target = Some(network.clone());
+        audit::record(&tx, Entry { action: Action::BanLifted, actor: Some(by.user_id), target, address: from }).await?;
+        tx.commit().await.map_err(app_error)?;
+        let network: IpNet = network.parse().map_err(AppError::internal)?;
+        if self.is_on {
+            self.book.set(network, until);
+        }
+        self.tell(Signal::BanLifted(network)).await;
+        Ok(())
+    }
+
+    /// Checks all fields, so that the form can show everything that is wrong at once.
+    fn parse(&self, request: &BanRequest) -> Result<(IpNet, String), AppError> {
+        let network = network::parse(&request.address).and_then(|network| {
+            if self.trusted.iter().any(|trusted| trusted.contains(&network)) {
+                let sentence = "This is one of the trusted proxies, which can't be banned.";
+                return Err(AppError::field("address", "trusted", sentence));
+            }
+            Ok(network)
+        });
+        let seconds = if (1..=MAX_SECONDS).contains(&request.seconds) {
+            Ok(())
+        } else {
+            Err(AppError::field("seconds", "invalid", format!("A ban lasts from 1 to {MAX_SECONDS} seconds.")))
+        };
+        let reason = parse_line("reason", &request.reason, MAX_REASON_CHARS);
+        match (network, seconds, reason) {
+            (Ok(network), Ok(()), Ok(reason)) => Ok((network, reason)),
+            (network, seconds, reason) => {
+                let errors = [network.err(), seconds.err(), reason.err()];
+                Err(AppError::Invalid(errors.iter().flatten().flat_map(AppError::fields).cloned().collect()))
+            }
+        }
+    }
+
+    /// Stores the firewall's own ban. Where one holds already, another instance was quicker.
+    async fn ban_for(&self, network: IpNet, last: Violation) -> Result<Timestamp, AppError> {
+        let (now, name) = (self.clock.now(), network.to_string());
+        let tx = self.db.begin().await.map_err(app_error)?;
+        if let Some(until) = rows::standing_of(&tx, &name, now).await? {
+            return Ok(until);
+        }
+        let earlier = rows::count_automatic(&tx, &name, now.minus(QUIET)).await?;
+        let expires_at = now.plus(self.duration(earlier));
+        let reason = format!(
+            "{} violations within {} s, the last one: {}",
+            self.config.violations_to_ban,
+            self.config.window.as_secs(),
+            last.as_str()
+        );
+        let new =
+            rows::NewBan { network: name.clone(), reason, is_automatic: true, created_by: None, at: now, expires_at };
+        rows::insert(&tx, new).await?;
+        let entry = Entry { action: Action::AddressBanned, actor: None, target: Some(name), address: None };
+        audit::record(&tx, entry).await?;
+        tx.commit().await.map_err(app_error)?;
+        Ok(expires_at)
+    }
+
+    /// How long the next ban is, after so many earlier ones.
+    fn duration(&self, earlier: u64) -> Duration {
+        let durations = &self.config.durations;
+        let place = usize::try_from(earlier).unwrap_or(usize::MAX).min(durations.len().saturating_sub(1));
+        // The configuration allows no empty list.
+        durations.get(place).copied().unwrap_or_default()
+    }
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    async fn tell(&self, signal: Signal) {
+        let left = self.bus.publish(vec![BusMessage::Signal(signal)]);
+        // Where the bus is away the others read it from the table, within seconds.
+        if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
+            tracing::warn!("the other instances could not be told at once of a ban or its end");
+        }
+    }
+
+    async fn read(&self) -> Result<(), AppError> {
+        let began = Instant::now();
+        let rows = rows::standing(self.db.reader(), self.clock.now(), MOST).await?;
+        let networks = rows.into_iter().filter_map(|row| Some((row.network.parse().ok()?, row.expires_at)));
+        let standing: HashMap<IpNet, Timestamp> = networks.collect();
+        self.book.replace(&standing, began);
+        Ok(())
+    }
+
+    async fn follow(self: Arc<Self>, mut news: Listener) {
+        while let Some(message) = news.recv().await {
+            match message {
+                BusMessage::Signal(Signal::Banned { network, until }) => self.book.put(network, until),
+                // A ban may have been among what was lost.
+                BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
+                BusMessage::Signal(_) | BusMessage::News(_) => {}
+            }
+        }
+    }
+
+    async fn keep(self: Arc<Self>) {
+        let mut reading = tokio::time::interval(READ_EVERY);
+        reading.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweeping = tokio::time::interval(SWEEP);
+        sweeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = self.is_due.notified() => self.read().await,
+                _ = reading.tick() => {
+                    self.violations.sweep();
+                    self.read().await
+                }
+                _ = sweeping.tick() => rows::forget(self.db.writer(), self.clock.now().minus(KEEP)).await,
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "the table of bans could not be read");
+            }
+        }
+    }
+}
+
+/// Lets a network in again, at the command line, beside running instances: they notice within seconds. How many bans it were.
+pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64, AppError> {
+    let network = network::parse(address)?.to_string();
+    let tx = db.begin().await.map_err(app_error)?;
+    let lifted = rows::lift_all(&tx, &network, clock.now()).await?;
+    if lifted > 0 {
+        let entry = Entry { action: Action::BanLifted, actor: None, target: Some(network), address: None };
+        audit::record(&tx, entry).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    Ok(lifted)
+}
+
+impl App {
+    /// Tells the firewall of credentials that were refused, where nobody of us has made them.
+    pub async fn note_refused_token(&self, address: Option<IpAddr>, token: &str) {
+        if crate::accounts::is_forged(self, token) {
+            self.firewall.note(address, Violation::ForgedToken).await;
+        }
+    }
+}
+
+fn view(row: ban::Model) -> Ban {
+    let ban::Model { id, network, reason, created_by, created_at, expires_at, .. } = row;
+    Ban { id, address: network, reason, created_by, created_at, expires_at }
+}

@@ -1,0 +1,154 @@
+//! Counting violations: in Redis for all instances together, in this process where there is none or while it is away.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use appcore::{Clock, Timestamp};
+use dashmap::DashMap;
+use deadpool_redis::{Pool, redis::Script};
+use ipnet::IpNet;
+
+/// A violation must not make anybody wait for a Redis that does not answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long Redis is not asked after it did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) struct Violations {
+    most: usize,
+    window: Duration,
+    clock: Clock,
+    own: DashMap<IpNet, VecDeque<Timestamp>>,
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    pool: Pool,
+    script: Script,
+    /// Milliseconds since 1970 before which it is not asked.
+    paused_until: AtomicI64,
+}
+
+impl Violations {
+    pub(super) fn new(most: usize, window: Duration, clock: Clock, redis: Option<Pool>) -> Self {
+        let script = || Script::new(include_str!("violations.lua"));
+        let shared = redis.map(|pool| Shared { pool, script: script(), paused_until: AtomicI64::new(0) });
+        Self { most, window, clock, own: DashMap::new(), shared }
+    }
+
+    /// Counts one more of this network. True: with it there are enough for a ban, and the count begins anew.
+    pub(super) async fn count(&self, network: IpNet) -> bool {
+        if self.most == 0 {
+            return false;
+        }
+        match self.count_together(network).await {
+            Some(is_enough) => is_enough,
+            None => self.count_alone(network),
+        }
+    }
+
+    /// Forgets what is too old to count.
+    pub(super) fn sweep(&self) {
+        let since = self.clock.now().minus(self.window);
+        self.own.retain(|_, moments| moments.back().is_some_and(|latest| *latest >= since));
+    }
+
+    /// None: Redis is away.
+    async fn count_together(&self, network: IpNet) -> Option<bool> {
+        let shared = self.shared.as_ref()?;
+        if self.clock.now().millis() < shared.paused_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let asked = async {
+            let mut connection = shared.pool.get().await?;
+            let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
+            let mut call = shared.script.key(format!("natter:violations:{network}"));
+            anyhow::Ok(call.arg(self.most).arg(window).invoke_async::<bool>(&mut connection).await?)
+        };
+        let failure = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(is_enough)) => return Some(is_enough),
+            Ok(Err(error)) => error,
+            Err(late) => late.into(),
+        };
+        shared.paused_until.store(self.clock.now().plus(PAUSE).millis(), Ordering::Relaxed);
+        tracing::warn!(error = format!("{failure:#}"), "violations are counted by each instance for itself");
+        None
+    }
+
+    fn count_alone(&self, network: IpNet) -> bool {
+        let now = self.clock.now();
+        let is_enough = {
+            let mut moments = self.own.entry(network).or_default();
+            moments.push_back(now);
+            if moments.len() > self.most {
+                moments.pop_front();
+            }
+            let since = now.minus(self.window);
+            moments.len() == self.most && moments.front().is_some_and(|first| *first >= since)
+        };
+        if is_enough {
+            self.own.remove(&network);
+        }
+        is_enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redis() -> Option<Pool> {
+        if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
+            let config = deadpool_redis::Config::from_url(url);
+            return Some(config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
+        }
+        assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
+        None
+    }
+
+    /// A network that no other test counts.
+    fn somebody() -> IpNet {
+        super::super::network::cut(std::net::Ipv6Addr::from(uuid::Uuid::new_v4().as_u128()).into(), 64)
+    }
+
+    #[tokio::test]
+    async fn the_last_of_so_many_leads_to_a_ban_and_none_beside_it() {
+        let mut each = vec![vec![Violations::new(5, Duration::from_secs(60), Clock::system(), None)]];
+        if let Some(pool) = redis() {
+            let one = || Violations::new(5, Duration::from_secs(60), Clock::system(), Some(pool.clone()));
+            each.push(vec![one(), one()]);
+        }
+        for instances in each {
+            let network = somebody();
+            let racing = (0..23).map(|n| instances[n % instances.len()].count(network));
+            let bans = futures_util::future::join_all(racing).await.into_iter().filter(|is_ban| *is_ban).count();
+            assert_eq!(bans, 4, "{} instances", instances.len());
+            assert!(!instances[0].count(somebody()).await, "others are counted by themselves");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_older_than_the_window_does_not_count() {
+        let clock = Clock::stopped_at(Timestamp(0));
+        let violations = Violations::new(3, Duration::from_secs(10), clock.clone(), None);
+        let network = somebody();
+        for seconds in [0, 6, 6, 6] {
+            clock.advance(Duration::from_secs(seconds));
+            assert!(!violations.count(network).await);
+        }
+        clock.advance(Duration::from_secs(1));
+        assert!(violations.count(network).await);
+        clock.advance(Duration::from_secs(60));
+        assert!(!violations.count(somebody()).await);
+        violations.sweep();
+        assert_eq!(violations.own.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn with_nothing_to_count_to_nobody_is_banned() {
+        let violations = Violations::new(0, Duration::from_secs(10), Clock::system(), None);
+        assert!(!violations.count(somebody()).await);
+    }
+}

@@ -1,0 +1,297 @@
+//! The firewall: what it counts, whom it keeps out and whom never, and that instances agree.
+
+use reqwest::Method;
+use support::{Answer, Application, Caller, Codec, Member, Setup, Socket, Value, json, new_id, wait_until};
+
+/// Three violations ban for five minutes. Everybody comes from behind a proxy that tells who they are.
+fn behind_a_proxy() -> Setup {
+    directly().set("server.trusted_proxies", "127.0.0.1/32")
+}
+
+fn directly() -> Setup {
+    Setup::new().set("rate_limit.enabled", true).set("firewall.violations_to_ban", 3)
+}
+
+/// Asks for a path as the proxy would for somebody at this address.
+async fn ask(caller: &Caller, address: &str, path: &str) -> Answer {
+    caller.send(caller.request(Method::GET, path).header("x-forwarded-for", address)).await
+}
+
+async fn is_banned(caller: &Caller, address: &str) -> bool {
+    let answer = ask(caller, address, "/health/simple").await;
+    if answer.status == 200 {
+        return false;
+    }
+    answer.refused(403, "address_banned");
+    let wait: u64 = answer.header("retry-after").expect("it says how long").parse().unwrap();
+    assert!(wait >= 1, "{answer:?}");
+    true
+}
+
+async fn scan(caller: &Caller, address: &str, times: usize) {
+    for path in ["/.env", "/.git/config", "/wp-login.php"].iter().cycle().take(times) {
+        assert_eq!(ask(caller, address, path).await.status, 404);
+    }
+}
+
+async fn bans(admin: &Member) -> Vec<Value> {
+    admin.get("/r1/admin/bans").await.data()["items"].as_array().unwrap().clone()
+}
+
+async fn actions(admin: &Member, action: &str) -> Vec<Value> {
+    let page = admin.get(&format!("/r1/admin/audit_log?action={action}")).await.data();
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_scanner_is_kept_out_until_an_admin_lets_it_in() {
+    let app = behind_a_proxy().start().await;
+    let (scanner, admin) = (app.anonymous(), app.admin().await);
+    scan(&scanner, "203.0.113.7", 3).await;
+    assert!(is_banned(&scanner, "203.0.113.7").await);
+    assert!(!is_banned(&scanner, "203.0.113.8").await, "a neighbour is nobody's scanner");
+    let listed = bans(&admin).await;
+    assert_eq!((listed.len(), listed[0]["address"].as_str()), (1, Some("203.0.113.7/32")));
+    assert!(listed[0]["created_by"].is_null() && listed[0]["reason"].as_str().unwrap().contains("probe"));
+    let id = listed[0]["id"].as_str().unwrap();
+    admin.delete(&format!("/r1/admin/bans/{id}")).await.data();
+    assert!(!is_banned(&scanner, "203.0.113.7").await);
+    admin.delete(&format!("/r1/admin/bans/{id}")).await.refused(404, "not_found");
+    assert_eq!(actions(&admin, "firewall.address_banned").await[0]["target"], "203.0.113.7/32");
+    let lifted = &actions(&admin, "admin.ban_lifted").await[0];
+    assert_eq!((lifted["actor"].as_str(), lifted["address"].as_str()), (Some(admin.id.as_str()), Some("127.0.0.1")));
+}
+
+#[tokio::test]
+async fn everything_that_the_setting_names_counts_and_nothing_else() {
+    let app = behind_a_proxy()
+        .set("firewall.violations", "failed_signin,forged_token,rate_limited")
+        .set("rate_limit.write.strategy", "fixed_window")
+        .set("rate_limit.write.limit", 2)
+        .set("rate_limit.write.window", 86_400)
+        .start()
+        .await;
+    let anonymous = app.anonymous();
+    scan(&anonymous, "203.0.113.1", 6).await;
+    assert!(!is_banned(&anonymous, "203.0.113.1").await, "probes don't count here");
+
+    let anna = app.sign_up("Anna").await;
+    for _ in 0..3 {
+        let body = json!({ "email": anna.email, "password": "Wrong-Horse-9-Battery" });
+        let request = anonymous.request(Method::POST, "/r1/auth/signin").header("x-forwarded-for", "203.0.113.2");
+        anonymous.send(request.json(&body)).await.refused(401, "invalid_credentials");
+    }
+    assert!(is_banned(&anonymous, "203.0.113.2").await, "failed sign-ins count");
+
+    for _ in 0..3 {
+        let request = anonymous.request(Method::GET, "/r1/users/me").bearer_auth(format!("{}x", anna.access_token()));
+        anonymous.send(request.header("x-forwarded-for", "203.0.113.3")).await.refused(401, "unauthenticated");
+    }
+    assert!(is_banned(&anonymous, "203.0.113.3").await, "forged tokens count");
+
+    let create = async || {
+        let request = anna.request(Method::POST, "/r1/workspaces").header("x-forwarded-for", "203.0.113.4");
+        anna.send(request.json(&json!({ "name": "Team" }))).await.status
+    };
+    let statuses = [create().await, create().await, create().await, create().await, create().await, create().await];
+    assert_eq!(statuses, [201, 201, 429, 429, 429, 403], "calls beyond a limit count");
+
+    // A session that has ended was nobody's forgery.
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    for _ in 0..4 {
+        ask(&anna, "203.0.113.5", "/r1/users/me").await.refused(401, "unauthenticated");
+    }
+    assert!(!is_banned(&anonymous, "203.0.113.5").await);
+}
+
+#[tokio::test]
+async fn an_address_is_what_the_trusted_proxy_says_and_nothing_that_the_client_adds() {
+    let app = behind_a_proxy().start().await;
+    let caller = app.anonymous();
+    for lie in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
+        scan(&caller, &format!("{lie}, 203.0.113.7"), 1).await;
+    }
+    assert!(is_banned(&caller, "203.0.113.7").await, "another first address is no other client");
+    for innocent in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
+        assert!(!is_banned(&caller, innocent).await, "{innocent} did nothing");
+    }
+    // The proxy itself, and what it passes on without a name.
+    scan(&caller, "127.0.0.1", 9).await;
+    for _ in 0..9 {
+        assert_eq!(caller.get("/.env").await.status, 404);
+    }
+    assert_eq!(caller.get("/health/simple").await.status, 200, "a trusted proxy is never banned");
+}
+
+#[tokio::test]
+async fn where_no_proxy_is_trusted_nobody_can_say_that_they_are_somebody_else() {
+    let app = directly().start().await;
+    let caller = app.anonymous();
+    for lie in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
+        scan(&caller, lie, 1).await;
+    }
+    assert!(is_banned(&caller, "198.51.100.4").await, "loopback is an address like any other");
+}
+
+#[tokio::test]
+async fn one_network_of_ipv6_is_one_caller() {
+    let app = behind_a_proxy().start().await;
+    let caller = app.anonymous();
+    for host in ["1", "2", "ffff:3"] {
+        scan(&caller, &format!("2001:db8:1:2::{host}"), 1).await;
+    }
+    assert!(is_banned(&caller, "2001:db8:1:2:aaaa::").await);
+    assert!(!is_banned(&caller, "2001:db8:1:3::1").await);
+}
+
+#[tokio::test]
+async fn an_admin_bans_networks_and_is_told_what_is_wrong() {
+    let app = behind_a_proxy().start().await;
+    let (caller, admin, anna) = (app.anonymous(), app.admin().await, app.sign_up("Anna").await);
+    let ban = |address: &str| json!({ "address": address, "seconds": 600, "reason": "Abuse" });
+    let made = admin.post("/r1/admin/bans", ban("203.0.113.77/24")).await.data_with(201);
+    assert_eq!((made["address"].as_str(), made["reason"].as_str()), (Some("203.0.113.0/24"), Some("Abuse")));
+    assert_eq!(made["created_by"].as_str(), Some(admin.id.as_str()));
+    assert!(is_banned(&caller, "203.0.113.200").await && !is_banned(&caller, "203.0.114.1").await);
+    let wait: u64 = ask(&caller, "203.0.113.1", "/").await.header("retry-after").unwrap().parse().unwrap();
+    assert!((590..=600).contains(&wait), "{wait}");
+    for wrong in ["", "home", "203.0.113.0/33", "0.0.0.0/0", "127.0.0.1"] {
+        admin.post("/r1/admin/bans", ban(wrong)).await.names_field("address");
+    }
+    for seconds in [json!(0), json!(-1), json!(1.5), json!("60"), json!(u64::MAX), Value::Null] {
+        let body = json!({ "address": "203.0.113.1", "seconds": seconds, "reason": "Abuse" });
+        admin.post("/r1/admin/bans", body).await.names_field("seconds");
+    }
+    anna.post("/r1/admin/bans", ban("203.0.113.1")).await.refused(403, "forbidden");
+    anna.get("/r1/admin/bans").await.refused(403, "forbidden");
+    anna.get("/r1/admin/audit_log").await.refused(403, "forbidden");
+    anna.delete(&format!("/r1/admin/bans/{}", made["id"].as_str().unwrap())).await.refused(403, "forbidden");
+    admin.delete(&format!("/r1/admin/bans/{}", new_id())).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn connections_of_a_banned_address_end_and_none_begins() {
+    let app = behind_a_proxy().start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let mut headers = anna.headers();
+    headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+    let mut socket = Socket::open(&app.url(), "/r1/websocket", headers.clone(), Codec::Json).await;
+    let mut elsewhere = anna.connect().await;
+    let made = admin
+        .post("/r1/admin/bans", json!({ "address": "203.0.113.7", "seconds": 600, "reason": "Abuse" }))
+        .await
+        .data_with(201);
+    assert_eq!(socket.closed().await.code, 1008);
+    for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
+        let Err((status, body)) = Socket::try_open(&app.url(), path, headers.clone(), Codec::Json).await else {
+            panic!("{path} let a banned address in");
+        };
+        assert!(status == 403 && body.contains("address_banned"), "{path}: {status} {body}");
+    }
+    for path in ["/r1/events", "/socket.io/?EIO=4&transport=polling"] {
+        ask(&anna, "203.0.113.7", path).await.refused(403, "address_banned");
+    }
+    // The same person from another address goes on.
+    let id = elsewhere.send("ping", json!({})).await;
+    assert_eq!(elsewhere.expect("pong").await.reply_to.as_deref(), Some(id.as_str()));
+    admin.delete(&format!("/r1/admin/bans/{}", made["id"].as_str().unwrap())).await.data();
+    Socket::open(&app.url(), "/r1/websocket", headers, Codec::Json).await;
+}
+
+#[tokio::test]
+async fn forged_tokens_at_the_doors_of_real_time_count() {
+    let app = behind_a_proxy().start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut headers = anna.headers();
+    headers.insert("authorization", format!("Bearer {}x", anna.access_token()).parse().unwrap());
+    headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+    for _ in 0..3 {
+        let refused = Socket::try_open(&app.url(), "/r1/websocket", headers.clone(), Codec::Json).await;
+        assert_eq!(refused.err().unwrap().0, 401);
+    }
+    assert!(is_banned(&app.anonymous(), "203.0.113.7").await);
+}
+
+#[tokio::test]
+async fn what_is_done_to_accounts_is_written_down() {
+    let app = Application::start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    app.anonymous().sign_in(&anna.email, "Wrong-Horse-9-Battery").await.refused(401, "invalid_credentials");
+    let other = anna.another_device().await;
+    anna.delete(&format!("/r1/usersessions/{}", other.session_id)).await.data();
+    anna.post("/r1/auth/logout", json!({})).await.data();
+    for (action, actor, target) in [
+        ("auth.signup", Some(&anna.id), None),
+        ("auth.signin_failed", None, Some(&anna.id)),
+        ("auth.signin", Some(&anna.id), None),
+        ("auth.session_ended", Some(&anna.id), Some(&other.session_id)),
+        ("auth.signout", Some(&anna.id), None),
+    ] {
+        let entry = actions(&admin, action).await.into_iter().next().unwrap_or_else(|| panic!("no {action}"));
+        assert_eq!(entry["actor"].as_str(), actor.map(String::as_str), "{entry}");
+        assert_eq!(entry["target"].as_str(), target.map(String::as_str), "{entry}");
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        assert_eq!(entry["actor_name"].as_str(), actor.map(|_| "Anna"), "{entry}");
+        assert!(entry["created_at"].is_string() && entry["id"].is_string(), "{entry}");
+    }
+    let all = admin.get("/r1/admin/audit_log?page_size=2").await.data();
+    assert_eq!(all["items"].as_array().unwrap().len(), 2);
+    assert_eq!(all["items"][0]["action"], "auth.signout", "the newest comes first");
+    assert_eq!(admin.get("/r1/admin/audit_log?action=nothing").await.data()["total"], 0);
+    // Neither the address that was tried nor the password.
+    assert!(!admin.get("/r1/admin/audit_log?page_size=200").await.text().contains(&anna.email));
+}
+
+mod cluster {
+    use super::*;
+
+    #[tokio::test]
+    async fn instances_count_together_and_a_ban_outlives_redis_and_restarts() {
+        let mut app = behind_a_proxy().instances(2).start().await;
+        let urls: Vec<String> = app.instances.iter().map(|instance| instance.url()).collect();
+        let callers: Vec<Caller> = urls.iter().map(|url| Caller::anonymous(url)).collect();
+        for caller in [&callers[0], &callers[1], &callers[0]] {
+            scan(caller, "203.0.113.7", 1).await;
+        }
+        let everywhere = async |wanted: bool, address: &str| {
+            wait_until("the instances agree", || async {
+                is_banned(&callers[0], address).await == wanted && is_banned(&callers[1], address).await == wanted
+            })
+            .await;
+        };
+        everywhere(true, "203.0.113.7").await;
+        let admin = app.admin().await;
+        assert_eq!(bans(&admin).await.len(), 1, "one of the instances has banned, and not both");
+
+        // Redis comes back empty, and an instance as one that has forgotten everything.
+        app.redis.as_mut().unwrap().stop().await;
+        assert!(is_banned(&callers[0], "203.0.113.7").await);
+        app.instances[1].kill().await;
+        app.instances[1].start_again().await;
+        assert!(is_banned(&callers[1], "203.0.113.7").await, "from its first request on");
+        // Without Redis the table tells.
+        let body = json!({ "address": "198.51.100.0/24", "seconds": 600, "reason": "Abuse" });
+        admin.post("/r1/admin/bans", body).await.data_with(201);
+        everywhere(true, "198.51.100.1").await;
+        app.redis.as_mut().unwrap().start_again().await;
+        assert!(is_banned(&callers[0], "203.0.113.7").await && is_banned(&callers[1], "203.0.113.7").await);
+
+        for ban in bans(&admin).await {
+            admin.at(&urls[1]).delete(&format!("/r1/admin/bans/{}", ban["id"].as_str().unwrap())).await.data();
+        }
+        everywhere(false, "203.0.113.7").await;
+        everywhere(false, "198.51.100.1").await;
+    }
+
+    #[tokio::test]
+    async fn a_ban_at_one_instance_ends_the_connections_at_the_other() {
+        let app = behind_a_proxy().instances(2).start().await;
+        let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+        let mut headers = anna.headers();
+        headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+        let mut socket = Socket::open(&app.instances[1].url(), "/r1/websocket", headers, Codec::Json).await;
+        let body = json!({ "address": "203.0.113.0/24", "seconds": 600, "reason": "Abuse" });
+        admin.post("/r1/admin/bans", body).await.data_with(201);
+        assert_eq!(socket.closed().await.code, 1008);
+    }
+}
