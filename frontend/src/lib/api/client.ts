@@ -66,9 +66,19 @@ const RENEWED = 'natter.renewed';
 const UNDER_WAY = 'natter.renewing';
 const REFRESH_TRIES = 3;
 
+/** A wrong answer at one of these is about what was shown there, not about the session. */
+const ENTRANCES = ['/auth/signin', '/auth/passkeys/signin'];
+const PATIENCE_TRIES = 3;
+/** Whoever has to wait longer than this (seconds) is told so instead. */
+const PATIENCE_LONGEST = 30;
+
 export class Api {
   /** Called when the server has refused to renew the session: it has ended. */
   onSignedOut: (() => void) | undefined;
+  /** Called when the server wants us to slow down and a reading waits so many seconds for that. */
+  onSlowed: ((seconds: number) => void) | undefined;
+  /** Called when the server refuses this network altogether, for so many seconds. */
+  onBanned: ((seconds: number) => void) | undefined;
 
   readonly #fetch: typeof fetch;
   readonly #locks: Locks | undefined;
@@ -123,13 +133,29 @@ export class Api {
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const renewedBefore = this.#renewedAt();
     try {
-      return await this.#send<T>(method, path, body);
+      return await this.#sendPatiently<T>(method, path, body);
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== 'unauthenticated' || path.startsWith('/auth/signin'))
-        throw error;
+      const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
+      if (!isAboutSession || ENTRANCES.some((entrance) => path.startsWith(entrance))) throw error;
       // Another tab may have renewed the cookies while this request was on its way.
       if (this.#renewedAt() === renewedBefore) await this.refresh();
-      return await this.#send<T>(method, path, body);
+      return await this.#sendPatiently<T>(method, path, body);
+    }
+  }
+
+  /** What only reads waits by itself when it was too fast; whoever changes something is told, and decides. */
+  async #sendPatiently<T>(method: string, path: string, body: unknown): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#send<T>(method, path, body);
+      } catch (error) {
+        const seconds = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
+        const isPatient = method === 'GET' && seconds !== undefined && seconds <= PATIENCE_LONGEST;
+        if (!isPatient || attempt >= PATIENCE_TRIES) throw error;
+        this.onSlowed?.(seconds);
+        // Not all at the same moment.
+        await this.#wait(seconds * 1000 + Math.random() * 500);
+      }
     }
   }
 
@@ -192,7 +218,9 @@ export class Api {
     }
     const envelope = await readEnvelope(response);
     if (response.ok && envelope) return envelope.data as T;
-    throw failure(response, envelope);
+    const error = failure(response, envelope);
+    if (error.code === 'address_banned') this.onBanned?.(error.retryAfter ?? 60);
+    throw error;
   }
 }
 
