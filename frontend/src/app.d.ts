@@ -4,6 +4,8 @@ declare global {
   interface Window {
     /** What `app.html` has asked the server for, by path. */
     natterEarly?: Record<string, Promise<Response>>;
+    /** One of the pages before signing in. */
+    natterDoor?: boolean;
   }
 }
 

@@ -2,6 +2,8 @@ import { createContext } from 'svelte';
 import { Api, type Locks } from './api/client.ts';
 import { Connection } from './stores/connection.svelte.ts';
 import { Conversations } from './stores/conversations.svelte.ts';
+import { Entrance } from './stores/entrance.svelte.ts';
+import { Limits } from './stores/limits.svelte.ts';
 import { Presence } from './stores/presence.svelte.ts';
 import { Session } from './stores/session.svelte.ts';
 import { Settings } from './stores/settings.svelte.ts';
@@ -12,6 +14,8 @@ import { Workspaces } from './stores/workspaces.svelte.ts';
 export interface App {
   api: Api;
   session: Session;
+  entrance: Entrance;
+  limits: Limits;
   connection: Connection;
   conversations: Conversations;
   presence: Presence;
@@ -25,13 +29,19 @@ export const [useApp, provideApp] = createContext<App>();
 export function createApp(): App {
   const storage = safeStorage();
   const api = new Api({ locks: navigator.locks as Locks | undefined, storage, early: window.natterEarly });
-  const session = new Session(api, { storage, channel: new BroadcastChannel('natter.session') });
+  const session = new Session(api, {
+    storage,
+    channel: new BroadcastChannel('natter.session'),
+    startOver: () => location.replace('/')
+  });
   const connection = new Connection(api);
   connection.onHello(() => api.dropEarly());
   const presence = new Presence(connection, storage);
   return {
     api,
     session,
+    entrance: new Entrance(api),
+    limits: new Limits(api),
     connection,
     conversations: new Conversations(api, connection, session, presence),
     presence,

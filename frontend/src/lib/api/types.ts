@@ -35,6 +35,47 @@ export type Account = User & {
 /** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
+/** A password was right, and a second proof is due. */
+export interface Challenge {
+  challenge: string;
+  methods: ChallengeMethod[];
+  expires_at: Timestamp | null;
+}
+
+export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
+
+/** What answers a challenge. */
+export type Proof = { code: string } | { recovery_code: string };
+
+export type ProviderKind = 'oidc' | 'google' | 'microsoft' | 'apple';
+
+/** `GET /r1/auth/oauth/providers` */
+export interface Provider {
+  name: string;
+  kind: ProviderKind;
+}
+
+/** `GET /r1/auth/policy`: who may come in, and what a password has to be. */
+export interface Policy {
+  signup: 'open' | 'invite' | 'closed';
+  password: PasswordPolicy;
+}
+
+export interface PasswordPolicy {
+  min_length: number;
+  upper: boolean;
+  lower: boolean;
+  digit: boolean;
+  common: boolean;
+}
+
+/** What an invitation is to, as its token tells. */
+export interface Invitation {
+  workspace: { id: Id; name: string };
+  role: Described.WorkspaceRole;
+  inviter?: string | null;
+}
+
 export interface Page<T> {
   items: T[];
   page: number;

@@ -1,20 +1,31 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Account, Tokens } from '#lib/api/types.ts';
+import type { Account, Challenge, Id, Proof, Tokens } from '#lib/api/types.ts';
+import { usePasskey } from '#lib/passkeys.ts';
 
-/** `unreachable`: the server did not say who we are. */
-export type SessionState = 'unknown' | 'signed-in' | 'signed-out' | 'unreachable';
+/**
+ * `ended`: the session is over, but the page of the one who had it stays as it is until somebody signs in.
+ * `unreachable`: the server did not say who we are.
+ */
+export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'unreachable';
 
 const HINT = 'natter.session';
 
 interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   channel?: BroadcastChannel | undefined;
+  /** Begins a new page, because another account must find nothing of the one before. */
+  startOver?: () => void;
+}
+
+interface PasskeyStart {
+  challenge_id: Id;
+  publicKey: PublicKeyCredentialRequestOptionsJSON;
 }
 
 /** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
 export class Session {
   state = $state<SessionState>('unknown');
-  /** While the state is not known yet: whom this browser saw last. */
+  /** While the state is not known yet: whom this browser saw last. While it is `ended`: whose page this is. */
   account = $state<Account | null>(null);
   sessionId = $state<string | null>(null);
   /** The session was ended by someone else than the person at this tab. */
@@ -25,11 +36,13 @@ export class Session {
   readonly #api: Api;
   readonly #storage: SessionOptions['storage'];
   readonly #channel: BroadcastChannel | undefined;
+  readonly #startOver: () => void;
 
   constructor(api: Api, options: SessionOptions = {}) {
     this.#api = api;
     this.#storage = options.storage;
     this.#channel = options.channel;
+    this.#startOver = options.startOver ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
@@ -45,9 +58,10 @@ export class Session {
     return this.account;
   }
 
-  /** Worth showing the app to: signed in, or very likely so. */
+  /** Worth showing the app to: signed in, or very likely so, or about to be again. */
   get isPresent(): boolean {
-    return this.state === 'signed-in' || (this.state === 'unknown' && this.account !== null);
+    const isLikely = this.state === 'unknown' && this.account !== null;
+    return this.state === 'signed-in' || this.state === 'ended' || isLikely;
   }
 
   /** True where this browser has signed in before and not out since. */
@@ -59,8 +73,8 @@ export class Session {
     try {
       this.#enter(await this.#api.get<Account>('/users/me'));
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.expire();
-      else if (this.state !== 'signed-in') this.state = 'unreachable';
+      if (isRefused(error)) this.expire();
+      else if (this.state !== 'signed-in' && this.state !== 'ended') this.state = 'unreachable';
     }
   }
 
@@ -69,12 +83,33 @@ export class Session {
     if (this.state === 'unknown') this.state = 'signed-out';
   }
 
-  async signUp(form: { display_name: string; email: string; password: string }): Promise<void> {
+  async signUp(form: { display_name: string; email: string; password: string; invitation?: string }): Promise<void> {
     this.#welcome(await this.#api.post<Tokens>('/auth/signup', form));
   }
 
-  async signIn(form: { email: string; password: string }): Promise<void> {
-    this.#welcome(await this.#api.post<Tokens>('/auth/signin', form));
+  /** Signs in, unless a second proof is due: then it gives what has to be answered. */
+  async signIn(form: { email: string; password: string }): Promise<Challenge | null> {
+    const answer = await this.#api.post<Tokens | Challenge>('/auth/signin', form);
+    if ('challenge' in answer) return answer;
+    this.#welcome(answer);
+    return null;
+  }
+
+  async answer(challenge: string, proof: Proof): Promise<void> {
+    this.#welcome(await this.#api.post<Tokens>('/auth/signin/challenge', { challenge, ...proof }));
+  }
+
+  async signInWithPasskey(options: { conditional?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+    const start = await this.#api.post<PasskeyStart>('/auth/passkeys/signin/start', {});
+    const credential = await usePasskey(start.publicKey, options);
+    const finish = { challenge_id: start.challenge_id, credential };
+    this.#welcome(await this.#api.post<Tokens>('/auth/passkeys/signin/finish', finish));
+  }
+
+  /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
+  async arrive(): Promise<void> {
+    await this.load();
+    if (this.state === 'signed-in') this.#channel?.postMessage('signed-in');
   }
 
   async signOut(): Promise<void> {
@@ -84,7 +119,13 @@ export class Session {
       // Already ended is as good as ended; anything else must be told, or a shared computer stays signed in.
       if (!(error instanceof ApiError && error.status === 401)) throw error;
     }
-    this.#leave();
+    this.#leaveEverywhere();
+  }
+
+  /** Does not wait for whose page this was to come back. */
+  leave(): void {
+    this.leftOnPurpose = true;
+    this.#forget();
   }
 
   async rename(displayName: string): Promise<void> {
@@ -109,33 +150,46 @@ export class Session {
       this.leftOnPurpose = false;
       throw error;
     }
-    this.#leave();
+    this.#leaveEverywhere();
   }
 
-  /** The server no longer knows this session. */
+  /** The server no longer knows this session. Whoever was in the middle of something may go on after signing in again. */
   expire(): void {
-    this.ended = !this.leftOnPurpose && (this.isPresent || this.ended);
-    this.#forget();
+    if (this.leftOnPurpose) {
+      this.#forget();
+      return;
+    }
+    this.ended = this.isPresent || this.ended;
+    if (this.state === 'signed-in' || this.state === 'ended') {
+      this.state = 'ended';
+      this.sessionId = null;
+      this.#storage?.removeItem(HINT);
+    } else {
+      this.#forget();
+    }
   }
 
   #welcome(tokens: Tokens): void {
-    this.sessionId = tokens.session_id;
-    this.#enter(tokens.user);
+    this.#enter(tokens.user, tokens.session_id);
     this.#channel?.postMessage('signed-in');
   }
 
-  #leave(): void {
-    this.leftOnPurpose = true;
-    this.#forget();
+  #leaveEverywhere(): void {
+    this.leave();
     this.#channel?.postMessage('signed-out');
   }
 
-  #enter(account: Account): void {
+  #enter(account: Account, sessionId: string | null = this.sessionId): void {
+    this.#storage?.setItem(HINT, JSON.stringify(account));
+    if (this.state === 'ended' && this.account?.id !== account.id) {
+      this.#startOver();
+      return;
+    }
     this.account = account;
+    this.sessionId = sessionId;
     this.state = 'signed-in';
     this.ended = false;
     this.leftOnPurpose = false;
-    this.#storage?.setItem(HINT, JSON.stringify(account));
   }
 
   #forget(): void {
@@ -144,6 +198,12 @@ export class Session {
     this.sessionId = null;
     this.#storage?.removeItem(HINT);
   }
+}
+
+/** A network that is refused for a while says nothing about who is signed in. */
+function isRefused(error: unknown): boolean {
+  if (!(error instanceof ApiError) || error.code === 'address_banned') return false;
+  return error.status === 401 || error.status === 403;
 }
 
 function parseAccount(text: string | null | undefined): Account | null {

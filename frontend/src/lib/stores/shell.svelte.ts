@@ -5,6 +5,8 @@ export class Shell {
   /** The side panel with the conversation's members. */
   panel = $state(false);
   dialog = $state<Dialog>(null);
+  /** “Confirm your address” was put away for this visit. */
+  isVerifyNoteClosed = $state(false);
 
   togglePanel(): void {
     this.panel = !this.panel;

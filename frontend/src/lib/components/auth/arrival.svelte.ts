@@ -1,0 +1,42 @@
+import { goto } from '$app/navigation';
+import { page } from '$app/state';
+import { useApp } from '#lib/app.ts';
+import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
+import { startOf } from '#lib/stores/entrance.svelte.ts';
+import { forgetDetour, ownPath, recallDetour } from './detour.ts';
+import { entranceError } from './errors.ts';
+
+/** Why one is at the door and where one wants to go; leads on there as soon as one is signed in. */
+export class Arrival {
+  /** What went wrong at a provider. */
+  readonly error = page.url.searchParams.get('error');
+  readonly detour = recallDetour();
+  readonly next = ownPath(page.url.searchParams.get('next') ?? this.detour?.next);
+  /** The provider that is to be added to the account that signs in now. */
+  readonly linking = this.error === 'link_required' ? (this.detour?.provider ?? null) : null;
+
+  constructor() {
+    const { session } = useApp();
+    // Somebody who is in already and only comes back from a provider is told there what happened.
+    let wasOutside = false;
+    $effect(() => {
+      if (session.state === 'signed-out') wasOutside = true;
+      if (session.state === 'signed-in') this.#leave(wasOutside);
+    });
+  }
+
+  /** What the page says about the error, or nothing. */
+  get failure(): string | null {
+    return this.error && this.error !== 'link_required' ? entranceError(this.error) : null;
+  }
+
+  #leave(wasOutside: boolean): void {
+    forgetDetour();
+    if (this.linking && wasOutside) {
+      location.replace(startOf(this.linking, this.next, { link: true }));
+      return;
+    }
+    if (this.error && !wasOutside) toast(entranceError(this.error));
+    void goto(this.next, { replace: true });
+  }
+}

@@ -1,0 +1,14 @@
+import { m } from '#lib/paraglide/messages.js';
+
+const SENTENCES: Record<string, () => string> = {
+  oauth_state: m.auth_error_oauth_state,
+  oauth_denied: m.auth_error_oauth_denied,
+  oauth_invalid: m.auth_error_oauth_invalid,
+  signup_closed: m.error_signup_closed,
+  email_taken: m.error_email_taken
+};
+
+/** What a code in `?error=` means. Anybody can write such an address, so nothing of it is shown as it is. */
+export function entranceError(code: string): string {
+  return (SENTENCES[code] ?? m.auth_error_other)();
+}

@@ -1,0 +1,9 @@
+import { expect, it } from 'vitest';
+import { invitationIn, invitationPath } from './invitation.ts';
+
+it('finds the invitation that one is on the way to, and no other', () => {
+  expect(invitationIn(invitationPath('a+b/c='))).toBe('a+b/c=');
+  expect(invitationIn('/')).toBeNull();
+  expect(invitationIn('/c/1?token=x')).toBeNull();
+  expect(invitationIn('/invite')).toBeNull();
+});

@@ -1,0 +1,32 @@
+const KEY = 'natter.joining';
+
+/** The page of an invitation. */
+export function invitationPath(token: string): string {
+  return `/invite?${new URLSearchParams({ token })}`;
+}
+
+/** The invitation that one wants to take up after signing in, if that is where one goes. */
+export function invitationIn(path: string): string | null {
+  const url = new URL(path, 'https://natter.invalid');
+  return url.pathname === '/invite' ? url.searchParams.get('token') : null;
+}
+
+/** The person pressed “join” and has to sign in first: it need not be pressed twice. */
+export function rememberJoining(token: string): void {
+  try {
+    sessionStorage.setItem(KEY, token);
+  } catch {
+    // Then it is pressed twice.
+  }
+}
+
+/** Whether joining was asked for before signing in; asked once. */
+export function takeJoining(token: string): boolean {
+  try {
+    const isIt = sessionStorage.getItem(KEY) === token;
+    if (isIt) sessionStorage.removeItem(KEY);
+    return isIt;
+  } catch {
+    return false;
+  }
+}

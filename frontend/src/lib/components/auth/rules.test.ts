@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import type { PasswordPolicy } from '#lib/api/types.ts';
+import { rulesFor } from './rules.ts';
+
+const STRICT: PasswordPolicy = { min_length: 8, upper: true, lower: true, digit: true, common: true };
+const failing = (password: string, { policy = STRICT, email = '', isCommon = false } = {}) =>
+  rulesFor(policy, password, email, isCommon)
+    .filter(({ holds }) => !holds)
+    .map(({ id }) => id);
+
+it('ticks off what holds', () => {
+  expect(failing('')).toEqual(['length', 'upper', 'lower', 'digit', 'common']);
+  expect(failing('lower')).toEqual(['length', 'upper', 'digit']);
+  expect(failing('Correct-9')).toEqual([]);
+  expect(failing('Password1', { isCommon: true })).toEqual(['common']);
+});
+
+it('counts characters and knows letters of every language', () => {
+  expect(failing('Ấm9👋👋👋👋👋')).toEqual([]);
+  expect(failing('ĐÀ NẴNG 9')).toEqual(['lower']);
+});
+
+it('asks only what the server asks', () => {
+  const lax = { min_length: 4, upper: false, lower: false, digit: false, common: false };
+  expect(rulesFor(lax, 'abcd', '', true).map(({ id, holds }) => [id, holds])).toEqual([['length', true]]);
+});
+
+it('says that an address is no password', () => {
+  expect(failing('Elena.V1@harbour.example', { email: ' elena.v1@Harbour.example' })).toEqual(['email']);
+  expect(failing('Elena.V1', { email: 'elena.v1@harbour.example' })).toEqual(['email']);
+  expect(failing('Elena.V12', { email: 'elena.v1@harbour.example' })).toEqual([]);
+});

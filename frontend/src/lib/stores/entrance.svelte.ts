@@ -1,0 +1,74 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Invitation, PasswordPolicy, Policy, Provider } from '#lib/api/types.ts';
+
+const USUAL: Policy = {
+  signup: 'open',
+  password: { min_length: 8, upper: true, lower: true, digit: true, common: true }
+};
+
+/** The ways in that this server offers, and what comes by mail: verifying, a new password, an invitation. */
+export class Entrance {
+  #providers = $state.raw<Provider[]>([]);
+  #policy = $state.raw<Policy>(USUAL);
+
+  readonly #api: Api;
+  #loading: Promise<void> | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  get providers(): Provider[] {
+    return this.#providers;
+  }
+
+  get signup(): Policy['signup'] {
+    return this.#policy.signup;
+  }
+
+  /** What a new password has to be. */
+  get password(): PasswordPolicy {
+    return this.#policy.password;
+  }
+
+  /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */
+  load(): Promise<void> {
+    this.#loading ??= Promise.allSettled([
+      this.#api.get<Provider[]>('/auth/oauth/providers').then((providers) => (this.#providers = providers)),
+      this.#api.get<Policy>('/auth/policy').then((policy) => (this.#policy = policy))
+    ]).then((results) => {
+      if (results.some(({ status }) => status === 'rejected')) this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async verifyEmail(token: string): Promise<void> {
+    await this.#api.post('/auth/verify-email', { token });
+  }
+
+  async resendVerification(email: string): Promise<void> {
+    await this.#api.post('/auth/resend-verification', { email });
+  }
+
+  async forgotPassword(email: string): Promise<void> {
+    await this.#api.post('/auth/forgot-password', { email });
+  }
+
+  async resetPassword(token: string, password: string): Promise<void> {
+    await this.#api.post('/auth/reset-password', { token, password });
+  }
+
+  previewInvitation(token: string): Promise<Invitation> {
+    return this.#api.post('/invitations/preview', { token });
+  }
+
+  acceptInvitation(token: string): Promise<{ workspace: { id: Id; name: string } }> {
+    return this.#api.post('/invitations/accept', { token });
+  }
+}
+
+/** Where signing in at a provider begins. The server leads on to it, and comes back to `next`. */
+export function startOf(provider: string, next: string, { link = false } = {}): string {
+  const query = new URLSearchParams({ next, ...(link ? { link: 'true' } : {}) });
+  return `/r1/auth/oauth/${encodeURIComponent(provider)}/start?${query}`;
+}
