@@ -7,8 +7,12 @@ export const BUILD = join(ROOT, 'build');
 
 /** Each page, by what its address begins with: its layouts and itself. */
 export const PAGES = [
-  { at: '/sign-in', name: 'sign-in', files: ['routes/(auth)/+layout.svelte', 'routes/(auth)/sign-in/+page.svelte'] },
-  { at: '/sign-up', name: 'sign-up', files: ['routes/(auth)/+layout.svelte', 'routes/(auth)/sign-up/+page.svelte'] },
+  door('sign-in'),
+  door('sign-up'),
+  door('forgot-password'),
+  door('reset-password'),
+  door('verify-email'),
+  door('invite'),
   { at: '/c/', name: 'a conversation', files: ['routes/(app)/+layout.svelte', 'routes/(app)/c/[id]/+page.svelte'] },
   {
     at: '/settings',
@@ -17,6 +21,10 @@ export const PAGES = [
   },
   { at: '/', name: 'the start', files: ['routes/(app)/+layout.svelte', 'routes/(app)/+page.svelte'] }
 ];
+
+function door(name) {
+  return { at: `/${name}`, name, files: ['routes/(auth)/+layout.svelte', `routes/(auth)/${name}/+page.svelte`] };
+}
 
 const NODES = '.svelte-kit/generated/build/client-optimized/nodes';
 const CLIENT = 'node_modules/@sveltejs/kit/src/runtime/client';

@@ -17,7 +17,7 @@ const pages = PAGES.map((page) => {
 });
 const script = `<script>
       for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
-        if (!location.pathname.startsWith(at) || (at === '/' && !window.natterEarly)) continue;
+        if (!location.pathname.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterDoor))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: '/' + file }, more));
         scripts.forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));

@@ -65,18 +65,28 @@ export class Visitor {
     const { page } = this;
     await page.goto('/');
     await page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await this.fillSignUp();
+    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  }
+
+  async fillSignUp() {
+    const { page } = this;
     await page.getByLabel('Display name').fill(this.name);
     await page.getByLabel('Email').fill(this.email);
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByRole('button', { name: 'Create account' }).click();
-    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
   }
 
-  async signIn() {
+  async fillSignIn(email = this.email, password = PASSWORD) {
     const { page } = this;
-    await page.getByLabel('Email').fill(this.email);
-    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await page.getByLabel('Email').fill(email);
+    await page.getByLabel('Password', { exact: true }).fill(password);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  }
+
+  async signIn(password = PASSWORD) {
+    const { page } = this;
+    await this.fillSignIn(this.email, password);
     await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
   }
 

@@ -50,6 +50,7 @@ export async function startServer(settings = {}) {
   await start();
   return {
     url: `http://127.0.0.1:${port}`,
+    folder,
     log,
     kill: () => end('SIGKILL'),
     restart: async () => {

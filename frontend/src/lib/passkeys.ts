@@ -1,8 +1,10 @@
 /** The browser's part of signing in by passkey: options from the server in, the authenticator's answer out. */
 
-/** Passkeys need a secure page and a browser that reads the server's JSON. */
+/** Passkeys need a secure page under a name, for they belong to names, and a browser that reads the server's JSON. */
 export function canPasskey(): boolean {
+  const isName = !/^[\d.]+$|^\[/.test(location.hostname);
   return (
+    isName &&
     typeof PublicKeyCredential === 'function' &&
     typeof PublicKeyCredential.parseCreationOptionsFromJSON === 'function' &&
     typeof PublicKeyCredential.parseRequestOptionsFromJSON === 'function'

@@ -76,7 +76,7 @@ describe('the envelope', () => {
   it('becomes an ApiError with fields, request id and wait', async () => {
     const fields = [{ field: 'email', code: 'invalid', message: 'no' }];
     const server = fakeServer(() => no(429, 'rate_limited', { errors: fields }, { 'retry-after': '8' }));
-    const error = await new Api({ fetch: server.fetch }).get('/things').catch((cause: unknown) => cause);
+    const error = await new Api({ fetch: server.fetch }).post('/things').catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(ApiError);
     expect(error).toMatchObject({ status: 429, code: 'rate_limited', requestId: 'r-1', fields, retryAfter: 8 });
   });
@@ -171,6 +171,51 @@ describe('the refresh', () => {
       code: 'invalid_credentials'
     });
     expect(server.calls).toHaveLength(1);
+  });
+
+  it('is not tried for a passkey that nobody knows', async () => {
+    const server = fakeServer(() => no(401, 'unauthenticated'));
+    const api = new Api({ fetch: server.fetch });
+    await expect(api.post('/auth/passkeys/signin/finish', {})).rejects.toMatchObject({ status: 401 });
+    expect(server.calls).toHaveLength(1);
+  });
+});
+
+describe('a server that wants us to slow down', () => {
+  const slow = (seconds: string) => no(429, 'rate_limited', {}, { 'retry-after': seconds });
+
+  it('is waited for by what only reads, and that is told', async () => {
+    const server = fakeServer((_, count) => (count < 3 ? slow('8') : ok('there')));
+    const waited: number[] = [];
+    const told = vi.fn();
+    const api = new Api({ fetch: server.fetch, wait: async (milliseconds) => void waited.push(milliseconds) });
+    api.onSlowed = told;
+    await expect(api.get('/things')).resolves.toBe('there');
+    expect(told.mock.calls).toEqual([[8], [8]]);
+    expect(waited).toHaveLength(2);
+    expect(Math.min(...waited)).toBeGreaterThanOrEqual(8000);
+  });
+
+  it('is not waited for where that takes long or never ends, nor by what changes something', async () => {
+    const long = fakeServer(() => slow('31'));
+    await expect(new Api({ fetch: long.fetch, wait: now }).get('/x')).rejects.toMatchObject({ retryAfter: 31 });
+    expect(long.calls).toHaveLength(1);
+    const never = fakeServer(() => slow('1'));
+    await expect(new Api({ fetch: never.fetch, wait: now }).get('/x')).rejects.toMatchObject({ status: 429 });
+    expect(never.calls).toHaveLength(3);
+    const change = fakeServer(() => slow('1'));
+    await expect(new Api({ fetch: change.fetch, wait: now }).post('/x')).rejects.toMatchObject({ status: 429 });
+    expect(change.calls).toHaveLength(1);
+  });
+
+  it('or that refuses this network is told, and says nothing about the session', async () => {
+    const server = fakeServer(() => no(403, 'address_banned', {}, { 'retry-after': '300' }));
+    const api = new Api({ fetch: server.fetch });
+    const [banned, ended] = [vi.fn(), vi.fn()];
+    api.onBanned = banned;
+    api.onSignedOut = ended;
+    await expect(api.get('/users/me')).rejects.toMatchObject({ code: 'address_banned' });
+    expect([banned.mock.calls, ended.mock.calls]).toEqual([[[300]], []]);
   });
 });
 

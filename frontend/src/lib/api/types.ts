@@ -70,7 +70,7 @@ export interface PasswordPolicy {
 }
 
 /** What an invitation is to, as its token tells. */
-export interface Invitation {
+export interface InvitationPreview {
   workspace: { id: Id; name: string };
   role: Described.WorkspaceRole;
   inviter?: string | null;

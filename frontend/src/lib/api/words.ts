@@ -48,8 +48,20 @@ export function waitInWords(seconds: number): string {
     : m.time_minutes({ count: Math.ceil(seconds / 60) });
 }
 
+const PASSWORD_RULES: Record<string, () => string> = {
+  too_short: m.auth_password_short,
+  too_long: m.auth_password_long,
+  no_upper: m.auth_rule_upper,
+  no_lower: m.auth_rule_lower,
+  no_digit: m.password_rule_digit,
+  common: m.auth_rule_common,
+  is_email: m.auth_rule_email
+};
+
 /** What the server says about one field of a form. */
 export function fieldError(error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
-  return error.fields.find((entry) => entry.field === field)?.message;
+  const found = error.fields.find((entry) => entry.field === field);
+  const rule = field === 'password' && getLocale() !== 'en' ? PASSWORD_RULES[found?.code ?? ''] : undefined;
+  return rule ? m.auth_password_unmet({ rule: rule() }) : found?.message;
 }

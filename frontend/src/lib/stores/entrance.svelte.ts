@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Invitation, PasswordPolicy, Policy, Provider } from '#lib/api/types.ts';
+import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider } from '#lib/api/types.ts';
 
 const USUAL: Policy = {
   signup: 'open',
@@ -58,7 +58,7 @@ export class Entrance {
     await this.#api.post('/auth/reset-password', { token, password });
   }
 
-  previewInvitation(token: string): Promise<Invitation> {
+  previewInvitation(token: string): Promise<InvitationPreview> {
     return this.#api.post('/invitations/preview', { token });
   }
 

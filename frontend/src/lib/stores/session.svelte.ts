@@ -113,11 +113,16 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
+    // The socket may end before the answer is here: that is no surprise then.
+    this.leftOnPurpose = true;
     try {
       await this.#api.post('/auth/logout');
     } catch (error) {
       // Already ended is as good as ended; anything else must be told, or a shared computer stays signed in.
-      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      if (!(error instanceof ApiError && error.status === 401)) {
+        this.leftOnPurpose = false;
+        throw error;
+      }
     }
     this.#leaveEverywhere();
   }
@@ -142,7 +147,6 @@ export class Session {
   }
 
   async deleteAccount(password: string | undefined): Promise<void> {
-    // The socket may end before the answer is here: that is no surprise then.
     this.leftOnPurpose = true;
     try {
       await this.#api.delete('/users/me', { password });

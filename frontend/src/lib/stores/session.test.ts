@@ -54,12 +54,18 @@ let api: FakeApi;
 let channel: Channel;
 let storage: ReturnType<typeof memory>;
 let session: Session;
+let startedOver: number;
 
 beforeEach(() => {
   api = new FakeApi();
   channel = new Channel();
   storage = memory();
-  session = new Session(api, { storage, channel: channel as unknown as BroadcastChannel });
+  startedOver = 0;
+  session = new Session(api, {
+    storage,
+    channel: channel as unknown as BroadcastChannel,
+    startOver: () => startedOver++
+  });
 });
 
 describe('a session', () => {
@@ -105,7 +111,67 @@ describe('a session', () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     api.onSignedOut?.();
-    expect([session.state, session.ended, session.isLikely]).toEqual(['signed-out', true, false]);
+    expect([session.state, session.ended, session.isPresent]).toEqual(['ended', true, true]);
+  });
+
+  it('keeps the page of whose session ended, and goes on when the same person signs in', async () => {
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    api.onSignedOut?.();
+    api.onSignedOut?.();
+    expect([session.state, session.user.id, storage.getItem('natter.session')]).toEqual(['ended', 'u1', null]);
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's2' });
+    await session.signIn({ email: '', password: '' });
+    expect([session.state, session.sessionId, session.ended, startedOver]).toEqual(['signed-in', 's2', false, 0]);
+  });
+
+  it('begins a new page when somebody else signs in over it', async () => {
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    api.onSignedOut?.();
+    api.answers.set('POST /auth/signin', { user: { ...elena, id: 'u2' }, session_id: 's2' });
+    await session.signIn({ email: '', password: '' });
+    expect([startedOver, session.state, session.user.id]).toEqual([1, 'ended', 'u1']);
+    expect(storage.getItem('natter.session')).toContain('u2');
+  });
+
+  it('whose page waits goes on when another tab has signed in', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    api.onSignedOut?.();
+    channel.hear('signed-in');
+    await expect.poll(() => session.state).toBe('signed-in');
+    api.onSignedOut?.();
+    session.leave();
+    expect([session.state, session.isPresent, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
+  });
+
+  it('does not begin before the second proof', async () => {
+    const challenge = { challenge: 'c1', methods: ['totp'], expires_at: null };
+    api.answers.set('POST /auth/signin', challenge);
+    await expect(session.signIn({ email: '', password: '' })).resolves.toEqual(challenge);
+    expect(session.state).toBe('unknown');
+    api.answers.set('POST /auth/signin/challenge', { user: elena, session_id: 's1' });
+    await session.answer('c1', { code: '123456' });
+    expect([session.state, channel.said]).toEqual(['signed-in', ['signed-in']]);
+  });
+
+  it('outlives a ban of the network', async () => {
+    storage.setItem('natter.session', JSON.stringify(elena));
+    const returning = new Session(api, { storage });
+    api.answers.set('GET /users/me', new ApiError(403, 'address_banned', '', undefined, [], 300));
+    await returning.load();
+    expect([returning.state, returning.isLikely]).toEqual(['unreachable', true]);
+  });
+
+  it('that one leaves does not end in between', async () => {
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    const leaving = session.signOut();
+    api.onSignedOut?.();
+    expect(session.state).toBe('signed-out');
+    await leaving;
+    expect([session.state, session.ended]).toEqual(['signed-out', false]);
   });
 
   it('does not call oneself signed out while the server has not heard of it', async () => {

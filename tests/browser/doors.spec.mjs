@@ -1,0 +1,315 @@
+// The ways in: confirming, forgetting, a second step, passkeys, invitations, and signing in again over one's work.
+
+import { createHmac } from 'node:crypto';
+import { PASSWORD, startServer } from '../clients/server.mjs';
+import { linkTo } from './mail.mjs';
+import { apiOf, DESKTOP, expect, PHONE, test, Visitor } from './people.mjs';
+
+const NEW_PASSWORD = 'Better-Horse-10-Battery';
+
+/** What an authenticator app shows for a secret at this moment, or some steps later. */
+function codeOf(secret, later = 0) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret.replaceAll('=', '')].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0'));
+  const key = Buffer.from(bits.join('').match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
+  const hash = createHmac('sha1', key).update(counter).digest();
+  const number = hash.readUInt32BE(hash[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
+/** Somebody who is not signed in, on a page of their own. */
+async function stranger(browser, server, options = {}) {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
+  return new Visitor(await context.newPage(), 'Stranger');
+}
+
+/** Ends the session of a page from another device. */
+async function endSessionOf(server, visitor) {
+  const api = await apiOf(server, visitor);
+  const { items } = await api.call('GET', '/r1/usersessions');
+  for (const { id, current } of items) if (!current) await api.call('DELETE', `/r1/usersessions/${id}`);
+}
+
+test('an address is confirmed by the link in the mail', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const note = anna.page.getByRole('region', { name: 'Confirm your address' });
+  await expect(note).toContainText(anna.email);
+  await anna.expectFlawless('the note');
+  const first = await linkTo(server, anna.email, 'verify-email');
+  await note.getByRole('button', { name: 'Send it again' }).click();
+  await expect(anna.page.getByText(`Sent to ${anna.email}`)).toBeVisible();
+  await expect(note.getByRole('button', { name: /^Wait/ })).toBeDisabled();
+  const second = await linkTo(server, anna.email, 'verify-email', { after: 1 });
+
+  await anna.page.goto(first);
+  await anna.page.getByRole('button', { name: 'Confirm my address' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'This link no longer works' })).toBeFocused();
+  await anna.expectFlawless('a link that is gone');
+  await anna.page.goto(second);
+  await anna.expectFlawless('confirming');
+  await anna.page.getByRole('button', { name: 'Confirm my address' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Your address is confirmed' })).toBeFocused();
+  await anna.page.getByRole('link', { name: 'Go to your chats' }).click();
+  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await expect(note).toHaveCount(0);
+});
+
+test('a forgotten password is replaced by the link in the mail', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna', PHONE);
+  const other = await stranger(browser, server, PHONE);
+  await other.page.goto('/sign-in');
+  await other.page.getByLabel('Email').fill(anna.email);
+  await other.page.getByRole('link', { name: 'Forgot it?' }).click();
+  await expect(other.page.getByLabel('Email')).toHaveValue(anna.email);
+  await other.expectFlawless('forgotten');
+  await other.page.getByRole('button', { name: 'Send the link' }).click();
+  await expect(other.page.getByRole('heading', { name: 'Look into your mail' })).toBeFocused();
+  const link = await linkTo(server, anna.email, 'reset-password');
+
+  await other.page.goto(link);
+  await other.page.getByLabel('New password').fill('password');
+  await expect(other.page.getByRole('meter')).toHaveAttribute('aria-valuetext', 'Guessed at once');
+  await other.page.getByRole('button', { name: 'Save password' }).click();
+  await expect(other.page.getByLabel('New password')).toHaveAttribute('aria-invalid', 'true');
+  await other.page.getByLabel('New password').fill(NEW_PASSWORD);
+  await expect(other.page.getByRole('meter')).toHaveAttribute('aria-valuetext', 'Strong');
+  await other.expectFlawless('a new password');
+  await other.page.getByRole('button', { name: 'Save password' }).click();
+  await expect(other.page.getByRole('heading', { name: 'Your password is changed' })).toBeFocused();
+
+  // Whoever was signed in is not any more, and the link has done its work.
+  await expect(anna.page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible();
+  await other.page.getByRole('link', { name: 'Sign in' }).click();
+  other.email = anna.email;
+  await other.signIn(NEW_PASSWORD);
+  await other.page.context().clearCookies();
+  await other.page.goto(link);
+  await other.page.getByLabel('New password').fill('Another-Horse-11-Battery');
+  await other.page.getByRole('button', { name: 'Save password' }).click();
+  await expect(other.page.getByRole('heading', { name: 'This link no longer works' })).toBeVisible();
+  await other.page.context().close();
+});
+
+test('a session that ends in the middle of writing costs nothing that was typed', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('before');
+  await anna.sees('before');
+  await anna.composer.fill('half a thou');
+  await endSessionOf(server, anna);
+
+  const dialog = anna.page.getByRole('dialog', { name: 'Sign in again' });
+  await expect(dialog).toBeVisible();
+  await expect(dialog.getByLabel('Email')).toHaveValue(anna.email);
+  await expect(dialog.getByLabel('Password', { exact: true })).toBeFocused();
+  await anna.page.keyboard.press('Escape');
+  await expect(dialog).toBeVisible();
+  await anna.expectFlawless('signing in again');
+  await dialog.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
+  await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(dialog.getByRole('alert')).toContainText('Email or password is wrong');
+  // While she is away, somebody writes.
+  await ben.openConversation(anna.name);
+  await ben.write('are you there?');
+  await ben.sees('are you there?');
+  await dialog.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await anna.page.evaluate(() => (window.isSamePage = true));
+  await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(dialog).toHaveCount(0);
+  await anna.sees('are you there?');
+  await expect(anna.composer).toHaveValue('half a thou');
+  await anna.write('half a thought');
+  await ben.sees('half a thought');
+  expect(await anna.page.evaluate(() => window.isSamePage)).toBe(true);
+});
+
+test('somebody else who signs in over it begins with a page of their own', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.composer.fill('only Anna may see this');
+  await endSessionOf(server, anna);
+  const dialog = anna.page.getByRole('dialog', { name: 'Sign in again' });
+  await dialog.getByLabel('Email').fill(ben.email);
+  await dialog.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await anna.page.evaluate(() => (window.isSamePage = true));
+  await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(anna.page.getByRole('button', { name: new RegExp(`You: ${ben.name}`) }).first()).toBeVisible();
+  await expect(dialog).toHaveCount(0);
+  expect(await anna.page.evaluate(() => window.isSamePage)).toBeUndefined();
+  await anna.openConversation(anna.name);
+  await expect(anna.composer).toHaveValue('');
+});
+
+test('a second step asks for the code of the app, or a recovery code', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const api = await apiOf(server, anna);
+  const { secret } = await api.call('POST', '/r1/auth/totp', { password: PASSWORD });
+  const { recovery_codes } = await api.call('POST', '/r1/auth/totp/confirm', { code: codeOf(secret) });
+
+  const other = await stranger(browser, server);
+  await other.page.goto('/sign-in?next=/settings');
+  await other.fillSignIn(anna.email);
+  const code = other.page.getByLabel('Code from your authenticator app');
+  await expect(code).toBeFocused();
+  await other.expectFlawless('the second step');
+  await code.fill(codeOf(secret, 20));
+  await expect(other.page.getByText('This code is wrong, or it was used already.')).toBeVisible();
+  await expect(code).toHaveValue('');
+  // Six digits are enough, nobody has to press.
+  await code.fill(codeOf(secret, 1));
+  await expect(other.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+
+  await other.page.context().clearCookies();
+  await other.page.goto('/sign-in');
+  await other.fillSignIn(anna.email);
+  await other.page.getByRole('button', { name: 'Use a recovery code' }).click();
+  await expect(other.page.getByLabel('Recovery code')).toBeFocused();
+  await other.page.getByLabel('Recovery code').fill(` ${recovery_codes[0]} `);
+  await other.page.getByRole('button', { name: 'Go on' }).click();
+  await expect(other.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+
+  await other.page.context().clearCookies();
+  await other.page.goto('/sign-in');
+  await other.fillSignIn(anna.email);
+  for (let wrong = 1; wrong <= 5; wrong += 1) {
+    await expect(code).toBeEnabled();
+    await code.fill('000000');
+    if (wrong < 5) await expect(code).toHaveValue('');
+  }
+  await expect(other.page.getByRole('alert')).toContainText('too many codes were wrong');
+  await expect(other.page.getByLabel('Email')).toHaveValue(anna.email);
+  await other.page.context().close();
+});
+
+test('a passkey signs in without a name or a password', async ({ browser, server }) => {
+  // Passkeys belong to names, and an address of numbers is none.
+  const named = { url: server.url.replace('127.0.0.1', 'localhost') };
+  const anna = await stranger(browser, named);
+  const devtools = await anna.page.context().newCDPSession(anna.page);
+  await devtools.send('WebAuthn.enable');
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  await anna.signUp();
+  await anna.page.evaluate(async () => {
+    const ask = async (path, body) => {
+      const answer = await fetch(`/r1/auth/passkeys/register/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      if (!answer.ok) throw new Error(await answer.text());
+      return (await answer.json()).data;
+    };
+    const start = await ask('start', {});
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(start.publicKey);
+    const credential = (await navigator.credentials.create({ publicKey })).toJSON();
+    await ask('finish', { challenge_id: start.challenge_id, credential, name: 'Laptop' });
+  });
+  await anna.page.context().clearCookies();
+  await anna.page.evaluate(() => localStorage.clear());
+  await anna.page.goto('/sign-in');
+  await anna.page.getByRole('button', { name: 'Use a passkey' }).click();
+  await expect(anna.page.getByRole('button', { name: new RegExp(`You: ${anna.name}`) }).first()).toBeVisible();
+  await anna.page.context().close();
+});
+
+test('an invitation is looked at, and taken up after signing up', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', { name: 'Laboratory of things with a rather long name' });
+  const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
+  const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
+
+  const other = await stranger(browser, server, PHONE);
+  await other.page.goto(link);
+  await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
+  await other.expectFlawless('an invitation');
+  await other.page.getByRole('link', { name: 'Create an account and join' }).click();
+  await other.fillSignUp();
+  await expect(other.page.getByText('You are in Laboratory')).toBeVisible();
+  await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
+
+  const ben = await arrive('Ben');
+  await ben.page.goto(link);
+  await expect(ben.page.getByText(ben.email)).toBeVisible();
+  await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
+  await expect(ben.page.getByText('You are in Laboratory')).toBeVisible();
+
+  const late = await stranger(browser, server);
+  await late.page.goto(link);
+  await expect(late.page.getByRole('heading', { name: 'This invitation is over' })).toBeVisible();
+  await late.expectFlawless('an invitation that is over');
+  await other.page.context().close();
+  await late.page.context().close();
+});
+
+test('an invitation for another address says so', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', { name: 'Archive' });
+  const email = `cleo-${Date.now()}@example.test`;
+  await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { email, role: 'guest' });
+  const link = await linkTo(server, email, 'invite');
+  await ben.page.goto(link);
+  await expect(ben.page.getByText('as: Guest')).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Join Archive' }).click();
+  await expect(ben.page.getByRole('alert')).toContainText('for another address');
+  await ben.expectFlawless('an invitation for somebody else');
+  await ben.page.getByRole('button', { name: 'Use another account' }).click();
+  await expect(ben.page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
+});
+
+test.describe('a server with rules of its own', () => {
+  let server;
+  test.beforeAll(async () => {
+    server = await startServer({
+      RATE_LIMIT__ENABLED: 'true',
+      AUTH__SIGNUP: 'invite',
+      AUTH__PASSWORD__MIN_LENGTH: '12',
+      AUTH__PASSWORD__DIGIT: 'false',
+      AUTH__FAILED_SIGNINS: '2',
+      AUTH__FAILED_WINDOW: '3',
+    });
+  });
+  test.afterAll(() => server.stop());
+
+  test('takes newcomers by invitation only, and its own passwords', async ({ browser }) => {
+    const nobody = await stranger(browser, server);
+    await nobody.page.goto('/sign-up');
+    await expect(nobody.page.getByRole('heading', { name: 'By invitation only' })).toBeVisible();
+    await nobody.expectFlawless('by invitation only');
+    await nobody.page.goto(`/sign-up?next=${encodeURIComponent('/invite?token=nonsense')}`);
+    await nobody.page.getByLabel('Password', { exact: true }).fill('abcdefgh');
+    await expect(nobody.page.getByText('12 characters or more')).toBeVisible();
+    await expect(nobody.page.getByText('A digit')).toHaveCount(0);
+    await nobody.page.context().close();
+  });
+
+  test('makes whoever guesses wait, and says how long', async ({ browser }) => {
+    const nobody = await stranger(browser, server);
+    await nobody.page.goto('/sign-in');
+    const button = nobody.page.getByRole('button', { name: 'Sign in', exact: true });
+    for (let tries = 0; tries < 3; tries += 1) {
+      await nobody.fillSignIn('nobody@example.test', `Wrong-Horse-${tries}-Battery`);
+      await expect(nobody.page.getByRole('alert')).toBeVisible();
+    }
+    await expect(nobody.page.getByRole('alert')).toContainText('Too many wrong tries');
+    await expect(nobody.page.getByRole('button', { name: /^Wait \d+ s$/ })).toBeDisabled();
+    await expect(button).toBeEnabled();
+    await expect(nobody.page.getByRole('alert')).toHaveCount(0);
+    await nobody.page.context().close();
+  });
+});
