@@ -150,7 +150,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     let said = match action {
         Admin::Create { email, name, password } => {
             let (password, note) = password.choose()?;
-            let account = SignUp { email, password, display_name: name };
+            let account = SignUp { email, password, display_name: name, invitation: None };
             let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
             format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }

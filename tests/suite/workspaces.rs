@@ -1,5 +1,10 @@
 //! Workspaces from outside: everybody's own, the shared one, teams, and nothing seen across them.
 
+mod guests;
+mod invitations;
+mod isolation;
+mod membership;
+
 use support::{Answer, Application, Member, Setup, Value, json};
 
 const UNKNOWN: &str = "0198c1a0-0000-7000-8000-000000000000";

@@ -45,6 +45,8 @@ codes! {
     CrossSite = "cross_site", 403, "This request came from another site.";
     AddressBanned = "address_banned", 403, "Too much went wrong from your network address. Wait before you try again.";
     PasswordWrong = "password_wrong", 403, "The current password is wrong.";
+    ScopeMissing = "scope_missing", 403, "This API key may not be used for this.";
+    InvitationMismatch = "invitation_mismatch", 403, "This invitation is for another e-mail address, or yours is not verified yet.";
     SignupClosed = "signup_closed", 403, "New accounts can't be created here. Ask for an invitation.";
     NotFound = "not_found", 404, "There is nothing here that you can see.";
     MethodNotAllowed = "method_not_allowed", 405, "This address does not take this method.";
@@ -55,6 +57,7 @@ codes! {
     OwnerMustTransfer = "owner_must_transfer", 409, "Hand the ownership to somebody else first.";
     WrongState = "wrong_state", 409, "This can't be done in the present state.";
     CursorExpired = "cursor_expired", 410, "The events that you ask for are no longer kept. Load the conversation afresh.";
+    InvitationExpired = "invitation_expired", 410, "This invitation has expired or was used up. Ask for another one.";
     TooLarge = "too_large", 413, "This is larger than what is accepted.";
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
     Invalid = "invalid", 422, "Some fields need another value.";

@@ -49,8 +49,12 @@ id! {
     UserId,
     /// A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
     SessionId,
+    /// A program's key to its owner's account.
+    ApiKeyId,
     /// A tenant.
     WorkspaceId,
+    /// An invitation to a tenant.
+    InvitationId,
     /// A conversation of any kind.
     ConversationId,
     /// A message.

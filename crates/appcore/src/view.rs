@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AssistantId, AuditEntryId, BanId, ConversationId, MessageId, SessionId, Timestamp, UserId, WorkspaceId};
+use crate::{
+    ApiKeyId, AssistantId, AuditEntryId, BanId, ConversationId, InvitationId, MessageId, SessionId, Timestamp, UserId,
+    WorkspaceId, auth::Scope,
+};
 
 /// A person, as others see them; `email` only as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +90,20 @@ pub struct AuditEntry {
     pub created_at: Timestamp,
 }
 
+/// A key by which a program acts for its owner. The key itself is shown once, when it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub name: String,
+    /// How the key begins, so that its owner recognises it.
+    pub prefix: String,
+    pub scopes: Vec<Scope>,
+    pub expires_at: Option<Timestamp>,
+    /// To the minute.
+    pub last_used_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Workspace {
     pub id: WorkspaceId,
@@ -95,6 +112,40 @@ pub struct Workspace {
     pub role: WorkspaceRole,
     /// Whether it is the caller's own, made at sign-up.
     pub personal: bool,
+    /// Whether it is the one that everybody joins at sign-up.
+    pub shared: bool,
+    /// Whoever has a verified address of one of these domains may join. Told to the owner and to admins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_domains: Option<Vec<String>>,
+}
+
+/// A workspace that the caller may join, because of the domain of their verified address; or that they are invited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferedWorkspace {
+    pub id: WorkspaceId,
+    pub name: String,
+}
+
+/// What an invitation leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InvitedTo {
+    pub workspace: OfferedWorkspace,
+    pub role: WorkspaceRole,
+}
+
+/// An invitation, as those who may invite see it. Its token is told once, when it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Invitation {
+    pub id: InvitationId,
+    /// Whom it is for; none: for whoever has the link.
+    pub email: Option<String>,
+    pub role: WorkspaceRole,
+    /// How often it was accepted.
+    pub uses: i64,
+    pub max_uses: i64,
+    pub expires_at: Timestamp,
+    pub created_by: UserId,
+    pub created_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

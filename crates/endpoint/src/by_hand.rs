@@ -9,6 +9,7 @@ use crate::{
     description::{failure, securities},
     health::{Health, Liveness},
 };
+use appcore::auth::Scope;
 use middleware::guard::Access;
 use utoipa::PartialSchema;
 
@@ -34,12 +35,12 @@ fn websocket() -> OperationBuilder {
             "Every frame, both ways, is `{\"id\",\"type\",\"timestamp\",\"payload\"}`. Subprotocol `natter.json` (text, the default) or `natter.msgpack` \
              (binary). Credentials: bearer token, cookie (from our own pages), or `ticket`. The first frame is `hello`.",
         ))
-        .securities(Some(securities(Access::User)))
+        .securities(Some(securities(Access::User, Some(Scope::Read))))
         .parameter(parameter("ticket", ParameterIn::Query, "From `POST /r1/websocket/ticket`: works once, for 30 seconds."))
         .response("101", plain("The connection is a WebSocket now."))
         .response("400", failure("The request is no WebSocket handshake."))
         .response("401", failure("`unauthenticated`: Sign in first."))
-        .response("403", failure("`cross_site`: This request came from another site."))
+        .response("403", failure("`cross_site`: This request came from another site. `scope_missing`: This API key may not be used for this."))
 }
 
 fn events() -> OperationBuilder {
@@ -50,7 +51,7 @@ fn events() -> OperationBuilder {
         .operation_id(Some("streamEvents"))
         .tag("realtime")
         .summary(Some("Stream events (Server-Sent Events)"))
-        .securities(Some(securities(Access::User)))
+        .securities(Some(securities(Access::User, Some(Scope::Read))))
         .parameter(parameter(
             "Last-Event-ID",
             ParameterIn::Header,
@@ -58,6 +59,7 @@ fn events() -> OperationBuilder {
         ))
         .response("200", stream)
         .response("401", failure("`unauthenticated`: Sign in first."))
+        .response("403", failure("`scope_missing`: This API key may not be used for this."))
 }
 
 fn health() -> OperationBuilder {
@@ -66,7 +68,7 @@ fn health() -> OperationBuilder {
         .operation_id(Some("health"))
         .tag("operations")
         .summary(Some("Whether this instance can serve, and what it depends on"))
-        .securities(Some(securities(Access::Public)))
+        .securities(Some(securities(Access::Public, None)))
         .response("200", ResponseBuilder::new().description("It can.").content("application/json", body()))
         .response(
             "503",
@@ -80,7 +82,7 @@ fn liveness() -> OperationBuilder {
         .operation_id(Some("liveness"))
         .tag("operations")
         .summary(Some("Whether the process lives"))
-        .securities(Some(securities(Access::Public)))
+        .securities(Some(securities(Access::Public, None)))
         .response("200", ResponseBuilder::new().description("It does.").content("application/json", body))
 }
 

@@ -3,7 +3,7 @@
 use std::{any::TypeId, collections::BTreeMap};
 
 use actix_web::http::Method;
-use appcore::{Code, page::MAX_PAGE_SIZE};
+use appcore::{Code, auth::Scope, page::MAX_PAGE_SIZE};
 use middleware::guard::Access;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -24,6 +24,7 @@ use crate::{
 /// The names of the ways to show who one is.
 pub(crate) const BEARER: &str = "bearer";
 pub(crate) const COOKIE: &str = "cookie";
+pub(crate) const API_KEY: &str = "api_key";
 /// The schema of every refusal.
 pub(crate) const FAILURE: &str = "Failure";
 
@@ -106,7 +107,7 @@ impl Description {
             .tag(def.tag)
             .summary(Some(def.summary))
             .description((!def.description.is_empty()).then_some(def.description))
-            .securities(Some(securities(def.access)));
+            .securities(Some(securities(def.access, def.scope())));
         for (status, sentences) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
             operation = operation.response(status.to_string(), failure(&sentences.join(" ")));
         }
@@ -130,12 +131,13 @@ impl Description {
 }
 
 /// An empty list says that anybody may; leaving it out would say nothing.
-pub(crate) fn securities(access: Access) -> Vec<SecurityRequirement> {
-    let signed_in = || [BEARER, COOKIE].map(|scheme| SecurityRequirement::new(scheme, [] as [&str; 0])).to_vec();
-    match access {
-        Access::Public => Vec::new(),
-        Access::User | Access::Admin => signed_in(),
+pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRequirement> {
+    if access == Access::Public {
+        return Vec::new();
     }
+    let signed_in = [BEARER, COOKIE].map(|scheme| SecurityRequirement::new(scheme, [] as [&str; 0]));
+    let key = scope.map(|scope| SecurityRequirement::new(API_KEY, [scope.as_str()]));
+    signed_in.into_iter().chain(key).collect()
 }
 
 pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::openapi::Response {
@@ -178,8 +180,9 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     }
     match def.access {
         Access::Public => {}
-        Access::User => codes.push(Code::Unauthenticated),
-        Access::Admin => codes.extend([Code::Unauthenticated, Code::Forbidden]),
+        Access::User => codes.extend([Code::Unauthenticated, Code::ScopeMissing]),
+        Access::Member(_) => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden, Code::NotFound]),
+        Access::Admin => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden]),
     }
     if def.method != Method::GET {
         codes.push(Code::CrossSite);

@@ -3,9 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
-use appcore::{AppError, Code, limit::RateGroup};
+use appcore::{AppError, Code, auth::Scope, limit::RateGroup};
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use middleware::guard::Access;
+use middleware::guard::{self, Access};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,6 +94,12 @@ impl EndpointDef {
             describe: describe::<E>,
             call: run::<E>,
         }
+    }
+
+    /// What an API key must be allowed to call it; `None`: no key may, or none is asked for.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        if self.access == Access::Public { None } else { guard::scope(&self.method, self.path) }
     }
 }
 

@@ -37,21 +37,23 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     let principal = match def.access {
         Access::Public => None,
-        Access::User | Access::Admin => match auth::authenticate(&app, credentials.as_ref()).await {
-            Ok(principal) => Some(principal),
-            Err(refusal) => {
-                // Who guesses credentials is counted by address.
-                rate_limit::count(&app, http, def.rate, None).await?;
-                firewall::note_refused(&app, http, credentials.as_ref(), &refusal).await;
-                return Err(refusal);
+        Access::User | Access::Member(_) | Access::Admin => {
+            match auth::authenticate(&app, credentials.as_ref()).await {
+                Ok(principal) => Some(principal),
+                Err(refusal) => {
+                    // Who guesses credentials is counted by address.
+                    rate_limit::count(&app, http, def.rate, None).await?;
+                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).await;
+                    return Err(refusal);
+                }
             }
-        },
+        }
     };
     let lease = rate_limit::count(&app, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
     if let Some(principal) = &principal {
         note_caller(http, principal.user_id);
     }
-    guard::check(def.access, principal.as_ref())?;
+    guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
     WireForm::accepted(http.headers())?;
     let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };

@@ -4,8 +4,8 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use actix_web::HttpRequest;
 use appcore::{
-    AppError, AssistantId, BanId, Code, ConversationId, FieldError, MessageId, SessionId, Timestamp, UserId,
-    WorkspaceId, page::PageRequest,
+    ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, InvitationId, MessageId, SessionId,
+    Timestamp, UserId, WorkspaceId, page::PageRequest,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -55,7 +55,19 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(i64, u64, AssistantId, BanId, ConversationId, MessageId, SessionId, UserId, WorkspaceId);
+from_text!(
+    i64,
+    u64,
+    ApiKeyId,
+    AssistantId,
+    BanId,
+    ConversationId,
+    InvitationId,
+    MessageId,
+    SessionId,
+    UserId,
+    WorkspaceId
+);
 
 impl FromText for String {
     fn from_text(text: &str) -> Option<Self> {

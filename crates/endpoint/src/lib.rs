@@ -26,7 +26,7 @@ mod wire_form;
 
 pub use actix_web::http::Method;
 pub use answer::failure;
-pub use appcore::limit::RateGroup;
+pub use appcore::{auth::Permission, limit::RateGroup};
 pub use ctx::Ctx;
 pub use description::Description;
 pub use endpoint_trait::{Endpoint, EndpointDef, Output, assert_path};

@@ -2,7 +2,8 @@
 
 use appcore::{
     FieldError,
-    view::{AuditEntry, Ban, LoggedEvent, UserSession},
+    auth::Scope,
+    view::{self, AuditEntry, Ban, LoggedEvent, UserSession},
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -17,7 +18,7 @@ use utoipa::{
 
 use crate::{
     by_hand,
-    description::{BEARER, COOKIE, FAILURE},
+    description::{API_KEY, BEARER, COOKIE, FAILURE},
     endpoint_trait::EndpointDef,
     r1,
 };
@@ -38,13 +39,27 @@ pub fn document() -> OpenApi {
                 "For browsers: ask for it with the header `X-Natter-Transport: cookie`. On https its name is `__Host-natter_access`.",
             ))),
         )
+        .security_scheme(
+            API_KEY,
+            SecurityScheme::Http(
+                Http::builder()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .bearer_format("nk_…")
+                    .description(Some("An API key. What it must be allowed stands beside it: `read`, `write` or `gateway`."))
+                    .build(),
+            ),
+        )
         .schema(FAILURE, failure())
         .schema(FieldError::name(), FieldError::schema())
         // Only lists hold these, and utoipa does not look into a generic list.
         .schema(UserSession::name(), UserSession::schema())
         .schema(Ban::name(), Ban::schema())
         .schema(AuditEntry::name(), AuditEntry::schema())
-        .schema(LoggedEvent::name(), LoggedEvent::schema());
+        .schema(LoggedEvent::name(), LoggedEvent::schema())
+        .schema(view::ApiKey::name(), view::ApiKey::schema())
+        .schema(view::OfferedWorkspace::name(), view::OfferedWorkspace::schema())
+        .schema(view::Invitation::name(), view::Invitation::schema())
+        .schema(Scope::name(), Scope::schema());
     for def in r1::all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));

@@ -1,14 +1,22 @@
-//! Who may call an endpoint, as far as that follows from who they are.
+//! Who may call an endpoint, as far as that follows from who they are and what they have shown.
 
-use appcore::{AppError, Code, auth::Principal};
+use actix_web::{HttpRequest, http::Method};
+use appcore::{
+    AppError, Code,
+    auth::{Permission, Principal, Scope},
+};
+use service::{App, workspaces};
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody.
     Public,
-    /// Whoever is signed in.
+    /// Whoever is signed in, and programs with a key of theirs.
     User,
+    /// Members of the workspace whose id stands as `{id}` in the path, where their role has this permission. For everybody else
+    /// it is not there.
+    Member(Permission),
     /// Admins of the installation.
     Admin,
 }
@@ -19,16 +27,80 @@ impl Access {
         match self {
             Self::Public => "public",
             Self::User => "user",
+            Self::Member(permission) => permission.as_str(),
             Self::Admin => "admin",
         }
     }
 }
 
-pub fn check(access: Access, principal: Option<&Principal>) -> Result<(), AppError> {
-    match (access, principal) {
-        (Access::Public, _) | (Access::User, Some(_)) => Ok(()),
-        (Access::Admin, Some(principal)) if principal.is_admin() => Ok(()),
-        (Access::Admin, Some(_)) => Err(Code::Forbidden.into()),
-        (Access::User | Access::Admin, None) => Err(Code::Unauthenticated.into()),
+/// What no API key reaches: credentials themselves, and what can't be undone. It goes by the path, so that an endpoint that
+/// is added there is out of their reach without anybody having to think of it.
+const OUT_OF_REACH: [&str; 4] = ["/r1/auth", "/r1/api_keys", "/r1/usersessions", "/r1/users/me/export"];
+
+/// What an API key must be allowed to call an endpoint; `None`: no key may.
+#[must_use]
+pub fn scope(method: &Method, path: &str) -> Option<Scope> {
+    let is_under = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if OUT_OF_REACH.iter().any(is_under) || (path == "/r1/users/me" && *method == Method::DELETE) {
+        return None;
+    }
+    Some(if is_under(&"/v1") {
+        Scope::Gateway
+    } else if matches!(*method, Method::GET | Method::HEAD) {
+        Scope::Read
+    } else {
+        Scope::Write
+    })
+}
+
+/// Lets a caller in who may call. What they may do to the thing in question, its service decides.
+pub async fn check(
+    app: &App,
+    http: &HttpRequest,
+    access: Access,
+    path: &str,
+    principal: Option<&Principal>,
+) -> Result<(), AppError> {
+    if access == Access::Public {
+        return Ok(());
+    }
+    let principal = principal.ok_or(Code::Unauthenticated)?;
+    if principal.session_id().is_none() {
+        principal.require_scope(scope(http.method(), path).ok_or(Code::ScopeMissing)?)?;
+    }
+    match access {
+        Access::Public | Access::User => Ok(()),
+        Access::Member(permission) => {
+            let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
+            workspaces::admit(app, principal, id, permission).await
+        }
+        Access::Admin if principal.is_admin() => Ok(()),
+        Access::Admin => Err(Code::Forbidden.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_writes_or_uses_the_gateway_and_never_touches_credentials() {
+        for (method, path, expected) in [
+            (Method::GET, "/r1/users/me", Some(Scope::Read)),
+            (Method::PATCH, "/r1/users/me", Some(Scope::Write)),
+            (Method::DELETE, "/r1/users/me", None),
+            (Method::GET, "/r1/users/me/export", None),
+            (Method::POST, "/r1/auth/logout", None),
+            (Method::GET, "/r1/auth/identities/{id}", None),
+            (Method::GET, "/r1/api_keys", None),
+            (Method::DELETE, "/r1/api_keys/{id}", None),
+            (Method::GET, "/r1/usersessions", None),
+            (Method::GET, "/r1/authors", Some(Scope::Read)),
+            (Method::POST, "/v1/chat/completions", Some(Scope::Gateway)),
+            (Method::GET, "/v1/models", Some(Scope::Gateway)),
+            (Method::DELETE, "/r1/messages/{id}", Some(Scope::Write)),
+        ] {
+            assert_eq!(scope(&method, path), expected, "{method} {path}");
+        }
     }
 }

@@ -32,6 +32,21 @@ pub enum Command {
     Ping,
 }
 
+impl Command {
+    /// Whether it only asks for something, and changes nothing.
+    #[must_use]
+    pub const fn only_reads(&self) -> bool {
+        match self {
+            Self::Sync(_) | Self::Ping => true,
+            Self::Send(_)
+            | Self::Receipt { .. }
+            | Self::Typing { .. }
+            | Self::Presence(_)
+            | Self::StopGeneration(_) => false,
+        }
+    }
+}
+
 /// A message to be sent; its text is measured where the limit is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {

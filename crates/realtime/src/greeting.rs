@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use appcore::{ConversationId, InstanceId, SessionId, Timestamp, UserId, auth::Principal};
+use appcore::{
+    ConversationId, InstanceId, Timestamp, UserId,
+    auth::{CredentialId, Principal},
+};
 use serde::Serialize;
 use service::App;
+use uuid::Uuid;
 
 #[derive(Serialize)]
 struct Hello<'a> {
-    session_id: SessionId,
+    /// The sign-in, or the API key that was shown in its place.
+    session_id: Uuid,
     user_id: UserId,
     instance_id: InstanceId,
     heartbeat_seconds: u64,
@@ -31,7 +36,10 @@ fn as_conversations<S: serde::Serializer>(list: &&[(ConversationId, i64)], seria
 pub fn hello(app: &App, principal: &Principal, conversations: &[(ConversationId, i64)], now: Timestamp) -> Vec<u8> {
     let heartbeat: Duration = app.config.realtime.heartbeat;
     let hello = Hello {
-        session_id: principal.session_id,
+        session_id: match principal.credential.id() {
+            CredentialId::Session(id) => id.0,
+            CredentialId::ApiKey(id) => id.0,
+        },
         user_id: principal.user_id,
         instance_id: app.instance_id,
         heartbeat_seconds: heartbeat.as_secs(),

@@ -88,15 +88,17 @@ impl Wheel {
 
 #[cfg(test)]
 mod tests {
-    use appcore::{SessionId, UserId};
+    use appcore::{SessionId, UserId, auth::CredentialId};
 
     use super::*;
     use crate::{codec::Wire, outbound::Identity};
 
+    fn identity(expires_at: Timestamp) -> Identity {
+        Identity { user_id: UserId::new(), credential: CredentialId::Session(SessionId::new()), expires_at }
+    }
+
     fn silent(wire: Wire) -> Rc<Outbound> {
-        let identity =
-            Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(i64::MAX) };
-        Outbound::new(&identity, wire, None, 1_000)
+        Outbound::new(&identity(Timestamp(i64::MAX)), wire, None, 1_000)
     }
 
     fn turn(wheel: &mut Wheel, now: Instant) {
@@ -132,8 +134,7 @@ mod tests {
     #[tokio::test]
     async fn those_whose_credentials_run_out_soon_are_named() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
-        let identity = Identity { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(1_000) };
-        let out = Outbound::new(&identity, Wire::Json, None, 1_000);
+        let out = Outbound::new(&identity(Timestamp(1_000)), Wire::Json, None, 1_000);
         wheel.add(&out);
         let mut named = |soon| (0..SLOTS).map(|_| wheel.visit(Instant::now(), soon).len()).sum::<usize>();
         assert_eq!(named(Timestamp(999)), 0);

@@ -11,7 +11,7 @@ use std::{
     rc::Rc,
 };
 
-use appcore::{ConversationId, SessionId, Timestamp, UserId};
+use appcore::{ConversationId, Timestamp, UserId, auth::CredentialId};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
@@ -26,7 +26,7 @@ use crate::{
 pub struct Outbound {
     sender: Rc<Sender>,
     pub user_id: UserId,
-    pub session_id: SessionId,
+    pub credential: CredentialId,
     /// When the credentials that were shown run out.
     pub expires_at: Timestamp,
     pub wire: Wire,
@@ -53,13 +53,13 @@ struct Skips {
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub user_id: UserId,
-    pub session_id: SessionId,
+    pub credential: CredentialId,
     pub expires_at: Timestamp,
 }
 
 impl From<&appcore::auth::Principal> for Identity {
     fn from(principal: &appcore::auth::Principal) -> Self {
-        Self { user_id: principal.user_id, session_id: principal.session_id, expires_at: principal.expires_at }
+        Self { user_id: principal.user_id, credential: principal.credential.id(), expires_at: principal.expires_at }
     }
 }
 
@@ -83,7 +83,7 @@ impl Outbound {
         Rc::new(Self {
             sender,
             user_id: identity.user_id,
-            session_id: identity.session_id,
+            credential: identity.credential,
             expires_at: identity.expires_at,
             wire,
             address: Cell::new(None),
@@ -185,10 +185,13 @@ impl Outbound {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use appcore::SessionId;
+
     use super::*;
 
     pub(crate) fn stream(user_id: UserId, backlog: usize) -> Rc<Outbound> {
-        let identity = Identity { user_id, session_id: SessionId::new(), expires_at: Timestamp(i64::MAX) };
+        let credential = CredentialId::Session(SessionId::new());
+        let identity = Identity { user_id, credential, expires_at: Timestamp(i64::MAX) };
         Outbound::new(&identity, Wire::Sse, None, backlog)
     }
 

@@ -16,7 +16,11 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use actix_rt::task::JoinHandle;
-use appcore::{AppError, Code, ConversationId, MessageId, auth::Principal, limit::RateGroup};
+use appcore::{
+    AppError, Code, ConversationId, MessageId,
+    auth::{Principal, Scope},
+    limit::RateGroup,
+};
 use serde::Serialize;
 use service::{App, assistants, limits::Subject, messages, presence, receipts::ReceiptState, typing};
 use tokio::time::Instant;
@@ -104,6 +108,11 @@ impl WsSession {
 
     fn handle_command(&mut self, answer_to: AnswerTo, command: Command, place: Place, context: &mut Context<Self>) {
         let speaker = Rc::clone(&self.speaker);
+        if !command.only_reads()
+            && let Err(error) = speaker.principal.require_scope(Scope::Write)
+        {
+            return speaker.refuse(&error, &answer_to);
+        }
         match command {
             Command::Ping => speaker.answer("pong", &Nothing {}, &answer_to),
             Command::Send(send) => self.sends.begin(speaker, *send, answer_to, place),

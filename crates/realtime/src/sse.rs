@@ -14,7 +14,10 @@ use std::{
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
-use appcore::{AppError, auth::Principal};
+use appcore::{
+    AppError,
+    auth::{Principal, Scope},
+};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
 use rand::Rng as _;
@@ -48,6 +51,7 @@ pub async fn respond(
     address: Option<IpAddr>,
 ) -> Result<HttpResponse, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
+    principal.require_scope(Scope::Read)?;
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     let app = shard.app();

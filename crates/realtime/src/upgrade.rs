@@ -12,7 +12,7 @@ use actix_http::{
 };
 use appcore::{
     AppError, Code,
-    auth::Principal,
+    auth::{Principal, Scope},
     envelope::{Failure, FailureTag},
 };
 use bytes::BytesMut;
@@ -50,7 +50,7 @@ pub struct Knock {
     pub socket: TcpStream,
     /// What came behind the request.
     pub unread: BytesMut,
-    /// The access token in the `Authorization` header or in a cookie.
+    /// The access token or API key in the `Authorization` header, or the token in a cookie.
     pub token: Option<Token>,
     /// Whether the page that the browser is on may use its cookies.
     pub is_own_origin: bool,
@@ -160,6 +160,7 @@ pub(crate) async fn prepare(
     wire: Wire,
     address: Option<IpAddr>,
 ) -> Result<Opening, AppError> {
+    principal.require_scope(Scope::Read)?;
     let permit = shard.entrance().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, address })

@@ -66,6 +66,7 @@ impl Place {
             email: "anna@example.test".into(),
             password: "Correct-Horse-9-Battery".into(),
             display_name: "Anna".into(),
+            invitation: None,
         };
         let tokens = accounts::signup(&app, new, Device::new(None, None)).await.unwrap();
         let by = accounts::authenticate(&app, tokens.access_token.expose()).await.unwrap();

@@ -5,15 +5,17 @@
 use std::sync::Arc;
 
 use appcore::{
-    AppError, Clock, Code, ConversationId, UserId, WorkspaceId,
+    AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId,
     event::{BusMessage, EventBus, MemoryBus},
     text::{ClientId, Content},
     view::{ConversationKind, MemberRole},
 };
-use dbcontext::Database;
+use dbcontext::{Database, query};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{Change, CreateConversation, Created, RemoveMember, SendMessage, Sent, Writer};
+use service::events::{
+    AddMember, Change, CreateConversation, Created, Depart, RemoveMember, SendMessage, Sent, Writer,
+};
 
 struct Fixture {
     db: Database,
@@ -36,6 +38,10 @@ impl Fixture {
             let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
                        VALUES ($1, $2, $3, $3, 'user', 0, 0, FALSE)";
             let values = [(*id).into(), format!("{id}@example.test").into(), format!("Person {n}").into()];
+            db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
+            let sql = "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at, is_deleted) \
+                       VALUES ($1, $2, 'member', 0, 0, FALSE)";
+            let values = [workspace.into(), (*id).into()];
             db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
         }
         let bus = Arc::new(MemoryBus::new());
@@ -279,5 +285,48 @@ async fn what_waits_together_is_committed_together() {
         futures_util::future::join_all(sends).await;
         let groups = fixture.count("(SELECT DISTINCT group_id FROM conversation_events WHERE seq > 0) AS groups").await;
         assert!(groups <= 8, "512 messages in {groups} transactions");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
+    for fixture in each(false).await {
+        let [anna, ben, cleo] = fixture.people[..] else { panic!("three people") };
+        let group = fixture.open(&[anna, ben, cleo]).await;
+        let backend = fixture.db.writer().get_database_backend();
+        let sql = "UPDATE conversation_members SET role = CASE WHEN user_id = $1 THEN 'owner' WHEN user_id = $2 THEN 'admin' ELSE role END";
+        let statement = Statement::from_sql_and_values(backend, sql, [anna.into(), cleo.into()]);
+        fixture.db.writer().execute_raw(statement).await.unwrap();
+        let depart = async |user_id| {
+            fixture.writer.submit(Change::Depart(Depart { conversation_id: group, user_id })).await.map(drop)
+        };
+        depart(anna).await.unwrap();
+        let of = async || query::members::of_conversation(fixture.db.reader(), group).await.unwrap();
+        let roles: Vec<_> = of().await.into_iter().map(|member| (member.user_id, member.role)).collect();
+        assert!(
+            roles.contains(&(cleo, "owner".to_owned())) && roles.contains(&(ben, "member".to_owned())),
+            "{roles:?}"
+        );
+        assert_eq!(depart(anna).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(fixture.send(group, anna, "late", "?").await.unwrap_err().code(), Code::NotFound);
+        let kinds: Vec<String> = query::events::after(fixture.db.reader(), group, 0, 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|event| event.kind)
+            .collect();
+        assert_eq!(kinds, ["member.updated", "member.removed"]);
+
+        // Whoever is out of the workspace is not let back in by whoever asks a moment too late.
+        let now = Timestamp(1);
+        query::workspaces::remove(fixture.db.writer(), fixture.workspace, anna, now).await.unwrap();
+        let add = AddMember { conversation_id: group, by: cleo, user_id: anna };
+        assert_eq!(fixture.writer.submit(Change::AddMember(add)).await.unwrap_err().code(), Code::NotFound);
+
+        depart(ben).await.unwrap();
+        depart(cleo).await.unwrap();
+        assert_eq!(of().await.len(), 1, "the last one's conversation has ended, and nothing is left to leave");
+        let seen = query::conversations::find(fixture.db.reader(), cleo, group).await.unwrap();
+        assert!(seen.is_none());
     }
 }

@@ -61,10 +61,21 @@ impl World {
                 with_id(def, &id_of(&self.admin.post("/r1/admin/bans", ban).await.data_with(201)))
             }
             "EndUserSession" => format!("/r1/usersessions/{}", self.owner.another_device().await.session_id),
+            "RevokeApiKey" => {
+                let body = self.body("CreateApiKey").await.unwrap_or_default();
+                with_id(def, &id_of(&self.owner.post("/r1/api_keys", body).await.data_with(201)))
+            }
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
-            "ShowWorkspace" | "ListWorkspaceMembers" => with_id(def, &self.workspace),
-            "AddWorkspaceMember" => with_id(def, &self.team().await),
-            "ChangeWorkspaceMember" => {
+            "ShowWorkspace" | "ListWorkspaceMembers" | "ListInvitations" | "CreateInvitation" => {
+                with_id(def, &self.workspace)
+            }
+            "AddWorkspaceMember" | "ChangeWorkspace" | "DeleteWorkspace" | "JoinWorkspace" => {
+                with_id(def, &self.team().await)
+            }
+            "LeaveWorkspace" => with_id(def, &self.handed_over().await),
+            "RevokeInvitation" => with_id(def, &self.workspace)
+                .replace("{invitation_id}", &id_of(&self.invitation(&self.workspace).await)),
+            "ChangeWorkspaceMember" | "RemoveWorkspaceMember" => {
                 let team = self.team().await;
                 self.owner
                     .post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": self.friend.id }))
@@ -116,6 +127,13 @@ impl World {
             "ChangeMe" => json!({ "display_name": "Somebody" }),
             // Limits are off, so nobody is kept out by it.
             "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),
+            "CreateApiKey" => json!({ "name": "A program", "scopes": ["read", "write"] }),
+            "ChangeWorkspace" => json!({ "name": "Renamed" }),
+            "CreateInvitation" => json!({ "max_uses": 3 }),
+            "PreviewInvitation" | "AcceptInvitation" => {
+                // To a workspace of its own, or the stranger would be one no more.
+                json!({ "token": self.invitation(&self.team().await).await["token"] })
+            }
             "CreateWorkspace" => json!({ "name": "Another" }),
             "AddWorkspaceMember" => json!({ "user_id": self.friend.id }),
             "ChangeWorkspaceMember" => json!({ "role": "admin" }),
@@ -154,6 +172,21 @@ impl World {
             .iter()
             .find(|message| message["sender"]["kind"] == "assistant" && message["status"] == "complete")
             .map(id_of)
+    }
+
+    async fn invitation(&self, workspace: &str) -> Value {
+        let path = format!("/r1/workspaces/{workspace}/invitations");
+        self.owner.post(&path, json!({ "max_uses": 3 })).await.data_with(201)
+    }
+
+    /// A workspace that the owner owns no more.
+    async fn handed_over(&self) -> String {
+        let team = self.team().await;
+        let path = format!("/r1/workspaces/{team}/members");
+        self.owner.post(&path, json!({ "user_id": self.friend.id })).await.data_with(201);
+        let heir = format!("{path}/{}", self.friend.id);
+        self.owner.patch(&heir, json!({ "role": "owner" })).await.data_with(200);
+        team
     }
 
     async fn team(&self) -> String {

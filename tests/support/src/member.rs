@@ -82,6 +82,17 @@ impl Member {
         Self::sign_in(self.base(), &self.email, PASSWORD).await
     }
 
+    /// A program with a new API key of this person.
+    pub async fn program(&self, scopes: &[&str]) -> Self {
+        let body = json!({ "name": "A program", "scopes": scopes });
+        let made = self.post("/r1/api_keys", body).await.data_with(201);
+        let key = made["key"].as_str().expect("the key is shown").to_owned();
+        let mut program = self.clone();
+        program.caller.credentials = Credentials::Bearer(key.clone());
+        program.tokens = json!({ "access_token": key, "api_key_id": made["id"] });
+        program
+    }
+
     /// A new account, signed in with cookies as a browser is.
     pub async fn sign_up_browser(base: &str, name: &str) -> Self {
         let email = new_email(name);

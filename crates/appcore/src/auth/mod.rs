@@ -2,10 +2,14 @@
 
 mod email;
 pub mod password;
+mod permission;
 mod principal;
+mod scope;
 pub mod seal;
 pub mod token;
 
 pub use email::Email;
 pub use password::Password;
-pub use principal::Principal;
+pub use permission::Permission;
+pub use principal::{Credential, CredentialId, Principal};
+pub use scope::{Scope, Scopes};

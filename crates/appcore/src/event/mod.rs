@@ -18,7 +18,7 @@ pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
 pub use memory::MemoryBus;
 
 use crate::{
-    ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
+    ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
     view::{AssistantMember, Member, Message, Presence},
 };
 
@@ -232,6 +232,8 @@ impl News {
 pub enum Signal {
     /// These sign-ins are over: their tokens are refused and their sockets closed (4401).
     SessionsEnded(Vec<SessionId>),
+    /// These API keys were revoked: they are refused and their sockets closed (4401).
+    ApiKeysRevoked(Vec<ApiKeyId>),
     /// The reader asked this answer to stop.
     StopGeneration(MessageId),
     /// There is a job to claim.

@@ -1,5 +1,6 @@
 //! One file per table.
 
+pub mod api_key;
 pub mod assistant;
 pub mod audit_entry;
 pub mod ban;
@@ -7,6 +8,7 @@ pub mod conversation;
 pub mod conversation_assistant;
 pub mod conversation_event;
 pub mod conversation_member;
+pub mod invitation;
 pub mod job;
 pub mod message;
 pub mod refresh_token;
@@ -14,4 +16,5 @@ pub mod signing_key;
 pub mod user;
 pub mod user_session;
 pub mod workspace;
+pub mod workspace_domain;
 pub mod workspace_member;

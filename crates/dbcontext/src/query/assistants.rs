@@ -37,12 +37,21 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, App
     })
 }
 
+/// Whether an assistant is in a conversation of `$2`: the way in which guests see any.
+const IN_A_CONVERSATION: &str = "EXISTS (SELECT 1 FROM conversation_assistants p \
+    JOIN conversations c ON c.id = p.conversation_id AND NOT c.is_deleted \
+    JOIN conversation_members o ON o.conversation_id = p.conversation_id AND o.user_id = $2 AND NOT o.is_deleted \
+    WHERE p.assistant_id = a.id)";
+
 /// An assistant that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -> Result<Option<Model>, AppError> {
-    let sql = "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR EXISTS ( \
-               SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
-               WHERE m.workspace_id = a.workspace_id AND m.user_id = $2 AND NOT m.is_deleted))";
-    one(db, sql, vec![id.into(), reader.into()]).await
+    let sql = format!(
+        "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR EXISTS ( \
+         SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
+         WHERE m.workspace_id = a.workspace_id AND m.user_id = $2 AND NOT m.is_deleted \
+           AND (m.role <> 'guest' OR {IN_A_CONVERSATION})))"
+    );
+    one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
 /// An assistant that can be a member of this workspace's conversations.
@@ -60,21 +69,27 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<M
     one(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
 }
 
-/// The default assistant and those of a workspace, and how many they are.
+/// The default assistant and those of a workspace, and how many they are; for a guest of it those that they meet there.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
+    guest: Option<UserId>,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    const THEIRS: &str = "FROM assistants a WHERE NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $1)";
+    let theirs = match guest {
+        None => "a.workspace_id = $1".to_owned(),
+        Some(_) => format!("(a.workspace_id = $1 AND {IN_A_CONVERSATION})"),
+    };
+    let seen = format!("FROM assistants a WHERE NOT a.is_deleted AND (a.workspace_id IS NULL OR {theirs})");
+    let values = || -> Vec<Value> { [Some(workspace.into()), guest.map(Value::from)].into_iter().flatten().collect() };
     let backend = db.get_database_backend();
     let order = "ORDER BY CASE WHEN a.workspace_id IS NULL THEN 0 ELSE 1 END, a.search_name, a.id";
-    let sql = format!("SELECT a.* {THEIRS} {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let items = Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [workspace.into()]))
+    let sql = format!("SELECT a.* {seen} {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let items = Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values()))
         .all(db)
         .await
         .map_err(app_error)?;
-    Ok((items, super::page::count(db, THEIRS, [workspace.into()]).await?))
+    Ok((items, super::page::count(db, &seen, values()).await?))
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {

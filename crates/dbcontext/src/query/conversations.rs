@@ -1,14 +1,17 @@
 //! Conversations: seen by their members only.
 
-use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, page::PageRequest, view::AssistantMember};
+use appcore::{
+    AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::AssistantMember,
+};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Set, Statement, sea_query::Query,
 };
 
 use super::rows::{self, Column};
 use crate::{
     constraint::app_error,
-    entity::{conversation, conversation_assistant},
+    entity::{conversation, conversation_assistant, conversation_member},
 };
 
 /// A conversation as one of its members sees it.
@@ -88,6 +91,34 @@ pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Optio
     Ok(found.map(|row| row.id))
 }
 
+/// Conversations of a workspace, those that `member` is in or all, in the order of their ids after `last`.
+pub async fn of_workspace<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    member: Option<UserId>,
+    last: Option<ConversationId>,
+    most: u64,
+) -> Result<Vec<ConversationId>, AppError> {
+    let mut query = conversation::Entity::find()
+        .select_only()
+        .column(conversation::Column::Id)
+        .filter(conversation::Column::WorkspaceId.eq(workspace))
+        .filter(conversation::Column::IsDeleted.eq(false));
+    if let Some(user) = member {
+        let theirs = Query::select()
+            .column(conversation_member::Column::ConversationId)
+            .from(conversation_member::Entity)
+            .and_where(conversation_member::Column::UserId.eq(user))
+            .and_where(conversation_member::Column::IsDeleted.eq(false))
+            .to_owned();
+        query = query.filter(conversation::Column::Id.in_subquery(theirs));
+    }
+    if let Some(last) = last {
+        query = query.filter(conversation::Column::Id.gt(last));
+    }
+    query.order_by_asc(conversation::Column::Id).limit(most).into_tuple().all(db).await.map_err(app_error)
+}
+
 /// Stores a new conversation; `false` when the pair already has one, or when this very one is there: a commit of unknown outcome was tried again.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
@@ -117,6 +148,15 @@ pub async fn set_names<C: ConnectionTrait>(
     topic: Option<String>,
 ) -> Result<(), AppError> {
     conversation::ActiveModel { id: Set(id), title: Set(title), topic: Set(topic), ..Default::default() }
+        .update(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Lets a pair begin another conversation.
+pub async fn release_pair<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+    conversation::ActiveModel { id: Set(id), pair_key: Set(None), ..Default::default() }
         .update(db)
         .await
         .map_err(app_error)?;

@@ -1,11 +1,13 @@
 //! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
 
+pub mod api_keys;
 pub mod assistants;
 pub mod audit;
 pub mod bans;
 pub mod conversations;
 pub mod events;
 pub mod groups;
+pub mod invitations;
 pub mod jobs;
 pub mod members;
 pub mod messages;
@@ -14,6 +16,7 @@ mod rows;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;
+pub mod workspace_domains;
 pub mod workspaces;
 
 pub use rows::{Piece, execute};

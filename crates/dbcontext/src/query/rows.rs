@@ -57,6 +57,11 @@ pub(crate) fn hex(id: Uuid) -> String {
     id.simple().to_string()
 }
 
+/// Some of them again, so that their number is a power of two: each number is another statement for the database to prepare.
+pub(crate) fn rounded<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
+    values.iter().cloned().cycle().take(if values.is_empty() { 0 } else { values.len().next_power_of_two() })
+}
+
 /// Ids as rows with the one field `id`.
 pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Vec<IdRow> {
     ids.into_iter().map(|id| IdRow { id: hex(id) }).collect()

@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::rows::rounded;
 use crate::{
     constraint::app_error,
     entity::{refresh_token, user, user_session},
@@ -67,11 +68,6 @@ pub async fn standings<C: ConnectionTrait>(
         .all(db)
         .await
         .map_err(app_error)
-}
-
-/// Some of them again, so that their number is a power of two: each number is another statement for the database to prepare.
-fn rounded(ids: &[SessionId]) -> impl Iterator<Item = SessionId> {
-    ids.iter().copied().cycle().take(if ids.is_empty() { 0 } else { ids.len().next_power_of_two() })
 }
 
 /// Which of these sign-ins may still be used.

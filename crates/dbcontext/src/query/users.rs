@@ -1,6 +1,10 @@
 //! People. Who asks for somebody else sees them only where the two have a workspace in common.
 
-use appcore::{AppError, Code, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
+use appcore::{
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{UserRole, WorkspaceRole},
+};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
@@ -9,7 +13,7 @@ use sea_orm::{
 
 use crate::{
     constraint::{app_error, unique_violation},
-    entity::{user, workspace_member},
+    entity::{conversation, conversation_member, user, workspace_member},
 };
 
 /// A new account.
@@ -61,19 +65,19 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user:
     present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Somebody as `by` may see them: oneself, or a member of a common workspace.
+/// Somebody as `by` may see them: oneself, or a member of a common workspace. A guest sees only whom they share a conversation with.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
-    let colleagues =
-        members_of(Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))));
-    present()
-        .filter(user::Column::Id.eq(id))
-        .filter(Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(colleagues)))
-        .one(db)
-        .await
-        .map_err(app_error)
+    let colleagues = members_of(
+        Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by, Seeing::Everybody))),
+    );
+    let visible = Condition::any()
+        .add(user::Column::Id.eq(by))
+        .add(user::Column::Id.in_subquery(colleagues))
+        .add(user::Column::Id.in_subquery(fellows_of(by, None)));
+    present().filter(user::Column::Id.eq(id)).filter(visible).one(db).await.map_err(app_error)
 }
 
-/// Members of a workspace that `by` is in whose name contains `text`, or whose address is exactly that; by name.
+/// Members of a workspace that `by` is in and may see there, whose name contains `text`, or whose address is exactly that; by name.
 pub async fn search<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -81,20 +85,34 @@ pub async fn search<C: ConnectionTrait>(
     text: &str,
     page: PageRequest,
 ) -> Result<(Vec<user::Model>, u64), AppError> {
-    let members = members_of(
-        Condition::all()
-            .add(workspace_member::Column::WorkspaceId.eq(workspace_id))
-            .add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by))),
-    );
-    let mut query = present().filter(user::Column::Id.in_subquery(members));
-    let text = text.trim().to_lowercase();
-    if !text.is_empty() {
-        let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        let name = Expr::col(user::Column::SearchName).like(LikeExpr::new(pattern).escape('\\'));
-        query = query.filter(Condition::any().add(name).add(user::Column::Email.eq(text)));
-    }
-    let query = query.order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
+    let members = members_of(Condition::all().add(workspace_member::Column::WorkspaceId.eq(workspace_id)));
+    let query = present()
+        .filter(user::Column::Id.in_subquery(members))
+        .filter(seen_in(workspace_id, by))
+        .filter(found_by(text))
+        .order_by_asc(user::Column::SearchName)
+        .order_by_asc(user::Column::Id);
     super::page::select(db, query, page).await
+}
+
+/// People whose name contains `text`, or whose address is exactly that; everybody where it is blank.
+pub(super) fn found_by(text: &str) -> Condition {
+    let text = text.trim().to_lowercase();
+    if text.is_empty() {
+        return Condition::all();
+    }
+    let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+    let name = Expr::col((user::Entity, user::Column::SearchName)).like(LikeExpr::new(pattern).escape('\\'));
+    Condition::any().add(name).add(user::Column::Email.eq(text))
+}
+
+/// People whom `by` may see in a workspace: everybody, for its members; for a guest those with whom they share one of its conversations.
+pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
+    let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
+    let as_guest = Condition::any()
+        .add(user::Column::Id.eq(by))
+        .add(user::Column::Id.in_subquery(fellows_of(by, Some(workspace_id))));
+    Condition::any().add(in_it(Seeing::Everybody)).add(Condition::all().add(in_it(Seeing::Fellows)).add(as_guest))
 }
 
 /// Changes the name that others see.
@@ -124,13 +142,47 @@ fn present() -> sea_orm::Select<user::Entity> {
     user::Entity::find().filter(user::Column::IsDeleted.eq(false))
 }
 
-/// The ids of the workspaces that somebody is in.
-pub(crate) fn workspaces_of(user_id: UserId) -> SelectStatement {
+/// Whom somebody sees in a workspace because of their role there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seeing {
+    Everybody,
+    /// As a guest.
+    Fellows,
+}
+
+/// The ids of the workspaces in which somebody is of this kind.
+fn workspaces_of(user_id: UserId, seeing: Seeing) -> SelectStatement {
+    let is_guest = workspace_member::Column::Role.eq(WorkspaceRole::Guest.as_str());
     Query::select()
         .column(workspace_member::Column::WorkspaceId)
         .from(workspace_member::Entity)
         .and_where(workspace_member::Column::UserId.eq(user_id))
         .and_where(workspace_member::Column::IsDeleted.eq(false))
+        .and_where(if seeing == Seeing::Fellows { is_guest } else { is_guest.not() })
+        .to_owned()
+}
+
+/// The ids of the people who share a conversation with somebody, in this workspace or in any.
+fn fellows_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> SelectStatement {
+    let mut own = Query::select();
+    own.column((conversation_member::Entity, conversation_member::Column::ConversationId))
+        .from(conversation_member::Entity)
+        .inner_join(
+            conversation::Entity,
+            Expr::col((conversation::Entity, conversation::Column::Id))
+                .equals((conversation_member::Entity, conversation_member::Column::ConversationId)),
+        )
+        .and_where(conversation_member::Column::UserId.eq(user_id))
+        .and_where(conversation_member::Column::IsDeleted.eq(false))
+        .and_where(conversation::Column::IsDeleted.eq(false));
+    if let Some(workspace_id) = workspace_id {
+        own.and_where(conversation::Column::WorkspaceId.eq(workspace_id));
+    }
+    Query::select()
+        .column(conversation_member::Column::UserId)
+        .from(conversation_member::Entity)
+        .and_where(conversation_member::Column::ConversationId.in_subquery(own))
+        .and_where(conversation_member::Column::IsDeleted.eq(false))
         .to_owned()
 }
 

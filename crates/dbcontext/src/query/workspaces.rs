@@ -49,13 +49,20 @@ pub struct SeenWorkspace {
 }
 
 impl SeenWorkspace {
+    /// What they are in it.
+    pub fn role(&self) -> Result<WorkspaceRole, AppError> {
+        self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
+    }
+
     /// As `by`, its member, is told of it.
     pub fn view(self, by: UserId) -> Result<view::Workspace, AppError> {
         Ok(view::Workspace {
             id: self.id,
+            role: self.role()?,
             name: self.name,
-            role: self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))?,
             personal: self.kind == WorkspaceKind::Personal.as_str() && self.created_by == Some(by),
+            shared: self.kind == WorkspaceKind::Shared.as_str(),
+            join_domains: None,
         })
     }
 }
@@ -97,6 +104,52 @@ pub async fn shared<C: ConnectionTrait>(db: &C) -> Result<Option<workspace::Mode
 /// Holds a workspace against other changes until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
     workspace::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Holds a workspace and these members of it against their end until the transaction does. False: one of them is not there.
+///
+/// Whoever ends a membership looks for what is left of it after that is committed; what was begun under this hold is there by then.
+pub async fn hold<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
+    let there = workspace::Entity::find_by_id(id)
+        .filter(workspace::Column::IsDeleted.eq(false))
+        .lock_shared()
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    if there.is_none() {
+        return Ok(false);
+    }
+    let held = workspace_member::Entity::find()
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::UserId.is_in(users.iter().copied()))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .order_by_asc(workspace_member::Column::UserId)
+        .lock_shared()
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    Ok(held.len() == users.len())
+}
+
+/// The name of a workspace, whoever asks. None: it is not there.
+pub async fn name<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<String>, AppError> {
+    let found = workspace::Entity::find_by_id(id).filter(workspace::Column::IsDeleted.eq(false));
+    found.select_only().column(workspace::Column::Name).into_tuple().one(db).await.map_err(app_error)
+}
+
+/// Takes a workspace and its memberships out of every answer.
+pub async fn delete<C: ConnectionTrait>(db: &C, id: WorkspaceId, at: Timestamp) -> Result<(), AppError> {
+    let row = workspace::ActiveModel { is_deleted: Set(true), updated_at: Set(at), ..Default::default() };
+    workspace::Entity::update_many().set(row).filter(workspace::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    let row = workspace_member::ActiveModel { is_deleted: Set(true), updated_at: Set(at), ..Default::default() };
+    workspace_member::Entity::update_many()
+        .set(row)
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
@@ -148,15 +201,15 @@ pub struct MemberRow {
     pub member_role: String,
 }
 
-/// The members of a workspace that `by` is in, by name.
+/// The members of a workspace that `by` is in and may see there, by name; all, or those that `text` finds.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     by: UserId,
     id: WorkspaceId,
+    text: &str,
     page: PageRequest,
 ) -> Result<(Vec<MemberRow>, u64), AppError> {
-    let query =
-        memberships(id).filter(workspace_member::Column::WorkspaceId.in_subquery(super::users::workspaces_of(by)));
+    let query = memberships(id).filter(super::users::seen_in(id, by)).filter(super::users::found_by(text));
     let query = named(query).order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
     super::page::select(db, query, page).await
 }
@@ -172,6 +225,51 @@ pub async fn member<C: ConnectionTrait>(
         .one(db)
         .await
         .map_err(app_error)
+}
+
+/// What somebody is in a workspace. None: it is not there for them.
+pub async fn role<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+) -> Result<Option<WorkspaceRole>, AppError> {
+    let role: Option<String> = memberships(id)
+        .filter(workspace_member::Column::UserId.eq(user_id))
+        .select_only()
+        .column(workspace_member::Column::Role)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    role.map(|role| role.parse().map_err(|error: view::UnknownName| AppError::internal(error))).transpose()
+}
+
+/// How many workspaces somebody owns.
+pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
+    seen_by(user_id)
+        .filter(workspace_member::Column::Role.eq(WorkspaceRole::Owner.as_str()))
+        .count(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Ends a membership. False: there is none.
+pub async fn remove<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+    at: Timestamp,
+) -> Result<bool, AppError> {
+    let row = workspace_member::ActiveModel { is_deleted: Set(true), updated_at: Set(at), ..Default::default() };
+    let done = workspace_member::Entity::update_many()
+        .set(row)
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::UserId.eq(user_id))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// How many of these people are members.

@@ -67,19 +67,25 @@ pub struct SignUpRequest {
     pub password: String,
     #[schema(min_length = 1)]
     pub display_name: String,
+    /// The token of an invitation to a workspace: needed where accounts are made by invitation only.
+    pub invitation: Option<String>,
 }
 
 /// Create an account
 ///
 /// And sign in with it. A weak password is refused with the reason.
-#[endpoint(POST "/r1/auth/signup", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 201, errors(EmailTaken, SignupClosed))]
+#[endpoint(POST "/r1/auth/signup", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 201, errors(EmailTaken, SignupClosed, InvitationMismatch, InvitationExpired))]
 impl Endpoint for SignUp {
     type Request = SignUpRequest;
     type Response = Tokens;
 
     async fn handle(ctx: &Ctx, request: SignUpRequest) -> Result<Reply<Tokens>, AppError> {
-        let account =
-            NewAccount { email: request.email, password: request.password, display_name: request.display_name };
+        let account = NewAccount {
+            email: request.email,
+            password: request.password,
+            display_name: request.display_name,
+            invitation: request.invitation,
+        };
         let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
     }

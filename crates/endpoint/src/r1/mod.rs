@@ -1,9 +1,11 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
 mod admin;
+mod api_keys;
 mod assistants;
 mod auth;
 mod conversations;
+mod invitations;
 mod messages;
 mod users;
 mod usersessions;
@@ -16,7 +18,9 @@ const RESOURCES: &[&[EndpointDef]] = &[
     auth::ENDPOINTS,
     users::ENDPOINTS,
     usersessions::ENDPOINTS,
+    api_keys::ENDPOINTS,
     workspaces::ENDPOINTS,
+    invitations::ENDPOINTS,
     conversations::ENDPOINTS,
     messages::ENDPOINTS,
     assistants::ENDPOINTS,

@@ -3,20 +3,26 @@
 use appcore::{
     AppError, UserId, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Workspace, WorkspaceMember, WorkspaceRole},
+    view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
 use natter_macro::{dto, endpoint};
-use service::workspaces::{self, NewMember, Who};
+use service::workspaces::{self, NewMember, Who, WorkspaceChange};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListWorkspaces>(),
     EndpointDef::of::<CreateWorkspace>(),
+    EndpointDef::of::<ListJoinableWorkspaces>(),
     EndpointDef::of::<ShowWorkspace>(),
+    EndpointDef::of::<ChangeWorkspace>(),
+    EndpointDef::of::<DeleteWorkspace>(),
+    EndpointDef::of::<JoinWorkspace>(),
+    EndpointDef::of::<LeaveWorkspace>(),
     EndpointDef::of::<ListWorkspaceMembers>(),
     EndpointDef::of::<AddWorkspaceMember>(),
     EndpointDef::of::<ChangeWorkspaceMember>(),
+    EndpointDef::of::<RemoveWorkspaceMember>(),
 ];
 
 #[dto(request)]
@@ -38,35 +44,124 @@ impl Endpoint for ListWorkspaces {
 
 #[dto(request)]
 pub struct CreateWorkspaceRequest {
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 80)]
     pub name: String,
+    /// Whoever has a verified address of one of these domains may join. Only one's own can be named, and none at which anybody can
+    /// have an address.
+    #[schema(max_items = 10)]
+    pub join_domains: Option<Vec<String>>,
 }
 
 /// Create a workspace
-#[endpoint(POST "/r1/workspaces", tag = "workspaces", access = Access::User, rate = RateGroup::Write, status = 201)]
+#[endpoint(POST "/r1/workspaces", tag = "workspaces", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState))]
 impl Endpoint for CreateWorkspace {
     type Request = CreateWorkspaceRequest;
     type Response = Workspace;
 
     async fn handle(ctx: &Ctx, request: CreateWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
-        Ok(Reply::of(workspaces::create(ctx.app(), ctx.user()?, &request.name).await?))
+        let domains = request.join_domains.unwrap_or_default();
+        Ok(Reply::of(workspaces::create(ctx.app(), ctx.user()?, &request.name, &domains).await?))
     }
 }
 
 #[dto(request)]
-pub struct ShowWorkspaceRequest {
+pub struct ListJoinableWorkspacesRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the workspaces that one may join
+///
+/// Because they are open to the domain of one's verified address.
+#[endpoint(GET "/r1/workspaces/joinable", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListJoinableWorkspaces {
+    type Request = ListJoinableWorkspacesRequest;
+    type Response = Page<OfferedWorkspace>;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ListJoinableWorkspacesRequest,
+    ) -> Result<Reply<Page<OfferedWorkspace>>, AppError> {
+        Ok(Reply::of(workspaces::offered(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct WorkspaceRequest {
     #[from(path)]
     pub id: WorkspaceId,
 }
 
 /// Show a workspace
-#[endpoint(GET "/r1/workspaces/{id}", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspace {
-    type Request = ShowWorkspaceRequest;
+    type Request = WorkspaceRequest;
     type Response = Workspace;
 
-    async fn handle(ctx: &Ctx, request: ShowWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
+    async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         Ok(Reply::of(workspaces::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeWorkspaceRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: Option<String>,
+    /// All that there are to be. New ones can only be the domain of one's own verified address.
+    #[schema(max_items = 10)]
+    pub join_domains: Option<Vec<String>>,
+}
+
+/// Rename a workspace, or say whose mail domain lets in
+#[endpoint(PATCH "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for ChangeWorkspace {
+    type Request = ChangeWorkspaceRequest;
+    type Response = Workspace;
+
+    async fn handle(ctx: &Ctx, request: ChangeWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
+        let change = WorkspaceChange { name: request.name, join_domains: request.join_domains };
+        Ok(Reply::of(workspaces::update(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+/// Delete a workspace
+///
+/// With all its conversations, for everybody. Personal workspaces and the shared one stay.
+#[endpoint(DELETE "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Delete), rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for DeleteWorkspace {
+    type Request = WorkspaceRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
+        workspaces::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Join a workspace that is open to one's mail domain
+#[endpoint(POST "/r1/workspaces/{id}/join", tag = "workspaces", access = Access::User, rate = RateGroup::Write, errors(AlreadyMember))]
+impl Endpoint for JoinWorkspace {
+    type Request = WorkspaceRequest;
+    type Response = Workspace;
+
+    async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
+        Ok(Reply::of(workspaces::join(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Leave a workspace
+///
+/// And all its conversations. An owner hands it over first.
+#[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
+impl Endpoint for LeaveWorkspace {
+    type Request = WorkspaceRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
+        workspaces::leave(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
     }
 }
 
@@ -74,18 +169,24 @@ impl Endpoint for ShowWorkspace {
 pub struct ListWorkspaceMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
+    /// A part of the name, or the whole e-mail address.
+    #[from(query)]
+    pub q: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
 
 /// List a workspace's members
-#[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
+///
+/// Guests see those with whom they share a conversation.
+#[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceMembers {
     type Request = ListWorkspaceMembersRequest;
     type Response = Page<WorkspaceMember>;
 
     async fn handle(ctx: &Ctx, request: ListWorkspaceMembersRequest) -> Result<Reply<Page<WorkspaceMember>>, AppError> {
-        Ok(Reply::of(workspaces::members(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        let text = request.q.unwrap_or_default();
+        Ok(Reply::of(workspaces::members(ctx.app(), ctx.user()?, request.id, &text, request.page).await?))
     }
 }
 
@@ -102,7 +203,7 @@ pub struct AddWorkspaceMemberRequest {
 }
 
 /// Add somebody to a workspace
-#[endpoint(POST "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, AlreadyMember))]
+#[endpoint(POST "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for AddWorkspaceMember {
     type Request = AddWorkspaceMemberRequest;
     type Response = WorkspaceMember;
@@ -130,12 +231,34 @@ pub struct ChangeWorkspaceMemberRequest {
 }
 
 /// Give a member of a workspace another role
-#[endpoint(PATCH "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::User, rate = RateGroup::Write, errors(Forbidden, OwnerMustTransfer))]
+#[endpoint(PATCH "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
 impl Endpoint for ChangeWorkspaceMember {
     type Request = ChangeWorkspaceMemberRequest;
     type Response = WorkspaceMember;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceMemberRequest) -> Result<Reply<WorkspaceMember>, AppError> {
         Ok(Reply::of(workspaces::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RemoveWorkspaceMemberRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(path)]
+    pub user_id: UserId,
+}
+
+/// Remove a member from a workspace
+///
+/// And from all its conversations.
+#[endpoint(DELETE "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
+impl Endpoint for RemoveWorkspaceMember {
+    type Request = RemoveWorkspaceMemberRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RemoveWorkspaceMemberRequest) -> Result<Reply<NoData>, AppError> {
+        workspaces::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
+        Ok(Reply::of(NoData))
     }
 }

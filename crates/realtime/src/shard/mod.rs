@@ -17,6 +17,7 @@ use std::{
 
 use appcore::{
     AppError, ConversationId, UserId,
+    auth::CredentialId,
     event::{BusMessage, Listener, SharedNews, Signal},
 };
 use bytes::Bytes;
@@ -42,7 +43,7 @@ const BATCH_BYTES: usize = 32 * 1024;
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
 const READS: usize = 3;
-/// Sign-ins that one query asks for.
+/// Sign-ins and keys that one query asks for.
 const SESSIONS: usize = 500;
 /// How often the database is asked whose sign-in is over: another program may have ended it, which no bus tells.
 const SESSION_CHECK: Duration = Duration::from_secs(15);
@@ -178,7 +179,10 @@ impl Shard {
     fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
         match message {
             BusMessage::News(news) => self.rooms.borrow_mut().receive(&news, now),
-            BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.rooms.borrow_mut().end_sessions(&sessions),
+            BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
+                self.end(sessions.into_iter().map(CredentialId::Session));
+            }
+            BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.end(keys.into_iter().map(CredentialId::ApiKey)),
             BusMessage::Signal(Signal::Gap) => self.note_outage(now),
             BusMessage::Signal(Signal::Banned { network, .. }) => {
                 self.put_out(|address| network.contains(&address) && self.app.firewall.may_ban(address));
@@ -187,6 +191,11 @@ impl Shard {
                 Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_) | Signal::BanLifted(_),
             ) => {}
         }
+    }
+
+    fn end(&self, credentials: impl Iterator<Item = CredentialId>) {
+        let ended: Vec<CredentialId> = credentials.collect();
+        self.rooms.borrow_mut().end(&ended);
     }
 
     /// Fills the gaps that have lasted.
@@ -361,10 +370,10 @@ impl Shard {
     }
 
     async fn put_out_ended(&self) -> Result<(), AppError> {
-        let sessions = self.rooms.borrow().sessions();
-        for sessions in sessions.chunks(SESSIONS) {
-            let ended = accounts::sessions::ended_among(&self.app, sessions).await?;
-            self.rooms.borrow_mut().end_sessions(&ended);
+        let credentials = self.rooms.borrow().credentials();
+        for some in credentials.chunks(SESSIONS) {
+            let ended = accounts::sessions::ended_among(&self.app, some).await?;
+            self.rooms.borrow_mut().end(&ended);
         }
         Ok(())
     }

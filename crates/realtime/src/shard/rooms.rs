@@ -18,7 +18,8 @@ use std::{
 };
 
 use appcore::{
-    Clock, ConversationId, SessionId, UserId,
+    Clock, ConversationId, UserId,
+    auth::CredentialId,
     event::{Audience, Effect, Position, SharedNews},
 };
 use bytes::Bytes;
@@ -171,20 +172,20 @@ impl Rooms {
         self.people.iter().filter(|(_, person)| !person.connections.is_empty()).map(|(id, _)| *id).collect()
     }
 
-    /// The sign-ins that hold connections here.
+    /// The sign-ins and keys that hold connections here.
     #[must_use]
-    pub fn sessions(&self) -> Vec<SessionId> {
-        let sessions: HashSet<SessionId> = self.connections().map(|out| out.session_id).collect();
-        sessions.into_iter().collect()
+    pub fn credentials(&self) -> Vec<CredentialId> {
+        let credentials: HashSet<CredentialId> = self.connections().map(|out| out.credential).collect();
+        credentials.into_iter().collect()
     }
 
     fn connections(&self) -> impl Iterator<Item = &Rc<Outbound>> {
         self.people.values().flat_map(|person| &person.connections)
     }
 
-    /// Ends the connections of these sign-ins.
-    pub fn end_sessions(&mut self, sessions: &[SessionId]) {
-        for out in self.connections().filter(|out| sessions.contains(&out.session_id)) {
+    /// Ends the connections of these sign-ins and keys.
+    pub fn end(&mut self, credentials: &[CredentialId]) {
+        for out in self.connections().filter(|out| credentials.contains(&out.credential)) {
             out.close(Close::CREDENTIALS);
         }
     }

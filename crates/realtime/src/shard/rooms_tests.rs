@@ -273,7 +273,7 @@ async fn who_catches_up_gets_nothing_live_until_it_is_level() {
 async fn ended_sessions_are_put_out_and_the_others_stay() {
     let mut rooms = rooms();
     let (ended, other) = (join(&mut rooms, UserId::new(), &[]), join(&mut rooms, UserId::new(), &[]));
-    rooms.end_sessions(&[ended.session_id]);
+    rooms.end(&[ended.credential]);
     assert_eq!(ended.closing(), Some(Close::CREDENTIALS));
     assert!(other.is_open());
 }

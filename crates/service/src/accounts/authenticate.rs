@@ -3,27 +3,38 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Code, SessionId, Timestamp,
-    auth::{Principal, token::Rejection},
+    ApiKeyId, AppError, Code, SessionId, Timestamp,
+    auth::{Credential, Principal, token::Rejection},
     view::UnknownName,
 };
-use dbcontext::{Database, query::sessions as rows};
+use dbcontext::{
+    Database,
+    query::{api_keys::KeyStanding, sessions as rows},
+};
 
-use super::standings::{Memory, Standing};
+use super::{
+    api_keys,
+    standings::{Fingerprint, Memory, Standing},
+};
 use crate::{App, gather::Gather};
 
-/// How exactly a device's last use is known.
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
+/// How exactly the last use of a device or of a key is known.
+pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// What is asked of the database for those who come in at the same time.
 #[derive(Default)]
 pub(super) struct LookUps {
     standings: Arc<Gather<SessionId, Option<rows::Standing>>>,
     touched: Arc<Gather<SessionId, ()>>,
+    pub(super) keys: Arc<Gather<Fingerprint, Option<KeyStanding>>>,
+    pub(super) keys_touched: Arc<Gather<ApiKeyId, ()>>,
 }
 
-/// Checks the token's signature, kind and time, and that its session has not ended.
+/// Checks an access token's signature, kind and time, and that its session has not ended; or an API key.
 pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, AppError> {
+    if api_keys::is_key(access_token) {
+        return api_keys::authenticate(app, access_token).await;
+    }
     let accounts = &app.accounts;
     let proof = accounts.proofs.check(&accounts.keyring, access_token, app.clock.now());
     let proof = proof.map_err(|rejection| {
@@ -34,7 +45,7 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
     let standing = standing.ok_or(Code::Unauthenticated)?;
     Ok(Principal {
         user_id: proof.user_id,
-        session_id: proof.session_id,
+        credential: Credential::Session(proof.session_id),
         // As it is now, not as it was when the token was signed.
         role: standing.role,
         expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),

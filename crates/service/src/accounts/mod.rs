@@ -6,10 +6,13 @@
 //! [`authenticate`] looks up and remembers for a few seconds; an ended session is told to all instances at once
 //! ([`standings`]).
 //!
+//! A program acts for a person by an API key ([`api_keys`]), which may be used for less than a sign-in and ends by itself.
+//!
 //! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
 //! database, so that every instance verifies what any other has signed ([`keys`]).
 
 mod administer;
+pub mod api_keys;
 mod authenticate;
 mod device;
 mod hashing;
@@ -43,6 +46,11 @@ use appcore::{Clock, auth::token::Keyring, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use self::{hashing::Hashing, proofs::Proofs, standings::Standings};
+
+/// Whether the account's address is known to be its owner's. Nothing can show that yet.
+pub(crate) const fn is_verified(_account: &dbcontext::entity::user::Model) -> bool {
+    false
+}
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {

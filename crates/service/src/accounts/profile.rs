@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    auth::{Email, Password, Principal, password::Verdict},
+    auth::{Email, Password, Permission, Principal, password::Verdict},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     view::User,
@@ -58,8 +58,8 @@ pub async fn search(
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
         return Err(AppError::field("q", "invalid", "Search for at most 200 characters."));
     }
-    let workspace_id = workspaces::resolve(app, by, workspace_id).await?;
-    let (rows, total) = users::search(app.db.reader(), by.user_id, workspace_id, text, page).await?;
+    let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
+    let (rows, total) = users::search(app.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(issue::others_view).collect::<Result<Vec<_>, _>>()?;
     fill_in_presence(app, &mut items).await;
     Ok(Page::new(items, page, total))
@@ -67,6 +67,7 @@ pub async fn search(
 
 /// Changes the caller's name, password or both: all of it or nothing.
 pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
+    let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let hash = match change.password {
@@ -83,7 +84,7 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
             return Err(Code::PasswordWrong.into());
         }
         users::set_password(&tx, by.user_id, &hash, now).await?;
-        ended = rows::end_all(&tx, by.user_id, Some(by.session_id), now).await?;
+        ended = rows::end_all(&tx, by.user_id, own, now).await?;
     }
     if let Some(name) = &display_name {
         users::rename(&tx, by.user_id, name, now).await?;

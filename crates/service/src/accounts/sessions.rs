@@ -4,12 +4,12 @@ use std::{collections::HashSet, time::Duration};
 
 use appcore::{
     AppError, Code, SessionId,
-    auth::Principal,
+    auth::{CredentialId, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     view::UserSession,
 };
-use dbcontext::query::sessions as rows;
+use dbcontext::query::{api_keys, sessions as rows};
 
 use crate::App;
 
@@ -20,8 +20,9 @@ const MOST_AT_ONCE: usize = 5_000;
 
 /// Signs the caller's device out.
 pub async fn logout(app: &App, by: &Principal) -> Result<(), AppError> {
-    rows::end(app.db.writer(), by.user_id, by.session_id, app.clock.now()).await?;
-    tell_ended(app, vec![by.session_id]).await;
+    let own = by.require_session()?;
+    rows::end(app.db.writer(), by.user_id, own, app.clock.now()).await?;
+    tell_ended(app, vec![own]).await;
     Ok(())
 }
 
@@ -32,7 +33,7 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<U
         .into_iter()
         .map(|session| UserSession {
             id: session.id,
-            current: session.id == by.session_id,
+            current: Some(session.id) == by.session_id(),
             user_agent: session.user_agent,
             address: session.address,
             created_at: session.created_at,
@@ -53,17 +54,31 @@ pub async fn end(app: &App, by: &Principal, id: SessionId) -> Result<(), AppErro
 
 /// Signs all of the caller's other devices out.
 pub async fn end_others(app: &App, by: &Principal) -> Result<(), AppError> {
-    let ended = rows::end_all(app.db.writer(), by.user_id, Some(by.session_id), app.clock.now()).await?;
+    let own = by.require_session()?;
+    let ended = rows::end_all(app.db.writer(), by.user_id, Some(own), app.clock.now()).await?;
     tell_ended(app, ended).await;
     Ok(())
 }
 
-/// Which of these sessions are over: for open connections, which no request asks about.
-pub async fn ended_among(app: &App, ids: &[SessionId]) -> Result<Vec<SessionId>, AppError> {
+/// Which of these sessions and keys are over: for open connections, which no request asks about.
+pub async fn ended_among(app: &App, credentials: &[CredentialId]) -> Result<Vec<CredentialId>, AppError> {
+    let (db, now) = (app.db.reader(), app.clock.now());
     let mut ended = Vec::new();
-    for some in ids.chunks(MOST_AT_ONCE) {
-        let live: HashSet<SessionId> =
-            rows::live_among(app.db.reader(), some, app.clock.now()).await?.into_iter().collect();
+    for some in credentials.chunks(MOST_AT_ONCE) {
+        let (mut sessions, mut keys) = (Vec::new(), Vec::new());
+        for credential in some {
+            match credential {
+                CredentialId::Session(id) => sessions.push(*id),
+                CredentialId::ApiKey(id) => keys.push(*id),
+            }
+        }
+        let mut live: HashSet<CredentialId> = HashSet::new();
+        if !sessions.is_empty() {
+            live.extend(rows::live_among(db, &sessions, now).await?.into_iter().map(CredentialId::Session));
+        }
+        if !keys.is_empty() {
+            live.extend(api_keys::live_among(db, &keys, now).await?.into_iter().map(CredentialId::ApiKey));
+        }
         ended.extend(some.iter().filter(|id| !live.contains(id)));
     }
     Ok(ended)

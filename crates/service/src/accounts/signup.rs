@@ -14,7 +14,7 @@ use super::{Device, TokenPair, issue};
 use crate::{
     App,
     audit::{self, Action, Entry},
-    workspaces,
+    workspaces::{self, invitations},
 };
 
 /// What somebody fills in.
@@ -22,6 +22,8 @@ pub struct SignUp {
     pub email: String,
     pub password: String,
     pub display_name: String,
+    /// The token of an invitation.
+    pub invitation: Option<String>,
 }
 
 /// The same, once it is known to be right.
@@ -36,15 +38,24 @@ const MAX_NAME_CHARS: usize = 80;
 /// Creates an account with its personal workspace, lets it join the shared one, and signs it in. In embedded mode the
 /// first account of all is the administrator's.
 pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
-    if app.config.auth.signup != config::SignUp::Open {
-        return Err(Code::SignupClosed.into());
+    match app.config.auth.signup {
+        config::SignUp::Open => {}
+        config::SignUp::Invite if request.invitation.is_some() => {}
+        config::SignUp::Invite | config::SignUp::Closed => return Err(Code::SignupClosed.into()),
     }
     let newcomer = Newcomer::parse(&request.email, &request.password, &request.display_name)?;
     let hash = app.accounts.hashing.hash(newcomer.password.expose().to_owned()).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
+    let invitation = match &request.invitation {
+        Some(token) => Some(invitations::show(&tx, token, &newcomer.email, app.clock.now()).await?),
+        None => None,
+    };
     let first = app.config.is_embedded() && users::is_empty(&tx).await?;
     let role = if first { UserRole::Admin } else { UserRole::User };
     let user = create(&tx, &app.config, &app.clock, newcomer, hash, role).await?;
+    if let Some(invitation) = invitation {
+        invitation.welcome(&tx, user.id, app.clock.now()).await?;
+    }
     let pair = issue::open_session(&tx, app, &user, &device).await?;
     let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;

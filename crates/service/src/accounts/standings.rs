@@ -1,4 +1,4 @@
-//! Which sessions are in good standing, remembered for a moment.
+//! Which sessions and API keys are in good standing, remembered for a moment.
 //!
 //! Looking a session up for every request would double the work of most of them, so what was found is kept for five
 //! seconds. What must bite at once does: an ended session is put on a second list, which is asked first, and outlives
@@ -7,7 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use appcore::{
-    SessionId, Timestamp, UserId,
+    ApiKeyId, SessionId, Timestamp, UserId,
+    auth::Scopes,
     event::{BusMessage, EventBus, Listener, Signal},
     view::UserRole,
 };
@@ -30,10 +31,25 @@ pub(super) struct Standing {
     pub(super) expires_at: Timestamp,
 }
 
+/// SHA-256 of a key.
+pub(super) type Fingerprint = [u8; 32];
+
+/// An API key that may be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyStanding {
+    pub(super) id: ApiKeyId,
+    pub(super) user_id: UserId,
+    pub(super) role: UserRole,
+    pub(super) scopes: Scopes,
+    pub(super) expires_at: Timestamp,
+}
+
 #[derive(Clone)]
 pub(super) struct Standings {
     live: Arc<Recent<SessionId, Standing>>,
     ended: Cache<SessionId, ()>,
+    live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
+    revoked_keys: Cache<ApiKeyId, ()>,
 }
 
 /// What is remembered of a session.
@@ -49,6 +65,8 @@ impl Standings {
         let standings = Self {
             live: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
             ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            live_keys: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
+            revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
         };
         tokio::spawn(standings.clone().follow(bus.listen()));
         standings
@@ -62,17 +80,23 @@ impl Standings {
                 message = news.recv() => message,
                 _ = tidying.tick() => {
                     self.live.tidy();
+                    self.live_keys.tidy();
                     continue;
                 }
             };
             let Some(message) = message else { return };
             match message {
                 BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
+                BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
                 BusMessage::Signal(Signal::UserChanged(user_id)) => {
                     self.live.retain(|standing| standing.user_id != user_id);
+                    self.live_keys.retain(|standing| standing.user_id != user_id);
                 }
-                // The end of a session may have been among what was lost.
-                BusMessage::Signal(Signal::Gap) => self.live.retain(|_| false),
+                // The end of a session or a key may have been among what was lost.
+                BusMessage::Signal(Signal::Gap) => {
+                    self.live.retain(|_| false);
+                    self.live_keys.retain(|_| false);
+                }
                 BusMessage::Signal(_) | BusMessage::News(_) => {}
             }
         }
@@ -93,6 +117,25 @@ impl Standings {
         for id in ids {
             self.ended.insert(*id, ()).await;
             self.live.remove(id);
+        }
+    }
+
+    pub(super) fn recall_key(&self, fingerprint: &Fingerprint) -> Option<KeyStanding> {
+        self.live_keys.get(fingerprint)
+    }
+
+    pub(super) fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding) {
+        self.live_keys.insert(fingerprint, standing);
+    }
+
+    /// Whether it was revoked so lately that a look-up might not have seen it.
+    pub(super) async fn is_revoked(&self, id: ApiKeyId) -> bool {
+        self.revoked_keys.get(&id).await.is_some()
+    }
+
+    pub(super) async fn revoke(&self, ids: &[ApiKeyId]) {
+        for id in ids {
+            self.revoked_keys.insert(*id, ()).await;
         }
     }
 }

@@ -9,12 +9,12 @@ mod watch;
 use ::ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
 use appcore::{
     AppError, AssistantId, Code, MessageId, WorkspaceId,
-    auth::Principal,
+    auth::{Permission, Principal},
     config,
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     text::parse_line,
-    view::{Assistant, Message, MessageStatus, SenderKind},
+    view::{Assistant, Message, MessageStatus, SenderKind, WorkspaceRole},
 };
 use dbcontext::{entity::assistant, query};
 
@@ -90,7 +90,7 @@ pub struct NewAssistant {
 
 /// Makes an assistant for a workspace.
 pub async fn create(app: &App, by: &Principal, new: NewAssistant) -> Result<Assistant, AppError> {
-    let workspace_id = workspaces::resolve(app, by, new.workspace_id).await?;
+    let workspace_id = workspaces::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
     let name = parse_line("name", &new.name, MAX_NAME)?;
     let model = new.model.map(|model| model.trim().to_owned()).filter(|model| !model.is_empty());
     if model.as_deref().is_some_and(|model| !app.assistants.ai.has_model(model)) {
@@ -137,15 +137,16 @@ fn check_prompt(prompt: &str) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The default assistant and those of a workspace.
+/// The default assistant and those of a workspace; for a guest of it those that they meet there.
 pub async fn list(
     app: &App,
     by: &Principal,
     workspace_id: Option<WorkspaceId>,
     page: PageRequest,
 ) -> Result<Page<Assistant>, AppError> {
-    let workspace_id = workspaces::resolve(app, by, workspace_id).await?;
-    let (items, total) = query::assistants::list(app.db.reader(), workspace_id, page).await?;
+    let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
+    let guest = (place.role == WorkspaceRole::Guest).then_some(by.user_id);
+    let (items, total) = query::assistants::list(app.db.reader(), place.id, guest, page).await?;
     Ok(Page::new(items.into_iter().map(Assistant::from).collect(), page, total))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
-    auth::Principal,
+    auth::{Permission, Principal},
     text::parse_line,
     view::{Conversation, ConversationKind, MemberRole},
 };
@@ -41,7 +41,7 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         None | Some("") => None,
         Some(title) => Some(parse_line("title", title, MAX_TITLE_CHARS)?),
     };
-    let workspace_id = workspaces::resolve(app, by, new.workspace_id).await?;
+    let workspace_id = workspaces::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();

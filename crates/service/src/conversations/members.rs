@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
-    auth::Principal,
+    auth::{Permission, Principal},
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};
@@ -65,6 +65,8 @@ pub async fn add_member(
     who: Result<UserId, AssistantId>,
 ) -> Result<NewMember, AppError> {
     let conversation = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    // A guest who was given a role in a conversation still knows nobody outside of it.
+    workspaces::admit(app, by, conversation.workspace_id, Permission::Begin).await?;
     let change = match who {
         Ok(user_id) => {
             if !workspaces::are_together(app, conversation.workspace_id, &[user_id]).await? {

@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 pub use relay::Relay;
 pub use writer::{
     AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
-    Writer,
+    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
+    UpdateConversation, Writer,
 };
 
 use crate::App;

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    auth::{Email, Principal},
+    auth::{Email, Permission, Principal},
     page::{Page, PageRequest},
     view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
 };
@@ -10,11 +10,16 @@ use dbcontext::{
     constraint::app_error,
     query::{
         users,
-        workspaces::{self as rows, MemberRow},
+        workspaces::{self as rows, MemberRow, WorkspaceKind},
     },
 };
+use sea_orm::ConnectionTrait;
 
+use super::{departure, permitted, wrong_state};
 use crate::{App, accounts::fill_in_presence};
+
+/// The longest text that is searched for.
+const MAX_SEARCH_CHARS: usize = 200;
 
 /// Somebody who is to become a member.
 pub struct NewMember {
@@ -28,15 +33,19 @@ pub enum Who {
     Email(String),
 }
 
-/// The members of one of the caller's workspaces, by name.
+/// The members of one of the caller's workspaces whom they may see, by name; all, or those that `text` finds.
 pub async fn members(
     app: &App,
     by: &Principal,
     id: WorkspaceId,
+    text: &str,
     page: PageRequest,
 ) -> Result<Page<WorkspaceMember>, AppError> {
+    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
+        return Err(AppError::field("q", "invalid", "Search for at most 200 characters."));
+    }
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let (members, total) = rows::members(app.db.reader(), by.user_id, id, page).await?;
+    let (members, total) = rows::members(app.db.reader(), by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
     fill_in_presence(app, items.iter_mut().map(|member| &mut member.user)).await;
     Ok(Page::new(items, page, total))
@@ -51,15 +60,8 @@ pub async fn add_member(
 ) -> Result<WorkspaceMember, AppError> {
     let role = new.role.unwrap_or(WorkspaceRole::Member);
     let tx = app.db.begin().await.map_err(app_error)?;
-    let own = own_role(&tx, by, id).await?;
-    may_give(own, role)?;
-    if role == WorkspaceRole::Owner {
-        return Err(AppError::field(
-            "role",
-            "invalid",
-            "A new member can't be the owner. Hand the ownership over afterwards.",
-        ));
-    }
+    rows::lock(&tx, id).await?;
+    may_bring_in(&tx, by, id, role).await?;
     let user = match new.who {
         Who::Id(user_id) => users::by_id(&tx, user_id).await?,
         Who::Email(email) => {
@@ -74,6 +76,28 @@ pub async fn add_member(
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
     view(member)
+}
+
+/// Refuses whoever may not bring somebody in as this, and workspaces that nobody is brought into.
+pub(super) async fn may_bring_in<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    id: WorkspaceId,
+    role: WorkspaceRole,
+) -> Result<(), AppError> {
+    let seen = permitted(db, by, id, Permission::ManageMembers).await?;
+    if role == WorkspaceRole::Owner {
+        return Err(AppError::field(
+            "role",
+            "invalid",
+            "A new member can't be the owner. Hand the ownership over afterwards.",
+        ));
+    }
+    may_give(seen.role()?, role)?;
+    if seen.kind == WorkspaceKind::Personal.as_str() {
+        return Err(wrong_state("A personal workspace has no other members. Create a workspace for all of you."));
+    }
+    Ok(())
 }
 
 /// Gives a member another role. `owner` hands the ownership over: whoever had it becomes an administrator.
@@ -103,22 +127,43 @@ pub async fn set_role(
     view(member)
 }
 
-async fn own_role<C: sea_orm::ConnectionTrait>(
-    db: &C,
-    by: &Principal,
-    id: WorkspaceId,
-) -> Result<WorkspaceRole, AppError> {
+/// Ends somebody's membership, and with it their part in all conversations of the workspace.
+pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: UserId) -> Result<(), AppError> {
+    if user_id == by.user_id {
+        return leave(app, by, id).await;
+    }
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let own = permitted(&tx, by, id, Permission::ManageMembers).await?.role()?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    may_give(own, role_of(&member)?)?;
+    rows::remove(&tx, id, user_id, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    departure::take_out(app, id, user_id).await
+}
+
+/// Ends one's own membership; an owner hands the workspace over first.
+pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let seen = permitted(&tx, by, id, Permission::See).await?;
+    if seen.kind == WorkspaceKind::Personal.as_str() {
+        return Err(wrong_state("Your personal workspace is yours as long as your account is there."));
+    }
+    if seen.role()? == WorkspaceRole::Owner {
+        return Err(Code::OwnerMustTransfer.into());
+    }
+    rows::remove(&tx, id, by.user_id, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    departure::take_out(app, id, by.user_id).await
+}
+
+async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
     role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
 }
 
-/// Owners give and take every role; administrators those below their own.
 fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
-    let may = match own {
-        WorkspaceRole::Owner => true,
-        WorkspaceRole::Admin => matches!(role, WorkspaceRole::Member | WorkspaceRole::Guest),
-        WorkspaceRole::Member | WorkspaceRole::Guest => false,
-    };
-    if may { Ok(()) } else { Err(Code::Forbidden.into()) }
+    if own.may_give(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
 fn role_of(row: &MemberRow) -> Result<WorkspaceRole, AppError> {

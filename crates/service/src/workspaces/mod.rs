@@ -1,14 +1,24 @@
 //! Workspaces: tenants. Whoever is not a member of one does not learn that it is there.
+//!
+//! What each role may do stands in [`Permission`]. Guests are only in conversations that they were added to: they begin none, and
+//! see nobody and no assistant but those that they meet there. A personal workspace belongs to one person for as long as their account
+//! is there; the shared one belongs to the installation, which names it and keeps it; the others are teams.
 
+mod departure;
+mod domains;
+pub mod invitations;
 mod members;
 #[cfg(test)]
 mod tests;
 
-pub use members::{NewMember, Who, add_member, members, set_role};
+use std::collections::HashMap;
+
+pub use domains::{join, offered};
+pub use members::{NewMember, Who, add_member, leave, members, remove_member, set_role};
 
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
-    auth::Principal,
+    auth::{Permission, Principal},
     config::Config,
     page::{Page, PageRequest},
     text::parse_line,
@@ -16,46 +26,167 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::workspaces::{self as rows, WorkspaceKind},
+    query::{
+        users, workspace_domains,
+        workspaces::{self as rows, SeenWorkspace, WorkspaceKind},
+    },
 };
 use sea_orm::ConnectionTrait;
 
 use crate::App;
 
 const MAX_NAME_CHARS: usize = 80;
+/// How many workspaces somebody may own.
+const MAX_OWNED: u64 = 100;
 /// What everybody's own workspace is called.
 const PERSONAL_NAME: &str = "Personal";
+
+/// A workspace that somebody is in, and what they are there.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub id: WorkspaceId,
+    pub role: WorkspaceRole,
+}
+
+/// What is to be changed of a workspace.
+#[derive(Default)]
+pub struct WorkspaceChange {
+    pub name: Option<String>,
+    pub join_domains: Option<Vec<String>>,
+}
 
 /// The caller's workspaces.
 pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<Workspace>, AppError> {
     let (seen, total) = rows::list(app.db.reader(), by.user_id, page).await?;
-    let items = seen.into_iter().map(|row| row.view(by.user_id)).collect::<Result<_, _>>()?;
-    Ok(Page::new(items, page, total))
+    Ok(Page::new(views(app.db.reader(), by, seen).await?, page, total))
 }
 
 /// One of the caller's workspaces.
 pub async fn find(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
-    rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?.view(by.user_id)
+    find_in(app.db.reader(), by, id).await
+}
+
+async fn find_in<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
+    let seen = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    views(db, by, vec![seen]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+/// What the rows show; whoever configures a workspace sees its domains.
+async fn views<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    seen: Vec<SeenWorkspace>,
+) -> Result<Vec<Workspace>, AppError> {
+    let mut workspaces = seen.into_iter().map(|row| row.view(by.user_id)).collect::<Result<Vec<_>, _>>()?;
+    let configured = |workspace: &Workspace| workspace.role.may(Permission::Configure);
+    let ids: Vec<WorkspaceId> = workspaces.iter().filter(|one| configured(one)).map(|one| one.id).collect();
+    let mut domains: HashMap<WorkspaceId, Vec<String>> = HashMap::new();
+    for (id, domain) in workspace_domains::of(db, &ids).await? {
+        domains.entry(id).or_default().push(domain);
+    }
+    for workspace in workspaces.iter_mut().filter(|one| configured(one)) {
+        workspace.join_domains = Some(domains.remove(&workspace.id).unwrap_or_default());
+    }
+    Ok(workspaces)
 }
 
 /// Makes a workspace that the caller owns.
-pub async fn create(app: &App, by: &Principal, name: &str) -> Result<Workspace, AppError> {
+pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[String]) -> Result<Workspace, AppError> {
     let name = parse_line("name", name, MAX_NAME_CHARS)?;
     let (id, now) = (WorkspaceId::new(), app.clock.now());
     let tx = app.db.begin().await.map_err(app_error)?;
+    let user = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if rows::count_owned(&tx, by.user_id).await? >= MAX_OWNED {
+        return Err(AppError::refused(Code::WrongState, format!("Nobody owns more than {MAX_OWNED} workspaces.")));
+    }
+    let join_domains = domains::parse(join_domains, &[], &user)?;
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
     rows::add(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
+    workspace_domains::replace(&tx, id, &join_domains).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(Workspace { id, name, role: WorkspaceRole::Owner, personal: false })
+    find_in(app.db.writer(), by, id).await
 }
 
-/// The workspace that is meant: the named one, where the caller is a member, else the shared one, else their own.
-pub async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {
+/// Changes a workspace's name and whose mail domain lets in.
+pub async fn update(
+    app: &App,
+    by: &Principal,
+    id: WorkspaceId,
+    change: WorkspaceChange,
+) -> Result<Workspace, AppError> {
+    let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let seen = permitted(&tx, by, id, Permission::Configure).await?;
+    if let Some(name) = name.filter(|name| *name != seen.name) {
+        if seen.kind == WorkspaceKind::Shared.as_str() {
+            return Err(wrong_state("This workspace is named by the installation's settings."));
+        }
+        rows::rename(&tx, id, &name, app.clock.now()).await?;
+    }
+    if let Some(wanted) = change.join_domains {
+        let known: Vec<String> =
+            workspace_domains::of(&tx, &[id]).await?.into_iter().map(|(_, domain)| domain).collect();
+        let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+        let domains = domains::parse(&wanted, &known, &user)?;
+        if !domains.is_empty() && seen.kind != WorkspaceKind::Team.as_str() {
+            return Err(wrong_state("Only a team's workspace can be joined by the domain of an address."));
+        }
+        workspace_domains::replace(&tx, id, &domains).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    find_in(app.db.writer(), by, id).await
+}
+
+/// Deletes a workspace with all its conversations, for everybody.
+pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let seen = permitted(&tx, by, id, Permission::Delete).await?;
+    if seen.kind != WorkspaceKind::Team.as_str() {
+        return Err(wrong_state("Only a team's workspace can be deleted."));
+    }
+    rows::delete(&tx, id, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    departure::dissolve(app, id).await
+}
+
+/// The workspace that is meant: the named one, where the caller is a member, else the shared one, else their own. Their role there
+/// must allow it.
+pub async fn resolve(
+    app: &App,
+    by: &Principal,
+    id: Option<WorkspaceId>,
+    permission: Permission,
+) -> Result<Place, AppError> {
     let seen = match id {
         Some(id) => rows::find(app.db.reader(), by.user_id, id).await?,
         None => rows::usual(app.db.reader(), by.user_id).await?,
     };
-    Ok(seen.ok_or(Code::NotFound)?.id)
+    let seen = seen.ok_or(Code::NotFound)?;
+    let place = Place { id: seen.id, role: seen.role()? };
+    if place.role.may(permission) { Ok(place) } else { Err(Code::Forbidden.into()) }
+}
+
+/// Lets a member in whose role allows it; for everybody else the workspace is not there.
+pub async fn admit(app: &App, by: &Principal, id: WorkspaceId, permission: Permission) -> Result<(), AppError> {
+    let role = rows::role(app.db.reader(), id, by.user_id).await?.ok_or(Code::NotFound)?;
+    if role.may(permission) { Ok(()) } else { Err(Code::Forbidden.into()) }
+}
+
+/// The same within a transaction, where it is still so when that ends.
+async fn permitted<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    id: WorkspaceId,
+    permission: Permission,
+) -> Result<SeenWorkspace, AppError> {
+    let seen = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if seen.role()?.may(permission) { Ok(seen) } else { Err(Code::Forbidden.into()) }
+}
+
+fn wrong_state(sentence: &'static str) -> AppError {
+    AppError::refused(Code::WrongState, sentence)
 }
 
 /// Whether all these people are members of the workspace.

@@ -1,17 +1,34 @@
 //! Nothing is seen across workspaces, and roles hold.
 
 use appcore::{
-    Code, UserId, WorkspaceId,
-    auth::Principal,
-    page::PageRequest,
-    view::{UserRole, WorkspaceRole},
+    AppError, Code, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    page::{Page, PageRequest},
+    view::{UserRole, Workspace, WorkspaceMember, WorkspaceRole},
 };
 
-use super::{NewMember, Who, add_member, are_together, create, find, list, members, resolve, set_role};
+use super::{NewMember, Who, add_member, are_together, find, list, set_role};
 use crate::{
     App, accounts,
     accounts::tests::stage::{Stage, email, newcomer, principal, sign_up, stages},
 };
+
+async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {
+    super::resolve(app, by, id, Permission::See).await.map(|place| place.id)
+}
+
+async fn members(
+    app: &App,
+    by: &Principal,
+    id: WorkspaceId,
+    page: PageRequest,
+) -> Result<Page<WorkspaceMember>, AppError> {
+    super::members(app, by, id, "", page).await
+}
+
+async fn create(app: &App, by: &Principal, name: &str) -> Result<Workspace, AppError> {
+    super::create(app, by, name, &[]).await
+}
 
 const ALL: fn() -> PageRequest = || PageRequest::new(None, None);
 
@@ -164,9 +181,7 @@ async fn only_those_who_may_add_and_promote_do() {
         );
         let team = create(&app, &anna, "Team").await.unwrap().id;
         add_member(&app, &anna, team, by_id(ben.user_id)).await.unwrap();
-        let code = |result: Result<_, appcore::AppError>| {
-            result.map(|_: appcore::view::WorkspaceMember| ()).unwrap_err().code()
-        };
+        let code = |result: Result<_, AppError>| result.map(|_: WorkspaceMember| ()).unwrap_err().code();
         assert_eq!(code(add_member(&app, &anna, team, by_id(ben.user_id)).await), Code::AlreadyMember);
         assert_eq!(code(add_member(&app, &anna, team, by_id(UserId::new())).await), Code::NotFound);
         let nobody = NewMember { who: Who::Email("nobody@example.com".to_owned()), role: None };

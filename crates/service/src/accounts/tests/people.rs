@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use appcore::{Code, page::PageRequest, view::UserRole};
+use appcore::{Code, auth::CredentialId, page::PageRequest, view::UserRole};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::phc::PasswordHash};
 use dbcontext::query::users;
 
@@ -57,7 +57,12 @@ async fn of_many_sign_ups_with_one_address_at_once_one_succeeds() {
 async fn all_wrong_fields_are_named_at_once() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
-    let request = SignUp { email: "nobody".to_owned(), password: "short".to_owned(), display_name: "\u{7}".to_owned() };
+    let request = SignUp {
+        email: "nobody".to_owned(),
+        password: "short".to_owned(),
+        display_name: "\u{7}".to_owned(),
+        invitation: None,
+    };
     let refused = accounts::signup(&app, request, Device::default()).await.unwrap_err();
     let fields: Vec<&str> = refused.fields().iter().map(|field| field.field.as_ref()).collect();
     assert_eq!(fields, ["email", "password", "display_name"]);
@@ -240,8 +245,8 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
         until(async || accounts::authenticate(&other, there.access_token.expose()).await.is_err()).await;
         assert!(accounts::refresh(&app, there.refresh_token.expose(), None, Device::default()).await.is_err());
         assert_eq!(accounts::sessions::end(&app, &by, there.session_id).await.unwrap_err().code(), Code::NotFound);
-        let both = [here.session_id, there.session_id];
-        assert_eq!(accounts::sessions::ended_among(&app, &both).await.unwrap(), [there.session_id]);
+        let both = [here.session_id, there.session_id].map(CredentialId::Session);
+        assert_eq!(accounts::sessions::ended_among(&app, &both).await.unwrap(), [both[1]]);
 
         let third = accounts::signin(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
         accounts::sessions::end_others(&app, &by).await.unwrap();

@@ -102,7 +102,7 @@ pub(crate) async fn sign_up(app: &App, name: &str) -> TokenPair {
 }
 
 pub(crate) fn newcomer(name: &str) -> SignUp {
-    SignUp { email: email(name), password: PASSWORD.to_owned(), display_name: name.to_owned() }
+    SignUp { email: email(name), password: PASSWORD.to_owned(), display_name: name.to_owned(), invitation: None }
 }
 
 pub(crate) fn email(name: &str) -> String {

@@ -7,12 +7,15 @@ mod tests;
 
 use std::time::Duration;
 
-use appcore::{AppError, Code, SessionId, Timestamp, UserId, auth::Principal, auth::token};
+use appcore::{
+    AppError, Code, Timestamp, UserId,
+    auth::{Credential, Principal, token},
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::{memory::MemoryTickets, redis::RedisTickets};
-use super::authenticate::standing;
+use super::{api_keys, authenticate::standing};
 use crate::App;
 
 /// How long a ticket is good.
@@ -24,7 +27,7 @@ const MAX_TICKET_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pub user_id: UserId,
-    pub session_id: SessionId,
+    pub credential: Credential,
     pub expires_at: Timestamp,
 }
 
@@ -41,22 +44,25 @@ pub trait TicketStore: Send + Sync + 'static {
 /// A new ticket for the caller.
 pub async fn issue_ticket(app: &App, by: &Principal) -> Result<String, AppError> {
     let ticket = token::random_text().map_err(AppError::internal)?;
-    let holder = Holder { user_id: by.user_id, session_id: by.session_id, expires_at: by.expires_at };
+    let holder = Holder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
     app.tickets.put(&token::fingerprint(&ticket), holder).await;
     Ok(ticket)
 }
 
-/// Whom a ticket lets in: nobody, where its session has ended since.
+/// Whom a ticket lets in: nobody, where its session or key has ended since.
 pub async fn redeem_ticket(app: &App, ticket: &str) -> Result<Principal, AppError> {
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());
     }
     let holder = app.tickets.take(&token::fingerprint(ticket)).await.ok_or(Code::Unauthenticated)?;
-    let standing = standing(app, holder.session_id).await?.ok_or(Code::Unauthenticated)?;
+    let role = match holder.credential {
+        Credential::Session(id) => standing(app, id).await?.map(|standing| standing.role),
+        Credential::ApiKey { id, .. } => api_keys::owner(app, id).await?.map(|owner| owner.role),
+    };
     Ok(Principal {
         user_id: holder.user_id,
-        session_id: holder.session_id,
-        role: standing.role,
+        credential: holder.credential,
+        role: role.ok_or(Code::Unauthenticated)?,
         expires_at: holder.expires_at,
     })
 }

@@ -8,7 +8,7 @@ use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
 use super::*;
 
 fn holder() -> Holder {
-    Holder { user_id: UserId::new(), session_id: SessionId::new(), expires_at: Timestamp(1) }
+    Holder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }
 }
 
 /// Fingerprints that no other run has used.

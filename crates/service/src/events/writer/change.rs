@@ -18,10 +18,13 @@ pub enum Change {
     AddMember(AddMember),
     AddAssistant(AddAssistant),
     RemoveMember(RemoveMember),
+    Depart(Depart),
     SetRole(SetRole),
     BeginAnswer(BeginAnswer),
     FinishAnswer(FinishAnswer),
     Regenerate(Regenerate),
+    /// Ends a conversation whose workspace is no longer there.
+    Dissolve(ConversationId),
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +102,13 @@ pub struct RemoveMember {
     pub user_id: UserId,
 }
 
+/// Somebody goes for good: out of the workspace, or altogether. Their ownership passes on.
+#[derive(Clone, Debug)]
+pub struct Depart {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+}
+
 /// `Owner` hands the ownership over.
 #[derive(Clone, Debug)]
 pub struct SetRole {
@@ -151,18 +161,21 @@ impl Change {
             | Self::AddMember(AddMember { conversation_id, .. })
             | Self::AddAssistant(AddAssistant { conversation_id, .. })
             | Self::RemoveMember(RemoveMember { conversation_id, .. })
+            | Self::Depart(Depart { conversation_id, .. })
             | Self::SetRole(SetRole { conversation_id, .. })
             | Self::BeginAnswer(BeginAnswer { conversation_id, .. })
             | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
-            | Self::Regenerate(Regenerate { conversation_id, .. }) => Some(*conversation_id),
+            | Self::Regenerate(Regenerate { conversation_id, .. })
+            | Self::Dissolve(conversation_id) => Some(*conversation_id),
         }
     }
 
     /// The people whose standing in the conversation decides.
     pub(super) fn people(&self) -> Vec<UserId> {
         match self {
-            Self::Create(_) | Self::BeginAnswer(_) | Self::FinishAnswer(_) => Vec::new(),
+            Self::Create(_) | Self::BeginAnswer(_) | Self::FinishAnswer(_) | Self::Dissolve(_) => Vec::new(),
             Self::Send(SendMessage { sender, .. }) => vec![*sender],
+            Self::Depart(Depart { user_id, .. }) => vec![*user_id],
             Self::Edit(EditMessage { by, .. })
             | Self::Delete(DeleteMessage { by, .. })
             | Self::Update(UpdateConversation { by, .. })

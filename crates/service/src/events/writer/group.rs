@@ -149,10 +149,12 @@ impl<'a> Group<'a> {
             Change::AddMember(change) => super::rooms::add_member(self, change).await,
             Change::AddAssistant(change) => super::rooms::add_assistant(self, change).await,
             Change::RemoveMember(change) => super::rooms::remove_member(self, change).await,
+            Change::Depart(change) => super::departures::depart(self, change).await,
             Change::SetRole(change) => super::rooms::set_role(self, change).await,
             Change::BeginAnswer(change) => super::answers::begin(self, change).await,
             Change::FinishAnswer(change) => super::answers::finish(self, change).await,
             Change::Regenerate(change) => super::answers::regenerate(self, change).await,
+            Change::Dissolve(id) => super::rooms::dissolve(self, *id).await,
         }
     }
 

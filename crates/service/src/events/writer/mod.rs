@@ -8,6 +8,7 @@
 mod answers;
 mod change;
 mod commit;
+mod departures;
 mod group;
 mod messages;
 mod rooms;
@@ -24,7 +25,8 @@ use uuid::Uuid;
 
 pub use change::{
     AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, UpdateConversation,
+    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
+    UpdateConversation,
 };
 use commit::{Committed, Committer};
 

@@ -17,6 +17,10 @@ use super::{
 };
 
 pub(super) async fn create(group: &mut Group<'_>, new: &CreateConversation) -> Result<Outcome, AppError> {
+    let everyone: Vec<UserId> = new.members.iter().map(|(user, _)| *user).collect();
+    if !query::workspaces::hold(group.db, new.workspace_id, &everyone).await? {
+        return Err(Code::NotFound.into());
+    }
     let row = conversation::Model {
         id: new.id,
         workspace_id: new.workspace_id,
@@ -37,7 +41,6 @@ pub(super) async fn create(group: &mut Group<'_>, new: &CreateConversation) -> R
     if let Some(assistant) = new.assistant {
         query::conversations::add_assistant(group.db, new.id, assistant, group.now).await?;
     }
-    let everyone = new.members.iter().map(|(user, _)| *user).collect();
     group.append(new.id, 0, &Event::ConversationCreated { conversation_id: new.id }, Audience::Users(everyone))?;
     Ok(Outcome::Created(Created::New(new.id)))
 }
@@ -63,7 +66,11 @@ pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteConversation) -
     if group.standing(delete.conversation_id, delete.by)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can delete a conversation."));
     }
-    let conversation_id = delete.conversation_id;
+    dissolve(group, delete.conversation_id).await
+}
+
+/// Ends a conversation for everybody in it.
+pub(super) async fn dissolve(group: &mut Group<'_>, conversation_id: ConversationId) -> Result<Outcome, AppError> {
     group.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
     let head = group.conversation(conversation_id)?.last_seq;
@@ -78,6 +85,10 @@ pub(super) async fn add_member(group: &mut Group<'_>, add: &AddMember) -> Result
     manager(group, add.conversation_id, add.by)?;
     if group.standing(add.conversation_id, add.user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
+    }
+    let workspace_id = group.conversation(add.conversation_id)?.workspace_id;
+    if !query::workspaces::hold(group.db, workspace_id, &[add.user_id]).await? {
+        return Err(Code::NotFound.into());
     }
     query::members::insert(group.db, add.conversation_id, [(add.user_id, MemberRole::Member)], group.now).await?;
     let member = member(group, add.conversation_id, add.user_id).await?;
@@ -145,7 +156,7 @@ pub(super) async fn set_role(group: &mut Group<'_>, set: &SetRole) -> Result<Out
     Ok(Outcome::Member(change_role(group, set.conversation_id, set.user_id, set.role).await?))
 }
 
-async fn change_role(
+pub(super) async fn change_role(
     group: &mut Group<'_>,
     conversation_id: ConversationId,
     user: UserId,

@@ -1,0 +1,100 @@
+//! What an API key may be used for.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One of the things that a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// What only reads, and following events.
+    Read,
+    /// What changes something.
+    Write,
+    /// The gateway under `/v1`.
+    Gateway,
+}
+
+impl Scope {
+    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Gateway];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// A set of scopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
+pub struct Scopes(u8);
+
+impl Scopes {
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+
+    /// As it is stored: the names with commas between them. Names that this version does not know allow nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Scope::ALL.into_iter().filter(|scope| text.split(',').any(|name| name == scope.as_str())).collect()
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |set, scope| set | scope.bit()))
+    }
+}
+
+impl From<Vec<Scope>> for Scopes {
+    fn from(scopes: Vec<Scope>) -> Self {
+        scopes.into_iter().collect()
+    }
+}
+
+impl From<Scopes> for Vec<Scope> {
+    fn from(scopes: Scopes) -> Self {
+        scopes.iter().collect()
+    }
+}
+
+impl std::fmt::Display for Scopes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.iter().map(Scope::as_str).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_stored_by_names_and_an_unknown_name_allows_nothing() {
+        let scopes: Scopes = [Scope::Gateway, Scope::Read, Scope::Read].into_iter().collect();
+        assert_eq!(scopes.to_string(), "read,gateway");
+        assert_eq!(Scopes::parse("read,gateway"), scopes);
+        assert!(!scopes.contains(Scope::Write));
+        assert!(Scopes::parse("everything,readwrite,").is_empty());
+        assert_eq!(serde_json::to_string(&scopes).unwrap(), r#"["read","gateway"]"#);
+    }
+}

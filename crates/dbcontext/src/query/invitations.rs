@@ -1,0 +1,82 @@
+//! Invitations: seen by those who manage a workspace, found by whoever has the token.
+
+use appcore::{AppError, InvitationId, Timestamp, WorkspaceId, page::PageRequest};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    Select, sea_query::Expr,
+};
+
+use crate::{
+    constraint::app_error,
+    entity::invitation::{Column, Entity, Model},
+};
+
+pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+    Entity::insert(row.into_active_model()).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// A workspace's invitations that still stand, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    now: Timestamp,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    super::page::select(db, open(id, now).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+}
+
+/// How many invitations of a workspace still stand.
+pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId, now: Timestamp) -> Result<u64, AppError> {
+    open(id, now).count(db).await.map_err(app_error)
+}
+
+/// The invitation of a token that its maker was told, whatever has become of it.
+pub async fn by_token<C: ConnectionTrait>(db: &C, token_hash: &[u8]) -> Result<Option<Model>, AppError> {
+    Entity::find().filter(Column::TokenHash.eq(token_hash)).one(db).await.map_err(app_error)
+}
+
+/// An invitation, whatever has become of it.
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: InvitationId) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+/// Takes one use of an invitation. False: there is none left. The statement is the judge between those who come at the same time.
+pub async fn take<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) -> Result<bool, AppError> {
+    let done = Entity::update_many()
+        .col_expr(Column::Uses, Expr::col(Column::Uses).add(1))
+        .filter(Column::Id.eq(id))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .filter(Expr::col(Column::Uses).lt(Expr::col(Column::MaxUses)))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Withdraws an invitation to this workspace. False: there is no such one.
+pub async fn revoke<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    id: InvitationId,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let done = Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::RevokedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+fn open(id: WorkspaceId, now: Timestamp) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::WorkspaceId.eq(id))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .filter(Expr::col(Column::Uses).lt(Expr::col(Column::MaxUses)))
+}

@@ -1,0 +1,144 @@
+//! Invitations to workspaces.
+
+use appcore::{
+    AppError, InvitationId, Timestamp, WorkspaceId,
+    page::{Page, PageRequest},
+    view::{Invitation, InvitedTo, WorkspaceRole},
+};
+use natter_macro::{dto, endpoint};
+use serde::Serialize;
+use service::workspaces::invitations::{self, NewInvitation as Wanted};
+use utoipa::ToSchema;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListInvitations>(),
+    EndpointDef::of::<CreateInvitation>(),
+    EndpointDef::of::<RevokeInvitation>(),
+    EndpointDef::of::<PreviewInvitation>(),
+    EndpointDef::of::<AcceptInvitation>(),
+];
+
+#[dto(request)]
+pub struct ListInvitationsRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List a workspace's invitations
+///
+/// Those that still stand, without their tokens.
+#[endpoint(GET "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Read)]
+impl Endpoint for ListInvitations {
+    type Request = ListInvitationsRequest;
+    type Response = Page<Invitation>;
+
+    async fn handle(ctx: &Ctx, request: ListInvitationsRequest) -> Result<Reply<Page<Invitation>>, AppError> {
+        Ok(Reply::of(invitations::list(ctx.app(), ctx.user()?, request.id, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct CreateInvitationRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    /// For this address only, to which it is sent. Either this or `max_uses`.
+    #[schema(format = Email)]
+    pub email: Option<String>,
+    /// For so many people who have the link.
+    #[schema(minimum = 1, maximum = 10000)]
+    pub max_uses: Option<i64>,
+    /// `member`, where nothing is said.
+    pub role: Option<WorkspaceRole>,
+    /// In a week, where nothing is said; within a year.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An invitation, just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewInvitation {
+    #[serde(flatten)]
+    pub invitation: Invitation,
+    /// It is not shown again.
+    pub token: String,
+    /// Where to accept it.
+    pub url: String,
+}
+
+/// Invite somebody to a workspace
+///
+/// By mail, or by a link.
+#[endpoint(POST "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
+impl Endpoint for CreateInvitation {
+    type Request = CreateInvitationRequest;
+    type Response = NewInvitation;
+
+    async fn handle(ctx: &Ctx, request: CreateInvitationRequest) -> Result<Reply<NewInvitation>, AppError> {
+        let wanted = Wanted {
+            email: request.email,
+            max_uses: request.max_uses,
+            role: request.role,
+            expires_at: request.expires_at,
+        };
+        let made = invitations::create(ctx.app(), ctx.user()?, request.id, wanted).await?;
+        Ok(Reply::of(NewInvitation {
+            invitation: made.invitation,
+            token: made.token.expose().to_owned(),
+            url: made.url,
+        }))
+    }
+}
+
+#[dto(request)]
+pub struct RevokeInvitationRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(path)]
+    pub invitation_id: InvitationId,
+}
+
+/// Revoke an invitation
+///
+/// Whoever has come by it stays.
+#[endpoint(DELETE "/r1/workspaces/{id}/invitations/{invitation_id}", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write)]
+impl Endpoint for RevokeInvitation {
+    type Request = RevokeInvitationRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RevokeInvitationRequest) -> Result<Reply<NoData>, AppError> {
+        invitations::revoke(ctx.app(), ctx.user()?, request.id, request.invitation_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct InvitationTokenRequest {
+    pub token: String,
+}
+
+/// See what an invitation leads to
+#[endpoint(POST "/r1/invitations/preview", tag = "invitations", access = Access::Public, rate = RateGroup::Write, errors(NotFound, InvitationExpired))]
+impl Endpoint for PreviewInvitation {
+    type Request = InvitationTokenRequest;
+    type Response = InvitedTo;
+
+    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
+        Ok(Reply::of(invitations::preview(ctx.app(), &request.token).await?))
+    }
+}
+
+/// Accept an invitation
+///
+/// Whoever is a member already stays what they are.
+#[endpoint(POST "/r1/invitations/accept", tag = "invitations", access = Access::User, rate = RateGroup::Write, errors(NotFound, InvitationMismatch, InvitationExpired))]
+impl Endpoint for AcceptInvitation {
+    type Request = InvitationTokenRequest;
+    type Response = InvitedTo;
+
+    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
+        Ok(Reply::of(invitations::accept(ctx.app(), ctx.user()?, &request.token).await?))
+    }
+}

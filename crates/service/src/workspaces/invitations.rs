@@ -1,0 +1,256 @@
+//! Invitations: by mail, for one address, or by a link, for so many people.
+//!
+//! The token is told once, to whoever makes the invitation, and kept as a fingerprint. A mailed invitation has a second one, which is
+//! in the mail alone: whoever shows that reads the mailbox. An invitation by mail is good for its address only, once that is verified.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, InvitationId, Secret, Timestamp, UserId, WorkspaceId,
+    auth::{Email, Permission, Principal, token},
+    page::{Page, PageRequest},
+    view::{Invitation, InvitedTo, OfferedWorkspace, UnknownName, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{invitation, user},
+    query::{invitations as rows, users, workspaces},
+};
+use sea_orm::ConnectionTrait;
+
+use super::{admit, members::may_bring_in};
+use crate::{App, accounts};
+
+/// How long an invitation is good where nothing else is said.
+const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long at most.
+const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
+const MAX_USES: i64 = 10_000;
+/// How many invitations to one workspace may stand at a time.
+const MAX_OPEN: u64 = 1_000;
+/// Ours have 43 characters.
+const MAX_TOKEN_BYTES: usize = 128;
+
+/// What somebody asks for: an address, or how many may come by the link.
+pub struct NewInvitation {
+    pub email: Option<String>,
+    pub max_uses: Option<i64>,
+    pub role: Option<WorkspaceRole>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An invitation with what is told once.
+pub struct MadeInvitation {
+    pub invitation: Invitation,
+    pub token: Secret,
+    pub url: String,
+}
+
+/// Makes an invitation to a workspace, and has it sent where it is for an address.
+pub async fn create(
+    app: &App,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    new: NewInvitation,
+) -> Result<MadeInvitation, AppError> {
+    let now = app.clock.now();
+    let role = new.role.unwrap_or(WorkspaceRole::Member);
+    let (email, max_uses) = match (&new.email, new.max_uses) {
+        (Some(email), None | Some(1)) => {
+            (Some(Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?), 1)
+        }
+        (Some(_), Some(_)) => {
+            return Err(AppError::field("max_uses", "invalid", "An invitation by mail is for one person."));
+        }
+        (None, Some(uses)) if (1..=MAX_USES).contains(&uses) => (None, uses),
+        (None, Some(_)) => {
+            return Err(AppError::field("max_uses", "invalid", format!("A link is good for 1 to {MAX_USES} people.")));
+        }
+        (None, None) => {
+            return Err(AppError::field("max_uses", "required", "Say for whom: an email, or max_uses for a link."));
+        }
+    };
+    let expires_at = new.expires_at.unwrap_or_else(|| now.plus(USUAL_TTL));
+    if expires_at <= now || expires_at > now.plus(MAX_TTL) {
+        return Err(AppError::field("expires_at", "invalid", "An invitation expires within a year from now."));
+    }
+    let tx = app.db.begin().await.map_err(app_error)?;
+    workspaces::lock(&tx, workspace_id).await?;
+    may_bring_in(&tx, by, workspace_id, role).await?;
+    if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
+        return Err(AppError::refused(Code::WrongState, format!("{MAX_OPEN} invitations stand already. Revoke some.")));
+    }
+    if let Some(email) = &email
+        && let Some(known) = users::by_email(&tx, email.as_str()).await?
+        && workspaces::role(&tx, workspace_id, known.id).await?.is_some()
+    {
+        return Err(Code::AlreadyMember.into());
+    }
+    let token = token::random_text().map_err(AppError::internal)?;
+    let row = invitation::Model {
+        id: InvitationId::new(),
+        workspace_id,
+        email: email.map(|email| email.as_str().to_owned()),
+        role: role.as_str().to_owned(),
+        token_hash: token::fingerprint(&token),
+        uses: 0,
+        max_uses,
+        created_by: by.user_id,
+        created_at: now,
+        expires_at,
+        revoked_at: None,
+    };
+    rows::insert(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    let url = format!("{}/invite?token={token}", app.config.server.public_url());
+    Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
+}
+
+/// A workspace's invitations that still stand, the newest first.
+pub async fn list(
+    app: &App,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    page: PageRequest,
+) -> Result<Page<Invitation>, AppError> {
+    admit(app, by, workspace_id, Permission::ManageMembers).await?;
+    let (found, total) = rows::list(app.db.reader(), workspace_id, app.clock.now(), page).await?;
+    Ok(Page::new(found.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+}
+
+/// Withdraws an invitation. Whoever has come by it stays.
+pub async fn revoke(app: &App, by: &Principal, workspace_id: WorkspaceId, id: InvitationId) -> Result<(), AppError> {
+    admit(app, by, workspace_id, Permission::ManageMembers).await?;
+    if rows::revoke(app.db.writer(), workspace_id, id, app.clock.now()).await? {
+        Ok(())
+    } else {
+        Err(Code::NotFound.into())
+    }
+}
+
+/// What an invitation leads to, for whoever has its token.
+pub async fn preview(app: &App, token: &str) -> Result<InvitedTo, AppError> {
+    let db = app.db.reader();
+    let now = app.clock.now();
+    let shown = find(db, token, now).await?.ok_or(Code::NotFound)?;
+    shown.must_stand(now)?;
+    shown.leads_to(db, shown.role()?).await
+}
+
+/// Makes the caller a member. Whoever is one already stays what they are, and no use is taken.
+pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo, AppError> {
+    let now = app.clock.now();
+    // What was never one of ours does not get to the write lock.
+    find(app.db.reader(), token, now).await?.ok_or(Code::NotFound)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let shown = find(&tx, token, now).await?.ok_or(Code::NotFound)?;
+    let id = shown.invitation.workspace_id;
+    workspaces::lock(&tx, id).await?;
+    if let Some(role) = workspaces::role(&tx, id, by.user_id).await? {
+        return shown.leads_to(&tx, role).await;
+    }
+    shown.must_stand(now)?;
+    let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !shown.is_for(&user) {
+        return Err(Code::InvitationMismatch.into());
+    }
+    let led_to = shown.leads_to(&tx, shown.role()?).await?;
+    shown.bring_in(&tx, by.user_id, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(led_to)
+}
+
+/// An invitation whose token was shown at sign-up.
+pub(crate) struct Shown {
+    invitation: invitation::Model,
+    /// The token was in a mail to the invitation's address.
+    by_mail: bool,
+}
+
+/// The invitation that a newcomer with this address shows, if it is for them.
+pub(crate) async fn show<C: ConnectionTrait>(
+    db: &C,
+    token: &str,
+    email: &Email,
+    now: Timestamp,
+) -> Result<Shown, AppError> {
+    let unknown = || AppError::field("invitation", "not_found", "There is no such invitation.");
+    let shown = find(db, token, now).await?.ok_or_else(unknown)?;
+    workspaces::lock(db, shown.invitation.workspace_id).await?;
+    shown.must_stand(now)?;
+    if shown.invitation.email.as_deref().is_some_and(|invited| invited != email.as_str()) {
+        return Err(Code::InvitationMismatch.into());
+    }
+    shown.leads_to(db, shown.role()?).await?;
+    Ok(shown)
+}
+
+impl Shown {
+    /// Lets a newcomer in; one whose address is not verified yet accepts the invitation when it is.
+    pub(crate) async fn welcome<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        user_id: UserId,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        if self.invitation.email.is_none() || self.by_mail { self.bring_in(db, user_id, now).await } else { Ok(()) }
+    }
+
+    async fn bring_in<C: ConnectionTrait>(&self, db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
+        if !rows::take(db, self.invitation.id, now).await? {
+            return Err(Code::InvitationExpired.into());
+        }
+        workspaces::add(db, self.invitation.workspace_id, user_id, self.role()?, now).await?;
+        Ok(())
+    }
+
+    fn must_stand(&self, now: Timestamp) -> Result<(), AppError> {
+        let row = &self.invitation;
+        if row.revoked_at.is_some() || row.expires_at <= now || row.uses >= row.max_uses {
+            return Err(Code::InvitationExpired.into());
+        }
+        Ok(())
+    }
+
+    fn is_for(&self, user: &user::Model) -> bool {
+        match &self.invitation.email {
+            None => true,
+            Some(email) => *email == user.email && accounts::is_verified(user),
+        }
+    }
+
+    fn role(&self) -> Result<WorkspaceRole, AppError> {
+        role(&self.invitation)
+    }
+
+    async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitedTo, AppError> {
+        let id = self.invitation.workspace_id;
+        let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
+        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role })
+    }
+}
+
+async fn find<C: ConnectionTrait>(db: &C, token: &str, _now: Timestamp) -> Result<Option<Shown>, AppError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Ok(None);
+    }
+    let found = rows::by_token(db, &token::fingerprint(token)).await?;
+    Ok(found.map(|invitation| Shown { invitation, by_mail: false }))
+}
+
+fn role(row: &invitation::Model) -> Result<WorkspaceRole, AppError> {
+    row.role.parse().map_err(|error: UnknownName| AppError::internal(error))
+}
+
+fn view(row: invitation::Model) -> Result<Invitation, AppError> {
+    Ok(Invitation {
+        role: role(&row)?,
+        id: row.id,
+        email: row.email,
+        uses: row.uses,
+        max_uses: row.max_uses,
+        expires_at: row.expires_at,
+        created_by: row.created_by,
+        created_at: row.created_at,
+    })
+}

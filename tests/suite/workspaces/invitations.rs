@@ -1,0 +1,152 @@
+//! Invitations by link and by mail, and accounts that are made by invitation only.
+
+use support::{Answer, Application, Member, Setup, Value, json, new_email};
+
+use super::{apart, create, members};
+
+async fn invite(by: &Member, workspace: &str, body: Value) -> Value {
+    by.post(&format!("/r1/workspaces/{workspace}/invitations"), body).await.data_with(201)
+}
+
+async fn accept(member: &Member, invitation: &Value) -> Answer {
+    member.post("/r1/invitations/accept", json!({ "token": invitation["token"] })).await
+}
+
+#[tokio::test]
+async fn a_link_lets_so_many_in_and_no_more() {
+    let app = apart().await;
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let team = create(&anna, "Team").await;
+    let made = invite(&anna, &team, json!({ "max_uses": 1, "role": "guest" })).await;
+    let token = made["token"].as_str().unwrap();
+    assert!(token.len() >= 43);
+    assert!(made["url"].as_str().unwrap().ends_with(&format!("/invite?token={token}")), "{made}");
+    assert_eq!((&made["uses"], &made["max_uses"], &made["email"]), (&json!(0), &json!(1), &Value::Null));
+    let path = format!("/r1/workspaces/{team}/invitations");
+    let listed = anna.get(&path).await;
+    assert!(!listed.text().contains(token), "the list shows the token");
+    assert_eq!(listed.data()["items"][0]["id"], made["id"]);
+
+    // Whoever has the token sees where it leads, before they have an account.
+    let shown = app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.data_with(200);
+    assert_eq!(shown, json!({ "workspace": { "id": team, "name": "Team" }, "role": "guest" }));
+    assert_eq!(accept(&ben, &made).await.data_with(200), shown);
+    assert!(members(&anna, &team).await.contains(&("Ben".to_owned(), "guest".to_owned())));
+    // A lost answer can be asked for again; nobody else comes by it.
+    accept(&ben, &made).await.data_with(200);
+    accept(&cleo, &made).await.refused(410, "invitation_expired");
+    app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.refused(410, "invitation_expired");
+    assert_eq!(anna.get(&path).await.data()["total"], 0);
+    // Whoever is a member already stays what they are.
+    let open = invite(&anna, &team, json!({ "max_uses": 5, "role": "guest" })).await;
+    assert_eq!(accept(&anna, &open).await.data()["role"], "owner");
+    assert_eq!(anna.get(&path).await.data()["items"][0]["uses"], 0);
+    for token in ["", "x", &"x".repeat(5_000)] {
+        cleo.post("/r1/invitations/accept", json!({ "token": token })).await.refused(404, "not_found");
+        app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_come_at_once_as_many_get_in_as_there_are_uses() {
+    let app = apart().await;
+    let anna = app.sign_up("Anna").await;
+    let team = create(&anna, "Team").await;
+    let made = invite(&anna, &team, json!({ "max_uses": 2 })).await;
+    let mut people = Vec::new();
+    for name in ["Ben", "Cleo", "Dora", "Emil", "Fay"] {
+        people.push(app.sign_up(name).await);
+    }
+    let racing: Vec<_> = people
+        .iter()
+        .map(|person| {
+            let (person, made) = (person.clone(), made.clone());
+            tokio::spawn(async move { accept(&person, &made).await })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for one in racing {
+        statuses.push(one.await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 410, 410, 410]);
+    assert_eq!(members(&anna, &team).await.len(), 3);
+}
+
+#[tokio::test]
+async fn only_those_who_manage_members_invite_and_not_above_themselves() {
+    let app = apart().await;
+    let (anna, ben, cleo, stranger) =
+        (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await, app.sign_up("Stranger").await);
+    let team = create(&anna, "Team").await;
+    let path = format!("/r1/workspaces/{team}/invitations");
+    for (person, role) in [(&ben, "admin"), (&cleo, "member")] {
+        let body = json!({ "user_id": person.id, "role": role });
+        anna.post(&format!("/r1/workspaces/{team}/members"), body).await.data_with(201);
+    }
+    cleo.post(&path, json!({ "max_uses": 1 })).await.refused(403, "forbidden");
+    cleo.get(&path).await.refused(403, "forbidden");
+    stranger.post(&path, json!({ "max_uses": 1 })).await.refused(404, "not_found");
+    stranger.get(&path).await.refused(404, "not_found");
+    ben.post(&path, json!({ "max_uses": 1, "role": "admin" })).await.refused(403, "forbidden");
+    anna.post(&path, json!({ "max_uses": 1, "role": "owner" })).await.names_field("role");
+    anna.post(&path, json!({ "email": cleo.email })).await.refused(409, "already_member");
+    for (field, body) in [
+        ("max_uses", json!({})),
+        ("max_uses", json!({ "max_uses": 0 })),
+        ("max_uses", json!({ "max_uses": 1_000_000 })),
+        ("max_uses", json!({ "email": "x@example.test", "max_uses": 2 })),
+        ("email", json!({ "email": "nonsense" })),
+        ("expires_at", json!({ "max_uses": 1, "expires_at": "2001-01-01T00:00:00Z" })),
+        ("expires_at", json!({ "max_uses": 1, "expires_at": "9999-01-01T00:00:00Z" })),
+    ] {
+        anna.post(&path, body).await.names_field(field);
+    }
+    let made = invite(&ben, &team, json!({ "max_uses": 2 })).await;
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    let elsewhere = create(&stranger, "Elsewhere").await;
+    let foreign = format!("/r1/workspaces/{elsewhere}/invitations/{}", made["id"].as_str().unwrap());
+    stranger.delete(&foreign).await.refused(404, "not_found");
+    anna.delete(&one).await.data_with(200);
+    anna.delete(&one).await.refused(404, "not_found");
+    accept(&stranger, &made).await.refused(410, "invitation_expired");
+}
+
+#[tokio::test]
+async fn a_mailed_invitation_is_for_its_verified_address_alone() {
+    let app = apart().await;
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let team = create(&anna, "Team").await;
+    let made = invite(&anna, &team, json!({ "email": ben.email.to_uppercase() })).await;
+    assert_eq!((&made["email"], &made["max_uses"]), (&json!(ben.email), &json!(1)));
+    accept(&cleo, &made).await.refused(403, "invitation_mismatch");
+    // The address is his, but nobody has shown it yet.
+    accept(&ben, &made).await.refused(403, "invitation_mismatch");
+}
+
+#[tokio::test]
+async fn accounts_are_made_by_invitation_where_that_is_set() {
+    let app = Setup::new().set("workspaces.shared", "none").set("auth.signup", "invite").start().await;
+    let admin = app.admin().await;
+    let team = create(&admin, "Team").await;
+    let sign_up = async |app: &Application, email: &str, invitation: Value| {
+        let mut body = json!({ "email": email, "password": support::PASSWORD, "display_name": "New" });
+        body["invitation"] = invitation;
+        app.anonymous().post("/r1/auth/signup", body).await
+    };
+    let body = json!({ "email": new_email("new"), "password": support::PASSWORD, "display_name": "New" });
+    app.anonymous().post("/r1/auth/signup", body).await.refused(403, "signup_closed");
+    sign_up(&app, &new_email("new"), json!("x")).await.names_field("invitation");
+    let made = invite(&admin, &team, json!({ "max_uses": 1 })).await;
+    let joined = sign_up(&app, &new_email("new"), made["token"].clone()).await.data_with(201);
+    assert_eq!(members(&admin, &team).await.len(), 2);
+    assert_eq!(joined["user"]["display_name"], "New");
+    sign_up(&app, &new_email("new"), made["token"].clone()).await.refused(410, "invitation_expired");
+
+    // By mail: for that address, which is a member once it is verified.
+    let email = new_email("invited");
+    let mailed = invite(&admin, &team, json!({ "email": email })).await;
+    sign_up(&app, &new_email("other"), mailed["token"].clone()).await.refused(403, "invitation_mismatch");
+    sign_up(&app, &email, mailed["token"].clone()).await.data_with(201);
+    assert_eq!(members(&admin, &team).await.len(), 2, "nobody has shown that the address is theirs");
+}

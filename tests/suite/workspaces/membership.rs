@@ -1,0 +1,158 @@
+//! How memberships end, and what ends with them.
+
+use support::{Member, Setup, Socket, Value, json};
+
+use super::{apart, create, members, workspaces};
+
+/// A workspace of the first of these people, with the others in it.
+async fn team(people: &[&Member]) -> String {
+    let team = create(people[0], "Team").await;
+    for person in &people[1..] {
+        let body = json!({ "user_id": person.id });
+        people[0].post(&format!("/r1/workspaces/{team}/members"), body).await.data_with(201);
+    }
+    team
+}
+
+async fn begin(by: &Member, workspace: &str, kind: &str, others: &[&Member]) -> String {
+    let ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).collect();
+    let body = json!({ "kind": kind, "workspace_id": workspace, "member_ids": ids });
+    by.post("/r1/conversations", body).await.data()["id"].as_str().unwrap().to_owned()
+}
+
+async fn own_role(member: &Member, conversation: &str) -> Value {
+    let shown = member.conversation(conversation).await;
+    let own = shown["members"].as_array().unwrap().iter().find(|one| one["user_id"] == member.id.as_str()).cloned();
+    own.unwrap()["role"].clone()
+}
+
+/// What `other` says there does not reach this connection: what happens after it does.
+async fn hears_nothing_of(socket: &mut Socket, member: &Member, conversation: &str, other: &Member) {
+    let own = member.open_assistant().await;
+    other.send_message(conversation, "not for everybody").await;
+    member.send_message(&own, "the next thing that happens").await;
+    socket.expect_in("message.created", &own).await;
+    let heard = socket.drain().await;
+    assert!(heard.iter().all(|frame| frame.payload["conversation_id"] != conversation), "{heard:#?}");
+}
+
+#[tokio::test]
+async fn who_is_removed_is_out_of_every_conversation_and_what_they_owned_passes_on() {
+    let app = apart().await;
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let team = team(&[&anna, &ben, &cleo]).await;
+    let group = begin(&ben, &team, "group", &[&anna, &cleo]).await;
+    let pair = begin(&ben, &team, "single", &[&anna]).await;
+    let alone = begin(&ben, &team, "assistant", &[]).await;
+    ben.send_message(&pair, "keep this").await;
+    let (mut of_ben, mut of_anna) = (ben.connect().await, anna.connect().await);
+
+    ben.delete(&format!("/r1/workspaces/{team}/members/{}", anna.id)).await.refused(403, "forbidden");
+    anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await.data_with(200);
+    // Whoever is here learns it in its order, on both sides.
+    for told in [
+        of_anna.expect_in("member.removed", &group).await,
+        of_ben.expect_in("member.removed", &group).await,
+        of_ben.expect_in("member.removed", &pair).await,
+    ] {
+        assert_eq!(told.payload["user_id"], ben.id.as_str());
+    }
+    of_ben.expect_in("conversation.deleted", &alone).await;
+    for conversation in [&group, &pair, &alone] {
+        ben.get(&format!("/r1/conversations/{conversation}")).await.refused(404, "not_found");
+        ben.send_as(conversation, "late", "?").await.refused(404, "not_found");
+        ben.get(&format!("/r1/conversations/{conversation}/events")).await.refused(404, "not_found");
+    }
+    assert_eq!(ben.get("/r1/conversations").await.data()["total"], 0);
+    ben.get(&format!("/r1/workspaces/{team}")).await.refused(404, "not_found");
+    ben.get(&format!("/r1/users/{}", anna.id)).await.refused(404, "not_found");
+    assert_eq!(own_role(&anna, &group).await, "owner");
+    assert_eq!(anna.history(&pair).await[0]["content"], "keep this");
+    hears_nothing_of(&mut of_ben, &ben, &group, &anna).await;
+
+    // Should they come back, the two begin anew, and nothing of before is theirs.
+    anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
+    let anew = begin(&ben, &team, "single", &[&anna]).await;
+    assert_ne!(anew, pair);
+    ben.get(&format!("/r1/conversations/{group}")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn leaving_is_for_everybody_but_the_owner() {
+    let app = apart().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let team = team(&[&anna, &ben]).await;
+    let leave = format!("/r1/workspaces/{team}/leave");
+    anna.post(&leave, json!({})).await.refused(409, "owner_must_transfer");
+    anna.delete(&format!("/r1/workspaces/{team}/members/{}", anna.id)).await.refused(409, "owner_must_transfer");
+    anna.patch(&format!("/r1/workspaces/{team}/members/{}", ben.id), json!({ "role": "owner" })).await.data();
+    anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await.refused(403, "forbidden");
+    anna.post(&leave, json!({})).await.data_with(200);
+    anna.post(&leave, json!({})).await.refused(404, "not_found");
+    assert_eq!(members(&ben, &team).await, [("Ben".to_owned(), "owner".to_owned())]);
+    let personal = workspaces(&anna).await[0].clone();
+    assert_eq!(personal["personal"], true);
+    let own = format!("/r1/workspaces/{}", personal["id"].as_str().unwrap());
+    anna.post(&format!("{own}/leave"), json!({})).await.refused(409, "wrong_state");
+    anna.delete(&own).await.refused(409, "wrong_state");
+    anna.post(&format!("{own}/members"), json!({ "user_id": ben.id })).await.refused(409, "wrong_state");
+    anna.post(&format!("{own}/invitations"), json!({ "max_uses": 1 })).await.refused(409, "wrong_state");
+    anna.patch(&own, json!({ "name": "Mine alone" })).await.data_with(200);
+}
+
+#[tokio::test]
+async fn a_deleted_workspace_is_gone_with_all_that_was_said_in_it() {
+    let app = apart().await;
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let team = team(&[&anna, &ben, &cleo]).await;
+    let group = begin(&ben, &team, "group", &[&anna, &cleo]).await;
+    let invitation =
+        anna.post(&format!("/r1/workspaces/{team}/invitations"), json!({ "max_uses": 5 })).await.data_with(201);
+    anna.patch(&format!("/r1/workspaces/{team}/members/{}", ben.id), json!({ "role": "admin" })).await.data();
+    let mut socket = cleo.connect().await;
+    ben.delete(&format!("/r1/workspaces/{team}")).await.refused(403, "forbidden");
+    anna.delete(&format!("/r1/workspaces/{team}")).await.data_with(200);
+    socket.expect_in("conversation.deleted", &group).await;
+    for person in [&anna, &ben, &cleo] {
+        person.get(&format!("/r1/workspaces/{team}")).await.refused(404, "not_found");
+        person.get(&format!("/r1/conversations/{group}")).await.refused(404, "not_found");
+        assert_eq!(workspaces(person).await.len(), 1);
+    }
+    ben.get(&format!("/r1/users/{}", anna.id)).await.refused(404, "not_found");
+    let token = json!({ "token": invitation["token"] });
+    app.sign_up("Dora").await.post("/r1/invitations/accept", token).await.refused(410, "invitation_expired");
+}
+
+#[tokio::test]
+async fn the_shared_workspace_belongs_to_the_installation() {
+    let app = Setup::new().start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let home = workspaces(&admin).await[0].clone();
+    assert_eq!((&home["shared"], &home["role"]), (&json!(true), &json!("owner")));
+    let path = format!("/r1/workspaces/{}", home["id"].as_str().unwrap());
+    admin.delete(&path).await.refused(409, "wrong_state");
+    admin.patch(&path, json!({ "name": "Ours" })).await.refused(409, "wrong_state");
+    anna.patch(&path, json!({ "name": "Mine" })).await.refused(403, "forbidden");
+    // Whoever leaves it has their own.
+    anna.post(&format!("{path}/leave"), json!({})).await.data_with(200);
+    assert_eq!(workspaces(&anna).await.len(), 1);
+    assert_eq!(anna.get("/r1/users").await.data()["total"], 1);
+}
+
+mod cluster {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_removed_on_one_instance_hears_nothing_more_on_the_other() {
+        let app = Setup::new().set("workspaces.shared", "none").instances(2).start().await;
+        let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+        let team = team(&[&anna, &ben, &cleo]).await;
+        let group = begin(&anna, &team, "group", &[&ben, &cleo]).await;
+        let there = app.instances[1].url();
+        let (mut of_ben, mut of_cleo) = (ben.at(&there).connect().await, cleo.at(&there).connect().await);
+        anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await.data_with(200);
+        of_ben.expect_in("member.removed", &group).await;
+        hears_nothing_of(&mut of_ben, &ben, &group, &anna).await;
+        of_cleo.expect_in("message.created", &group).await;
+    }
+}
