@@ -2,10 +2,10 @@
 
 import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect } from '@playwright/test';
-import { Person, PASSWORD, startServer } from '../clients/server.mjs';
+import { freePort, Person, PASSWORD, startServer } from '../clients/server.mjs';
 import { startUpstream } from './upstream.mjs';
 
-export { expect };
+export { expect, PASSWORD };
 
 export const test = base.extend({
   upstream: [
@@ -18,13 +18,24 @@ export const test = base.extend({
   ],
   server: [
     async ({ upstream }, use) => {
+      const port = await freePort();
       const server = await startServer({
+        SERVER__PORT: port,
+        // By its name: an address has no passkeys.
+        SERVER__PUBLIC_URL: `http://localhost:${port}`,
         AI__PROVIDERS__FAKE__KIND: 'openai',
         AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
         AI__PROVIDERS__FAKE__KEYS: 'key-one',
         AI__PROVIDERS__FAKE__MODELS: 'small',
       });
-      await use(server);
+      // The first account is the admin, so that nobody else is one by chance.
+      const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };
+      await fetch(`${server.url}/r1/auth/signup`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(admin),
+      });
+      await use({ ...server, admin });
       await server.stop();
     },
     { scope: 'worker' },
@@ -42,6 +53,16 @@ export const test = base.extend({
     for (const context of contexts) await context.close();
   },
 });
+
+/** Signed in as the admin, without the form. */
+export async function signInAsAdmin(context, server) {
+  const { email, password } = server.admin;
+  await context.request.post(`${server.url}/r1/auth/signin`, {
+    headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
+    data: { email, password },
+  });
+  return new Visitor(await context.newPage(), 'Admin');
+}
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };

@@ -22,7 +22,7 @@ export async function freePort() {
 /** Starts the server and waits until it listens. */
 export async function startServer(settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'natter-clients-'));
-  const port = await freePort();
+  const port = settings.SERVER__PORT ?? (await freePort());
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NATTER')));
   const usual = { SERVER__PORT: port, SERVER__DATA_DIR: folder, RATE_LIMIT__ENABLED: 'false', ...settings };
   for (const [key, value] of Object.entries(usual)) environment[`NATTER__${key}`] = String(value);
@@ -49,7 +49,7 @@ export async function startServer(settings = {}) {
   };
   await start();
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: settings.SERVER__PUBLIC_URL ?? `http://127.0.0.1:${port}`,
     folder,
     log,
     kill: () => end('SIGKILL'),

@@ -1,17 +1,13 @@
 /** The wire contract of accounts, workspaces and the console. */
 
-import type { Id, Timestamp, Workspace, WorkspaceRole } from './types.ts';
-
-/** `GET /r1/auth/oauth/providers` */
-export interface Provider {
-  name: string;
-  kind: 'google' | 'microsoft' | 'apple' | 'oidc';
-}
+import type { Id, ProviderKind, Timestamp, Workspace, WorkspaceRole } from './types.ts';
 
 /** An account at a provider that signs this one in. */
 export interface Identity {
   id: Id;
   provider: string;
+  /** Null: the server knows that provider no more. */
+  kind: ProviderKind | null;
   email: string | null;
   created_at: Timestamp;
 }

@@ -1,0 +1,69 @@
+// The console.
+
+import { DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+
+test('an admin bans a network, lifts the ban, and finds both in the audit log', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/');
+  await page.getByRole('link', { name: 'Admin' }).click();
+  await expect(page.getByText('Nobody is kept out.')).toBeVisible();
+  await page.getByRole('button', { name: 'Ban an address' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Address or range').fill('203.0.113');
+  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+  await expect(dialog.getByText(/An address or a range/)).toBeVisible();
+  await expect(dialog.getByText('Say why.')).toBeVisible();
+  await admin.expectFlawless('the form for a ban');
+  await dialog.getByLabel('Address or range').fill('203.0.113.0/24');
+  await dialog.getByLabel('For').selectOption('7200');
+  await dialog.getByLabel('Reason').fill('Keeps guessing passwords');
+  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+  const row = page.getByRole('row').filter({ hasText: '203.0.113.0/24' });
+  await expect(row).toContainText('Keeps guessing passwords');
+  await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
+  await admin.expectFlawless('the bans');
+  await row.getByRole('button', { name: /Lift/ }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Lift' }).click();
+  await expect(row).toHaveCount(0);
+
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  const added = page.getByRole('row').filter({ hasText: 'admin.ban_added' });
+  await expect(added).toContainText(server.admin.display_name);
+  await added.getByRole('button').click();
+  await expect(page.getByRole('row')).toHaveCount(2);
+  await admin.expectFlawless('the audit log');
+  await page.getByRole('button', { name: 'Remove the filter' }).click();
+  await expect(page.getByRole('row').filter({ hasText: 'admin.ban_lifted' })).toBeVisible();
+  await context.close();
+});
+
+for (const { name, options } of [
+  { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
+  { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
+  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
+]) {
+  test(`the console (${name})`, async ({ browser, server }) => {
+    const context = await browser.newContext({ baseURL: server.url, ...options });
+    const admin = await signInAsAdmin(context, server);
+    await admin.page.goto('/admin');
+    await expect(admin.page.getByText('Nobody is kept out.')).toBeVisible();
+    await admin.expectFlawless('the bans');
+    await admin.page.goto('/admin/audit-log');
+    await expect(admin.page.getByRole('table')).toBeVisible();
+    await admin.expectFlawless('the audit log');
+    await context.close();
+  });
+}
+
+test('nobody else gets anything of it', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const asked = [];
+  anna.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await anna.page.goto('/admin/bans');
+  await expect(anna.page.getByRole('heading', { name: 'There is nothing here' })).toBeVisible();
+  await expect(anna.page.getByRole('link', { name: 'Admin' })).toHaveCount(0);
+  expect(asked.filter((path) => path.startsWith('/r1/admin'))).toEqual([]);
+  await anna.expectFlawless('the console, for others');
+});

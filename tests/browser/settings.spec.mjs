@@ -1,0 +1,171 @@
+// What somebody can do about their own account.
+
+import { readFile } from 'node:fs/promises';
+import * as OTPAuth from 'otpauth';
+import { apiOf, expect, PASSWORD, test } from './people.mjs';
+
+const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
+
+async function settingsOf(visitor) {
+  await visitor.page.goto('/settings');
+  await expect(visitor.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  return visitor.page;
+}
+
+function signIn(server, { email }) {
+  return fetch(`${server.url}/r1/auth/signin`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password: PASSWORD }),
+  });
+}
+
+test('two-step sign-in is set up with an app, asked for, and switched off', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Two-step sign-in');
+  await section.getByRole('button', { name: 'Set up' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Current password').fill('Wrong-Horse-9-Battery');
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await expect(dialog.getByText('This is not your current password.')).toBeVisible();
+  await dialog.getByLabel('Current password').fill(PASSWORD);
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await expect(dialog.getByRole('img', { name: /QR code/ })).toBeVisible();
+  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Secret').innerText()) });
+  await anna.expectFlawless('the secret');
+
+  const code = dialog.getByLabel('Code from the app');
+  await expect(code).toBeFocused();
+  await code.fill('12345');
+  await dialog.getByRole('button', { name: 'Switch on' }).click();
+  await expect(dialog.getByText('The code has six digits.')).toBeVisible();
+  await code.fill(totp.generate());
+  await dialog.getByRole('button', { name: 'Switch on' }).click();
+  await expect(dialog.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem')).toHaveCount(10);
+  const saving = page.waitForEvent('download');
+  await dialog.getByRole('button', { name: 'Download' }).click();
+  const file = await readFile(await (await saving).path(), 'utf8');
+  expect(file).toContain(await dialog.getByRole('listitem').first().innerText());
+  await anna.expectFlawless('the recovery codes');
+  await dialog.getByRole('button', { name: 'I have saved them' }).click();
+  await expect(section.getByText('On', { exact: true })).toBeVisible();
+  expect((await signIn(server, anna)).status).toBe(202);
+
+  await section.getByRole('button', { name: 'Switch off' }).click();
+  // A code works once; the next one is taken as well as the present one.
+  await dialog.getByLabel('Code from the app').fill(totp.generate({ timestamp: Date.now() + 30_000 }));
+  await dialog.getByRole('button', { name: 'Switch off' }).click();
+  await expect(section.getByRole('button', { name: 'Set up' })).toBeVisible();
+  expect((await signIn(server, anna)).status).toBe(200);
+});
+
+test('a passkey is added, named and removed', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const devtools = await anna.page.context().newCDPSession(anna.page);
+  await devtools.send('WebAuthn.enable');
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Passkeys');
+  await expect(section.getByText(/There is none yet/)).toBeVisible();
+  await section.getByRole('button', { name: 'Add a passkey' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('My laptop');
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await expect(section.getByRole('listitem').filter({ hasText: 'My laptop' })).toBeVisible();
+  await anna.expectFlawless('a passkey');
+  await section.getByRole('button', { name: 'Remove My laptop' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(section.getByText(/There is none yet/)).toBeVisible();
+});
+
+test('an API key is shown once, works, and is revoked', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'API keys');
+  await section.getByRole('button', { name: 'New key' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('checkbox', { name: /^Read/ }).uncheck();
+  await dialog.getByRole('button', { name: 'Create key' }).click();
+  await expect(dialog.getByText('Give it a name.')).toBeVisible();
+  await expect(dialog.getByText('Allow at least one.')).toBeVisible();
+  await anna.expectFlawless('the form for a key');
+  await dialog.getByLabel('Name').fill('nightly');
+  await dialog.getByRole('checkbox', { name: /^Read/ }).check();
+  await dialog.getByRole('button', { name: 'Create key' }).click();
+  await expect(section.getByText('nightly is ready')).toBeVisible();
+  const key = await section.locator('.fresh code').innerText();
+  const ask = () => fetch(`${server.url}/r1/conversations`, { headers: { authorization: `Bearer ${key}` } });
+  expect((await ask()).status).toBe(200);
+
+  await page.reload();
+  const row = section.getByRole('listitem').filter({ hasText: 'nightly' });
+  await expect(row).toContainText('Read');
+  await expect(page.getByText(key)).toHaveCount(0);
+  await anna.expectFlawless('a key');
+  await row.getByRole('button', { name: 'Revoke nightly' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
+  await expect(row).toHaveCount(0);
+  expect((await ask()).status).toBe(401);
+});
+
+test('other devices are listed and signed out', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const [one, two] = [await apiOf(server, anna), await apiOf(server, anna)];
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Devices');
+  await expect(section.getByRole('listitem')).toHaveCount(3);
+  await expect(section.getByRole('listitem').first()).toContainText('This one');
+  await section.getByRole('button', { name: /^End (?!all)/ }).first().click();
+  await expect(section.getByRole('listitem')).toHaveCount(2);
+  await section.getByRole('button', { name: 'End all others' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'End all others' }).click();
+  await expect(section.getByRole('listitem')).toHaveCount(1);
+  for (const ended of [one, two]) await expect(ended.call('GET', '/r1/users/me')).rejects.toThrow('401');
+});
+
+test('an account is exported, then deleted; what it wrote stays', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('Remember me.');
+  await anna.sees('Remember me.');
+
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Your data');
+  const saving = page.waitForEvent('download');
+  await section.getByRole('button', { name: 'Download' }).click();
+  const exported = JSON.parse(await readFile(await (await saving).path(), 'utf8'));
+  expect(exported.user.email).toBe(anna.email);
+  expect(JSON.stringify(exported.messages)).toContain('Remember me.');
+
+  await section.getByRole('button', { name: 'Delete…' }).click();
+  const dialog = page.getByRole('dialog');
+  const go = dialog.getByRole('button', { name: 'Delete account' });
+  await dialog.getByLabel(/To confirm/).fill('somebody@example.test');
+  await dialog.getByLabel('Current password').fill(PASSWORD);
+  await go.click();
+  await expect(dialog.getByText(/Type exactly/)).toBeVisible();
+  await dialog.getByLabel(/To confirm/).fill(anna.email);
+  await dialog.getByLabel('Current password').fill('Wrong-Horse-9-Battery');
+  await go.click();
+  await expect(dialog.getByText('This is not your current password.')).toBeVisible();
+  await anna.expectFlawless('the question before deleting');
+  await dialog.getByLabel('Current password').fill(PASSWORD);
+  await go.click();
+  await expect(page.getByLabel('Email')).toBeVisible();
+  expect((await signIn(server, anna)).status).toBe(401);
+
+  await ben.page.reload();
+  await ben.openConversation('Deleted user');
+  await ben.sees('Remember me.');
+});

@@ -1,0 +1,105 @@
+// A workspace from its first day to its last.
+
+import { apiOf, expect, test } from './people.mjs';
+
+const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
+
+test('a workspace is made, filled, handed over and left', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const { page } = anna;
+  await page.getByRole('button', { name: /^Workspace:/ }).click();
+  await page.getByRole('menuitem', { name: 'New workspace' }).click();
+  await page.getByRole('dialog').getByLabel('Workspace name').fill('Harbor');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create workspace' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Harbor' })).toBeVisible();
+  await page.getByLabel('Workspace name').fill('Harbour');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Harbour' })).toBeVisible();
+
+  const people = SECTION(page, 'People');
+  await people.getByLabel('Add by email').fill(`nobody-${ben.email}`);
+  await people.getByRole('button', { name: 'Add' }).click();
+  await expect(people.locator('.error')).toBeVisible();
+
+  const invitations = SECTION(page, 'Invitations');
+  await invitations.getByRole('button', { name: 'Invite', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Send invitation' }).click();
+  await expect(dialog.getByText('Enter your email address.')).toBeVisible();
+  await anna.expectFlawless('the form for an invitation');
+  await dialog.getByRole('radio', { name: 'By link' }).click();
+  await dialog.getByLabel('Role').selectOption('guest');
+  await dialog.getByRole('button', { name: 'Make link' }).click();
+  await expect(invitations.getByText('The link is ready')).toBeVisible();
+  const link = new URL(await invitations.locator('.fresh code').innerText());
+  expect(link.origin).toBe(server.url);
+  const benApi = await apiOf(server, ben);
+  await benApi.call('POST', '/r1/invitations/accept', { token: link.searchParams.get('token') });
+
+  await page.reload();
+  await expect(invitations.getByText('used by 1 of 10')).toBeVisible();
+  const row = people.getByRole('listitem').filter({ hasText: ben.name });
+  const role = row.getByRole('combobox', { name: `Role of ${ben.name}` });
+  await expect(role).toHaveValue('guest');
+  await role.selectOption('admin');
+  await expect(page.getByText('Saved.')).toBeVisible();
+  await page.reload();
+  await expect(role).toHaveValue('admin');
+  await people.getByRole('searchbox').fill('zzz');
+  await expect(people.getByText('Nobody here is called “zzz”.')).toBeVisible();
+  await people.getByRole('searchbox').fill(ben.name);
+  await expect(people.getByRole('listitem')).toHaveCount(1);
+  await anna.expectFlawless('the settings of a workspace');
+
+  await invitations.getByRole('button', { name: /^Revoke the invitation/ }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
+  await expect(invitations.getByText('No invitation is open.')).toBeVisible();
+
+  const leaving = SECTION(page, 'Leave or delete');
+  await expect(leaving.getByRole('button', { name: 'Leave…' })).toBeDisabled();
+  await row.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await page.getByRole('menuitem', { name: 'Make owner' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
+  await expect(row.getByText('Owner')).toBeVisible();
+  await leaving.getByRole('button', { name: 'Leave…' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Leave workspace' }).click();
+  await expect(page).toHaveURL(`${server.url}/`);
+  const names = async (api) => (await api.call('GET', '/r1/workspaces')).items.map(({ name }) => name);
+  expect(await names(await apiOf(server, anna))).not.toContain('Harbour');
+
+  // Its new owner deletes it.
+  const workspace = (await benApi.call('GET', '/r1/workspaces')).items.find(({ name }) => name === 'Harbour');
+  await ben.page.goto(`/workspaces/${workspace.id}`);
+  await SECTION(ben.page, 'Leave or delete').getByRole('button', { name: 'Delete…' }).click();
+  const last = ben.page.getByRole('dialog');
+  await last.getByLabel(/To confirm/).fill('Harbor');
+  await last.getByRole('button', { name: 'Delete workspace' }).click();
+  await expect(last.getByText('Type exactly “Harbour”.')).toBeVisible();
+  await ben.expectFlawless('the question before deleting a workspace');
+  await last.getByLabel(/To confirm/).fill('Harbour');
+  await last.getByRole('button', { name: 'Delete workspace' }).click();
+  await expect(ben.page).toHaveURL(`${server.url}/`);
+  expect(await names(benApi)).not.toContain('Harbour');
+});
+
+test('a member is removed, and sees nothing of it any more', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const api = await apiOf(server, anna);
+  const { id } = await api.call('POST', '/r1/workspaces', { name: 'Lakeside' });
+  await anna.page.goto(`/workspaces/${id}`);
+  const people = SECTION(anna.page, 'People');
+  await people.getByLabel('Add by email').fill(ben.email);
+  await people.getByRole('button', { name: 'Add' }).click();
+  await expect(people.getByRole('listitem')).toHaveCount(2);
+  await ben.page.goto(`/workspaces/${id}`);
+  await expect(ben.page.getByRole('heading', { level: 1, name: 'Lakeside' })).toBeVisible();
+  await expect(ben.page.getByLabel('Workspace name')).toHaveCount(0);
+  await people.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await anna.page.getByRole('menuitem', { name: 'Remove' }).click();
+  await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(people.getByRole('listitem')).toHaveCount(1);
+  await ben.page.reload();
+  await expect(ben.page.getByText('This workspace is not here')).toBeVisible();
+});
