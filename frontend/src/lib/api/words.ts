@@ -48,6 +48,11 @@ export function waitInWords(seconds: number): string {
     : m.time_minutes({ count: Math.ceil(seconds / 60) });
 }
 
+/** On a button that works again in a while. */
+export function waitLabel(seconds: number): string {
+  return m.auth_wait({ wait: waitInWords(seconds) });
+}
+
 const PASSWORD_RULES: Record<string, () => string> = {
   too_short: m.auth_password_short,
   too_long: m.auth_password_long,
