@@ -185,6 +185,18 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
   await other.page.context().close();
 });
 
+test('what a provider’s answer says is told in our words, and leaves no trace in the address', async ({ page, server }) => {
+  await page.goto(`${server.url}/login?error=oauth_denied&next=/settings`);
+  await expect(page.getByRole('alert')).toHaveText('The sign-in was cancelled at the provider.');
+  await expect(page.getByRole('link', { name: 'Create an account' })).toHaveAttribute('href', /next=%2Fsettings|next=\/settings/);
+  await page.goto(`${server.url}/login?error=Call+0123+to+unlock+your+account`);
+  await expect(page.getByRole('alert')).toHaveText('That did not work. Try again, or come in another way.');
+  await page.goto(`${server.url}/login?challenge=secret&methods=recovery_code&next=/settings`);
+  await expect(page.getByLabel('Recovery code')).toBeFocused();
+  await expect(page.getByLabel('Code from your authenticator app')).toHaveCount(0);
+  await expect(page).toHaveURL(`${server.url}/sign-in?next=/settings`);
+});
+
 test('a passkey signs in without a name or a password', async ({ browser, server }) => {
   // Passkeys belong to names, and an address of numbers is none.
   const named = { url: server.url.replace('127.0.0.1', 'localhost') };

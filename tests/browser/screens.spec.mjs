@@ -9,6 +9,17 @@ const LOOKS = [
   { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
 ];
 
+const DOORS = [
+  ['/forgot-password', 'Forgot your password?'],
+  ['/reset-password?token=x', 'Choose a new password'],
+  ['/reset-password', 'This link no longer works'],
+  ['/verify-email?token=x', 'Confirm your address'],
+  ['/verify-email', 'This link no longer works'],
+  ['/invite', 'This invitation is over'],
+  ['/login?error=oauth_denied', 'Welcome back'],
+  ['/login?challenge=x', 'Second step'],
+];
+
 for (const { name, options } of LOOKS) {
   test(`before signing in (${name})`, async ({ browser, server }) => {
     const context = await browser.newContext({ baseURL: server.url, ...options });
@@ -19,6 +30,11 @@ for (const { name, options } of LOOKS) {
     await nobody.page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
     await expect(nobody.page.getByLabel('Display name')).toBeVisible();
     await nobody.expectFlawless('sign-up');
+    for (const [path, heading] of DOORS) {
+      await nobody.page.goto(path);
+      await expect(nobody.page.getByRole('heading', { name: heading })).toBeVisible();
+      await nobody.expectFlawless(path);
+    }
     await context.close();
   });
 
