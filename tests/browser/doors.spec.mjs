@@ -194,7 +194,7 @@ test('what a provider’s answer says is told in our words, and leaves no trace 
   await page.goto(`${server.url}/login?challenge=secret&methods=recovery_code&next=/settings`);
   await expect(page.getByLabel('Recovery code')).toBeFocused();
   await expect(page.getByLabel('Code from your authenticator app')).toHaveCount(0);
-  await expect(page).toHaveURL(`${server.url}/sign-in?next=/settings`);
+  await expect(page).toHaveURL(`${server.url}/sign-in?next=%2Fsettings`);
 });
 
 test('a passkey signs in without a name or a password', async ({ browser, server }) => {
