@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use appcore::auth::token;
 use appcore::config::{self, Config};
-use appcore::{AppError, Clock};
+use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
@@ -150,13 +150,14 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     let said = match action {
         Admin::Create { email, name, password } => {
             let (password, note) = password.choose()?;
-            let account = SignUp { email, password, display_name: name, invitation: None };
+            let account =
+                SignUp { email, password, display_name: name, invitation: None, language: Language::default() };
             let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
             format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
-            accounts::reset_password(&database, &clock, &email, &password).await.map_err(explain)?;
+            accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;
             format!("{email} has a new password, and all sessions are ended.{note}\n")
         }
     };

@@ -7,6 +7,7 @@ mod m0001_accounts;
 mod m0002_workspaces;
 mod m0003_conversations;
 mod m0004_assistants;
+mod m0005_mail;
 mod m0007_protection;
 mod m0008_tenancy;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_workspaces::Migration),
             Box::new(m0003_conversations::Migration),
             Box::new(m0004_assistants::Migration),
+            Box::new(m0005_mail::Migration),
             Box::new(m0007_protection::Migration),
             Box::new(m0008_tenancy::Migration),
         ]

@@ -37,6 +37,7 @@ codes! {
     MalformedRequest = "malformed_request", 400, "The request could not be understood.";
     MalformedFrame = "malformed_frame", 400, "The frame could not be read.";
     UnknownType = "unknown_type", 400, "There is no command of this type.";
+    TokenInvalid = "token_invalid", 400, "This link is no longer good. Ask for a new one.";
     Unauthenticated = "unauthenticated", 401, "Sign in first.";
     InvalidCredentials = "invalid_credentials", 401, "The e-mail address or the password is wrong.";
     RefreshReused = "refresh_reused", 401, "This session was ended for safety because its token was used twice. Sign in again.";
@@ -62,6 +63,7 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
     Invalid = "invalid", 422, "Some fields need another value.";
     RateLimited = "rate_limited", 429, "That was too fast. Wait a moment and try again.";
+    TooManySignins = "too_many_signins", 429, "There were too many failed attempts. Wait a while and try again.";
     TooManyConnections = "too_many_connections", 429, "Too many connections are open. Close one and try again.";
     Internal = "internal", 500, "Something went wrong on our side. Try again; if it stays, tell the operator the request id.";
     Unavailable = "unavailable", 503, "The service can't answer just now. Try again in a moment.";

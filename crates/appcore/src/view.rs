@@ -8,12 +8,15 @@ use crate::{
     WorkspaceId, auth::Scope,
 };
 
-/// A person, as others see them; `email` only as they see themselves.
+/// A person, as others see them; `email` and `email_verified` only as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Whether the address was shown to be theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
     pub display_name: String,
     pub role: UserRole,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,7 @@ use crate::{
     firewall::Firewall,
     gather::Gather,
     limits::Limits,
+    mail::Mailer,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
 };
@@ -38,6 +39,7 @@ pub struct App {
     pub limits: Limits,
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
+    pub(crate) mailer: Mailer,
     /// Who is in which conversations, for those who come in at the same time.
     pub(crate) followed: Arc<Gather<UserId, Vec<(ConversationId, i64)>>>,
 }
@@ -54,6 +56,7 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let assistants = Assistants::build(&config.ai)?;
+        let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), relayed);
@@ -85,6 +88,7 @@ impl App {
             limits,
             firewall,
             assistants,
+            mailer,
             followed: Arc::default(),
         });
         if relayed {

@@ -10,6 +10,7 @@ pub mod firewall;
 mod gather;
 pub mod jobs;
 pub mod limits;
+pub mod mail;
 pub mod messages;
 pub mod presence;
 pub mod receipts;

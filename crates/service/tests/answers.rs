@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use appcore::{
-    Clock, ConversationId, InstanceId, MessageId,
+    Clock, ConversationId, InstanceId, Language, MessageId,
     auth::Principal,
     config,
     event::{BusMessage, EventBus, Listener, MemoryBus},
@@ -67,6 +67,7 @@ impl Place {
             password: "Correct-Horse-9-Battery".into(),
             display_name: "Anna".into(),
             invitation: None,
+            language: Language::En,
         };
         let tokens = accounts::signup(&app, new, Device::new(None, None)).await.unwrap();
         let by = accounts::authenticate(&app, tokens.access_token.expose()).await.unwrap();

@@ -1,11 +1,21 @@
 //! An e-mail address, as an account is known by it.
 
+use serde::{Deserialize, Deserializer, Serialize, de};
+
 use crate::error::FieldError;
 
 /// An address in lower case, so that one mailbox is one account. What RFC 5321 allows beyond what mail services hand out
 /// (quoted local parts, address literals, scripts other than ASCII) is refused: it invites look-alikes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Email(String);
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| de::Error::custom(error.message))
+    }
+}
 
 impl Email {
     /// The longest address that mail can be sent to (RFC 5321 4.5.3.1.3, less the brackets).
@@ -30,6 +40,12 @@ impl Email {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands after the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.split_once('@').map_or("", |(_, domain)| domain)
     }
 
     /// What stands before the `@`.

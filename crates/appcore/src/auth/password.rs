@@ -3,15 +3,29 @@
 //! A [`Password`] is one that somebody chooses, and has passed the policy. What somebody shows at sign-in is only text: it
 //! is compared, whatever policy it was chosen under.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::{Error as HashError, phc::PasswordHash},
 };
 
+use serde::Deserialize;
+
 use super::Email;
 use crate::error::FieldError;
+
+/// What is asked of a password that somebody chooses, beside a length that can be hashed and not being the address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    pub min_length: usize,
+    pub upper: bool,
+    pub lower: bool,
+    pub digit: bool,
+    /// Whether what attackers try first is refused.
+    pub common: bool,
+}
 
 /// A password that may be chosen.
 #[derive(Clone)]
@@ -19,7 +33,6 @@ pub struct Password(String);
 
 /// Long passphrases are welcome; beyond this it is somebody who wants to keep the hasher busy.
 pub const MAX_CHARS: usize = 128;
-const MIN_CHARS: usize = 8;
 
 /// OWASP's choice for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -32,33 +45,35 @@ static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 impl Password {
-    /// Checks the policy for the account of `email`. The field is the request's name for it.
-    pub fn parse(field: &'static str, text: &str, email: Option<&Email>) -> Result<Self, FieldError> {
-        let weak = |message: &'static str| Err(FieldError::new(field, "weak", message));
+    /// Checks the policy for the account of `email`, and names each rule that is not kept. The field is the request's name for it.
+    pub fn parse(
+        policy: &Policy,
+        field: &'static str,
+        text: &str,
+        email: Option<&Email>,
+    ) -> Result<Self, Vec<FieldError>> {
         // Bytes first, so that nobody makes us count a mebibyte of characters.
         if text.len() > MAX_CHARS * 4 || text.chars().count() > MAX_CHARS {
-            return Err(FieldError::new(field, "too_long", "A password has at most 128 characters."));
-        }
-        if text.chars().count() < MIN_CHARS {
-            return Err(FieldError::new(field, "too_short", "A password has at least 8 characters."));
-        }
-        if !text.chars().any(char::is_uppercase) {
-            return weak("Add a capital letter to the password.");
-        }
-        if !text.chars().any(char::is_lowercase) {
-            return weak("Add a small letter to the password.");
-        }
-        if !text.chars().any(char::is_numeric) {
-            return weak("Add a digit to the password.");
+            return Err(vec![FieldError::new(field, "too_long", "A password has at most 128 characters.")]);
         }
         let lower = text.to_lowercase();
-        if email.is_some_and(|email| lower == email.as_str() || lower == email.local()) {
-            return weak("The password must not be the e-mail address.");
-        }
-        if COMMON.contains(lower.as_str()) {
-            return weak("This password is among the first that attackers try. Choose another.");
-        }
-        Ok(Self(text.to_owned()))
+        let mut broken = Vec::new();
+        let mut rule = |kept: bool, code: &'static str, message: Cow<'static, str>| {
+            if !kept {
+                broken.push(FieldError::new(field, code, message));
+            }
+        };
+        let short = || format!("A password has at least {} characters.", policy.min_length).into();
+        rule(text.chars().count() >= policy.min_length, "too_short", short());
+        let has = |wanted: bool, kind: fn(char) -> bool| !wanted || text.chars().any(kind);
+        rule(has(policy.upper, char::is_uppercase), "no_upper", "Add a capital letter to the password.".into());
+        rule(has(policy.lower, char::is_lowercase), "no_lower", "Add a small letter to the password.".into());
+        rule(has(policy.digit, char::is_numeric), "no_digit", "Add a digit to the password.".into());
+        let is_email = email.is_some_and(|email| lower == email.as_str() || lower == email.local());
+        rule(!is_email, "is_email", "The password must not be the e-mail address.".into());
+        let is_common = policy.common && COMMON.contains(lower.as_str());
+        rule(!is_common, "common", "This password is among the first that attackers try. Choose another.".into());
+        if broken.is_empty() { Ok(Self(text.to_owned())) } else { Err(broken) }
     }
 
     #[must_use]
@@ -140,10 +155,13 @@ mod tests {
 
     use super::*;
 
+    const USUAL: Policy = Policy { min_length: 8, upper: true, lower: true, digit: true, common: true };
+
     fn refusal(text: &str) -> String {
         let email = Email::parse("Adalove1ace@example.com").unwrap();
-        Password::parse("password", text, Some(&email))
-            .map_or_else(|error| error.code.into_owned(), |_| "taken".to_owned())
+        let codes = |broken: Vec<FieldError>| broken.iter().map(|rule| rule.code.to_string()).collect::<Vec<_>>();
+        Password::parse(&USUAL, "password", text, Some(&email))
+            .map_or_else(|broken| codes(broken).join(" "), |_| "taken".to_owned())
     }
 
     #[test]
@@ -152,28 +170,41 @@ mod tests {
         {
             assert_eq!(refusal(good), "taken", "{good}");
         }
-        assert_eq!(refusal("Sh0rt"), "too_short");
-        assert_eq!(refusal(&format!("Aa1{}", "x".repeat(126))), "too_long");
-        assert_eq!(refusal(&"𝔸a1".repeat(100_000)), "too_long");
-        for weak in [
-            "alllower1",
-            "ALLUPPER1",
-            "NoDigitsHere",
-            "AdaLove1ace@Example.com",
-            "ADALOVE1ace",
-            "Password1",
-            "Qwerty123",
-            "Passw0rd",
+        for (bad, expected) in [
+            ("Sh0rt", "too_short"),
+            ("", "too_short no_upper no_lower no_digit"),
+            (&format!("Aa1{}", "x".repeat(126)), "too_long"),
+            (&"𝔸a1".repeat(100_000), "too_long"),
+            ("alllower1", "no_upper"),
+            ("ALLUPPER1", "no_lower"),
+            ("NoDigitsHere", "no_digit"),
+            ("lowercase", "no_upper no_digit"),
+            ("AdaLove1ace@Example.com", "is_email"),
+            ("ADALOVE1ace", "is_email"),
+            ("Password1", "common"),
+            ("password1", "no_upper common"),
+            ("Qwerty123", "common"),
+            ("Passw0rd", "common"),
         ] {
-            assert_eq!(refusal(weak), "weak", "{weak}");
+            assert_eq!(refusal(bad), expected, "{bad:.80}");
         }
+    }
+
+    #[test]
+    fn an_operator_may_ask_for_length_alone() {
+        let long = Policy { min_length: 15, upper: false, lower: false, digit: false, common: false };
+        assert!(Password::parse(&long, "password", "correct horse battery staple", None).is_ok());
+        let refused = Password::parse(&long, "password", "correct horse", None).unwrap_err();
+        assert_eq!(refused.len(), 1);
+        assert_eq!((refused[0].field.as_ref(), refused[0].code.as_ref()), ("password", "too_short"));
+        assert!(refused[0].message.contains("15"));
     }
 
     #[test]
     fn the_list_of_common_ones_holds_what_the_other_rules_let_through() {
         assert!(COMMON.len() > 1_000);
         for common in COMMON.iter() {
-            assert!(common.len() >= MIN_CHARS && *common == common.to_lowercase(), "{common}");
+            assert!(common.len() >= USUAL.min_length && *common == common.to_lowercase(), "{common}");
             assert!(common.chars().any(char::is_numeric) && common.chars().any(char::is_alphabetic), "{common}");
         }
     }
@@ -195,9 +226,9 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_taken_keeps_the_policy(text in ".{0,140}") {
-            if let Ok(password) = Password::parse("password", &text, None) {
+            if let Ok(password) = Password::parse(&USUAL, "password", &text, None) {
                 let count = password.expose().chars().count();
-                prop_assert!((MIN_CHARS..=MAX_CHARS).contains(&count));
+                prop_assert!((USUAL.min_length..=MAX_CHARS).contains(&count));
                 prop_assert_eq!(password.expose(), text.as_str(), "nothing is cut off or changed");
             }
         }

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::error::ConfigError;
 use crate::{
+    auth::password::Policy as PasswordPolicy,
     limit::{Limit, RateGroup, Violation},
     secret::Secret,
 };
@@ -24,6 +25,8 @@ pub struct Config {
     #[serde(default)]
     pub redis: Redis,
     pub auth: Auth,
+    #[serde(default)]
+    pub mail: Mail,
     pub rate_limit: RateLimit,
     pub firewall: Firewall,
     pub audit: Audit,
@@ -96,6 +99,18 @@ pub struct Auth {
     pub private_key_file: Option<PathBuf>,
     pub key_encryption_secret: Option<Secret>,
     pub signup: SignUp,
+    pub failed_signins: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub failed_window: Duration,
+    pub password: PasswordPolicy,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Not set: mails are written to files.
+    pub smtp_url: Option<Secret>,
+    pub from: Option<String>,
 }
 
 /// Who may create an account.
@@ -271,6 +286,11 @@ impl Server {
     /// The address that browsers use.
     pub fn public_url(&self) -> String {
         self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The host of that address, for what needs a name.
+    pub fn public_host(&self) -> String {
+        self.public_url.as_ref().and_then(Url::host_str).map_or_else(|| "localhost".to_owned(), str::to_owned)
     }
 
     /// The address that other instances use.

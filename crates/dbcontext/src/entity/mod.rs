@@ -10,6 +10,8 @@ pub mod conversation_event;
 pub mod conversation_member;
 pub mod invitation;
 pub mod job;
+pub mod known_device;
+pub mod mail_token;
 pub mod message;
 pub mod refresh_token;
 pub mod signing_key;

@@ -15,6 +15,8 @@ pub struct Model {
     /// Whether it signs; the others only verify.
     pub is_active: bool,
     pub created_at: Timestamp,
+    /// When another took its place.
+    pub retired_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -20,6 +20,10 @@ pub struct Model {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub is_deleted: bool,
+    /// When the owner of the mailbox was shown to be the owner of the account.
+    pub email_verified_at: Option<Timestamp>,
+    /// What mail to this person is written in.
+    pub language: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

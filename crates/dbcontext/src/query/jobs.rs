@@ -33,6 +33,16 @@ pub struct Renewed {
 
 /// Asks for jobs, to be done at once.
 pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<Piece, AppError> {
+    insert_after(backend, jobs, asked_at, Duration::ZERO)
+}
+
+/// Asks for jobs, to be done when `wait` has passed.
+pub fn insert_after(
+    backend: DatabaseBackend,
+    jobs: Vec<NewJob>,
+    asked_at: Timestamp,
+    wait: Duration,
+) -> Result<Piece, AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
@@ -41,6 +51,7 @@ pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) 
         subject: String,
         payload: String,
         at: i64,
+        wait: i64,
     }
     let rows: Vec<Row> = jobs
         .into_iter()
@@ -51,6 +62,7 @@ pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) 
             subject: rows::hex(subject),
             payload,
             at: asked_at.millis(),
+            wait: i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
         })
         .collect();
     let columns = [
@@ -60,10 +72,11 @@ pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) 
         Column::Uuid("subject"),
         Column::Text("payload"),
         Column::Int("at"),
+        Column::Int("wait"),
     ];
     let sql = format!(
         "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
-         SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {}, w.at, w.at FROM {}",
+         SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {} + w.wait, w.at, w.at FROM {}",
         now(backend),
         rows::unfold(backend, &columns)
     );
@@ -123,6 +136,18 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Resu
     change(db, set, vec![id.into(), attempt.into()]).await
 }
 
+/// Ends a job and leaves nothing of it; `false` when the claim is lost.
+pub async fn remove<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    let sql = "DELETE FROM jobs WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    execute(db, sql.to_owned(), vec![id.into(), attempt.into()]).await
+}
+
+/// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
+pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
+    let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
+    execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await
+}
+
 /// Gives a job back so that another worker takes it at once.
 pub async fn release<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
     let set = "status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
@@ -165,9 +190,13 @@ pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<b
 
 /// The statement `UPDATE jobs SET …`, and whether it found a job. `{now}` stands for the database's time.
 async fn change<C: ConnectionTrait>(db: &C, set: &str, values: Vec<Value>) -> Result<bool, AppError> {
-    let backend = db.get_database_backend();
-    let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(backend)));
-    let done = db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
+    let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(db.get_database_backend())));
+    execute(db, sql, values).await
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<bool, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let done = db.execute_raw(statement).await.map_err(app_error)?;
     Ok(done.rows_affected() > 0)
 }
 

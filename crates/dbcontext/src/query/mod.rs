@@ -9,6 +9,8 @@ pub mod events;
 pub mod groups;
 pub mod invitations;
 pub mod jobs;
+pub mod known_devices;
+pub mod mail_tokens;
 pub mod members;
 pub mod messages;
 mod page;

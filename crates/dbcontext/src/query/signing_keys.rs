@@ -32,6 +32,7 @@ pub async fn insert<C: ConnectionTrait>(
         is_sealed: Set(is_sealed),
         is_active: Set(true),
         created_at: Set(at),
+        retired_at: Set(None),
     };
     match signing_key::Entity::insert(row).exec_without_returning(db).await {
         Ok(_) => Ok(true),

@@ -1,7 +1,7 @@
 //! People. Who asks for somebody else sees them only where the two have a workspace in common.
 
 use appcore::{
-    AppError, Code, Timestamp, UserId, WorkspaceId,
+    AppError, Code, Language, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
     view::{UserRole, WorkspaceRole},
 };
@@ -21,8 +21,12 @@ pub struct NewUser {
     pub id: UserId,
     pub email: String,
     pub display_name: String,
-    pub password_hash: String,
+    /// None: this account is opened in another way.
+    pub password_hash: Option<String>,
     pub role: UserRole,
+    /// When the address was proven, where it is.
+    pub verified_at: Option<Timestamp>,
+    pub language: Language,
     pub at: Timestamp,
 }
 
@@ -33,11 +37,13 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         email: Set(new.email),
         search_name: Set(new.display_name.to_lowercase()),
         display_name: Set(new.display_name),
-        password_hash: Set(Some(new.password_hash)),
+        password_hash: Set(new.password_hash),
         role: Set(new.role.as_str().to_owned()),
         created_at: Set(new.at),
         updated_at: Set(new.at),
         is_deleted: Set(false),
+        email_verified_at: Set(new.verified_at),
+        language: Set(new.language.as_str().to_owned()),
     };
     row.insert(db)
         .await
@@ -131,6 +137,20 @@ pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at
     let row =
         user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
+}
+
+/// Notes that the address is proven. False: it was already.
+pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<bool, AppError> {
+    let row = user::ActiveModel { email_verified_at: Set(Some(at)), updated_at: Set(at), ..Default::default() };
+    let done = user::Entity::update_many()
+        .set(row)
+        .filter(user::Column::Id.eq(id))
+        .filter(user::Column::EmailVerifiedAt.is_null())
+        .filter(user::Column::IsDeleted.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) -> Result<(), AppError> {

@@ -1,6 +1,6 @@
 //! Signing up, in and out.
 
-use appcore::{AppError, Code, SessionId, Timestamp, view::User};
+use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
 use service::{
@@ -61,6 +61,9 @@ pub struct SignUpRequest {
     /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
+    /// Mail is written in the one of these languages that there are texts in.
+    #[from(header)]
+    pub accept_language: Option<String>,
     #[schema(format = Email)]
     pub email: String,
     #[schema(format = Password, min_length = 8)]
@@ -85,6 +88,7 @@ impl Endpoint for SignUp {
             password: request.password,
             display_name: request.display_name,
             invitation: request.invitation,
+            language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
         };
         let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))

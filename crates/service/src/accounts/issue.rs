@@ -95,7 +95,8 @@ pub(super) async fn open_session<C: ConnectionTrait>(
 
 /// An account as its owner sees it.
 pub(super) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
-    Ok(view::User { email: Some(user.email.clone()), ..others_view(user)? })
+    let email_verified = Some(user.email_verified_at.is_some());
+    Ok(view::User { email: Some(user.email.clone()), email_verified, ..others_view(user)? })
 }
 
 /// An account as others see it.
@@ -103,6 +104,7 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
     Ok(view::User {
         id: user.id,
         email: None,
+        email_verified: None,
         display_name: user.display_name.clone(),
         role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

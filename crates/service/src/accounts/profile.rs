@@ -116,8 +116,8 @@ async fn seen(app: &App, mut user: User) -> User {
 /// The hash of a new password, once the current one was right and the new one may be one.
 async fn verified(app: &App, email: &str, stored: Option<String>, change: PasswordChange) -> Result<String, AppError> {
     let email = Email::parse(email).ok();
-    let new =
-        Password::parse(change.field, &change.new, email.as_ref()).map_err(|error| AppError::Invalid(vec![error]))?;
+    let policy = &app.config.auth.password;
+    let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
     if app.accounts.hashing.verify(change.current, stored).await? == Verdict::Wrong {
         return Err(Code::PasswordWrong.into());
     }

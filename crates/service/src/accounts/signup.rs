@@ -1,8 +1,8 @@
 //! A new account.
 
 use appcore::{
-    AppError, Clock, Code, FieldError, UserId,
-    auth::{Email, Password},
+    AppError, Code, FieldError, Language, UserId,
+    auth::{Email, Password, password::Policy},
     config::{self, Config},
     text::parse_line,
     view::UserRole,
@@ -14,6 +14,8 @@ use super::{Device, TokenPair, issue};
 use crate::{
     App,
     audit::{self, Action, Entry},
+    jobs,
+    mail::{self, Letter, Recipient},
     workspaces::{self, invitations},
 };
 
@@ -24,6 +26,8 @@ pub struct SignUp {
     pub display_name: String,
     /// The token of an invitation.
     pub invitation: Option<String>,
+    /// What mail to them is written in.
+    pub language: Language,
 }
 
 /// The same, once it is known to be right.
@@ -43,36 +47,50 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         config::SignUp::Invite if request.invitation.is_some() => {}
         config::SignUp::Invite | config::SignUp::Closed => return Err(Code::SignupClosed.into()),
     }
-    let newcomer = Newcomer::parse(&request.email, &request.password, &request.display_name)?;
+    let policy = &app.config.auth.password;
+    let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
     let hash = app.accounts.hashing.hash(newcomer.password.expose().to_owned()).await?;
+    let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let invitation = match &request.invitation {
         Some(token) => Some(invitations::show(&tx, token, &newcomer.email, app.clock.now()).await?),
         None => None,
     };
     let first = app.config.is_embedded() && users::is_empty(&tx).await?;
-    let role = if first { UserRole::Admin } else { UserRole::User };
-    let user = create(&tx, &app.config, &app.clock, newcomer, hash, role).await?;
+    let new = users::NewUser {
+        id: UserId::new(),
+        email: newcomer.email.as_str().to_owned(),
+        display_name: newcomer.display_name,
+        password_hash: Some(hash),
+        role: if first { UserRole::Admin } else { UserRole::User },
+        verified_at: None,
+        language: request.language,
+        at: now,
+    };
+    let user = create(&tx, &app.config, new).await?;
     if let Some(invitation) = invitation {
-        invitation.welcome(&tx, user.id, app.clock.now()).await?;
+        invitation.welcome(&tx, user.id, now).await?;
     }
     let pair = issue::open_session(&tx, app, &user, &device).await?;
     let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
+    mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
     tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
     Ok(pair)
 }
 
 impl Newcomer {
     /// Checks all fields, so that the form can show everything that is wrong at once.
-    pub(super) fn parse(email: &str, password: &str, display_name: &str) -> Result<Self, AppError> {
+    pub(super) fn parse(policy: &Policy, email: &str, password: &str, display_name: &str) -> Result<Self, AppError> {
         let email = Email::parse(email);
-        let password = Password::parse("password", password, email.as_ref().ok());
+        let password = Password::parse(policy, "password", password, email.as_ref().ok());
         let display_name = parse_name(display_name);
         match (email, password, display_name) {
             (Ok(email), Ok(password), Ok(display_name)) => Ok(Self { email, password, display_name }),
             (email, password, display_name) => {
-                let mut wrong: Vec<FieldError> = [email.err(), password.err()].into_iter().flatten().collect();
+                let mut wrong: Vec<FieldError> = email.err().into_iter().collect();
+                wrong.extend(password.err().into_iter().flatten());
                 wrong.extend(display_name.err().iter().flat_map(AppError::fields).cloned());
                 Err(AppError::Invalid(wrong))
             }
@@ -101,20 +119,9 @@ const fn is_hidden(character: char) -> bool {
 pub(super) async fn create<C: ConnectionTrait>(
     db: &C,
     config: &Config,
-    clock: &Clock,
-    newcomer: Newcomer,
-    password_hash: String,
-    role: UserRole,
+    new: users::NewUser,
 ) -> Result<user::Model, AppError> {
-    let at = clock.now();
-    let new = users::NewUser {
-        id: UserId::new(),
-        email: newcomer.email.as_str().to_owned(),
-        display_name: newcomer.display_name,
-        password_hash,
-        role,
-        at,
-    };
+    let (role, at) = (new.role, new.at);
     let user = users::insert(db, new).await?;
     workspaces::settle(db, config, user.id, role, at).await?;
     Ok(user)

@@ -11,7 +11,7 @@ use appcore::{
     event::{Audience, BusMessage, Event, News},
     view::{Message, MessageStatus},
 };
-use dbcontext::{entity::job, query};
+use dbcontext::query;
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     AnswerJob,
     draft::Draft,
+    kind::{Ended, Work},
     lease::{Lease, Over},
 };
 use crate::{
@@ -46,17 +47,6 @@ const MOST_ATTEMPTS: i32 = 8;
 const OUR_FAULT: &str = "Something went wrong on this server. Try again.";
 const QUESTION_GONE: &str = "The message that this answers was deleted.";
 
-/// How the work on a job ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The job is done: the answer has its end.
-    Done,
-    /// This instance stops; the job is for another one.
-    HandedOn,
-    /// Another worker has the job.
-    Lost,
-}
-
 /// Why the writing was broken off.
 #[derive(Debug, PartialEq, Eq)]
 enum Interruption {
@@ -75,14 +65,9 @@ enum Trouble {
 }
 
 /// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
-pub(super) async fn run(
-    app: &App,
-    claim: &job::Model,
-    lease: &Lease,
-    draining: &CancellationToken,
-) -> Result<Ended, AppError> {
-    let answer: AnswerJob = serde_json::from_str(&claim.payload).map_err(AppError::internal)?;
-    match work(app, &answer, claim, lease, draining).await {
+pub(super) async fn run(answer: AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
+    let app = job.app;
+    match work(&answer, job).await {
         // The conversation, the assistant or the answer is gone, so nobody waits.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
         Err(error) => {
@@ -94,13 +79,8 @@ pub(super) async fn run(
     }
 }
 
-async fn work(
-    app: &App,
-    answer: &AnswerJob,
-    claim: &job::Model,
-    lease: &Lease,
-    draining: &CancellationToken,
-) -> Result<Ended, AppError> {
+async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
+    let Work { app, claim, lease, draining } = job;
     if claim.stop_requested {
         return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }

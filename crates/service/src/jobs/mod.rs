@@ -1,8 +1,11 @@
 //! Durable jobs: what was asked for in a transaction and is done after it, by whichever instance gets to it first.
 //!
-//! The writer inserts a job with the message that asks for it. A [worker](Workers) claims it with a lease and renews the lease
+//! A job is inserted in the transaction that makes it necessary: an [answer](AnswerJob) with the message that asks for it, a
+//! [letter](crate::mail) with the change that it tells of. A [worker](Workers) claims it with a lease and renews the lease
 //! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
 //! jobs back at once.
+//!
+//! What a job is and how it is done is its [kind](Job); the table of kinds is [`kind::KINDS`].
 //!
 //! What goes wrong with an interactive answer is told to the reader: the message ends as failed, with a sentence and the chance
 //! to ask again, and the job has done its duty. The schedule (1 min, 10 min, 1 h, 1 day, then the dead letters) is for jobs that
@@ -10,14 +13,46 @@
 
 mod answer;
 mod draft;
+mod kind;
 mod lease;
 mod worker;
 
-use appcore::{AppError, AssistantId, ConversationId, MessageId};
-use dbcontext::query::jobs::NewJob;
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
+use appcore::{
+    AppError, AssistantId, ConversationId, MessageId, Timestamp,
+    event::{BusMessage, Signal},
+};
+use dbcontext::query;
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::App;
+
+pub(crate) use kind::{Ended, Job, Work};
 pub use worker::{Workers, start_workers};
+
+/// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
+pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Job) -> Result<(), AppError> {
+    ask_after(db, now, job, Duration::ZERO).await
+}
+
+/// The same, to be done when `wait` has passed.
+pub(crate) async fn ask_after<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    job: &impl Job,
+    wait: Duration,
+) -> Result<(), AppError> {
+    let piece = query::jobs::insert_after(db.get_database_backend(), vec![job.new_job()?], now, wait)?;
+    query::execute(db, vec![piece]).await
+}
+
+/// Tells the workers of all instances that there is something to do.
+pub(crate) fn wake(app: &App) {
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
+}
 
 /// An assistant's answer to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,16 +65,19 @@ pub struct AnswerJob {
     pub answer_id: MessageId,
 }
 
-impl AnswerJob {
-    pub const KIND: &'static str = "answer";
+impl Job for AnswerJob {
+    const KIND: &'static str = "answer";
 
-    /// The job as it is stored. An assistant gives its answers in one conversation one after the other.
-    pub fn new_job(&self) -> Result<NewJob, AppError> {
-        Ok(NewJob {
-            kind: Self::KIND,
-            lane: format!("{}:{}:{}", Self::KIND, self.conversation_id, self.assistant_id),
-            subject: self.answer_id.0,
-            payload: serde_json::to_string(self).map_err(AppError::internal)?,
-        })
+    /// An assistant gives its answers in one conversation one after the other.
+    fn lane(&self) -> String {
+        format!("{}:{}:{}", Self::KIND, self.conversation_id, self.assistant_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.answer_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        answer::run(self, work).await
     }
 }

@@ -18,8 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    AnswerJob,
-    answer::{self, Ended},
+    kind::{Ended, KINDS, Kind, Work},
     lease::{LEASE, Lease},
 };
 use crate::App;
@@ -131,11 +130,12 @@ async fn work(
     place: OwnedSemaphorePermit,
     wake: Arc<Notify>,
 ) {
-    let ended = match claim.kind.as_str() {
-        AnswerJob::KIND => answer::run(&app, &claim, &lease, &draining).await,
-        unknown => Err(AppError::internal(anyhow::anyhow!("no worker knows jobs of the kind {unknown:?}"))),
+    let kind = KINDS.iter().find(|kind| kind.name == claim.kind);
+    let ended = match kind {
+        Some(kind) => (kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining }).await,
+        None => Err(AppError::internal(anyhow::anyhow!("no worker knows jobs of the kind {:?}", claim.kind))),
     };
-    if let Err(error) = conclude(&app, &claim, ended).await {
+    if let Err(error) = conclude(&app, &claim, kind, ended).await {
         // The lease runs out, and somebody starts over.
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
     }
@@ -144,12 +144,24 @@ async fn work(
     wake.notify_one();
 }
 
-async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
+async fn conclude(
+    app: &App,
+    claim: &job::Model,
+    kind: Option<&Kind>,
+    ended: Result<Ended, AppError>,
+) -> Result<(), AppError> {
     let db = app.db.writer();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
+        Ok(Ended::Done) if kind.is_some_and(|kind| kind.leaves_nothing) => {
+            query::jobs::remove(db, id, attempt).await?;
+        }
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
+        Ok(Ended::Hopeless(reason)) => {
+            tracing::error!(reason, job = %id, kind = claim.kind, "a job can't be done");
+            query::jobs::bury(db, id, attempt, &reason).await?;
+        }
         Ok(Ended::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;
             drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));

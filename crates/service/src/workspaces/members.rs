@@ -175,6 +175,7 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
     let user = User {
         id: row.id,
         email: None,
+        email_verified: None,
         display_name: row.display_name,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

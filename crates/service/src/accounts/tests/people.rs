@@ -57,15 +57,13 @@ async fn of_many_sign_ups_with_one_address_at_once_one_succeeds() {
 async fn all_wrong_fields_are_named_at_once() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
-    let request = SignUp {
-        email: "nobody".to_owned(),
-        password: "short".to_owned(),
-        display_name: "\u{7}".to_owned(),
-        invitation: None,
-    };
+    let (email, password, display_name) = ("nobody".to_owned(), "short".to_owned(), "\u{7}".to_owned());
+    let request = SignUp { email, password, display_name, ..newcomer("Anna") };
     let refused = accounts::signup(&app, request, Device::default()).await.unwrap_err();
     let fields: Vec<&str> = refused.fields().iter().map(|field| field.field.as_ref()).collect();
-    assert_eq!(fields, ["email", "password", "display_name"]);
+    assert_eq!(fields, ["email", "password", "password", "password", "display_name"]);
+    let codes: Vec<&str> = refused.fields().iter().map(|field| field.code.as_ref()).collect();
+    assert_eq!(codes[1..4], ["too_short", "no_upper", "no_digit"]);
 }
 
 #[tokio::test]
@@ -293,12 +291,13 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
         let again = accounts::create_admin(&app.db, &app.config, &app.clock, newcomer("Root")).await.unwrap_err();
         assert_eq!(again.code(), Code::EmailTaken);
         let pair = accounts::signin(&app, &email("Root"), PASSWORD, Device::default()).await.unwrap();
-        accounts::reset_password(&app.db, &app.clock, "ROOT@example.com", "N3wPassword-x").await.unwrap();
+        accounts::reset_password(&app.db, &app.config, &app.clock, "ROOT@example.com", "N3wPassword-x").await.unwrap();
         let ended = accounts::refresh(&app, pair.refresh_token.expose(), None, Device::default()).await;
         assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
         assert!(accounts::signin(&app, &email("Root"), PASSWORD, Device::default()).await.is_err());
         accounts::signin(&app, &email("Root"), "N3wPassword-x", Device::default()).await.unwrap();
-        let unknown = accounts::reset_password(&app.db, &app.clock, "nobody@example.com", "N3wPassword-x").await;
+        let unknown =
+            accounts::reset_password(&app.db, &app.config, &app.clock, "nobody@example.com", "N3wPassword-x").await;
         assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use appcore::{
-    Clock, InstanceId, Timestamp,
+    Clock, InstanceId, Language, Timestamp,
     auth::Principal,
     config::{self, Config},
     event::{EventBus, MemoryBus},
@@ -102,7 +102,13 @@ pub(crate) async fn sign_up(app: &App, name: &str) -> TokenPair {
 }
 
 pub(crate) fn newcomer(name: &str) -> SignUp {
-    SignUp { email: email(name), password: PASSWORD.to_owned(), display_name: name.to_owned(), invitation: None }
+    SignUp {
+        email: email(name),
+        password: PASSWORD.to_owned(),
+        display_name: name.to_owned(),
+        invitation: None,
+        language: Language::En,
+    }
 }
 
 pub(crate) fn email(name: &str) -> String {

@@ -12,7 +12,7 @@ use super::{
     group::Group,
     messages::target,
 };
-use crate::jobs::AnswerJob;
+use crate::jobs::{AnswerJob, Job as _};
 
 pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
     let conversation_id = begin.conversation_id;

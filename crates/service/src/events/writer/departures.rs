@@ -15,7 +15,10 @@ use super::{
 
 pub(super) async fn depart(group: &mut Group<'_>, depart: &Depart) -> Result<Outcome, AppError> {
     let (conversation_id, user_id) = (depart.conversation_id, depart.user_id);
-    let role = group.standing(conversation_id, user_id)?.role;
+    // Not by the standings, which leave out whose account has ended; and it may be asked for again.
+    let Some(leaver) = query::members::find(group.db, conversation_id, user_id).await? else {
+        return Ok(Outcome::Done);
+    };
     let heir = heir(group, conversation_id, user_id).await?;
     match (group.kind(conversation_id)?, heir) {
         // A chat with an assistant is its person's, and nobody is left to read the others.
@@ -25,7 +28,7 @@ pub(super) async fn depart(group: &mut Group<'_>, depart: &Depart) -> Result<Out
             query::conversations::release_pair(group.db, conversation_id).await?;
         }
         (ConversationKind::Group, Some(heir)) => {
-            if role == MemberRole::Owner {
+            if leaver.role == MemberRole::Owner.as_str() {
                 change_role(group, conversation_id, heir, MemberRole::Owner).await?;
             }
         }

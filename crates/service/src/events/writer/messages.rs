@@ -11,7 +11,7 @@ use super::{
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
     group::Group,
 };
-use crate::jobs::AnswerJob;
+use crate::jobs::{AnswerJob, Job as _};
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {

@@ -1,0 +1,78 @@
+//! The languages that mail is written in.
+
+/// A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    #[default]
+    En,
+    De,
+    Vi,
+}
+
+impl Language {
+    pub const ALL: [Self; 3] = [Self::En, Self::De, Self::Vi];
+
+    /// The tag of RFC 5646, as it is stored and as it stands in `Content-Language`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+            Self::Vi => "vi",
+        }
+    }
+
+    /// The language of a tag such as `de-AT`.
+    #[must_use]
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        Self::ALL.into_iter().find(|language| language.as_str().eq_ignore_ascii_case(primary))
+    }
+
+    /// The one that is stored; the usual one where this version does not know it.
+    #[must_use]
+    pub fn stored(tag: &str) -> Self {
+        Self::of_tag(tag).unwrap_or_default()
+    }
+
+    /// What a browser would like best of what there is (`Accept-Language`, RFC 9110 12.5.4).
+    #[must_use]
+    pub fn accepted(header: &str) -> Self {
+        /// Nobody reads so many languages.
+        const MOST: usize = 20;
+        let mut best = (0.0, Self::default());
+        for part in header.split(',').take(MOST) {
+            let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
+            let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
+            // Of two that are wanted alike the first counts.
+            if let Some(language) = Self::of_tag(tag.trim()).filter(|_| weight > best.0 && weight <= 1.0) {
+                best = (weight, language);
+            }
+        }
+        best.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_what_there_is_is_chosen() {
+        for (header, expected) in [
+            ("de", Language::De),
+            ("de-AT,de;q=0.9,en;q=0.8", Language::De),
+            ("fr-FR,fr;q=0.9,vi;q=0.8,en;q=0.7", Language::Vi),
+            ("en;q=0.1, de;q=0.5", Language::De),
+            ("en, de", Language::En),
+            ("VI_VN", Language::Vi),
+            ("de;q=0, en;q=0.1", Language::En),
+            ("de;q=7, *", Language::En),
+            ("", Language::En),
+            ("\u{0};;q=,,", Language::En),
+        ] {
+            assert_eq!(Language::accepted(header), expected, "{header}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The kinds of jobs, and what each one says of itself.
+
+use std::future::Future;
+
+use appcore::AppError;
+use dbcontext::{entity::job, query::jobs::NewJob};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{AnswerJob, lease::Lease};
+use crate::{App, mail::MailJob};
+
+/// Every kind that a worker knows.
+pub(super) const KINDS: &[Kind] = &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>()];
+
+/// A job: what is stored of it, and how a worker brings it to its end.
+pub(crate) trait Job: Serialize + DeserializeOwned + Send {
+    const KIND: &'static str;
+    /// Whether nothing is left of it once it is done, because it tells of people.
+    const LEAVES_NOTHING: bool = false;
+
+    /// Of the jobs with the same lane one runs at a time.
+    fn lane(&self) -> String;
+
+    /// What it works on: by this it is found again.
+    fn subject(&self) -> Uuid;
+
+    fn run(self, work: Work<'_>) -> impl Future<Output = Result<Ended, AppError>> + Send;
+
+    /// The job as it is stored.
+    fn new_job(&self) -> Result<NewJob, AppError> {
+        Ok(NewJob {
+            kind: Self::KIND,
+            lane: self.lane(),
+            subject: self.subject(),
+            payload: serde_json::to_string(self).map_err(AppError::internal)?,
+        })
+    }
+}
+
+/// What a worker has in hand.
+#[derive(Clone, Copy)]
+pub(crate) struct Work<'a> {
+    pub app: &'a App,
+    pub claim: &'a job::Model,
+    pub lease: &'a Lease,
+    /// This instance stops: what can't be ended soon is for another one.
+    pub draining: &'a CancellationToken,
+}
+
+/// How the work on a job ended. An error means that it is tried again, as the schedule says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Done,
+    /// This instance stops; the job is for another one.
+    HandedOn,
+    /// Another worker has the job.
+    Lost,
+    /// Trying again would not help: a dead letter, with the reason for an operator.
+    Hopeless(String),
+}
+
+/// A kind without its type.
+pub(super) struct Kind {
+    pub name: &'static str,
+    pub leaves_nothing: bool,
+    pub run: for<'a> fn(Work<'a>) -> BoxFuture<'a, Result<Ended, AppError>>,
+}
+
+impl Kind {
+    const fn of<J: Job>() -> Self {
+        Self { name: J::KIND, leaves_nothing: J::LEAVES_NOTHING, run: run::<J> }
+    }
+}
+
+fn run<J: Job>(work: Work<'_>) -> BoxFuture<'_, Result<Ended, AppError>> {
+    async move {
+        let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
+        job.run(work).await
+    }
+    .boxed()
+}

@@ -1,0 +1,96 @@
+//! Writing a letter: subject, text and HTML, in the reader's language.
+//!
+//! The sentences are templates, and so is the page around them. In HTML every value is escaped; the link alone is put in as it is,
+//! because it is ours.
+
+use std::sync::LazyLock;
+
+use appcore::{AppError, Language, Timestamp};
+use minijinja::{Environment, Value, context};
+
+use super::{
+    Letter,
+    texts::{self, Text},
+};
+
+/// A letter, ready to be put into an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    pub language: Language,
+}
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_loader(|name| {
+        Ok(match name {
+            "letter.html" => Some(include_str!("templates/letter.html").to_owned()),
+            "letter.txt" => Some(include_str!("templates/letter.txt").to_owned()),
+            _ => None,
+        })
+    });
+    environment
+});
+
+/// Writes `letter` for a reader of `language`; `host` is how this installation is known to them.
+pub(super) fn write(
+    letter: &Letter,
+    language: Language,
+    host: &str,
+    link: Option<String>,
+) -> Result<Written, AppError> {
+    compose(letter, language, host, link).map_err(AppError::internal)
+}
+
+fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>) -> Result<Written, minijinja::Error> {
+    let texts = texts::of(language);
+    let text = texts.of_letter(letter);
+    let values = values(letter, host);
+    let subject = ENVIRONMENT.render_named_str("subject.txt", text.subject, &values)?;
+    // A header is one line.
+    let subject: String = subject.chars().filter(|character| !character.is_control()).collect();
+    let page = |kind: &str| {
+        let sentences = |sources: &[&str]| {
+            let name = format!("sentence.{kind}");
+            sources
+                .iter()
+                .map(|source| ENVIRONMENT.render_named_str(&name, source, &values))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let Text { before, action, after, .. } = *text;
+        ENVIRONMENT.get_template(&format!("letter.{kind}"))?.render(context! {
+            language => language.as_str(),
+            subject => subject.as_str(),
+            host,
+            link => link.clone(),
+            action,
+            before => sentences(before)?,
+            after => sentences(after)?,
+            footer => sentences(&[texts.footer])?,
+        })
+    };
+    Ok(Written { text: page("txt")?, html: page("html")?, subject, language })
+}
+
+/// What the sentences speak of.
+fn values(letter: &Letter, host: &str) -> Value {
+    match letter {
+        Letter::Verification | Letter::PasswordReset | Letter::SignUpAttempt => context! { host },
+        Letter::Invitation { workspace, inviter, expires_at, .. } => {
+            context! { host, workspace, inviter, time => time(*expires_at) }
+        }
+        Letter::Claim { provider, .. } => context! { host, provider },
+        Letter::NewDevice { user_agent, address, at } => {
+            context! { host, user_agent, address, time => time(*at) }
+        }
+        Letter::PasswordChanged { at } => context! { host, time => time(*at) },
+    }
+}
+
+/// `2026-11-20 15:04 UTC`
+fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{} {} UTC", text.get(..10).unwrap_or_default(), text.get(11..16).unwrap_or_default())
+}

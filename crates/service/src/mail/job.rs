@@ -1,0 +1,124 @@
+//! One letter, from its job to the mail server.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Language, UserId,
+    auth::{Email, token},
+};
+use dbcontext::query::{mail_tokens, users};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Letter, Recipient, compose, transport::Unsent};
+use crate::{
+    App,
+    jobs::{Ended, Job, Work},
+};
+
+/// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
+const LANES: usize = 8;
+/// How long the end of the program waits for a letter that is being handed over: given up half-way, it might arrive twice.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// A letter that is to be sent. It tells of people, so nothing is left of it once it is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MailJob {
+    pub(super) to: Recipient,
+    pub(super) letter: Letter,
+}
+
+/// Whom a letter is for, as they are when it is written.
+struct Addressee {
+    email: Email,
+    language: Language,
+    user: Option<UserId>,
+    is_verified: bool,
+}
+
+impl Job for MailJob {
+    const KIND: &'static str = "mail";
+    const LEAVES_NOTHING: bool = true;
+
+    /// Letters to one person keep their order.
+    fn lane(&self) -> String {
+        let name = match &self.to {
+            Recipient::User(id) => id.to_string(),
+            Recipient::Account(email) | Recipient::Address { email, .. } => email.as_str().to_owned(),
+        };
+        let lane = name.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % LANES);
+        format!("{}:{lane}", Self::KIND)
+    }
+
+    fn subject(&self) -> Uuid {
+        match (&self.to, &self.letter) {
+            (_, Letter::Invitation { invitation_id, .. }) => *invitation_id,
+            (Recipient::User(id), _) => id.0,
+            _ => Uuid::nil(),
+        }
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let stopping = async {
+            work.draining.cancelled().await;
+            tokio::time::sleep(HAND_OVER).await;
+        };
+        tokio::select! {
+            sent = self.send(work) => sent,
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = stopping => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl MailJob {
+    async fn send(&self, work: Work<'_>) -> Result<Ended, AppError> {
+        let app = work.app;
+        let Some(addressee) = self.addressee(app).await? else { return Ok(Ended::Done) };
+        if self.letter == Letter::Verification && addressee.is_verified {
+            return Ok(Ended::Done);
+        }
+        let now = app.clock.now();
+        let link = match self.letter.link(addressee.user, now) {
+            Some(link) => {
+                let token = token::random_text().map_err(AppError::internal)?;
+                let hash = token::fingerprint(&token);
+                mail_tokens::put(app.db.writer(), link.purpose, link.subject, hash, now, link.expires_at).await?;
+                Some(format!("{}/{}?token={token}", app.config.server.public_url(), link.page))
+            }
+            None => None,
+        };
+        let written = compose::write(&self.letter, addressee.language, &app.config.server.public_host(), link)?;
+        if !work.lease.holds() {
+            return Ok(Ended::Lost);
+        }
+        match app.mailer.send(work.claim.id, &addressee.email, written).await {
+            Ok(()) => {
+                tracing::info!(job = %work.claim.id, "a mail is on its way");
+                Ok(Ended::Done)
+            }
+            Err(Unsent::Refused(reason)) => Ok(Ended::Hopeless(reason)),
+            Err(Unsent::NotNow(cause)) => Err(AppError::unavailable(cause)),
+        }
+    }
+
+    /// None: there is nobody to write to.
+    async fn addressee(&self, app: &App) -> Result<Option<Addressee>, AppError> {
+        let user = match &self.to {
+            Recipient::User(id) => users::by_id(app.db.reader(), *id).await?,
+            Recipient::Account(email) => users::by_email(app.db.reader(), email.as_str()).await?,
+            Recipient::Address { email, language } => {
+                let (email, language) = (email.clone(), *language);
+                return Ok(Some(Addressee { email, language, user: None, is_verified: false }));
+            }
+        };
+        let Some(user) = user else { return Ok(None) };
+        let email = Email::parse(&user.email).map_err(|error| AppError::internal(anyhow::anyhow!(error.message)))?;
+        Ok(Some(Addressee {
+            email,
+            language: Language::stored(&user.language),
+            user: Some(user.id),
+            is_verified: user.email_verified_at.is_some(),
+        }))
+    }
+}

@@ -1,0 +1,59 @@
+//! How letters are written.
+
+use appcore::{Language, Timestamp};
+use uuid::Uuid;
+
+use super::{Letter, compose};
+
+const LINK: &str = "https://chat.example.org/verify-email?token=abc-_123";
+
+fn letters() -> Vec<Letter> {
+    let at = Timestamp(1_800_000_000_000);
+    vec![
+        Letter::Verification,
+        Letter::PasswordReset,
+        invitation("Team", "Anna"),
+        Letter::Claim { provider: "google".to_owned(), pending: Uuid::nil() },
+        Letter::NewDevice { user_agent: Some("Firefox".to_owned()), address: Some("192.0.2.1".to_owned()), at },
+        Letter::NewDevice { user_agent: None, address: None, at },
+        Letter::PasswordChanged { at },
+        Letter::SignUpAttempt,
+    ]
+}
+
+fn invitation(workspace: &str, inviter: &str) -> Letter {
+    Letter::Invitation {
+        invitation_id: Uuid::nil(),
+        workspace: workspace.to_owned(),
+        inviter: inviter.to_owned(),
+        expires_at: Timestamp(1_800_000_000_000),
+    }
+}
+
+#[test]
+fn every_letter_is_written_in_every_language_with_its_link_once() {
+    for language in Language::ALL {
+        for letter in letters() {
+            let has_link = letter.link(Some(appcore::UserId::new()), Timestamp(0)).is_some();
+            let link = has_link.then(|| LINK.to_owned());
+            let written = compose::write(&letter, language, "chat.example.org", link).unwrap();
+            for part in [&written.text, &written.html] {
+                assert_eq!(part.matches(LINK).count(), usize::from(has_link), "{letter:?} {language:?}: {part}");
+                assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
+                assert!(part.contains("chat.example.org"), "{part}");
+            }
+            assert!(!written.subject.is_empty() && !written.subject.contains('{'), "{}", written.subject);
+            assert!(written.html.contains(&format!("<html lang=\"{}\">", language.as_str())));
+        }
+    }
+}
+
+#[test]
+fn no_value_becomes_markup_or_another_header() {
+    let letter = invitation("<img src=x onerror=alert(1)>", "Eve\r\nBcc: all@example.org {{ 7 * 7 }}");
+    let written = compose::write(&letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
+    assert!(!written.html.contains("<img") && written.html.contains("&lt;img"), "{}", written.html);
+    assert!(!written.subject.contains(['\r', '\n']), "{}", written.subject);
+    assert!(written.text.contains("<img src=x onerror=alert(1)>"), "{}", written.text);
+    assert!(written.text.contains("{{ 7 * 7 }}"), "a value is no template");
+}

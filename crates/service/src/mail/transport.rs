@@ -1,0 +1,158 @@
+//! Handing a letter over: to a mail server, or into a file where none is configured.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use appcore::{Clock, JobId, auth::Email, config::Config};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+    },
+    transport::smtp::{Error as SmtpError, PoolConfig},
+};
+
+use super::compose::Written;
+
+/// How long a mail server may take for each step.
+const STEP: Duration = Duration::from_secs(10);
+/// How long handing one letter over may take.
+const WHOLE: Duration = Duration::from_secs(60);
+/// The folder in `server.data_dir` for letters that no server takes.
+const OUTBOX: &str = "outbox";
+/// RFC 5321 4.5.3.1.6, less the end of the line.
+const LONGEST_LINE: usize = 998;
+
+/// The way out for letters.
+pub(crate) struct Mailer {
+    from: Mailbox,
+    host: String,
+    clock: Clock,
+    way: Way,
+}
+
+enum Way {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Outbox(PathBuf),
+}
+
+/// Why a letter is not on its way.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// The server won't take it, now or later.
+    Refused(String),
+    NotNow(anyhow::Error),
+}
+
+impl Mailer {
+    /// By the settings `mail`. A server that is away is no reason not to start.
+    pub fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        let host = config.server.public_host();
+        let from = config.mail.from.clone().unwrap_or_else(|| format!("Natter <natter@{}>", mail_domain(&host)));
+        let from = from.parse().with_context(|| {
+            format!("The setting mail.from must be a mail address such as Natter <natter@example.org>, not {from:?}.")
+        })?;
+        let way = match &config.mail.smtp_url {
+            Some(url) => {
+                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
+                    .map_err(|_| anyhow::anyhow!("The setting mail.smtp_url is not the address of a mail server."))?;
+                Way::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
+            }
+            None => {
+                let folder = config.server.data_dir.join(OUTBOX);
+                tracing::info!(folder = %folder.display(), "mail.smtp_url is not set: mails are written to files");
+                Way::Outbox(folder)
+            }
+        };
+        Ok(Self { from, host, clock, way })
+    }
+
+    pub(super) async fn send(&self, id: JobId, to: &Email, letter: Written) -> Result<(), Unsent> {
+        let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
+        match &self.way {
+            Way::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) if is_final(&error) => Err(Unsent::Refused(format!("the mail server said: {error}"))),
+                Ok(Err(error)) => Err(Unsent::NotNow(anyhow::Error::new(error).context("the mail server"))),
+                Err(_) => Err(Unsent::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
+            },
+            Way::Outbox(folder) => {
+                // Their order is that of their names.
+                let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+                let (folder, name) = (folder.clone(), format!("{at}-{id}"));
+                let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
+                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(Unsent::NotNow)
+            }
+        }
+    }
+
+    fn envelop(&self, id: JobId, to: &Email, letter: Written) -> anyhow::Result<Message> {
+        // Programs that answer mails by themselves leave such ones alone (RFC 3834).
+        let by_machine =
+            HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
+        let language =
+            HeaderValue::new(HeaderName::new_from_ascii_str("Content-Language"), letter.language.as_str().to_owned());
+        Ok(Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to.as_str().parse()?))
+            .subject(letter.subject)
+            .date_now()
+            // The same when it is sent again: whoever has it already can tell.
+            .message_id(Some(format!("<{id}@{}>", mail_domain(&self.host))))
+            .raw_header(by_machine)
+            .raw_header(language)
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, letter.text))
+                    .singlepart(part(ContentType::TEXT_HTML, letter.html)),
+            )?)
+    }
+}
+
+/// What is plain ASCII travels as it is, so that its links can be read in the source, too.
+fn part(kind: ContentType, text: String) -> SinglePart {
+    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    let body = if plain {
+        let lines: Vec<&str> = text.lines().collect();
+        Body::dangerous_pre_encoded((lines.join("\r\n") + "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(kind).body(body)
+}
+
+/// What stands after the `@`: a name, and many mail servers take no number for one.
+fn mail_domain(host: &str) -> &str {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
+}
+
+/// Whether the server has said no to this letter for good. That it does not know us is for the operator to mend.
+fn is_final(error: &SmtpError) -> bool {
+    const WHO_ARE_YOU: [u16; 5] = [454, 530, 534, 535, 538];
+    error.is_permanent() && !error.status().is_some_and(|status| WHO_ARE_YOU.contains(&status.into()))
+}
+
+/// Writes a file that is whole from the moment it is there. It may hold a link that opens an account, so nobody else may read it.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("a mail could not be written to {}", folder.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
+    let (unfinished, whole) = (folder.join(format!(".{name}")), folder.join(format!("{name}.eml")));
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    drop(file);
+    std::fs::rename(unfinished, whole).with_context(failed)
+}
