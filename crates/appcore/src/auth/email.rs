@@ -53,12 +53,6 @@ impl Email {
     pub fn local(&self) -> &str {
         self.0.split_once('@').map_or(self.0.as_str(), |(local, _)| local)
     }
-
-    /// What stands behind the `@`.
-    #[must_use]
-    pub fn domain(&self) -> &str {
-        self.0.split_once('@').map_or("", |(_, domain)| domain)
-    }
 }
 
 fn is_local(local: &str) -> bool {
