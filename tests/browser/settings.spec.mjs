@@ -32,7 +32,7 @@ test('two-step sign-in is set up with an app, asked for, and switched off', asyn
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await dialog.getByRole('button', { name: 'Next' }).click();
   await expect(dialog.getByRole('img', { name: /QR code/ })).toBeVisible();
-  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Secret').innerText()) });
+  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Secret', { exact: true }).innerText()) });
   await anna.expectFlawless('the secret');
 
   const code = dialog.getByLabel('Code from the app');
