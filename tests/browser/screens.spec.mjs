@@ -1,6 +1,6 @@
 // Every screen, light and dark, desktop and phone: axe finds nothing, and the page has no error.
 
-import { DESKTOP, expect, PHONE, test, Visitor } from './people.mjs';
+import { apiOf, DESKTOP, expect, PHONE, test, Visitor } from './people.mjs';
 
 const LOOKS = [
   { name: 'desktop, light', options: { viewport: DESKTOP, colorScheme: 'light' } },
@@ -38,7 +38,7 @@ for (const { name, options } of LOOKS) {
     await context.close();
   });
 
-  test(`inside (${name})`, async ({ arrive }) => {
+  test(`inside (${name})`, async ({ arrive, server }) => {
     const anna = await arrive('Anna', options);
     await anna.expectFlawless('the start');
     await anna.page.getByRole('button', { name: 'New chat' }).first().click();
@@ -53,5 +53,10 @@ for (const { name, options } of LOOKS) {
     await anna.page.goto('/settings');
     await expect(anna.page.getByRole('heading').first()).toBeVisible();
     await anna.expectFlawless('the settings');
+    const api = await apiOf(server, anna);
+    const { id } = await api.call('POST', '/r1/workspaces', { name: 'A workspace with a rather long name for a tile' });
+    await anna.page.goto(`/workspaces/${id}`);
+    await expect(anna.page.getByRole('list', { name: 'Members' })).toBeVisible();
+    await anna.expectFlawless('the settings of a workspace');
   });
 }

@@ -169,3 +169,21 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
   await ben.openConversation('Deleted user');
   await ben.sees('Remember me.');
 });
+
+test('what can not be loaded says so, and comes when it is tried again', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const lists = /\/r1\/(api_keys|usersessions|auth\/passkeys)/;
+  await anna.page.route(lists, (route) => route.abort());
+  const page = await settingsOf(anna);
+  for (const [name, sentence] of [
+    ['API keys', 'Your keys could not be loaded'],
+    ['Devices', 'Your devices could not be loaded'],
+    ['Passkeys', 'Your passkeys could not be loaded'],
+  ]) {
+    await expect(SECTION(page, name).getByRole('heading', { name: sentence })).toBeVisible();
+  }
+  await anna.expectFlawless('lists that failed');
+  await page.unroute(lists);
+  await SECTION(page, 'Devices').getByRole('button', { name: 'Try again' }).click();
+  await expect(SECTION(page, 'Devices').getByText('This one')).toBeVisible();
+});

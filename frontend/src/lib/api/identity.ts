@@ -58,8 +58,8 @@ export interface Invitation {
   email: string | null;
   role: WorkspaceRole;
   uses: number;
-  max_uses: number | null;
-  expires_at: Timestamp | null;
+  max_uses: number;
+  expires_at: Timestamp;
   created_at: Timestamp;
 }
 

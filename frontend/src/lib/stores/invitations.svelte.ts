@@ -4,7 +4,7 @@ import type { Id, WorkspaceRole } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
 export type InvitationWish =
-  { email: string; role: WorkspaceRole } | { max_uses: number; days: number | null; role: WorkspaceRole };
+  { email: string; role: WorkspaceRole } | { max_uses: number; days: number; role: WorkspaceRole };
 
 const DAY = 86_400_000;
 
@@ -31,7 +31,7 @@ export class Invitations {
         : {
             max_uses: wish.max_uses,
             role: wish.role,
-            expires_at: wish.days === null ? undefined : new Date(this.#now() + wish.days * DAY).toISOString()
+            expires_at: new Date(this.#now() + wish.days * DAY).toISOString()
           };
     const made = await this.#api.post<NewInvitation>(this.#path, body);
     this.fresh = made;
