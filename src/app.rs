@@ -19,7 +19,7 @@ use middleware::{cors, firewall, security_headers, tracing};
 use realtime::{Shard, SocketIo};
 use service::App;
 
-use crate::assets;
+use crate::{assets, banned};
 
 /// Built once per worker thread, with that thread's part of the real-time connections.
 pub fn build(
@@ -42,8 +42,8 @@ pub fn build(
         .configure(routes)
         // From the inside to the outside: what stands last sees a request first.
         .wrap(from_fn(cors::answer))
-        .wrap(from_fn(security_headers::add))
         .wrap(from_fn(keep_out))
+        .wrap(from_fn(security_headers::add))
         .wrap(from_fn(tracing::observe))
 }
 
@@ -55,7 +55,8 @@ async fn keep_out<B: MessageBody>(
     match firewall::admit(&request).await {
         Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
         Err(refusal) => {
-            let answer = endpoint::failure(request.request(), &refusal);
+            let answer = banned::page(request.request(), &refusal)
+                .unwrap_or_else(|| endpoint::failure(request.request(), &refusal));
             Ok(request.into_response(answer).map_into_right_body())
         }
     }

@@ -10,7 +10,10 @@ use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
-use service::accounts::{self, SignUp};
+use service::{
+    accounts::{self, SignUp},
+    firewall,
+};
 
 use crate::{logging, schema, serve};
 
@@ -82,6 +85,11 @@ enum Admin {
         name: String,
         #[command(flatten)]
         password: Password,
+    },
+    /// Let a banned address or network in again
+    LiftBan {
+        #[arg(long)]
+        address: String,
     },
     /// Give an account a new password and end its sessions
     ResetPassword {
@@ -155,6 +163,10 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
             let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
             format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }
+        Admin::LiftBan { address } => match firewall::lift_all(&database, &clock, &address).await.map_err(explain)? {
+            0 => format!("{address} is not banned by itself; a network that it is in may be.\n"),
+            _ => format!("{address} is let in again, within seconds.\n"),
+        },
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
             accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;

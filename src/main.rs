@@ -2,6 +2,7 @@
 
 mod app;
 mod assets;
+mod banned;
 mod cli;
 mod logging;
 mod schema;

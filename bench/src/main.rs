@@ -7,6 +7,7 @@ mod durable;
 mod frame;
 mod machine;
 mod picture;
+mod pipeline;
 mod report;
 mod results;
 mod server;
@@ -28,6 +29,10 @@ use results::Results;
 use subject::{Programs, Subject};
 use work::{Outcome, Part, Timing};
 use world::World;
+
+// As in the program that is measured: the bare handler is to differ by what it leaves out, and by nothing else.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The share of the two cores that others may have during a measurement.
 const TRIFLE: f64 = 0.03;
@@ -52,6 +57,12 @@ struct Arguments {
     storm: bool,
     #[command(flatten)]
     storm_size: storm::Size,
+    /// Only what stands around a request, and what it costs.
+    #[arg(long)]
+    pipeline: bool,
+    /// Seconds of each of its measurements.
+    #[arg(long, default_value_t = 4)]
+    pipeline_seconds: u64,
     /// Short measurements, to see whether everything works.
     #[arg(long)]
     quick: bool,
@@ -82,7 +93,13 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(pipeline::bare::FLAG) {
+        return pipeline::bare::serve();
+    }
     let mut arguments = Arguments::parse();
+    if arguments.pipeline {
+        return pipeline::measure(&arguments.natter, arguments.rounds, arguments.pipeline_seconds);
+    }
     if arguments.storm {
         return storm::measure(arguments.storm_size);
     }

@@ -63,6 +63,21 @@ async fn a_scanner_is_kept_out_until_an_admin_lets_it_in() {
 }
 
 #[tokio::test]
+async fn a_browser_is_told_in_a_page_and_the_operator_can_help_from_the_shell() {
+    let app = behind_a_proxy().start().await;
+    let visitor = app.anonymous();
+    scan(&visitor, "203.0.113.7", 3).await;
+    let request = visitor.request(Method::GET, "/").header("x-forwarded-for", "203.0.113.7");
+    let page = visitor.send(request.header("accept", "text/html")).await;
+    assert_eq!((page.status, page.header("content-type")), (403, Some("text/html; charset=utf-8")));
+    assert!(page.text().contains("Try again in 5 minutes"), "{page:?}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "like every answer");
+    let said = app.command(&["admin", "lift-ban", "--address", "203.0.113.7"]).await;
+    assert!(said.status.success(), "{said:?}");
+    wait_until("the running instance notices", || async { !is_banned(&visitor, "203.0.113.7").await }).await;
+}
+
+#[tokio::test]
 async fn everything_that_the_setting_names_counts_and_nothing_else() {
     let app = behind_a_proxy()
         .set("firewall.violations", "failed_signin,forged_token,rate_limited")

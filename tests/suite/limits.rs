@@ -102,6 +102,35 @@ async fn messages_by_frame_and_by_request_count_together_and_keep_their_order() 
     assert_eq!(texts[4..], ["0", "1", "2", "3", "4", "5"].map(String::from));
 }
 
+#[tokio::test]
+async fn of_calls_at_the_same_time_only_the_limit_is_told() {
+    let app = limited("read", "concurrency", 7).start().await;
+    let anna = app.sign_up("Anna").await;
+    let answer = me(&anna).await;
+    assert_eq!((answer.status, number(&answer, "ratelimit-limit")), (200, 7));
+    assert_eq!((answer.header("ratelimit-remaining"), answer.header("ratelimit-reset")), (None, None));
+    let racing = (0..60).map(|_| me(&anna));
+    for answer in futures_util::future::join_all(racing).await.iter().filter(|answer| answer.status != 200) {
+        answer.refused(429, "rate_limited");
+        assert!(number(answer, "retry-after") >= 1, "{answer:?}");
+    }
+}
+
+/// The groups of the contract: everything under `auth/`, messages, files, the gateway; else by method.
+#[test]
+fn every_endpoint_counts_against_the_group_of_its_address() {
+    for def in endpoint::r1::all() {
+        let expected = match (def.method.as_str(), def.path) {
+            (_, path) if path.starts_with("/r1/auth/") => "auth",
+            ("POST", "/r1/conversations/{id}/messages") => "message_send",
+            ("POST", "/r1/uploads") => "upload",
+            ("GET", _) => "read",
+            _ => "write",
+        };
+        assert_eq!(def.rate.as_str(), expected, "{} {}", def.method, def.path);
+    }
+}
+
 mod cluster {
     use super::*;
 

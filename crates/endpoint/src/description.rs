@@ -8,7 +8,7 @@ use middleware::guard::Access;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+        Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{AdditionalProperties, Schema},
@@ -64,18 +64,25 @@ impl Description {
     }
 
     pub fn page(&mut self) {
-        self.query::<u64>("page", "Which page, from 1.", false);
-        self.query::<u64>("page_size", &format!("Items of a page, at most {MAX_PAGE_SIZE}."), false);
+        // What is out of bounds is brought within them.
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build().into();
+        let size = format!("Items of a page, at most {MAX_PAGE_SIZE}.");
+        self.put("page".to_owned(), ParameterIn::Query, "Which page, from 1.", false, number());
+        self.put("page_size".to_owned(), ParameterIn::Query, &size, false, number());
     }
 
     fn parameter<T: PartialSchema>(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool) {
+        self.put(name, place, documentation, required, T::schema());
+    }
+
+    fn put(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool, schema: RefOr<Schema>) {
         self.parameters.push(
             ParameterBuilder::new()
                 .name(name)
                 .parameter_in(place)
                 .required(if required { Required::True } else { Required::False })
                 .description((!documentation.is_empty()).then_some(documentation))
-                .schema(Some(T::schema()))
+                .schema(Some(schema))
                 .build(),
         );
     }
@@ -109,7 +116,7 @@ impl Description {
             .description((!def.description.is_empty()).then_some(def.description))
             .securities(Some(securities(def.access, def.scope())));
         for (status, sentences) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
-            operation = operation.response(status.to_string(), failure(&sentences.join(" ")));
+            operation = operation.response(status.to_string(), refusal(status, &sentences.join(" ")));
         }
         for status in def.statuses {
             operation = operation.response(status.to_string(), success(data.clone(), def.summary));
@@ -158,8 +165,30 @@ pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::
 }
 
 pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
+    refusal(400, sentences)
+}
+
+/// A failure with the headers that belong to its status.
+fn refusal(status: u16, sentences: &str) -> utoipa::openapi::Response {
     let content = || Content::new(Some(Ref::from_schema_name(FAILURE)));
-    ResponseBuilder::new()
+    let number = |about: &str| {
+        let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+        HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build()
+    };
+    let mut response = ResponseBuilder::new();
+    if matches!(status, 429 | 503) {
+        response = response.header("Retry-After", number("Seconds to wait before trying again, at least 1."));
+    }
+    if status == 429 {
+        for (name, about) in [
+            ("RateLimit-Limit", "How many are allowed."),
+            ("RateLimit-Remaining", "How many are left; not where calls at the same time are counted."),
+            ("RateLimit-Reset", "Seconds until all are there again; not where calls at the same time are counted."),
+        ] {
+            response = response.header(name, number(about));
+        }
+    }
+    response
         .description(sentences)
         .content("application/json", content())
         .content("application/msgpack", content())
@@ -168,7 +197,7 @@ pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
 
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
-    let mut codes = vec![Code::NotAcceptable, Code::Unavailable];
+    let mut codes = vec![Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable];
     if def.has_body {
         codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
     }

@@ -5,6 +5,7 @@ use appcore::{
     auth::Scope,
     view::{self, AuditEntry, Ban, LoggedEvent, UserSession},
 };
+use service::audit::Action;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -54,7 +55,7 @@ pub fn document() -> OpenApi {
         // Only lists hold these, and utoipa does not look into a generic list.
         .schema(UserSession::name(), UserSession::schema())
         .schema(Ban::name(), Ban::schema())
-        .schema(AuditEntry::name(), AuditEntry::schema())
+        .schema(AuditEntry::name(), audit_entry())
         .schema(LoggedEvent::name(), LoggedEvent::schema())
         .schema(view::ApiKey::name(), view::ApiKey::schema())
         .schema(view::OfferedWorkspace::name(), view::OfferedWorkspace::schema())
@@ -96,6 +97,17 @@ fn method(def: &EndpointDef) -> HttpMethod {
         "DELETE" => HttpMethod::Delete,
         _ => HttpMethod::Get,
     }
+}
+
+/// A line of the audit log, with the names of everything that is written down.
+fn audit_entry() -> RefOr<Schema> {
+    let mut schema = AuditEntry::schema();
+    if let RefOr::T(Schema::Object(entry)) = &mut schema
+        && let Some(RefOr::T(Schema::Object(action))) = entry.properties.get_mut("action")
+    {
+        action.enum_values = Some(Action::ALL.iter().map(|action| action.as_str().into()).collect());
+    }
+    schema
 }
 
 fn failure() -> RefOr<Schema> {

@@ -6,7 +6,7 @@ use service::App;
 
 use crate::{address::client_address, auth::Credentials};
 
-/// Lets a request in, unless its address is kept out. The first thing that a request meets behind the log line.
+/// Lets a request in, unless its address is kept out. Nothing is done for a request before, but writing its log line.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
     let address = || client_address(request.peer_addr(), request.headers(), &app.config);

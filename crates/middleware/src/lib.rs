@@ -1,6 +1,6 @@
 //! What stands around the endpoints: one file each.
 //!
-//! What need not know the endpoint is actix middleware ([`tracing::observe`], [`firewall::admit`], [`security_headers::add`], [`cors::answer`]), put
+//! What need not know the endpoint is actix middleware ([`tracing::observe`], [`security_headers::add`], [`firewall::admit`], [`cors::answer`]), put
 //! in its order by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) is a function that the endpoint
 //! crate's gate calls, and the upgrade of a real-time connection too.
 

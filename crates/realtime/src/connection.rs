@@ -1,8 +1,8 @@
 //! The task of one connection: gives what the client sends to its session, in the form that the connection speaks.
 
-use std::{net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
-use appcore::{AppError, Code, auth::Principal};
+use appcore::{AppError, Code, auth::Principal, limit::Violation};
 use bytes::Bytes;
 
 use crate::{
@@ -77,6 +77,10 @@ impl Live {
     }
 
     pub(crate) fn close(&self, close: Close) {
+        if close == Close::FLOOD {
+            let (app, address) = (Arc::clone(self.shard.app()), self.out.address());
+            actix_rt::spawn(async move { app.firewall.note(address, Violation::RateLimited).await });
+        }
         self.out.close(close);
     }
 

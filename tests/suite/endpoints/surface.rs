@@ -51,12 +51,22 @@ async fn every_answer_tells_browsers_how_little_they_may_do_with_it() {
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("x-frame-options"), "DENY", "{path}");
         assert!(header("strict-transport-security").starts_with("max-age="), "{path}");
-        assert!(!header("referrer-policy").is_empty(), "{path}");
+        for (name, value) in [
+            ("referrer-policy", "strict-origin-when-cross-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(header(name), value, "{path}: {name}");
+        }
+        assert!(header("permissions-policy").contains("camera=()"), "{path}");
         let policy = header("content-security-policy");
         assert!(policy.contains("frame-ancestors 'none'") && policy.starts_with("default-src '"), "{path}: {policy}");
         let scripts = policy.split(';').find(|rule| rule.trim().starts_with("script-src")).unwrap_or_default();
         assert!(!scripts.contains("unsafe"), "{path}: {policy}");
     }
+    let plain = Application::start().await;
+    let header = plain.anonymous().get("/").await.header("strict-transport-security").map(str::to_owned);
+    assert_eq!(header, None, "http is not to be left by a promise of https");
     let answer = app.anonymous().get("/r1/users/me").await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -83,6 +93,10 @@ async fn only_the_origins_that_are_configured_may_read_answers_in_a_browser() {
     assert_eq!((read.status, read.header("access-control-allow-origin")), (200, Some("https://app.example")));
     assert_eq!(read.header("access-control-allow-credentials"), Some("true"));
     assert_eq!(read.header("vary"), Some("Origin"));
+    let readable = read.header("access-control-expose-headers").unwrap_or_default().to_ascii_lowercase();
+    for name in ["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
+        assert!(readable.contains(name), "{readable} lacks {name}");
+    }
     for stranger in ["https://evil.example", "https://app.example.evil.example", "null", "http://app.example"] {
         for method in [Method::OPTIONS, Method::GET] {
             assert_eq!(from(stranger, method).await.header("access-control-allow-origin"), None, "{stranger}");

@@ -1,0 +1,49 @@
+//! The handler that the program is compared with: actix-web as it comes, the same services behind it, and nothing in between: no log line, no
+//! firewall, no headers, no CORS, no limits, no guard, no choice of forms.
+
+use std::sync::Arc;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header::AUTHORIZATION, web};
+use anyhow::Context;
+use appcore::{Clock, InstanceId, envelope::Success, event::MemoryBus};
+use dbcontext::Database;
+use service::accounts;
+
+use super::PATH;
+
+/// How this program is asked to be that handler.
+pub const FLAG: &str = "--bare-handler";
+
+pub fn arguments() -> Vec<String> {
+    vec![FLAG.to_owned()]
+}
+
+/// Serves until it is killed.
+pub fn serve() -> anyhow::Result<()> {
+    actix_web::rt::System::new().block_on(async {
+        let config = appcore::config::load(None).context("the configuration")?.config;
+        let address = (config.server.host.clone(), config.server.port);
+        let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;
+        let bus = Arc::new(MemoryBus::new());
+        let app = service::App::build(Arc::new(config), InstanceId::new(), Clock::system(), db, bus, None).await?;
+        let app = web::Data::from(app);
+        HttpServer::new(move || App::new().app_data(app.clone()).route(PATH, web::get().to(me)))
+            .workers(1)
+            .bind(address)?
+            .run()
+            .await
+            .context("the bare handler")
+    })
+}
+
+async fn me(http: HttpRequest, app: web::Data<service::App>) -> HttpResponse {
+    let header = http.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(token) = header.and_then(|text| text.strip_prefix("Bearer ")) else {
+        return HttpResponse::Unauthorized().finish();
+    };
+    let Ok(caller) = accounts::authenticate(&app, token).await else { return HttpResponse::Unauthorized().finish() };
+    match accounts::me(&app, &caller).await {
+        Ok(user) => HttpResponse::Ok().json(Success::new(&user)),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}

@@ -1,0 +1,50 @@
+//! As many requests as the server answers, on a few connections that are kept.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::PATH;
+
+const CONNECTIONS: usize = 16;
+
+/// How many were answered.
+pub async fn send(address: SocketAddr, token: &str, duration: Duration) -> anyhow::Result<f64> {
+    let end = Instant::now() + duration;
+    let request = format!("GET {PATH} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+    let connections = (0..CONNECTIONS).map(|_| ask(address, &request, end));
+    let answered = futures_util::future::try_join_all(connections).await?;
+    Ok(answered.into_iter().map(f64::from).sum())
+}
+
+async fn ask(address: SocketAddr, request: &str, end: Instant) -> anyhow::Result<u32> {
+    let mut socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(4_096);
+    let mut answered = 0;
+    while Instant::now() < end {
+        socket.write_all(request.as_bytes()).await?;
+        buffer.clear();
+        while !is_whole(&buffer)? {
+            if socket.read_buf(&mut buffer).await? == 0 {
+                bail!("the server has hung up");
+            }
+        }
+        answered += 1;
+    }
+    Ok(answered)
+}
+
+fn is_whole(buffer: &[u8]) -> anyhow::Result<bool> {
+    let Some(head) = memmem::find(buffer, b"\r\n\r\n") else { return Ok(false) };
+    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+    if !text.starts_with("http/1.1 200") {
+        bail!("not what was asked for: {text}");
+    }
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
+    Ok(buffer.len() >= head + 4 + length.trim().parse::<usize>()?)
+}

@@ -1,0 +1,146 @@
+//! What stands around a request, and what it costs: the same small authenticated GET, answered by the program with everything on, with limits and
+//! firewall off, and by a bare handler of actix-web that knows the caller, reads the same row and writes the same bytes ([`bare`]).
+//!
+//! All of them get the same load on the same database, in turn and in several rounds. The server has a core to itself, so what it can answer in a
+//! second is told by the processor time that an answer takes, which others on the machine disturb less than the rate.
+
+pub mod bare;
+mod firewall;
+mod load;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use support::{Anonymous, Caller, PASSWORD, free_port};
+
+use crate::machine::{self, Cores, Cpu, Quiet};
+use crate::server::Server;
+
+/// The path that is asked for.
+pub const PATH: &str = "/r1/users/me";
+const WARM_UP: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    Everything,
+    WithoutLimits,
+    Bare,
+}
+
+impl Variant {
+    const ALL: [Self; 3] = [Self::Everything, Self::WithoutLimits, Self::Bare];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Everything => "everything on",
+            Self::WithoutLimits => "limits and firewall off",
+            Self::Bare => "bare handler",
+        }
+    }
+}
+
+/// What one round gave.
+struct Outcome {
+    variant: Variant,
+    per_second: f64,
+    /// Processor time of the server for one answer, in microseconds.
+    cost: f64,
+    disturbance: f64,
+}
+
+/// Measures and prints.
+pub fn measure(natter: &Path, rounds: usize, seconds: u64) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cores = Cores::choose()?;
+    let natter = std::path::absolute(natter)?;
+    let token = prepare(cores, folder.path(), &natter)?;
+    println!("{}", machine::describe());
+    firewall::measure(folder.path())?;
+    cores.pin_generator()?;
+    let mut outcomes = Vec::new();
+    for round in 0..rounds {
+        let mut variants = Variant::ALL;
+        variants.rotate_left(round % Variant::ALL.len());
+        for variant in variants {
+            let outcome = measure_one(cores, folder.path(), &natter, &token, variant, Duration::from_secs(seconds))?;
+            let Outcome { per_second, cost, disturbance, .. } = outcome;
+            let (name, others) = (variant.name(), disturbance * 100.0);
+            println!(
+                "round {}: {name}: {per_second:.0} a second, {cost:.1} µs of processor time each, others had {others:.0} %",
+                round + 1
+            );
+            outcomes.push(outcome);
+        }
+    }
+    println!("\n| | requests a second | processor time each, µs | slower than bare |\n|---|--:|--:|--:|");
+    let median = |variant: Variant, value: fn(&Outcome) -> f64| {
+        let mut values: Vec<f64> = outcomes.iter().filter(|outcome| outcome.variant == variant).map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    let floor = median(Variant::Bare, |outcome| outcome.cost);
+    for variant in Variant::ALL {
+        let (rate, cost) = (median(variant, |outcome| outcome.per_second), median(variant, |outcome| outcome.cost));
+        // A core that does nothing else answers one over the cost.
+        let slower = (1.0 - floor / cost) * 100.0;
+        println!("| {} | {rate:.0} | {cost:.1} | {slower:.1} % |", variant.name());
+    }
+    Ok(())
+}
+
+/// A database with one account, and a token for it.
+fn prepare(cores: Cores, folder: &Path, natter: &Path) -> anyhow::Result<String> {
+    let server = start(cores, folder, natter, Variant::WithoutLimits)?;
+    let base = format!("http://{}", server.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tokens = runtime.block_on(async {
+        Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201)
+    });
+    tokens["access_token"].as_str().map(str::to_owned).context("no access token")
+}
+
+fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow::Result<Server> {
+    let port = free_port();
+    let limit = |key: &str, value: &str| (format!("NATTER__RATE_LIMIT__{key}"), value.to_owned());
+    let mut environment = vec![
+        ("NATTER__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
+        ("NATTER__SERVER__PORT".to_owned(), port.to_string()),
+        ("NATTER__SERVER__WORKERS".to_owned(), "1".to_owned()),
+        // As it is run.
+        ("RUST_LOG".to_owned(), "info".to_owned()),
+        // It is counted, and nothing is refused.
+        limit("READ__LIMIT", "1000000"),
+        limit("READ__WINDOW", "1"),
+    ];
+    if variant == Variant::WithoutLimits {
+        environment.push(limit("ENABLED", "false"));
+    }
+    let (program, arguments): (PathBuf, _) = match variant {
+        Variant::Bare => (std::env::current_exe()?, bare::arguments()),
+        _ => (natter.to_owned(), vec!["serve".to_owned()]),
+    };
+    Server::start(cores.server, folder, port, &program, &arguments, &environment)
+}
+
+fn measure_one(
+    cores: Cores,
+    folder: &Path,
+    natter: &Path,
+    token: &str,
+    variant: Variant,
+    duration: Duration,
+) -> anyhow::Result<Outcome> {
+    let server = start(cores, folder, natter, variant)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(load::send(server.address, token, WARM_UP))?;
+    let (quiet, before) = (Quiet::begin(cores)?, Cpu::of(server.process())?);
+    let answered = runtime.block_on(load::send(server.address, token, duration))?;
+    let used = Cpu::of(server.process())?.since(before).total();
+    Ok(Outcome {
+        variant,
+        per_second: answered / duration.as_secs_f64(),
+        cost: used / answered * 1e6,
+        disturbance: quiet.disturbance()?,
+    })
+}
