@@ -163,7 +163,7 @@ impl Endpoint for StopMessage {
 /// Have an assistant answer again
 ///
 /// The same message goes back to its beginning, and its events tell the rest.
-#[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, errors(WrongState))]
+#[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RegenerateMessage {
     type Request = MessageRequest;
     type Response = Message;

@@ -12,7 +12,7 @@ use deadpool_redis::{Pool, redis::Script};
 use ipnet::IpNet;
 
 /// A violation must not make anybody wait for a Redis that does not answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long Redis is not asked after it did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 

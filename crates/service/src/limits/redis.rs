@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Subject, Verdict, Window};
 
 /// A limit must not make anybody wait for a Redis that does not answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long Redis is not asked after it did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A call that is said to be under way longer than this belongs to an instance that died.
