@@ -53,6 +53,7 @@ export class AuditLog {
   }
 
   set action(action: string) {
+    if (action === this.#action) return;
     this.#action = action;
     void this.list.load();
   }
