@@ -8,6 +8,7 @@ mod m0002_workspaces;
 mod m0003_conversations;
 mod m0004_assistants;
 mod m0005_mail;
+mod m0006_sign_in;
 mod m0007_protection;
 mod m0008_tenancy;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_conversations::Migration),
             Box::new(m0004_assistants::Migration),
             Box::new(m0005_mail::Migration),
+            Box::new(m0006_sign_in::Migration),
             Box::new(m0007_protection::Migration),
             Box::new(m0008_tenancy::Migration),
         ]

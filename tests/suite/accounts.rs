@@ -3,6 +3,8 @@
 mod browser;
 mod cluster;
 mod devices;
+mod oauth;
+mod second_factor;
 mod sign_in;
 mod sign_up;
 mod tokens;

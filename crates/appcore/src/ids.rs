@@ -65,6 +65,10 @@ id! {
     JobId,
     /// One durable or passing event.
     EventId,
+    /// Who somebody is at a provider of identities.
+    IdentityId,
+    /// A passkey.
+    PasskeyId,
     /// One run of the program.
     InstanceId,
     /// An address that is kept out for a time.

@@ -45,6 +45,13 @@ impl<T> Page<T> {
     pub fn new(items: Vec<T>, request: PageRequest, total: u64) -> Self {
         Self { items, page: request.page, page_size: request.page_size, total }
     }
+
+    /// The same page of something else.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        let items = self.items.into_iter().map(change).collect();
+        Page { items, page: self.page, page_size: self.page_size, total: self.total }
+    }
 }
 
 /// A part of a history, oldest first.

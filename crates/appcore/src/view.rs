@@ -17,6 +17,12 @@ pub struct User {
     /// Whether the address was shown to be theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
+    /// Whether there is a password; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_password: Option<bool>,
+    /// Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
     pub display_name: String,
     pub role: UserRole,
     #[serde(skip_serializing_if = "Option::is_none")]

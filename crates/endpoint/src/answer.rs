@@ -28,9 +28,20 @@ pub(crate) fn finish(ctx: &Ctx, def: &EndpointDef, result: Result<Encoded, AppEr
 
 fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
+    let status = encoded.status.unwrap_or(declared);
+    if let Some(location) = encoded.location {
+        let mut response = HttpResponse::build(status);
+        rate_limit::headers(http).for_each(|header| _ = response.insert_header(header));
+        return response
+            .insert_header((header::LOCATION, location))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            // What is in our own address, such as a code, is nobody else's business.
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .finish();
+    }
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     match form.transcode(encoded.body) {
-        Ok(body) => start(http, encoded.status.unwrap_or(declared), form).body(body),
+        Ok(body) => start(http, status, form).body(body),
         Err(error) => failure(http, &error),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{
     dev::Payload,
-    http::header::{CONTENT_LENGTH, HeaderMap},
+    http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
     rt::time::timeout,
 };
 use appcore::{AppError, Code};
@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 /// The largest body, uploads apart.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
 /// How long the whole body may take to arrive.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -26,6 +27,17 @@ pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes,
         Ok(body) => body,
         Err(_) => Err(AppError::refused(Code::MalformedBody, "The request's body took too long to arrive.")),
     }
+}
+
+/// A form that a browser sends; nothing where there is none.
+pub(crate) async fn read_form(headers: &HeaderMap, payload: Payload) -> Result<String, AppError> {
+    let body = read(headers, payload).await?;
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_form = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM);
+    if !body.is_empty() && !is_form {
+        return Err(AppError::refused(Code::UnsupportedMediaType, "Send a form."));
+    }
+    String::from_utf8(body.to_vec()).map_err(|_| AppError::refused(Code::MalformedBody, "The form is not in UTF-8."))
 }
 
 async fn collect(mut payload: Payload) -> Result<Bytes, AppError> {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
-use middleware::{address::client_address, cookies};
+use middleware::{address::client_address, auth, cookies, origin};
 use service::{
     App,
     accounts::Device,
@@ -35,6 +35,15 @@ impl Ctx {
     /// The caller. Always there where the access is not `Public`.
     pub fn user(&self) -> Result<&Principal, AppError> {
         self.principal.as_ref().ok_or_else(|| Code::Unauthenticated.into())
+    }
+
+    /// The caller of an endpoint that is open to everybody, for what no other site may make a browser do.
+    pub async fn identify_own_page(&self) -> Result<Principal, AppError> {
+        let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
+        if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
+            origin::check(self.http.headers(), &self.app.config)?;
+        }
+        auth::authenticate(&self.app, credentials.as_ref()).await
     }
 
     /// What the caller calls from, for the list of signed-in devices.

@@ -8,7 +8,7 @@ use middleware::guard::Access;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+        Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{AdditionalProperties, Schema},
@@ -18,7 +18,7 @@ use utoipa::{
 
 use crate::{
     endpoint_trait::{EndpointDef, Output},
-    reply::NoData,
+    reply::{NoData, Redirect},
 };
 
 /// The names of the ways to show who one is.
@@ -100,8 +100,8 @@ impl Description {
     }
 
     pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
-        let nothing = TypeId::of::<T>() == TypeId::of::<NoData>();
-        let data = if nothing {
+        let redirects = TypeId::of::<T>() == TypeId::of::<Redirect>();
+        let data = if redirects || TypeId::of::<T>() == TypeId::of::<NoData>() {
             T::schema()
         } else {
             let name = schema_name::<T>();
@@ -119,7 +119,8 @@ impl Description {
             operation = operation.response(status.to_string(), refusal(status, &sentences.join(" ")));
         }
         for status in def.statuses {
-            operation = operation.response(status.to_string(), success(data.clone(), def.summary));
+            let response = if redirects { redirect() } else { success(data.clone(), def.summary) };
+            operation = operation.response(status.to_string(), response);
         }
         for parameter in self.parameters {
             operation = operation.parameter(parameter);
@@ -164,6 +165,11 @@ pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::
         .build()
 }
 
+fn redirect() -> utoipa::openapi::Response {
+    let location = Header::new(ObjectBuilder::new().schema_type(Type::String).build());
+    ResponseBuilder::new().description("The browser goes on there.").header("Location", location).build()
+}
+
 pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
     refusal(400, sentences)
 }
@@ -201,6 +207,9 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     if def.has_body {
         codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
     }
+    if def.form_of_another_site {
+        codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
+    }
     if has_input {
         codes.push(Code::Invalid);
     }
@@ -213,7 +222,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
         Access::Member(_) => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden, Code::NotFound]),
         Access::Admin => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden]),
     }
-    if def.method != Method::GET {
+    if def.method != Method::GET && !def.form_of_another_site {
         codes.push(Code::CrossSite);
     }
     codes.extend(def.errors);

@@ -43,6 +43,8 @@ pub trait Endpoint: 'static {
     const STATUSES: &'static [u16] = &[200];
     /// Beyond those that the method, the request and the access imply.
     const ERRORS: &'static [Code] = &[];
+    /// Whether pages of other sites send it, as a form whose fields count like those of the query.
+    const FORM_OF_ANOTHER_SITE: bool = false;
 
     /// Whatever must hold beyond the shape of the request and the caller's role.
     fn handle_before(_ctx: &Ctx, _request: &mut Self::Request) -> impl Future<Output = Result<(), AppError>> {
@@ -71,6 +73,7 @@ pub struct EndpointDef {
     pub errors: &'static [Code],
     pub path_fields: &'static [&'static str],
     pub has_body: bool,
+    pub form_of_another_site: bool,
     pub(crate) describe: fn(&'static EndpointDef) -> Operation,
     pub(crate) call: fn(&'static EndpointDef, HttpRequest, Payload) -> LocalBoxFuture<'static, HttpResponse>,
 }
@@ -91,6 +94,7 @@ impl EndpointDef {
             errors: E::ERRORS,
             path_fields: E::Request::PATH_FIELDS,
             has_body: E::Request::HAS_BODY,
+            form_of_another_site: E::FORM_OF_ANOTHER_SITE,
             describe: describe::<E>,
             call: run::<E>,
         }

@@ -32,7 +32,10 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         .into_inner();
 
     let credentials = auth::Credentials::find(http.headers(), &app.config);
-    if origin::changes_state(http.method()) && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie) {
+    if origin::changes_state(http.method())
+        && !def.form_of_another_site
+        && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie)
+    {
         origin::check(http.headers(), &app.config)?;
     }
     let principal = match def.access {
@@ -56,6 +59,11 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
     WireForm::accepted(http.headers())?;
+    if def.form_of_another_site {
+        let form = body::read_form(http.headers(), payload).await?;
+        let ctx = Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), _lease: lease };
+        return Ok((ctx, Source::of_form(http.clone(), &form)));
+    }
     let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };
     // Without a body there is no type to ask for.
     let fields =

@@ -4,8 +4,8 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use actix_web::HttpRequest;
 use appcore::{
-    ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, InvitationId, MessageId, SessionId,
-    Timestamp, UserId, WorkspaceId, page::PageRequest,
+    ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, MessageId,
+    PasskeyId, SessionId, Timestamp, UserId, WorkspaceId, page::PageRequest,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -58,12 +58,15 @@ macro_rules! from_text {
 from_text!(
     i64,
     u64,
+    bool,
     ApiKeyId,
     AssistantId,
     BanId,
     ConversationId,
+    IdentityId,
     InvitationId,
     MessageId,
+    PasskeyId,
     SessionId,
     UserId,
     WorkspaceId
@@ -95,6 +98,13 @@ impl Source {
     pub(crate) fn new(http: HttpRequest, body: Map<String, Value>) -> Self {
         let query = url_query(http.query_string());
         Self { http, query, body, errors: Vec::new() }
+    }
+
+    /// The fields of a form go before those of the query.
+    pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
+        let mut query = url_query(form);
+        query.extend(url_query(http.query_string()));
+        Self { http, query, body: Map::new(), errors: Vec::new() }
     }
 
     /// A part of the path. One that can't be read names nothing that exists.

@@ -32,5 +32,5 @@ pub use description::Description;
 pub use endpoint_trait::{Endpoint, EndpointDef, Output, assert_path};
 pub use input::{Body, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
-pub use reply::{NoData, Reply};
+pub use reply::{NoData, Redirect, Reply};
 pub use routes::{configure, only_get};

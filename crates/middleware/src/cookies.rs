@@ -16,6 +16,15 @@ const SECURE_REFRESH: &str = "__Secure-natter_refresh";
 /// The only calls that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
+/// What a browser keeps while it is at a provider of identities.
+const OAUTH: &str = "natter_oauth";
+const SECURE_OAUTH: &str = "__Host-natter_oauth";
+
+#[must_use]
+pub const fn oauth_name(https: bool) -> &'static str {
+    if https { SECURE_OAUTH } else { OAUTH }
+}
+
 #[must_use]
 pub const fn access_name(https: bool) -> &'static str {
     if https { SECURE_ACCESS } else { ACCESS }
@@ -51,6 +60,24 @@ pub fn session(
         cookie(access_name(https), access.0, "/", lasting(access.1), https),
         cookie(refresh_name(https), refresh.0, REFRESH_PATH, lasting(refresh.1), https),
     ]
+}
+
+/// What a browser keeps while it is at a provider. Where it comes back with a form that the provider's page sends, it must be sent
+/// along from another site, which browsers allow on https alone.
+#[must_use]
+pub fn oauth(handle: (String, Timestamp), now: Timestamp, https: bool, by_form: bool) -> Cookie<'static> {
+    let lasting = time::Duration::milliseconds(handle.1.millis().saturating_sub(now.millis()).max(0));
+    let mut cookie = cookie(oauth_name(https), handle.0, "/", lasting, https);
+    if by_form && https {
+        cookie.set_same_site(SameSite::None);
+    }
+    cookie
+}
+
+/// Takes it away again.
+#[must_use]
+pub fn no_oauth(https: bool) -> Cookie<'static> {
+    cookie(oauth_name(https), String::new(), "/", time::Duration::ZERO, https)
 }
 
 /// Takes the tokens away again.
@@ -93,6 +120,11 @@ mod tests {
             refresh.to_string(),
             "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/r1/auth; Max-Age=3570"
         );
+        let kept =
+            |https, by_form| oauth(("h".into(), Timestamp(90_000)), Timestamp(30_000), https, by_form).to_string();
+        assert_eq!(kept(true, false), "__Host-natter_oauth=h; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60");
+        assert_eq!(kept(true, true), "__Host-natter_oauth=h; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=60");
+        assert_eq!(kept(false, true), "natter_oauth=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
         assert_eq!(none(false)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
     }
 

@@ -49,6 +49,12 @@ actions! {
     /// A token was used twice, and its session ended.
     RefreshReused = "auth.refresh_reused";
     PasswordChanged = "auth.password_changed";
+    SecondFactorAdded = "auth.second_factor_added";
+    SecondFactorRemoved = "auth.second_factor_removed";
+    PasskeyAdded = "auth.passkey_added";
+    PasskeyRemoved = "auth.passkey_removed";
+    IdentityLinked = "auth.identity_linked";
+    IdentityUnlinked = "auth.identity_unlinked";
     SessionEnded = "auth.session_ended";
     WorkspaceCreated = "workspace.created";
     WorkspaceMemberAdded = "workspace.member_added";

@@ -2,7 +2,7 @@
 
 use endpoint::{Access, EndpointDef};
 use reqwest::Method;
-use support::{Answer, Application, Caller, Member, Setup, Value, json, new_email, new_id, wait_until};
+use support::{Answer, Application, Authenticator, Caller, Member, Setup, Value, json, new_email, new_id, wait_until};
 use tokio::sync::OnceCell;
 
 /// Two tenants: the owner and friends in one, the stranger in another. The admin is in neither.
@@ -28,7 +28,14 @@ pub struct Call {
 
 impl World {
     pub async fn start() -> Self {
-        let app = Setup::new().set("workspaces.shared", "none").start().await;
+        let app = Setup::new()
+            .set("workspaces.shared", "none")
+            // Nobody is there.
+            .set("auth.oauth.example.kind", "oidc")
+            .set("auth.oauth.example.issuer", "http://127.0.0.1:9")
+            .set("auth.oauth.example.client_id", "natter")
+            .start()
+            .await;
         let [owner, friend, third, stranger] = [
             app.sign_up("Owner").await,
             app.sign_up("Friend").await,
@@ -111,7 +118,9 @@ impl World {
                 let message = self.owner.send_message(&self.group().await, "Hello").await;
                 with_id(def, &id_of(&message))
             }
-            _ => def.path.to_owned(),
+            // Of an account that has none: only the tests of providers and of passkeys make some.
+            "UnlinkIdentity" | "RemovePasskey" => with_id(def, &new_id()),
+            _ => def.path.replace("{p}", "example"),
         };
         assert!(!path.contains('{'), "{} has a path that nothing fills: give it a call here", def.name);
         Call { path, body, ends_session: def.name == "LogOut" }
@@ -124,6 +133,16 @@ impl World {
             "Refresh" => json!({ "refresh_token": self.owner.another_device().await.refresh_token() }),
             // Wrong on purpose: who comes so far may call it, and nobody's password changes.
             "ChangePassword" => json!({ "current_password": "not this one", "password": "Quite-another-1" }),
+            "AnswerChallenge" => {
+                let (guarded, authenticator) = Authenticator::set_up_for_somebody(&self.app.url()).await;
+                let asked = self.app.anonymous().sign_in(&guarded.email, support::PASSWORD).await.data_with(202);
+                json!({ "challenge": asked["challenge"], "code": authenticator.next_code() })
+            }
+            "SignInByIdToken" => json!({ "id_token": "none" }),
+            "FinishPasskeyRegistration" | "FinishPasskeySignIn" => json!({ "challenge_id": "none", "credential": {} }),
+            "EnrolAuthenticator" => json!({ "password": support::PASSWORD }),
+            // Nobody has set one up.
+            "ConfirmAuthenticator" | "RemoveAuthenticator" => json!({ "code": "000000" }),
             "ChangeMe" => json!({ "display_name": "Somebody" }),
             // Limits are off, so nobody is kept out by it.
             "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),

@@ -9,11 +9,13 @@
 //! `NATTER_TEST_POSTGRES`, the address of a maintenance database). `scripts/test` sets both.
 
 mod application;
+mod authenticator;
 mod balancer;
 mod caller;
 mod database;
 mod event_stream;
 mod follower;
+mod identity_provider;
 mod instance;
 mod member;
 mod nginx;
@@ -25,11 +27,13 @@ mod socket;
 mod upstream;
 
 pub use application::{ADMIN_EMAIL, Application, PASSWORD, Setup};
+pub use authenticator::Authenticator;
 pub use balancer::Balancer;
 pub use caller::{Answer, Caller, Credentials};
 pub use database::{Engine, TestDatabase};
 pub use event_stream::EventStream;
 pub use follower::Follower;
+pub use identity_provider::{IdentityProvider, SentBack, form};
 pub use instance::Instance;
 pub use member::{Anonymous, Member, new_email};
 pub use nginx::Nginx;

@@ -232,9 +232,14 @@ impl Keyring {
 
 /// 256 random bits as text: a refresh token or a ticket.
 pub fn random_text() -> anyhow::Result<String> {
-    let mut bytes = [0; 32];
+    random_bytes::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What nobody can guess.
+pub fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }
 
 /// What is kept of an opaque token: SHA-256 is enough for something that can't be guessed.

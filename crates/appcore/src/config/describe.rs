@@ -66,7 +66,7 @@ fn example(setting: &Setting) -> (bool, String) {
         return (true, "[]".to_owned());
     }
     let shown = match setting.kind {
-        Kind::Secret | Kind::SecretUrl(_) => format!("{text:?}"),
+        Kind::Secret | Kind::Credential | Kind::SecretUrl(_) => format!("{text:?}"),
         Kind::Secrets => format!("[{text:?}]"),
         kind => match kind.read(&Raw::Text(text.to_owned())) {
             Ok(Reading::Set(value)) => value.show(kind),

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     /// The same, and it may hold a password.
     SecretUrl(&'static [&'static str]),
     Secret,
+    /// A secret that somebody else has chosen, however short.
+    Credential,
     Secrets,
     Texts,
     /// Some of these words.
@@ -65,7 +67,7 @@ pub(super) enum Reading {
 impl Kind {
     /// Its value must not be shown.
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Secrets | Self::SecretUrl(_))
+        matches!(self, Self::Secret | Self::Credential | Self::Secrets | Self::SecretUrl(_))
     }
 
     pub fn is_list(self) -> bool {
@@ -96,7 +98,7 @@ impl Kind {
 
     fn parse(self, text: &str) -> Option<Value> {
         match self {
-            Self::Text => Some(Value::Text(text.to_owned())),
+            Self::Text | Self::Credential => Some(Value::Text(text.to_owned())),
             Self::Secret => (text.chars().count() >= 8).then(|| Value::Text(text.to_owned())),
             Self::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
             Self::Switch => text.parse().ok().map(Value::Switch),
@@ -162,7 +164,7 @@ impl Kind {
 
     fn expected(self) -> Expected {
         Expected(match self {
-            Self::Text => "a text".to_owned(),
+            Self::Text | Self::Credential => "a text".to_owned(),
             Self::Secret => "a text of at least 8 characters".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Switch => "true or false".to_owned(),

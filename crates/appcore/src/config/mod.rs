@@ -27,8 +27,8 @@ use self::kind::Value;
 use self::resolve::Resolution;
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
-    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Mail, Messages, Provider, ProviderKind, RateLimit,
-    Realtime, Redis, Role, Server, SignUp, Workspaces,
+    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Mail, Messages, OauthKind, OauthProvider, Provider,
+    ProviderKind, RateLimit, Realtime, Redis, Role, Server, SignUp, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.

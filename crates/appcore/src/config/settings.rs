@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::error::ConfigError;
@@ -103,6 +103,37 @@ pub struct Auth {
     #[serde(deserialize_with = "seconds")]
     pub failed_window: Duration,
     pub password: PasswordPolicy,
+    /// In the order in which they were written.
+    #[serde(default, deserialize_with = "named_oauth")]
+    pub oauth: Vec<OauthProvider>,
+}
+
+/// Somebody by whom people can sign in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthProvider {
+    #[serde(skip)]
+    pub name: String,
+    pub kind: OauthKind,
+    /// As it was written: it is compared letter by letter.
+    pub issuer: Option<String>,
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+    pub scopes: Option<Vec<String>>,
+    pub trust_email: Option<bool>,
+    pub team_id: Option<String>,
+    pub key_id: Option<String>,
+    pub private_key_file: Option<PathBuf>,
+}
+
+/// Which provider of identities it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OauthKind {
+    Oidc,
+    Google,
+    Microsoft,
+    Apple,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -270,6 +301,9 @@ impl Config {
         if self.firewall.durations.is_empty() {
             return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));
         }
+        for provider in &self.auth.oauth {
+            provider.check()?;
+        }
         for (asked, answered) in &self.ai.model_map {
             let provider = answered.split_once('/').map(|(provider, _)| provider);
             if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {
@@ -320,6 +354,44 @@ impl Database {
     }
 }
 
+impl OauthProvider {
+    /// The longest name: it is a part of addresses.
+    const MAX_NAME: usize = 40;
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let name = &self.name;
+        let refuse = |what: &str| Err(ConfigError::new(format!("The setting auth.oauth.{name}{what}")));
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        if name.len() > Self::MAX_NAME || !name.bytes().all(plain) {
+            return refuse(" must have a name of small letters, digits, - and _, because it is a part of addresses.");
+        }
+        match &self.issuer {
+            Some(issuer) if !is_private(issuer) => {
+                return refuse(".issuer must begin with https://, or be on this machine.");
+            }
+            None if self.kind == OauthKind::Oidc => return refuse(".issuer is missing: oidc may be anybody."),
+            _ => {}
+        }
+        let has_key = self.team_id.is_some() && self.key_id.is_some() && self.private_key_file.is_some();
+        if self.kind == OauthKind::Apple && self.client_secret.is_none() && !has_key {
+            return refuse(" needs team_id, key_id and private_key_file, from which Apple's secret is made.");
+        }
+        Ok(())
+    }
+}
+
+/// Whether nobody on the way can read or change what is sent there.
+fn is_private(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    let is_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || is_here
+}
+
 impl Provider {
     /// Where its API is: the configured place, else the public service.
     pub fn base_url(&self) -> String {
@@ -358,6 +430,17 @@ fn named_providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pro
         .map(|(name, value)| {
             let provider = Provider::deserialize(value).map_err(serde::de::Error::custom)?;
             Ok(Provider { name, ..provider })
+        })
+        .collect()
+}
+
+fn named_oauth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OauthProvider>, D::Error> {
+    let table = toml::Table::deserialize(deserializer)?;
+    table
+        .into_iter()
+        .map(|(name, value)| {
+            let provider = OauthProvider::deserialize(value).map_err(serde::de::Error::custom)?;
+            Ok(OauthProvider { name, ..provider })
         })
         .collect()
 }

@@ -17,6 +17,8 @@ pub struct Model {
     /// Argon2id, as a PHC string.
     pub password_hash: Option<String>,
     pub role: String,
+    /// Whether a code of an authenticator is asked for at sign-in.
+    pub second_factor: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub is_deleted: bool,

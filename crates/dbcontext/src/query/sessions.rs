@@ -88,6 +88,17 @@ pub async fn live_among<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
+/// When somebody signed in.
+pub async fn begun_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
+    user_session::Entity::find_by_id(id)
+        .select_only()
+        .column(user_session::Column::CreatedAt)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
 /// Somebody's own devices, the one used last first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
@@ -115,13 +126,14 @@ pub async fn end<C: ConnectionTrait>(db: &C, user_id: UserId, id: SessionId, now
     Ok(done.rows_affected > 0)
 }
 
-/// Ends all of somebody's sign-ins but `kept`, and says which these were.
+/// Ends all of somebody's sign-ins but `kept`, those that are half done too, and says which these were.
 pub async fn end_all<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
     kept: Option<SessionId>,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, AppError> {
+    super::pending_sign_ins::drop_all(db, user_id).await?;
     let mut query = user_session::Entity::update_many()
         .col_expr(user_session::Column::EndedAt, Expr::value(now))
         .filter(user_session::Column::UserId.eq(user_id))

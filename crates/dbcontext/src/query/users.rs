@@ -39,6 +39,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         display_name: Set(new.display_name),
         password_hash: Set(new.password_hash),
         role: Set(new.role.as_str().to_owned()),
+        second_factor: Set(false),
         created_at: Set(new.at),
         updated_at: Set(new.at),
         is_deleted: Set(false),
@@ -151,6 +152,16 @@ pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Re
         .await
         .map_err(app_error)?;
     Ok(done.rows_affected > 0)
+}
+
+/// Whether a code of an authenticator is asked for at sign-in.
+pub async fn set_second_factor<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    on: bool,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    update(db, id, user::ActiveModel { second_factor: Set(on), updated_at: Set(at), ..Default::default() }).await
 }
 
 async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) -> Result<(), AppError> {

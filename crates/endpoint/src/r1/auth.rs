@@ -3,8 +3,9 @@
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
+use serde::Serialize;
 use service::{
-    accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, TokenPair},
+    accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair},
     audit::Action,
 };
 
@@ -31,7 +32,11 @@ pub struct Tokens {
 
 impl Tokens {
     /// In the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
-    fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
+    pub(super) fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
+        Reply::of(Self::give(ctx, pair, transport))
+    }
+
+    fn give(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Self {
         let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
         let tokens = |access_token, refresh_token| Self {
             user: pair.user,
@@ -42,16 +47,52 @@ impl Tokens {
             refresh_expires_at: pair.refresh_expires_at,
         };
         if transport.is_some_and(|transport| transport.eq_ignore_ascii_case("cookie")) {
-            let https = ctx.app().config.server.is_https();
-            ctx.set_cookies(cookies::session(
-                (access, pair.access_expires_at),
-                (refresh, pair.refresh_expires_at),
-                ctx.app().clock.now(),
-                https,
-            ));
-            Reply::of(tokens(None, None))
+            keep(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
+            tokens(None, None)
         } else {
-            Reply::of(tokens(Some(access), Some(refresh)))
+            tokens(Some(access), Some(refresh))
+        }
+    }
+}
+
+/// Gives a browser its tokens as cookies.
+pub(super) fn keep_tokens(ctx: &Ctx, pair: &TokenPair) {
+    let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
+    keep(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
+}
+
+fn keep(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
+    let https = ctx.app().config.server.is_https();
+    ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), https));
+}
+
+/// What must be answered before there are tokens.
+#[dto(response)]
+pub struct SecondFactorChallenge {
+    /// For `POST /r1/auth/signin/challenge`. As secret as a token.
+    pub challenge: String,
+    /// `totp`, `recovery_code`; `passkey`: a sign-in by passkey would do as well.
+    pub methods: Vec<String>,
+    pub expires_at: Timestamp,
+}
+
+/// What a sign-in comes to: tokens, or with 202 the question for a second factor.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum SignInResult {
+    Tokens(Tokens),
+    SecondFactor(SecondFactorChallenge),
+}
+
+impl SignInResult {
+    pub(super) fn reply(ctx: &Ctx, signed_in: SignedIn, transport: Option<&str>) -> Reply<Self> {
+        match signed_in {
+            SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Tokens::give(ctx, *pair, transport))),
+            SignedIn::SecondFactor(challenge) => Reply::accepted(Self::SecondFactor(SecondFactorChallenge {
+                challenge: challenge.handle,
+                methods: challenge.methods.into_iter().map(|method| method.as_str().to_owned()).collect(),
+                expires_at: challenge.expires_at,
+            })),
         }
     }
 }
@@ -107,14 +148,16 @@ pub struct SignInRequest {
 }
 
 /// Sign in
-#[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials))]
+///
+/// 202 where a second factor is asked for: `POST /r1/auth/signin/challenge` goes on with it.
+#[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials))]
 impl Endpoint for SignIn {
     type Request = SignInRequest;
-    type Response = Tokens;
+    type Response = SignInResult;
 
-    async fn handle(ctx: &Ctx, request: SignInRequest) -> Result<Reply<Tokens>, AppError> {
-        let pair = accounts::signin(ctx.app(), &request.email, &request.password, ctx.device()).await?;
-        Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
+    async fn handle(ctx: &Ctx, request: SignInRequest) -> Result<Reply<SignInResult>, AppError> {
+        let signed_in = accounts::signin(ctx.app(), &request.email, &request.password, ctx.device()).await?;
+        Ok(SignInResult::reply(ctx, signed_in, request.x_natter_transport.as_deref()))
     }
 }
 

@@ -5,8 +5,11 @@ mod api_keys;
 mod assistants;
 mod auth;
 mod conversations;
+mod identities;
 mod invitations;
 mod messages;
+mod passkeys;
+mod second_factor;
 mod users;
 mod usersessions;
 mod websocket;
@@ -16,6 +19,9 @@ use crate::EndpointDef;
 
 const RESOURCES: &[&[EndpointDef]] = &[
     auth::ENDPOINTS,
+    second_factor::ENDPOINTS,
+    identities::ENDPOINTS,
+    passkeys::ENDPOINTS,
     users::ENDPOINTS,
     usersessions::ENDPOINTS,
     api_keys::ENDPOINTS,

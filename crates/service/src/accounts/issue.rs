@@ -95,8 +95,13 @@ pub(super) async fn open_session<C: ConnectionTrait>(
 
 /// An account as its owner sees it.
 pub(super) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
-    let email_verified = Some(user.email_verified_at.is_some());
-    Ok(view::User { email: Some(user.email.clone()), email_verified, ..others_view(user)? })
+    Ok(view::User {
+        email: Some(user.email.clone()),
+        email_verified: Some(user.email_verified_at.is_some()),
+        has_password: Some(user.password_hash.is_some()),
+        second_factor: Some(user.second_factor),
+        ..others_view(user)?
+    })
 }
 
 /// An account as others see it.
@@ -105,6 +110,8 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
         id: user.id,
         email: None,
         email_verified: None,
+        has_password: None,
+        second_factor: None,
         display_name: user.display_name.clone(),
         role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

@@ -7,20 +7,29 @@
 //! ([`standings`]).
 //!
 //! A program acts for a person by an API key ([`api_keys`]), which may be used for less than a sign-in and ends by itself.
+//! Whoever has proved who they are, by whatever means, comes in by one way ([`admit`]), which asks for the second factor where
+//! there is one ([`second_factor`]). What waits for its other half meanwhile is a row ([`pending`]).
 //!
 //! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
 //! database, so that every instance verifies what any other has signed ([`keys`]).
 
 mod administer;
+mod admit;
 pub mod api_keys;
 mod authenticate;
 mod device;
 mod hashing;
+pub mod identities;
 mod issue;
 mod keys;
+mod methods;
+pub mod passkeys;
+mod pending;
 mod profile;
 mod proofs;
+mod reauthenticate;
 mod refresh;
+pub mod second_factor;
 pub mod sessions;
 mod signin;
 mod signup;
@@ -30,6 +39,7 @@ pub(crate) mod tests;
 pub mod tickets;
 
 pub use administer::{create_admin, reset_password};
+pub use admit::{Challenge, Method, SignedIn};
 pub use authenticate::authenticate;
 pub(crate) use authenticate::is_forged;
 pub use device::Device;
@@ -59,6 +69,9 @@ pub struct Accounts {
     hashing: Hashing,
     standings: Standings,
     lookups: authenticate::LookUps,
+    providers: identities::Providers,
+    /// None: this server has no name that passkeys could be for.
+    site: Option<webauthn_rs::Webauthn>,
 }
 
 impl Accounts {
@@ -72,6 +85,8 @@ impl Accounts {
             hashing: Hashing::new(),
             standings: Standings::start(bus),
             lookups: Default::default(),
+            providers: identities::Providers::build(&config.auth)?,
+            site: passkeys::site(config)?,
         })
     }
 

@@ -5,19 +5,19 @@ use appcore::{
     auth::{Email, password::Verdict},
     limit::Violation,
 };
-use dbcontext::{
-    constraint::app_error,
-    query::{sessions, users},
-};
+use dbcontext::{constraint::app_error, query::users};
 
-use super::{Device, TokenPair, issue};
+use super::{
+    Device, SignedIn,
+    admit::{self, Proof},
+};
 use crate::{
     App,
     audit::{self, Action, Entry},
 };
 
 /// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
-pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<TokenPair, AppError> {
+pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<SignedIn, AppError> {
     // An address that can't be one is an unknown one.
     let email = Email::parse(email).ok();
     let account = match &email {
@@ -42,18 +42,19 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     if let Some(hash) = renewed {
         users::set_password(&tx, account.id, &hash, now).await?;
     }
-    sessions::sweep(&tx, account.id, now).await?;
-    let pair = issue::open_session(&tx, app, &account, &device).await?;
-    let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
-    audit::record(&tx, entry).await?;
+    let signed_in = admit::admit(&tx, app, &account, Proof::Password, &device).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(pair)
+    Ok(signed_in)
+}
+
+async fn refuse(app: &App, account: Option<UserId>, device: &Device) -> AppError {
+    note_failure(app, account, device).await;
+    Code::InvalidCredentials.into()
 }
 
 /// Writes a failed attempt down, in the same way whether there is such an account or not.
-async fn refuse(app: &App, account: Option<UserId>, device: &Device) -> AppError {
+pub(super) async fn note_failure(app: &App, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
     audit::note(app, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
     app.firewall.note(device.ip(), Violation::FailedSignin).await;
-    Code::InvalidCredentials.into()
 }

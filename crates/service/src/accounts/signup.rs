@@ -56,13 +56,12 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         Some(token) => Some(invitations::show(&tx, token, &newcomer.email, app.clock.now()).await?),
         None => None,
     };
-    let first = app.config.is_embedded() && users::is_empty(&tx).await?;
     let new = users::NewUser {
         id: UserId::new(),
         email: newcomer.email.as_str().to_owned(),
         display_name: newcomer.display_name,
         password_hash: Some(hash),
-        role: if first { UserRole::Admin } else { UserRole::User },
+        role: role_of_newcomer(&tx, app).await?,
         verified_at: None,
         language: request.language,
         at: now,
@@ -96,6 +95,12 @@ impl Newcomer {
             }
         }
     }
+}
+
+/// In embedded mode the first account of all is the administrator's.
+pub(super) async fn role_of_newcomer<C: ConnectionTrait>(db: &C, app: &App) -> Result<UserRole, AppError> {
+    let first = app.config.is_embedded() && users::is_empty(db).await?;
+    Ok(if first { UserRole::Admin } else { UserRole::User })
 }
 
 /// The name that others see: one line, in which nothing is hidden.

@@ -176,6 +176,8 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
         id: row.id,
         email: None,
         email_verified: None,
+        has_password: None,
+        second_factor: None,
         display_name: row.display_name,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

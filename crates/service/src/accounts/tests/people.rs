@@ -6,7 +6,7 @@ use appcore::{Code, auth::CredentialId, page::PageRequest, view::UserRole};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::phc::PasswordHash};
 use dbcontext::query::users;
 
-use super::stage::{PASSWORD, email, newcomer, principal, sign_up, stages, until};
+use super::stage::{PASSWORD, email, newcomer, principal, sign_in, sign_up, stages, until};
 use crate::accounts::{self, Device, PasswordChange, ProfileChange, SignUp};
 
 const ALL: fn() -> PageRequest = || PageRequest::new(None, None);
@@ -87,10 +87,10 @@ async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
             ("anna@example.com\0", PASSWORD),
             ("anna@example.com", &"x".repeat(1_000_000)),
         ] {
-            let refused = accounts::signin(&app, email, password, Device::default()).await.unwrap_err();
+            let refused = sign_in(&app, email, password, Device::default()).await.unwrap_err();
             assert_eq!((refused.code(), refused.fields().len()), (Code::InvalidCredentials, 0), "{email}");
         }
-        accounts::signin(&app, "  Anna@EXAMPLE.com ", PASSWORD, Device::default()).await.unwrap();
+        sign_in(&app, "  Anna@EXAMPLE.com ", PASSWORD, Device::default()).await.unwrap();
     }
 }
 
@@ -104,7 +104,7 @@ async fn an_unknown_address_costs_as_much_time_as_a_wrong_password() {
     for _ in 0..21 {
         for (at, email) in ["anna@example.com", "ben@example.com", "nonsense"].iter().enumerate() {
             let start = Instant::now();
-            accounts::signin(&app, email, "Wr0ngPassword", Device::default()).await.unwrap_err();
+            sign_in(&app, email, "Wr0ngPassword", Device::default()).await.unwrap_err();
             times[at].push(start.elapsed().as_micros());
         }
     }
@@ -127,7 +127,7 @@ async fn a_hash_of_weaker_settings_is_renewed_at_sign_in() {
         let old: PasswordHash = weak.hash_password(PASSWORD.as_bytes()).unwrap();
         users::set_password(app.db.writer(), user.id, &old.to_string(), app.clock.now()).await.unwrap();
         for _ in 0..2 {
-            accounts::signin(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+            sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
             let stored = users::by_id(app.db.reader(), user.id).await.unwrap().unwrap().password_hash.unwrap();
             assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         }
@@ -139,7 +139,7 @@ async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() 
     for stage in stages().await {
         let app = stage.instance().await;
         let here = sign_up(&app, "Anna").await;
-        let there = accounts::signin(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+        let there = sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
         let by = principal(&app, &here).await;
         principal(&app, &there).await;
 
@@ -152,8 +152,8 @@ async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() 
         accounts::update_me(&app, &by, change(PASSWORD, "N3wPassword-x")).await.unwrap();
         principal(&app, &here).await;
         assert!(accounts::authenticate(&app, there.access_token.expose()).await.is_err());
-        assert!(accounts::signin(&app, &email("Anna"), PASSWORD, Device::default()).await.is_err());
-        accounts::signin(&app, &email("Anna"), "N3wPassword-x", Device::default()).await.unwrap();
+        assert!(sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.is_err());
+        sign_in(&app, &email("Anna"), "N3wPassword-x", Device::default()).await.unwrap();
     }
 }
 
@@ -175,9 +175,7 @@ async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
             let mut coming = Vec::new();
             while !changing.is_finished() && coming.len() < 48 {
                 let here = app.clone();
-                coming.push(tokio::spawn(async move {
-                    accounts::signin(&here, &email("Anna"), old, Device::default()).await
-                }));
+                coming.push(tokio::spawn(async move { sign_in(&here, &email("Anna"), old, Device::default()).await }));
                 accounts::me(&app, &by).await.unwrap();
             }
             changing.await.unwrap().unwrap();
@@ -223,7 +221,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
         let here = sign_up(&app, "Anna").await;
         stage.pass(1);
         let phone = Device::new(Some("Phone\r\nX: y"), Some(IpAddr::from([192, 0, 2, 7])));
-        let there = accounts::signin(&app, &email("Anna"), PASSWORD, phone).await.unwrap();
+        let there = sign_in(&app, &email("Anna"), PASSWORD, phone).await.unwrap();
         let by = principal(&app, &here).await;
         let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
 
@@ -246,7 +244,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
         let both = [here.session_id, there.session_id].map(CredentialId::Session);
         assert_eq!(accounts::sessions::ended_among(&app, &both).await.unwrap(), [both[1]]);
 
-        let third = accounts::signin(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+        let third = sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
         accounts::sessions::end_others(&app, &by).await.unwrap();
         assert!(accounts::authenticate(&app, third.access_token.expose()).await.is_err());
         accounts::logout(&app, &by).await.unwrap();
@@ -290,12 +288,12 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
         assert_eq!(user.role, UserRole::Admin);
         let again = accounts::create_admin(&app.db, &app.config, &app.clock, newcomer("Root")).await.unwrap_err();
         assert_eq!(again.code(), Code::EmailTaken);
-        let pair = accounts::signin(&app, &email("Root"), PASSWORD, Device::default()).await.unwrap();
+        let pair = sign_in(&app, &email("Root"), PASSWORD, Device::default()).await.unwrap();
         accounts::reset_password(&app.db, &app.config, &app.clock, "ROOT@example.com", "N3wPassword-x").await.unwrap();
         let ended = accounts::refresh(&app, pair.refresh_token.expose(), None, Device::default()).await;
         assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
-        assert!(accounts::signin(&app, &email("Root"), PASSWORD, Device::default()).await.is_err());
-        accounts::signin(&app, &email("Root"), "N3wPassword-x", Device::default()).await.unwrap();
+        assert!(sign_in(&app, &email("Root"), PASSWORD, Device::default()).await.is_err());
+        sign_in(&app, &email("Root"), "N3wPassword-x", Device::default()).await.unwrap();
         let unknown =
             accounts::reset_password(&app.db, &app.config, &app.clock, "nobody@example.com", "N3wPassword-x").await;
         assert_eq!(unknown.unwrap_err().code(), Code::NotFound);

@@ -4,7 +4,7 @@ use appcore::Code;
 use dbcontext::entity::refresh_token;
 use sea_orm::EntityTrait;
 
-use super::stage::{principal, sign_up, stages};
+use super::stage::{principal, sign_in, sign_up, stages};
 use crate::{
     App,
     accounts::{self, Device, TokenPair},
@@ -24,8 +24,7 @@ async fn a_token_works_once_and_its_second_use_ends_the_session() {
     for stage in stages().await {
         let app = stage.instance().await;
         let first = sign_up(&app, "Anna").await;
-        let other_device =
-            accounts::signin(&app, "anna@example.com", super::stage::PASSWORD, Device::default()).await.unwrap();
+        let other_device = sign_in(&app, "anna@example.com", super::stage::PASSWORD, Device::default()).await.unwrap();
         stage.pass(10);
         let second = refresh(&app, &first, None).await.unwrap();
         assert_eq!(second.session_id, first.session_id);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use appcore::{
-    Clock, InstanceId, Language, Timestamp,
+    AppError, Clock, InstanceId, Language, Timestamp,
     auth::Principal,
     config::{self, Config},
     event::{EventBus, MemoryBus},
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     App,
-    accounts::{self, Device, SignUp, TokenPair},
+    accounts::{self, Device, SignUp, SignedIn, TokenPair},
 };
 
 pub(crate) const PASSWORD: &str = "Tr1ckyHorse";
@@ -99,6 +99,14 @@ impl Stage {
 /// Signs somebody up by name.
 pub(crate) async fn sign_up(app: &App, name: &str) -> TokenPair {
     accounts::signup(app, newcomer(name), Device::default()).await.unwrap()
+}
+
+/// Signs somebody in who has no second factor.
+pub(crate) async fn sign_in(app: &App, email: &str, password: &str, device: Device) -> Result<TokenPair, AppError> {
+    match accounts::signin(app, email, password, device).await? {
+        SignedIn::Tokens(pair) => Ok(*pair),
+        SignedIn::SecondFactor(challenge) => panic!("a second factor is asked for: {:?}", challenge.methods),
+    }
 }
 
 pub(crate) fn newcomer(name: &str) -> SignUp {

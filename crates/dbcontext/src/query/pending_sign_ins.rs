@@ -1,0 +1,120 @@
+//! What was begun and waits for its other half. Each is found by the fingerprint of a handle that only the caller has.
+
+use appcore::{AppError, Timestamp, UserId};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, QueryFilter, Set, sea_query::Expr};
+use uuid::Uuid;
+
+use crate::{constraint::app_error, entity::pending_sign_in};
+
+/// Something that is begun.
+pub struct NewPending {
+    pub kind: &'static str,
+    pub user_id: Option<UserId>,
+    pub handle_hash: Vec<u8>,
+    pub state: Vec<u8>,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Stores it, and removes what nobody came back for.
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPending) -> Result<Uuid, AppError> {
+    pending_sign_in::Entity::delete_many()
+        .filter(pending_sign_in::Column::ExpiresAt.lt(new.at))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    let id = Uuid::now_v7();
+    let row = pending_sign_in::ActiveModel {
+        id: Set(id),
+        kind: Set(new.kind.to_owned()),
+        user_id: Set(new.user_id),
+        handle_hash: Set(new.handle_hash),
+        state: Set(new.state),
+        failures: Set(0),
+        created_at: Set(new.at),
+        expires_at: Set(new.expires_at),
+    };
+    pending_sign_in::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(id)
+}
+
+/// What waits under this handle and has not run out.
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    kind: &str,
+    handle_hash: &[u8],
+    now: Timestamp,
+) -> Result<Option<pending_sign_in::Model>, AppError> {
+    pending_sign_in::Entity::find()
+        .filter(pending_sign_in::Column::HandleHash.eq(handle_hash))
+        .filter(pending_sign_in::Column::Kind.eq(kind))
+        .filter(pending_sign_in::Column::ExpiresAt.gt(now))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// What waits under this id and has not run out: for what no caller has a handle to.
+pub async fn by_id<C: ConnectionTrait>(
+    db: &C,
+    kind: &str,
+    id: Uuid,
+    now: Timestamp,
+) -> Result<Option<pending_sign_in::Model>, AppError> {
+    pending_sign_in::Entity::find_by_id(id)
+        .filter(pending_sign_in::Column::Kind.eq(kind))
+        .filter(pending_sign_in::Column::ExpiresAt.gt(now))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Whether something of this kind was begun for somebody after `since`.
+pub async fn any_since<C: ConnectionTrait>(
+    db: &C,
+    kind: &str,
+    user_id: UserId,
+    since: Timestamp,
+) -> Result<bool, AppError> {
+    let found = pending_sign_in::Entity::find()
+        .filter(pending_sign_in::Column::UserId.eq(user_id))
+        .filter(pending_sign_in::Column::Kind.eq(kind))
+        .filter(pending_sign_in::Column::CreatedAt.gt(since))
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    Ok(found.is_some())
+}
+
+/// Takes it away. False: somebody was quicker.
+pub async fn take<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
+    let done = pending_sign_in::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Counts a wrong answer; the last that is allowed ends it.
+pub async fn count_failure<C: ConnectionTrait>(db: &C, id: Uuid, most: i32) -> Result<(), AppError> {
+    pending_sign_in::Entity::update_many()
+        .col_expr(pending_sign_in::Column::Failures, Expr::col(pending_sign_in::Column::Failures).add(1))
+        .filter(pending_sign_in::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    pending_sign_in::Entity::delete_many()
+        .filter(pending_sign_in::Column::Id.eq(id))
+        .filter(pending_sign_in::Column::Failures.gte(most))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Ends all that somebody has begun.
+pub async fn drop_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
+    pending_sign_in::Entity::delete_many()
+        .filter(pending_sign_in::Column::UserId.eq(user_id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}

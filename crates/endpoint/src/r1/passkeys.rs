@@ -1,0 +1,168 @@
+//! Passkeys.
+
+use appcore::{
+    AppError, PasskeyId, Timestamp,
+    page::{Page, PageRequest},
+};
+use natter_macro::{dto, endpoint};
+use serde_json::Value;
+use service::{
+    accounts::passkeys::{self, Ceremony, OwnPasskey},
+    audit::Action,
+};
+
+use super::auth::Tokens;
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<StartPasskeyRegistration>(),
+    EndpointDef::of::<FinishPasskeyRegistration>(),
+    EndpointDef::of::<StartPasskeySignIn>(),
+    EndpointDef::of::<FinishPasskeySignIn>(),
+    EndpointDef::of::<ListPasskeys>(),
+    EndpointDef::of::<RemovePasskey>(),
+];
+
+/// What a browser asks an authenticator.
+#[dto(response)]
+pub struct PasskeyChallenge {
+    /// For `finish`, once.
+    pub challenge_id: String,
+    /// For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level 3).
+    #[serde(rename = "publicKey")]
+    #[schema(value_type = Object)]
+    pub public_key: Value,
+}
+
+impl PasskeyChallenge {
+    fn reply(ceremony: Ceremony) -> Reply<Self> {
+        Reply::of(Self { challenge_id: ceremony.id, public_key: ceremony.public_key })
+    }
+}
+
+/// A passkey, as its owner sees it.
+#[dto(response)]
+pub struct Passkey {
+    pub id: PasskeyId,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<OwnPasskey> for Passkey {
+    fn from(own: OwnPasskey) -> Self {
+        Self { id: own.id, name: own.name, created_at: own.created_at, last_used_at: own.last_used_at }
+    }
+}
+
+/// Begin to make a passkey
+#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(WrongState, Conflict))]
+impl Endpoint for StartPasskeyRegistration {
+    type Request = NoInput;
+    type Response = PasskeyChallenge;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PasskeyChallenge>, AppError> {
+        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.app(), ctx.user()?).await?))
+    }
+}
+
+#[dto(request)]
+pub struct FinishPasskeyRegistrationRequest {
+    pub challenge_id: String,
+    /// `PublicKeyCredential.toJSON()` of what the authenticator made.
+    #[schema(value_type = Object)]
+    pub credential: Value,
+    /// What its owner calls it.
+    #[schema(min_length = 1)]
+    pub name: Option<String>,
+}
+
+/// Keep a passkey that was made
+#[endpoint(POST "/r1/auth/passkeys/register/finish", tag = "auth", access = Access::User, rate = RateGroup::Auth, status = 201, errors(InvalidCredentials, WrongState, Conflict))]
+impl Endpoint for FinishPasskeyRegistration {
+    type Request = FinishPasskeyRegistrationRequest;
+    type Response = Passkey;
+
+    async fn handle(ctx: &Ctx, request: FinishPasskeyRegistrationRequest) -> Result<Reply<Passkey>, AppError> {
+        let FinishPasskeyRegistrationRequest { challenge_id, credential, name } = request;
+        let by = ctx.user()?;
+        let made = passkeys::finish_registration(ctx.app(), by, &challenge_id, credential, name.as_deref()).await?;
+        ctx.audit(Action::PasskeyAdded, Some(made.id.to_string())).await;
+        Ok(Reply::of(made.into()))
+    }
+}
+
+/// Begin to sign in by passkey
+///
+/// No name is needed: the authenticator knows whose passkeys it has.
+#[endpoint(POST "/r1/auth/passkeys/signin/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(WrongState))]
+impl Endpoint for StartPasskeySignIn {
+    type Request = NoInput;
+    type Response = PasskeyChallenge;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PasskeyChallenge>, AppError> {
+        Ok(PasskeyChallenge::reply(passkeys::begin_sign_in(ctx.app()).await?))
+    }
+}
+
+#[dto(request)]
+pub struct FinishPasskeySignInRequest {
+    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    #[from(header)]
+    pub x_natter_transport: Option<String>,
+    pub challenge_id: String,
+    /// `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+    #[schema(value_type = Object)]
+    pub credential: Value,
+}
+
+/// Sign in by passkey
+///
+/// It has seen the person, so no second factor is asked for.
+#[endpoint(POST "/r1/auth/passkeys/signin/finish", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials, WrongState))]
+impl Endpoint for FinishPasskeySignIn {
+    type Request = FinishPasskeySignInRequest;
+    type Response = Tokens;
+
+    async fn handle(ctx: &Ctx, request: FinishPasskeySignInRequest) -> Result<Reply<Tokens>, AppError> {
+        let FinishPasskeySignInRequest { x_natter_transport, challenge_id, credential } = request;
+        let pair = passkeys::finish_sign_in(ctx.app(), &challenge_id, credential, ctx.device()).await?;
+        Ok(Tokens::reply(ctx, pair, x_natter_transport.as_deref()))
+    }
+}
+
+#[dto(request)]
+pub struct ListPasskeysRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's passkeys
+#[endpoint(GET "/r1/auth/passkeys", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+impl Endpoint for ListPasskeys {
+    type Request = ListPasskeysRequest;
+    type Response = Page<Passkey>;
+
+    async fn handle(ctx: &Ctx, request: ListPasskeysRequest) -> Result<Reply<Page<Passkey>>, AppError> {
+        Ok(Reply::of(passkeys::list(ctx.app(), ctx.user()?, request.page).await?.map(Passkey::from)))
+    }
+}
+
+#[dto(request)]
+pub struct RemovePasskeyRequest {
+    #[from(path)]
+    pub id: PasskeyId,
+}
+
+/// Remove a passkey
+#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(LastMethod))]
+impl Endpoint for RemovePasskey {
+    type Request = RemovePasskeyRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RemovePasskeyRequest) -> Result<Reply<NoData>, AppError> {
+        passkeys::remove(ctx.app(), ctx.user()?, request.id).await?;
+        ctx.audit(Action::PasskeyRemoved, Some(request.id.to_string())).await;
+        Ok(Reply::of(NoData))
+    }
+}

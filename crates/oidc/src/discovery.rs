@@ -1,0 +1,66 @@
+//! The provider's document about itself (OpenID Connect Discovery), and its keys.
+
+use std::time::Duration;
+
+use appcore::config::OauthKind;
+use openidconnect::{HttpResponse, core::CoreJsonWebKeySet};
+use serde::{Deserialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::{
+    OidcError,
+    http::{Http, is_safe},
+    kept, quirks,
+};
+
+/// The part of the document that is needed. The library's own type refuses Microsoft's, whose issuer is a template.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Discovery {
+    pub issuer: String,
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub jwks_uri: Url,
+    pub userinfo_endpoint: Option<Url>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
+    /// RFC 9207: the browser comes back with the issuer's name.
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl Discovery {
+    pub(crate) async fn fetch(http: &Http, kind: OauthKind, issuer: &str) -> Result<(Self, Duration), OidcError> {
+        let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let place =
+            Url::parse(&place).map_err(|error| OidcError::Settings(format!("the issuer is no address: {error}")))?;
+        let (document, lasts): (Self, _) = fetch(http, &place).await?;
+        if !quirks::is_issuer(kind, issuer, &document.issuer) {
+            return Err(OidcError::Away("its document is another issuer's".to_owned()));
+        }
+        let places = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri];
+        if !places.into_iter().chain(&document.userinfo_endpoint).all(is_safe) {
+            return Err(OidcError::Away("its document names an address that is not https".to_owned()));
+        }
+        Ok((document, lasts))
+    }
+
+    /// Whether the client's secret belongs into the body and not into a header, which is the usual place.
+    pub(crate) fn wants_secret_in_body(&self) -> bool {
+        let takes = |method: &str| self.token_endpoint_auth_methods_supported.iter().any(|known| known == method);
+        takes("client_secret_post") && !takes("client_secret_basic")
+    }
+}
+
+pub(crate) async fn fetch_keys(http: &Http, place: &Url) -> Result<(CoreJsonWebKeySet, Duration), OidcError> {
+    fetch(http, place).await
+}
+
+async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Duration), OidcError> {
+    let answer: HttpResponse = http.get(place).await.map_err(|error| OidcError::Away(error.to_string()))?;
+    if !answer.status().is_success() {
+        return Err(OidcError::Away(format!("{place} answered {}", answer.status())));
+    }
+    let value = serde_json::from_slice(answer.body());
+    let value = value.map_err(|error| OidcError::Away(format!("{place} said what can't be read: {error}")))?;
+    Ok((value, kept::lasts(answer.headers())))
+}

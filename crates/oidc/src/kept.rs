@@ -1,0 +1,148 @@
+//! What a provider has said, kept for as long as it may be.
+
+use std::{sync::Arc, time::Duration};
+
+use openidconnect::http::{HeaderMap, header::CACHE_CONTROL};
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::OidcError;
+
+/// However short or long the provider wants it.
+const SHORTEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(86_400);
+/// How long it is not asked again after it did not answer, where something older serves.
+const REST: Duration = Duration::from_secs(60);
+/// How often it is asked before its time, because what is kept does not suffice.
+const EARLY: Duration = Duration::from_secs(60);
+
+/// One thing, fetched by one request at a time: the others wait for it.
+pub(crate) struct Kept<T>(Mutex<State<T>>);
+
+struct State<T> {
+    entry: Option<Entry<T>>,
+    asked_early: Option<Instant>,
+}
+
+struct Entry<T> {
+    value: Arc<T>,
+    until: Instant,
+}
+
+impl<T> Kept<T> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State { entry: None, asked_early: None }))
+    }
+
+    /// What is kept, or else what is fetched. While the provider is away, what is kept is good for longer.
+    pub(crate) async fn get(
+        &self,
+        fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
+    ) -> Result<Arc<T>, OidcError> {
+        let mut state = self.0.lock().await;
+        if let Some(entry) = state.entry.as_ref().filter(|entry| entry.until > Instant::now()) {
+            return Ok(Arc::clone(&entry.value));
+        }
+        match (fetch().await, &mut state.entry) {
+            (Ok((value, lasts)), entry) => Ok(put(entry, value, lasts)),
+            (Err(error), Some(entry)) => {
+                tracing::warn!(%error, "a provider's older answer is used");
+                entry.until = Instant::now() + REST;
+                Ok(Arc::clone(&entry.value))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Something newer than `old`, where it may be asked for by now.
+    pub(crate) async fn newer(
+        &self,
+        old: &Arc<T>,
+        fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
+    ) -> Option<Arc<T>> {
+        let mut state = self.0.lock().await;
+        // Somebody else has asked for it meanwhile.
+        if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, old)) {
+            return Some(Arc::clone(&entry.value));
+        }
+        if state.asked_early.is_some_and(|asked| asked.elapsed() < EARLY) {
+            return None;
+        }
+        state.asked_early = Some(Instant::now());
+        match fetch().await {
+            Ok((value, lasts)) => Some(put(&mut state.entry, value, lasts)),
+            Err(error) => {
+                tracing::warn!(%error, "a provider's newer answer did not come");
+                None
+            }
+        }
+    }
+}
+
+fn put<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
+    let value = Arc::new(value);
+    *entry = Some(Entry { value: Arc::clone(&value), until: Instant::now() + lasts.clamp(SHORTEST, LONGEST) });
+    value
+}
+
+/// How long an answer may be kept, as it says itself.
+pub(crate) fn lasts(headers: &HeaderMap) -> Duration {
+    let text = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn away() -> OidcError {
+        OidcError::Away("test".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_fetched_when_it_is_old_and_stays_while_the_provider_is_away() {
+        let kept = Kept::new();
+        let count = Cell::new(0);
+        let fetch = async || {
+            count.set(count.get() + 1);
+            Ok((count.get(), Duration::from_secs(600)))
+        };
+        assert_eq!((*kept.get(fetch).await.unwrap(), *kept.get(fetch).await.unwrap()), (1, 1));
+        tokio::time::advance(Duration::from_secs(601)).await;
+        assert_eq!(*kept.get(async || Err(away())).await.unwrap(), 1);
+        assert_eq!(*kept.get(fetch).await.unwrap(), 1, "it is left in peace for a minute");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(*kept.get(fetch).await.unwrap(), 2);
+        assert!(Kept::<()>::new().get(async || Err(away())).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_asked_for_early_once_a_minute() {
+        let kept = Kept::new();
+        let count = Cell::new(0);
+        let fetch = async || {
+            count.set(count.get() + 1);
+            Ok((count.get(), Duration::from_secs(600)))
+        };
+        let first = kept.get(fetch).await.unwrap();
+        let second = kept.newer(&first, fetch).await.unwrap();
+        assert_eq!((*second, *kept.newer(&first, fetch).await.unwrap()), (2, 2), "somebody has asked already");
+        assert!(kept.newer(&second, fetch).await.is_none());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(kept.newer(&second, async || Err(away())).await.is_none());
+        assert_eq!(*kept.get(fetch).await.unwrap(), 2, "what there is stays");
+    }
+
+    #[test]
+    fn says_how_long_it_may_be_kept() {
+        let of = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, text.parse().unwrap());
+            lasts(&headers).as_secs()
+        };
+        assert_eq!(of("public, max-age=22087, must-revalidate"), 22_087);
+        assert_eq!((of("no-store"), of("max-age=x"), lasts(&HeaderMap::new()).as_secs()), (0, 0, 0));
+    }
+}

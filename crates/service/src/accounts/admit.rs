@@ -1,0 +1,108 @@
+//! The one way in for whoever has proved who they are, by whatever means.
+
+use std::time::Duration;
+
+use appcore::{AppError, Timestamp, UserId};
+use dbcontext::{
+    entity::user,
+    query::{passkeys, second_factors, sessions},
+};
+use sea_orm::DatabaseTransaction;
+
+use super::{
+    Device, TokenPair, issue,
+    pending::{self, Kind},
+};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+/// How long a second factor may take.
+const CHALLENGE_TTL: Duration = Duration::from_secs(300);
+
+/// By what somebody has proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Password,
+    /// A provider of identities has said so.
+    Identity,
+    /// It has seen the person itself, by a finger or a PIN: a second factor is in it.
+    Passkey,
+}
+
+/// What a sign-in comes to.
+#[derive(Debug)]
+pub enum SignedIn {
+    Tokens(Box<TokenPair>),
+    /// A second factor is asked for first.
+    SecondFactor(Challenge),
+}
+
+/// What must be answered before there are tokens.
+#[derive(Debug)]
+pub struct Challenge {
+    /// It stands for the person until it runs out, so it is as secret as a token.
+    pub handle: String,
+    pub methods: Vec<Method>,
+    pub expires_at: Timestamp,
+}
+
+/// What a challenge can be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Totp,
+    RecoveryCode,
+    /// In the place of all of it: a sign-in by passkey asks for no second factor.
+    Passkey,
+}
+
+impl Method {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
+        }
+    }
+}
+
+/// Opens a session for somebody whose row the caller holds, or asks for the second factor first.
+pub(super) async fn admit(
+    tx: &DatabaseTransaction,
+    app: &App,
+    account: &user::Model,
+    proof: Proof,
+    device: &Device,
+) -> Result<SignedIn, AppError> {
+    if account.second_factor && proof != Proof::Passkey {
+        return challenge(tx, app, account.id).await.map(SignedIn::SecondFactor);
+    }
+    open(tx, app, account, device).await.map(|pair| SignedIn::Tokens(Box::new(pair)))
+}
+
+/// Opens the session, once nothing more is asked for.
+pub(super) async fn open(
+    tx: &DatabaseTransaction,
+    app: &App,
+    account: &user::Model,
+    device: &Device,
+) -> Result<TokenPair, AppError> {
+    sessions::sweep(tx, account.id, app.clock.now()).await?;
+    let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
+    audit::record(tx, entry).await?;
+    issue::open_session(tx, app, account, device).await
+}
+
+async fn challenge(tx: &DatabaseTransaction, app: &App, user_id: UserId) -> Result<Challenge, AppError> {
+    let begun = pending::begin(tx, Kind::SecondFactor, Some(user_id), &(), app.clock.now(), CHALLENGE_TTL).await?;
+    let mut methods = vec![Method::Totp];
+    if second_factors::codes_left(tx, user_id).await? > 0 {
+        methods.push(Method::RecoveryCode);
+    }
+    if passkeys::count(tx, user_id).await? > 0 {
+        methods.push(Method::Passkey);
+    }
+    Ok(Challenge { handle: begun.handle, methods, expires_at: begun.expires_at })
+}

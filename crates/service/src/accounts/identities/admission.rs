@@ -1,0 +1,172 @@
+//! Whose account an identity opens.
+
+use appcore::{AppError, Code, Language, UserId, auth::Email, config};
+use dbcontext::{
+    constraint::app_error,
+    entity::user,
+    query::{identities as rows, users},
+};
+use oidc::Identity;
+use sea_orm::DatabaseTransaction;
+
+use super::{claim, providers};
+use crate::{
+    App,
+    accounts::{
+        Device, SignedIn,
+        admit::{self, Proof},
+        signin,
+        signup::{self, parse_name},
+    },
+    audit::{self, Action, Entry},
+    jobs,
+    mail::{self, Letter, Recipient},
+};
+
+/// What a new account is made of beside the identity.
+pub(super) struct Newcomer<'a> {
+    pub(super) provider: &'a str,
+    pub(super) name: Option<String>,
+    pub(super) language: Language,
+}
+
+/// What a name is called that cannot be shown.
+const NAMELESS: &str = "Newcomer";
+
+/// Signs in whoever has an ID token of a provider already: a program on a telephone, for instance.
+pub async fn by_id_token(
+    app: &App,
+    provider: &str,
+    id_token: &str,
+    nonce: Option<&str>,
+    language: Language,
+    device: Device,
+) -> Result<SignedIn, AppError> {
+    let provider = app.accounts.providers.find(provider)?;
+    let shown = async {
+        let verified = provider.verify(id_token, nonce, app.clock.now()).await;
+        let identity = verified.map_err(|error| providers::app_error(provider, error))?;
+        let newcomer = Newcomer { provider: provider.name(), name: identity.name.clone(), language };
+        sign_in(app, identity, newcomer, &device).await
+    };
+    let signed_in = shown.await;
+    if signed_in.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
+        signin::note_failure(app, None, &device).await;
+    }
+    signed_in
+}
+
+/// Signs in whom the provider says is there.
+pub(super) async fn sign_in(
+    app: &App,
+    identity: Identity,
+    newcomer: Newcomer<'_>,
+    device: &Device,
+) -> Result<SignedIn, AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    use_up(&tx, app, &identity).await?;
+    let account = match known(&tx, app, &identity).await? {
+        Some(account) => account,
+        None => match by_address(&tx, &identity).await? {
+            Some(taken) => {
+                claim::offer(&tx, app, &taken, newcomer.provider, &identity).await?;
+                // The token is used up all the same.
+                tx.commit().await.map_err(app_error)?;
+                jobs::wake(app);
+                return Err(Code::LinkRequired.into());
+            }
+            None => create(&tx, app, &identity, newcomer, device).await?,
+        },
+    };
+    let signed_in = admit::admit(&tx, app, &account, Proof::Identity, device).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    Ok(signed_in)
+}
+
+/// A token opens the door once, by whichever way it came.
+pub(super) async fn use_up(tx: &DatabaseTransaction, app: &App, identity: &Identity) -> Result<(), AppError> {
+    let (hash, until) = (identity.token_hash.clone(), identity.usable_until);
+    if rows::use_id_token(tx, hash, until, app.clock.now()).await? { Ok(()) } else { Err(Code::OauthInvalid.into()) }
+}
+
+async fn known(tx: &DatabaseTransaction, app: &App, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+    let Some(row) = rows::by_subject(tx, &identity.issuer, &identity.subject).await? else { return Ok(None) };
+    let account = users::lock(tx, row.user_id).await?.ok_or(Code::OauthInvalid)?;
+    rows::touch(tx, row.id, identity.email.clone(), app.clock.now()).await?;
+    Ok(Some(account))
+}
+
+async fn by_address(tx: &DatabaseTransaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+    match &identity.email {
+        Some(email) => users::by_email(tx, email).await,
+        None => Ok(None),
+    }
+}
+
+async fn create(
+    tx: &DatabaseTransaction,
+    app: &App,
+    identity: &Identity,
+    newcomer: Newcomer<'_>,
+    device: &Device,
+) -> Result<user::Model, AppError> {
+    if app.config.auth.signup != config::SignUp::Open {
+        return Err(Code::SignupClosed.into());
+    }
+    let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
+        AppError::refused(Code::OauthInvalid, "The provider did not tell an e-mail address, which an account needs.")
+    })?;
+    let name = newcomer.name.as_deref().and_then(shown).or_else(|| shown(email.local()));
+    let now = app.clock.now();
+    let new = users::NewUser {
+        id: UserId::new(),
+        email: email.as_str().to_owned(),
+        display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
+        password_hash: None,
+        role: signup::role_of_newcomer(tx, app).await?,
+        verified_at: identity.email_verified.then_some(now),
+        language: newcomer.language,
+        at: now,
+    };
+    let created = signup::create(tx, &app.config, new).await;
+    let account = created
+        // Somebody was quicker with this address.
+        .map_err(|error| if error.code() == Code::EmailTaken { Code::LinkRequired.into() } else { error })?;
+    let entry = Entry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
+    audit::record(tx, entry).await?;
+    if !identity.email_verified {
+        mail::post(tx, now, Recipient::User(account.id), Letter::Verification).await?;
+    }
+    insert(tx, app, &account, newcomer.provider, identity, device).await?;
+    Ok(account)
+}
+
+/// Links an identity to an account.
+pub(super) async fn insert(
+    tx: &DatabaseTransaction,
+    app: &App,
+    account: &user::Model,
+    provider: &str,
+    identity: &Identity,
+    device: &Device,
+) -> Result<(), AppError> {
+    let new = rows::NewIdentity {
+        user_id: account.id,
+        provider: provider.to_owned(),
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        email: identity.email.clone(),
+        at: app.clock.now(),
+    };
+    let target = Some(rows::insert(tx, new).await?.to_string());
+    let entry = Entry { action: Action::IdentityLinked, actor: Some(account.id), target, address: device.ip() };
+    audit::record(tx, entry).await
+}
+
+/// As much of a name from elsewhere as can be shown here.
+fn shown(text: &str) -> Option<String> {
+    let mut text: String = text.chars().filter(|character| !character.is_control()).take(80).collect();
+    text.truncate(text.trim_end().len());
+    parse_name(&text).ok()
+}

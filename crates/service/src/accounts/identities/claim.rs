@@ -1,0 +1,92 @@
+//! An account that was made with somebody's address, perhaps by somebody else who waits for its owner: the owner gets it by mail.
+//!
+//! Only where a provider that is believed says that the address is theirs; or else the mail would have its reader let in a stranger.
+
+use std::time::Duration;
+
+use appcore::{AppError, Code, UserId, auth::token};
+use dbcontext::{
+    entity::user,
+    query::{identities, passkeys, pending_sign_ins as pending, second_factors, users},
+};
+use oidc::Identity;
+use sea_orm::DatabaseTransaction;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::admission;
+use crate::{
+    App,
+    accounts::{Device, pending::Kind},
+    mail::{self, Letter, Recipient},
+};
+
+/// How long the offer stands: longer than the link of the mail, which may be late.
+const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// Nobody's mailbox is filled by whoever tries again and again.
+const ONE_MAIL_IN: Duration = Duration::from_secs(600);
+
+/// What is to be linked. Nothing in it is secret.
+#[derive(Serialize, Deserialize)]
+struct Offer {
+    provider: String,
+    identity: Identity,
+}
+
+/// Offers an account that has never shown that its address is its own to whoever reads that address's mail.
+pub(super) async fn offer(
+    tx: &DatabaseTransaction,
+    app: &App,
+    taken: &user::Model,
+    provider: &str,
+    identity: &Identity,
+) -> Result<(), AppError> {
+    let now = app.clock.now();
+    if taken.email_verified_at.is_some() || !identity.email_verified {
+        return Ok(());
+    }
+    if pending::any_since(tx, Kind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
+        return Ok(());
+    }
+    let offer = Offer { provider: provider.to_owned(), identity: identity.clone() };
+    let new = pending::NewPending {
+        kind: Kind::Claim.as_str(),
+        user_id: Some(taken.id),
+        // The mail has a token of its own; this handle nobody has.
+        handle_hash: token::fingerprint(&token::random_text().map_err(AppError::internal)?),
+        state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
+        at: now,
+        expires_at: now.plus(OFFER_TTL),
+    };
+    let id = pending::insert(tx, new).await?;
+    let letter = Letter::Claim { provider: provider.to_owned(), pending: id };
+    mail::post(tx, now, Recipient::User(taken.id), letter).await
+}
+
+/// Gives the account to whoever has answered that mail: every other way in is gone, the identity opens it. Its sessions and its
+/// password are the caller's to end, in the same transaction.
+pub async fn claim(tx: &DatabaseTransaction, app: &App, offer: Uuid) -> Result<UserId, AppError> {
+    let row = pending::by_id(tx, Kind::Claim.as_str(), offer, app.clock.now()).await?.ok_or(Code::TokenInvalid)?;
+    let offer: Offer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
+    let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
+    let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());
+    let account = account.ok_or(Code::TokenInvalid)?;
+    if !pending::take(tx, row.id).await? {
+        return Err(Code::TokenInvalid.into());
+    }
+    forget_other_ways(tx, app, account.id).await?;
+    if identities::by_subject(tx, &offer.identity.issuer, &offer.identity.subject).await?.is_some() {
+        return Err(Code::TokenInvalid.into());
+    }
+    admission::insert(tx, app, &account, &offer.provider, &offer.identity, &Device::default()).await?;
+    Ok(account.id)
+}
+
+/// Takes away every way in but the password, and the second factor, when an account turns out to be another's than whoever made it.
+pub async fn forget_other_ways(tx: &DatabaseTransaction, app: &App, user_id: UserId) -> Result<(), AppError> {
+    identities::remove_all(tx, user_id).await?;
+    passkeys::remove_all(tx, user_id).await?;
+    second_factors::remove(tx, user_id).await?;
+    pending::drop_all(tx, user_id).await?;
+    users::set_second_factor(tx, user_id, false, app.clock.now()).await
+}

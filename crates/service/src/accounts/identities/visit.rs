@@ -1,0 +1,215 @@
+//! A browser's way to a provider and back.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, Language, SessionId, Timestamp,
+    auth::{Principal, token},
+};
+use oidc::Return;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    admission::{self, Newcomer},
+    own,
+    providers::app_error,
+};
+use crate::{
+    App,
+    accounts::{
+        Device, SignedIn,
+        pending::{self, Kind},
+    },
+};
+
+/// How long somebody may take at the provider.
+const VISIT_TTL: Duration = Duration::from_secs(600);
+const MAX_NEXT_BYTES: usize = 2_000;
+/// What providers send is shorter.
+const MAX_CODE_BYTES: usize = 4_096;
+
+/// Where a browser is sent.
+pub struct Departure {
+    pub location: String,
+    /// What the browser keeps meanwhile, and nobody else has.
+    pub handle: String,
+    pub expires_at: Timestamp,
+    /// Whether the browser comes back with a form that another site sends.
+    pub by_form: bool,
+}
+
+/// What a browser brings back.
+#[derive(Debug)]
+pub struct Returned {
+    pub state: Option<String>,
+    pub code: Option<String>,
+    pub error: Option<String>,
+    /// Who says so (RFC 9207).
+    pub issuer: Option<String>,
+    /// Apple's form field of this name.
+    pub user: Option<String>,
+    /// What somebody new is written to in.
+    pub language: Language,
+}
+
+/// What came of it.
+pub struct Arrival {
+    /// None: the identity was linked to who is signed in already.
+    pub signed_in: Option<SignedIn>,
+    /// An address on this server.
+    pub next: String,
+}
+
+/// What is remembered meanwhile.
+#[derive(Serialize, Deserialize)]
+struct Visit {
+    provider: String,
+    trip: Return,
+    next: String,
+    link_to: Option<SessionId>,
+}
+
+/// Sends a browser to a provider; with `link_to` to link what it comes back with.
+pub async fn depart(
+    app: &App,
+    provider: &str,
+    next: Option<&str>,
+    link_to: Option<&Principal>,
+) -> Result<Departure, AppError> {
+    let provider = app.accounts.providers.find(provider)?;
+    // A redirect URI of its own for each provider: none can pass another's code for its own.
+    let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", app.config.server.public_url(), provider.name());
+    let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
+    let visit = Visit {
+        provider: provider.name().to_owned(),
+        trip: departure.trip,
+        next: own_path(next),
+        link_to: link_to.map(Principal::require_session).transpose()?,
+    };
+    let begun =
+        pending::begin(app.db.writer(), Kind::Oauth, link_to.map(|by| by.user_id), &visit, app.clock.now(), VISIT_TTL)
+            .await?;
+    Ok(Departure {
+        location: departure.url,
+        handle: begun.handle,
+        expires_at: begun.expires_at,
+        by_form: provider.answers_by_form(),
+    })
+}
+
+/// Takes a browser in that comes back from a provider. `handle` is what it has kept.
+pub async fn arrive(
+    app: &App,
+    provider: &str,
+    handle: Option<&str>,
+    returned: Returned,
+    device: Device,
+) -> Result<Arrival, AppError> {
+    let provider = app.accounts.providers.find(provider)?;
+    let now = app.clock.now();
+    let handle = handle.ok_or(Code::OauthState)?;
+    // It is taken away by whatever comes back: a second try begins anew.
+    let taken = pending::take(app.db.writer(), Kind::Oauth, handle, now).await?;
+    let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
+    let state = returned.state.unwrap_or_default();
+    if visit.provider != provider.name() || token::fingerprint(&state) != token::fingerprint(&visit.trip.state) {
+        return Err(Code::OauthState.into());
+    }
+    if let Some(error) = returned.error {
+        tracing::info!(provider = provider.name(), error = shortened(&error), "a provider has sent somebody back");
+        return Err(refusal_of(&error).into());
+    }
+    let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
+    let code = code.ok_or(Code::OauthInvalid)?;
+    let identity = provider
+        .finish(&visit.trip, &code, returned.issuer.as_deref(), now)
+        .await
+        .map_err(|error| app_error(provider, error))?;
+    let signed_in = match (user_id, visit.link_to) {
+        (Some(user_id), Some(session_id)) => {
+            own::link(app, user_id, session_id, provider.name(), identity, &device).await?;
+            None
+        }
+        _ => {
+            let name = returned.user.as_deref().and_then(oidc::name_of_form);
+            let newcomer = Newcomer {
+                provider: provider.name(),
+                name: identity.name.clone().or(name),
+                language: returned.language,
+            };
+            Some(admission::sign_in(app, identity, newcomer, &device).await?)
+        }
+    };
+    Ok(Arrival { signed_in, next: visit.next })
+}
+
+/// The person has turned back, or the provider has.
+fn refusal_of(error: &str) -> Code {
+    match error {
+        "access_denied"
+        | "user_cancelled_authorize"
+        | "user_cancelled_login"
+        | "consent_required"
+        | "interaction_required"
+        | "login_required" => Code::OauthDenied,
+        _ => Code::OauthInvalid,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(60).collect()
+}
+
+/// A path on this server, else its front page. Browsers read `//host`, `/\host` and `/<tab>/host` as another server.
+fn own_path(next: Option<&str>) -> String {
+    const FRONT: &str = "/";
+    let is_plain = |text: &&str| {
+        text.len() <= MAX_NEXT_BYTES
+            && text.starts_with('/')
+            && text.chars().all(|character| !character.is_control() && character != '\\' && character != ' ')
+    };
+    let Some(next) = next.filter(is_plain) else { return FRONT.to_owned() };
+    let Ok(here) = Url::parse("https://natter.invalid") else { return FRONT.to_owned() };
+    let Ok(there) = here.join(next) else { return FRONT.to_owned() };
+    if there.origin() != here.origin() {
+        return FRONT.to_owned();
+    }
+    let path = &there[url::Position::BeforePath..];
+    // What climbs out of its folder may begin with two slashes afterwards.
+    if path.starts_with("//") { FRONT.to_owned() } else { path.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leads_to_no_other_server() {
+        for own in ["/", "/c/1?x=y#z", "/a%2F%2Fevil.example", "/@evil.example", "/https://evil.example"] {
+            assert_eq!(own_path(Some(own)), own);
+        }
+        assert_eq!(own_path(Some("/a/../b")), "/b");
+        for foreign in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/ /evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+            "javascript:alert(1)",
+            " /x",
+            "x",
+            "\u{0}/x",
+            &format!("/{}", "x".repeat(3_000)),
+        ] {
+            assert_eq!(own_path(Some(foreign)), "/", "{foreign:?}");
+        }
+        assert_eq!(own_path(None), "/");
+    }
+}

@@ -1,0 +1,87 @@
+//! Setting an authenticator up and taking it away.
+
+use appcore::{
+    AppError, Code, Secret,
+    auth::{Principal, token},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{second_factors as rows, users},
+};
+
+use super::{Verdict, recovery, totp, try_code, wrong};
+use crate::{App, accounts::reauthenticate};
+
+/// 160 bits, as RFC 4226 recommends.
+const SECRET_BYTES: usize = 20;
+
+/// What an authenticator app is set up with.
+#[derive(Debug)]
+pub struct Enrolment {
+    /// In base32, to be typed.
+    pub secret: Secret,
+    /// The same as an address, to be shown as a QR code.
+    pub uri: Secret,
+}
+
+/// Makes a secret. It counts once a code of it was shown to [`confirm`].
+pub async fn enrol(app: &App, by: &Principal, password: Option<String>) -> Result<Enrolment, AppError> {
+    let account = reauthenticate::check(app, by, password).await?;
+    let secret = token::random_bytes::<SECRET_BYTES>().map_err(AppError::internal)?;
+    let (stored, is_sealed) = totp::sealed(account.id, &secret, app.config.auth.key_encryption_secret.as_ref())?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let account = users::lock(&tx, account.id).await?.ok_or(Code::Unauthenticated)?;
+    if account.second_factor {
+        return Err(AppError::refused(Code::WrongState, "An authenticator is set up already. Remove it first."));
+    }
+    rows::begin(&tx, account.id, stored, is_sealed, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    let authenticator = totp::authenticator(&secret, &account.email)?;
+    let uri = authenticator.to_url().map_err(|error| AppError::internal(anyhow::anyhow!("{error}")))?;
+    Ok(Enrolment {
+        secret: authenticator.secret().to_base32().into(),
+        // What authenticator apps take for granted, said all the same.
+        uri: format!("{uri}&algorithm=SHA1&digits=6&period=30").into(),
+    })
+}
+
+/// Turns the second factor on, and gives out the recovery codes.
+pub async fn confirm(app: &App, by: &Principal, code: &str) -> Result<Vec<Secret>, AppError> {
+    let now = app.clock.now();
+    let codes = recovery::make()?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if account.second_factor {
+        return Err(AppError::refused(Code::WrongState, "The authenticator is confirmed already."));
+    }
+    if rows::lock(&tx, account.id).await?.is_none() {
+        return Err(AppError::refused(Code::WrongState, "Set an authenticator up first."));
+    }
+    if try_code(&tx, app, account.id, code, now).await? == Verdict::Wrong {
+        tx.commit().await.map_err(app_error)?;
+        return Err(wrong());
+    }
+    rows::confirm(&tx, account.id, now).await?;
+    rows::replace_codes(&tx, account.id, codes.iter().map(|code| recovery::fingerprint(code)).collect()).await?;
+    users::set_second_factor(&tx, account.id, true, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(codes.into_iter().map(Secret::from).collect())
+}
+
+/// Turns the second factor off again; one's authenticator or a recovery code says that one may.
+pub async fn remove(app: &App, by: &Principal, code: &str) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !account.second_factor {
+        return Err(AppError::refused(Code::WrongState, "No authenticator is set up."));
+    }
+    let recovered = rows::use_code(&tx, account.id, &recovery::fingerprint(code), now).await?;
+    if !recovered && try_code(&tx, app, account.id, code, now).await? == Verdict::Wrong {
+        tx.commit().await.map_err(app_error)?;
+        return Err(wrong());
+    }
+    rows::remove(&tx, account.id).await?;
+    users::set_second_factor(&tx, account.id, false, now).await?;
+    tx.commit().await.map_err(app_error)
+}

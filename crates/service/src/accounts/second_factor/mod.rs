@@ -1,0 +1,53 @@
+//! The second factor: an authenticator app (RFC 6238), and recovery codes for when it is lost.
+//!
+//! A secret counts from when a code has confirmed it. A code works once, over all instances: which steps were used stands in
+//! the secret's row ([`totp`]). Wrong codes are counted there as well, over all sign-ins, because each challenge for itself
+//! would let whoever knows the password try as many as they open challenges.
+
+mod answer;
+mod enrol;
+mod recovery;
+mod totp;
+
+use appcore::{AppError, Code, Timestamp, UserId};
+use dbcontext::query::second_factors as rows;
+use sea_orm::DatabaseTransaction;
+
+pub use self::{
+    answer::{Answer, answer_challenge},
+    enrol::{Enrolment, confirm, enrol, remove},
+};
+use crate::App;
+
+/// What came of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Right,
+    Wrong,
+}
+
+/// Tries a code of somebody's authenticator, in the caller's transaction, which must be committed whatever comes of it.
+async fn try_code(
+    tx: &DatabaseTransaction,
+    app: &App,
+    user_id: UserId,
+    code: &str,
+    now: Timestamp,
+) -> Result<Verdict, AppError> {
+    let Some(mut row) = rows::lock(tx, user_id).await? else { return Ok(Verdict::Wrong) };
+    let secret = totp::opened(&row, app.config.auth.key_encryption_secret.as_ref())?;
+    totp::check_patience(&row, now)?;
+    let verdict = match totp::use_code(&secret, code, now, &mut row)? {
+        true => Verdict::Right,
+        false => Verdict::Wrong,
+    };
+    if verdict == Verdict::Wrong {
+        totp::count_failure(&mut row, now);
+    }
+    rows::update(tx, row).await?;
+    Ok(verdict)
+}
+
+fn wrong() -> AppError {
+    Code::MfaInvalid.into()
+}

@@ -1,0 +1,55 @@
+//! Recovery codes: `abcdef-ghijkl-mnopqr-stuvwx`, 120 random bits each, so that a fingerprint is enough to keep.
+
+use appcore::{AppError, auth::token};
+use totp_rs::Secret;
+
+/// How many are given out at once.
+pub(super) const COUNT: usize = 10;
+const BYTES: usize = 15;
+const GROUP: usize = 6;
+
+/// New codes, for the eyes of their owner alone.
+pub(super) fn make() -> Result<Vec<String>, AppError> {
+    (0..COUNT)
+        .map(|_| token::random_bytes::<BYTES>().map(|bytes| written(&bytes)).map_err(AppError::internal))
+        .collect()
+}
+
+/// What is kept of a code, however it was typed.
+pub(super) fn fingerprint(code: &str) -> Vec<u8> {
+    let plain: String = code
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(BYTES * 2)
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    token::fingerprint(&plain)
+}
+
+fn written(bytes: &[u8]) -> String {
+    let text = Secret::new(bytes.into()).to_base32().to_ascii_lowercase();
+    let groups: Vec<String> =
+        text.chars().collect::<Vec<_>>().chunks(GROUP).map(|group| group.iter().collect()).collect();
+    groups.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn are_long_different_and_can_be_typed_in_any_way() {
+        let codes: HashSet<String> = make().unwrap().into_iter().collect();
+        assert_eq!(codes.len(), COUNT);
+        for code in &codes {
+            assert_eq!(code.len(), 27, "{code}");
+            assert_eq!(code.split('-').map(str::len).collect::<Vec<_>>(), [6, 6, 6, 6]);
+            let typed = format!("  {} ", code.to_uppercase().replace('-', " "));
+            assert_eq!(fingerprint(&typed), fingerprint(code));
+            assert_ne!(fingerprint(&code[1..]), fingerprint(code));
+        }
+        assert_eq!(written(&[0; 15]), "aaaaaa-aaaaaa-aaaaaa-aaaaaa");
+    }
+}

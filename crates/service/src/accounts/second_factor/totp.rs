@@ -1,0 +1,187 @@
+//! Codes of an authenticator app: SHA-1, 6 digits, 30 seconds, one step early or late.
+
+use std::time::Duration;
+
+use appcore::{AppError, Code, Secret, Timestamp, UserId, auth::seal};
+use dbcontext::entity::totp::Model;
+use totp_rs::{Builder, Totp};
+
+/// What authenticator apps show above the code.
+pub(super) const ISSUER: &str = "Natter";
+const PURPOSE: &[u8] = b"totp";
+const STEP_SECONDS: i64 = 30;
+/// How many wrong codes an account takes in [`PATIENCE`], whatever they were meant for. More are no person's mistakes; and a
+/// thief who has the password needs years for this door.
+const MAX_FAILURES: i32 = 20;
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How many steps back it is known which were used: more than are ever looked at.
+const REMEMBERED: i64 = 60;
+
+/// A secret as it is to be stored.
+pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
+    match key {
+        Some(key) => {
+            let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, user_id.0.as_bytes(), secret);
+            Ok((sealed.map_err(AppError::internal)?, true))
+        }
+        None => Ok((secret.to_vec(), false)),
+    }
+}
+
+/// A stored secret as codes are made from it.
+pub(super) fn opened(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppError> {
+    if !row.is_sealed {
+        return Ok(row.secret.clone());
+    }
+    let key = key.ok_or_else(|| AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")))?;
+    seal::open(key.expose().as_bytes(), PURPOSE, row.user_id.0.as_bytes(), &row.secret).map_err(AppError::internal)
+}
+
+/// The authenticator of a secret.
+pub(super) fn authenticator(secret: &[u8], account: &str) -> Result<Totp, AppError> {
+    Builder::new()
+        .with_secret(secret.to_vec())
+        .with_issuer(Some(ISSUER))
+        .with_account_name(account)
+        .build()
+        .map_err(|error| AppError::internal(anyhow::anyhow!("an authenticator's secret can't be used: {error}")))
+}
+
+/// Whether the code is right and was not used before; then it is used up.
+pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Model) -> Result<bool, AppError> {
+    let seconds = u64::try_from(now.seconds()).unwrap_or_default();
+    let Some(step) = authenticator(secret, ISSUER)?.check(code.trim(), seconds) else { return Ok(false) };
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    debug_assert!((now.seconds() / STEP_SECONDS - step).abs() <= 1, "the library counts steps otherwise");
+    let Some((newest, used)) = marked(row.newest_step, row.used_steps, step) else { return Ok(false) };
+    (row.newest_step, row.used_steps) = (newest, used);
+    (row.failures, row.failures_since) = (0, now);
+    Ok(true)
+}
+
+/// Marks a step as used. None: it was used before, or nobody knows any more.
+fn marked(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
+    if step > newest {
+        let ahead = step - newest;
+        let moved = if ahead >= REMEMBERED { 0 } else { (used << ahead) & ((1 << REMEMBERED) - 1) };
+        return Some((step, moved | 1));
+    }
+    let bit = 1 << (newest - step).min(REMEMBERED);
+    (newest - step < REMEMBERED && used & bit == 0).then_some((newest, used | bit))
+}
+
+pub(super) fn count_failure(row: &mut Model, now: Timestamp) {
+    if row.failures_since.plus(PATIENCE) <= now {
+        (row.failures, row.failures_since) = (0, now);
+    }
+    row.failures += 1;
+}
+
+/// Refuses further codes where too many were wrong.
+pub(super) fn check_patience(row: &Model, now: Timestamp) -> Result<(), AppError> {
+    let until = row.failures_since.plus(PATIENCE);
+    if row.failures < MAX_FAILURES || until <= now {
+        return Ok(());
+    }
+    let wait = Duration::from_millis(u64::try_from(until.millis() - now.millis()).unwrap_or_default());
+    Err(AppError::Refused {
+        code: Code::TooManySignins,
+        message: Some("Too many codes were wrong. Wait, or use a recovery code.".into()),
+        retry_after: Some(wait),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_010_000);
+    const SECRET: &[u8] = b"12345678901234567890";
+
+    fn row() -> Model {
+        Model {
+            user_id: UserId::new(),
+            secret: SECRET.to_vec(),
+            is_sealed: false,
+            confirmed_at: None,
+            newest_step: 0,
+            used_steps: 0,
+            failures: 0,
+            failures_since: NOW,
+            created_at: NOW,
+        }
+    }
+
+    fn code(at: Timestamp) -> String {
+        authenticator(SECRET, "x").unwrap().generate(at.seconds() as u64).to_string()
+    }
+
+    #[test]
+    fn makes_the_codes_of_rfc_6238() {
+        // Appendix B, of which authenticator apps show the last six digits.
+        for (seconds, expected) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
+            assert_eq!(code(Timestamp(seconds * 1_000)), expected);
+        }
+    }
+
+    #[test]
+    fn a_code_works_once_and_one_step_early_or_late() {
+        let step = Duration::from_secs(30);
+        let mut row = row();
+        let mut tries = |at: Timestamp, code: &str| use_code(SECRET, code, at, &mut row).unwrap();
+        assert!(!tries(NOW, &code(NOW.plus(step * 2))));
+        assert!(!tries(NOW, &code(NOW.minus(step * 2))));
+        // In any order, each of them.
+        for at in [NOW, NOW.plus(step), NOW.minus(step)] {
+            assert!(tries(NOW, &code(at)));
+            assert!(!tries(NOW, &code(at)), "a second time");
+        }
+        assert!(!tries(NOW.plus(step), &code(NOW)), "not later either");
+        assert!(tries(NOW.plus(step * 2), &code(NOW.plus(step * 2))));
+        assert!(tries(NOW.plus(step * 1_000), &code(NOW.plus(step * 1_000))));
+        for nonsense in ["", "000", "abcdef", "1234567", "１２３４５６", &"1".repeat(10_000)] {
+            assert!(!tries(NOW.plus(step * 2_000), nonsense), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_remembered_as_used_as_long_as_it_could_be_asked_for() {
+        let (newest, used) = marked(0, 0, 100).unwrap();
+        assert_eq!(marked(newest, used, 100), None);
+        let (newest, used) = marked(newest, used, 99).unwrap();
+        let (newest, used) = marked(newest, used, 101).unwrap();
+        for step in [99, 100, 101] {
+            assert_eq!(marked(newest, used, step), None, "{step}");
+        }
+        assert_eq!(marked(newest, used, 101 - REMEMBERED), None, "nobody knows any more");
+        assert!(marked(newest, used, 102 - REMEMBERED).is_some());
+        let (newest, used) = marked(newest, used, 100 + REMEMBERED).unwrap();
+        assert_eq!(marked(newest, used, 101), None);
+    }
+
+    #[test]
+    fn guessing_ends_after_so_many() {
+        let mut row = row();
+        for _ in 0..MAX_FAILURES {
+            check_patience(&row, NOW).unwrap();
+            count_failure(&mut row, NOW);
+        }
+        let refused = check_patience(&row, NOW).unwrap_err();
+        assert_eq!((refused.code(), refused.retry_after()), (Code::TooManySignins, Some(PATIENCE)));
+        check_patience(&row, NOW.plus(PATIENCE)).unwrap();
+        count_failure(&mut row, NOW.plus(PATIENCE));
+        assert_eq!(row.failures, 1);
+    }
+
+    #[test]
+    fn a_secret_is_sealed_where_there_is_a_key() {
+        let (user_id, key) = (UserId::new(), Secret::new("a long random text"));
+        let (secret, is_sealed) = sealed(user_id, SECRET, Some(&key)).unwrap();
+        assert!(is_sealed && !secret.windows(SECRET.len()).any(|window| window == SECRET));
+        let stored = Model { user_id, secret, is_sealed, ..row() };
+        assert_eq!(opened(&stored, Some(&key)).unwrap(), SECRET);
+        assert!(opened(&stored, None).is_err());
+        assert!(opened(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "it belongs to one account");
+        assert_eq!(sealed(user_id, SECRET, None).unwrap(), (SECRET.to_vec(), false));
+    }
+}

@@ -1,0 +1,311 @@
+//! Signing in by providers of identities: a real one, with everything it can lie about.
+
+mod lies;
+mod linking;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, Url};
+use support::{Answer, Application, Caller, Credentials, IdentityProvider, SentBack, Setup, Value, form, json};
+
+/// Where browsers reach the server; the tests take its word for it.
+const PUBLIC_URL: &str = "https://chat.example";
+const COOKIE: &str = "__Host-natter_oauth=";
+
+/// A provider, and an application that knows its three issuers: `idp` (believed in addresses), `doubted` (the same, not believed),
+/// `microsoft` and `apple`.
+struct Stage {
+    provider: IdentityProvider,
+    app: Application,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        Self::with(|setup| setup).await
+    }
+
+    async fn with(change: impl FnOnce(Setup) -> Setup) -> Self {
+        let redirects = ["idp", "doubted", "microsoft", "apple"].map(|name| format!("{PUBLIC_URL}{}", callback(name)));
+        let provider = IdentityProvider::start(&redirects.each_ref().map(String::as_str)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup::new()
+            .set("server.public_url", PUBLIC_URL)
+            .identity_provider("idp", "oidc", &provider, folder.path())
+            .set("auth.oauth.idp.trust_email", true)
+            .identity_provider("doubted", "oidc", &provider, folder.path())
+            .identity_provider("microsoft", "microsoft", &provider, folder.path())
+            .identity_provider("apple", "apple", &provider, folder.path());
+        let app = change(setup).start().await;
+        Self { provider, app, _folder: folder }
+    }
+
+    /// Sends somebody's browser to a provider.
+    async fn depart(&self, caller: &Caller, name: &str, query: &str) -> Departed {
+        let answer = caller.get(&format!("/r1/auth/oauth/{name}/start{query}")).await;
+        assert_eq!(answer.status, 302, "{answer:?}");
+        let cookie = answer.cookies();
+        assert!(cookie.starts_with(COOKIE), "{cookie}");
+        Departed { cookie, location: answer.header("location").unwrap().to_owned() }
+    }
+
+    /// Comes back to the server as the provider said, in the browser that went.
+    async fn come_back(&self, name: &str, cookie: &str, sent: &SentBack) -> Answer {
+        assert_eq!(sent.address.path(), callback(name));
+        self.come_back_with(name, cookie, sent.by_form, &sent.fields).await
+    }
+
+    async fn come_back_with(
+        &self,
+        name: &str,
+        cookie: &str,
+        by_form: bool,
+        fields: &BTreeMap<String, String>,
+    ) -> Answer {
+        let anonymous = self.app.anonymous();
+        let request = if by_form {
+            let request = anonymous.request(Method::POST, &callback(name)).body(form(fields));
+            request.header("content-type", "application/x-www-form-urlencoded").header("origin", "https://idp.example")
+        } else {
+            anonymous.request(Method::GET, &format!("{}?{}", callback(name), form(fields)))
+        };
+        anonymous.send(request.header("cookie", cookie).header("sec-fetch-site", "cross-site")).await
+    }
+
+    /// The whole way, there and back.
+    async fn sign_in(&self, provider: &str, person: &str) -> Answer {
+        let gone = self.depart(&self.app.anonymous(), provider, "").await;
+        let sent = self.provider.sign_in(&gone.location, person).await;
+        self.come_back(provider, &gone.cookie, &sent).await
+    }
+
+    /// Who is signed in after that.
+    async fn who(&self, arrived: &Answer) -> Value {
+        self.caller(arrived).get("/r1/users/me").await.data()
+    }
+
+    /// The browser that came back.
+    fn caller(&self, arrived: &Answer) -> Caller {
+        assert_eq!(arrived.status, 303, "{arrived:?}");
+        let header = arrived.cookies();
+        assert!(header.contains("__Host-natter_access="), "{:?} {header}", arrived.header("location"));
+        let credentials = Credentials::Cookies { header, origin: PUBLIC_URL.to_owned() };
+        Caller::new(&self.app.url(), credentials)
+    }
+}
+
+/// A browser that is at a provider.
+struct Departed {
+    cookie: String,
+    location: String,
+}
+
+impl Departed {
+    /// A parameter of the address that the provider was asked by.
+    fn asked(&self, name: &str) -> String {
+        let url = Url::parse(&self.location).unwrap();
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    }
+}
+
+fn callback(name: &str) -> String {
+    format!("/r1/auth/oauth/{name}/callback")
+}
+
+/// Panics unless the browser was sent to the sign-in page with this error, and without tokens.
+#[track_caller]
+fn is_refused(answer: &Answer, code: &str) {
+    assert_eq!((answer.status, answer.header("location")), (303, Some(&*format!("/login?error={code}"))), "{answer:?}");
+    assert!(!answer.cookies().contains("natter_access"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn providers_are_listed_and_asked_with_all_that_protects_the_answer() {
+    let stage = Stage::start().await;
+    let listed = stage.app.anonymous().get("/r1/auth/oauth/providers").await.data();
+    let mut listed: Vec<(&str, &str)> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap(), one["kind"].as_str().unwrap()))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, [("apple", "apple"), ("doubted", "oidc"), ("idp", "oidc"), ("microsoft", "microsoft")]);
+
+    let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    assert!(gone.location.starts_with(stage.provider.issuer("oidc")), "{}", gone.location);
+    assert_eq!(gone.asked("redirect_uri"), format!("{PUBLIC_URL}{}", callback("idp")));
+    assert_eq!((gone.asked("response_type").as_str(), gone.asked("code_challenge_method").as_str()), ("code", "S256"));
+    assert_eq!(gone.asked("scope").split(' ').collect::<Vec<_>>(), ["openid", "profile", "email"]);
+    let again = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    for secret in ["state", "nonce", "code_challenge"] {
+        assert!(gone.asked(secret).len() >= 43, "{secret} has less than 256 bits");
+        assert_ne!(gone.asked(secret), again.asked(secret));
+    }
+    stage.app.anonymous().get("/r1/auth/oauth/nobody/start").await.refused(404, "not_found");
+    stage.app.anonymous().get("/r1/auth/oauth/nobody/callback").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn whoever_comes_for_the_first_time_gets_an_account_and_comes_back_to_it() {
+    let stage = Stage::start().await;
+    stage.provider.knows("oidc", "ada", json!({ "name": "Ada Lovelace", "email": "Ada@IdP.test" })).await;
+    let first = stage.sign_in("idp", "ada").await;
+    assert_eq!(first.header("location"), Some("/"));
+    let ada = stage.who(&first).await;
+    assert_eq!((&ada["email"], &ada["display_name"]), (&json!("ada@idp.test"), &json!("Ada Lovelace")));
+    assert_eq!((&ada["has_password"], &ada["second_factor"]), (&json!(false), &json!(false)));
+    // The address may change; who it is does not.
+    stage.provider.knows("oidc", "ada", json!({ "email": "elsewhere@idp.test" })).await;
+    let again = stage.sign_in("idp", "ada").await;
+    assert_eq!(stage.who(&again).await["id"], ada["id"]);
+    assert_eq!(stage.who(&again).await["email"], "ada@idp.test");
+    let identities = stage.caller(&again).get("/r1/auth/identities").await.data();
+    assert_eq!(identities["total"], 1);
+    let identity = &identities["items"][0];
+    assert_eq!((&identity["provider"], &identity["kind"]), (&json!("idp"), &json!("oidc")));
+    assert_eq!(identity["email"], "elsewhere@idp.test");
+    assert_ne!(stage.who(&stage.sign_in("idp", "grace").await).await["id"], ada["id"]);
+}
+
+#[tokio::test]
+async fn afterwards_one_is_where_one_wanted_to_be_but_on_no_other_server() {
+    let stage = Stage::start().await;
+    for (next, led) in [
+        ("/c/1?tab=files%23x", "/c/1?tab=files%23x"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/%09/evil.example", "/%09/evil.example"),
+        ("javascript:alert(1)", "/"),
+    ] {
+        let query = BTreeMap::from([("next".to_owned(), next.to_owned())]);
+        let gone = stage.depart(&stage.app.anonymous(), "idp", &format!("?{}", form(&query))).await;
+        let sent = stage.provider.sign_in(&gone.location, "ada").await;
+        let arrived = stage.come_back("idp", &gone.cookie, &sent).await;
+        assert_eq!(arrived.header("location"), Some(led), "{next}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_wrongly_is_sent_to_the_sign_in_page() {
+    let stage = Stage::start().await;
+    let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    let sent = stage.provider.sign_in(&gone.location, "ada").await;
+    // Another browser, no browser, another provider's address, a state that is another one.
+    let other = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    is_refused(&stage.come_back("idp", &other.cookie, &sent).await, "oauth_state");
+    is_refused(&stage.come_back("idp", "", &sent).await, "oauth_state");
+    is_refused(&stage.come_back("idp", &format!("{COOKIE}nonsense"), &sent).await, "oauth_state");
+    let elsewhere = stage.depart(&stage.app.anonymous(), "doubted", "").await;
+    let mixed = stage.come_back_with("idp", &elsewhere.cookie, false, &sent.fields).await;
+    is_refused(&mixed, "oauth_state");
+    // The right one, once.
+    let arrived = stage.come_back("idp", &gone.cookie, &sent).await;
+    stage.who(&arrived).await;
+    assert!(arrived.headers.get_all("set-cookie").iter().any(|cookie| {
+        let cookie = cookie.to_str().unwrap();
+        cookie.starts_with(COOKIE) && cookie.contains("Max-Age=0")
+    }));
+    is_refused(&stage.come_back("idp", &gone.cookie, &sent).await, "oauth_state");
+
+    // A code that was used before, in a visit of its own.
+    let fresh = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    let replayed = |state: &str| {
+        let mut fields = sent.fields.clone();
+        fields.insert("state".to_owned(), state.to_owned());
+        fields
+    };
+    let fields = replayed(&fresh.asked("state"));
+    is_refused(&stage.come_back_with("idp", &fresh.cookie, false, &fields).await, "oauth_invalid");
+
+    // Turned back, a failure of the provider's, no code, another issuer.
+    for (field, value, code) in [
+        ("error", "access_denied", "oauth_denied"),
+        ("error", "server_error", "oauth_invalid"),
+        ("code", "", "oauth_invalid"),
+        ("iss", "https://evil.example", "oauth_invalid"),
+    ] {
+        let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
+        let mut fields = stage.provider.sign_in(&gone.location, "ada").await.fields;
+        fields.insert(field.to_owned(), value.to_owned());
+        is_refused(&stage.come_back_with("idp", &gone.cookie, false, &fields).await, code);
+    }
+    let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    let mut fields = stage.provider.sign_in(&gone.location, "ada").await.fields;
+    fields.remove("iss");
+    is_refused(&stage.come_back_with("idp", &gone.cookie, false, &fields).await, "oauth_invalid");
+}
+
+#[tokio::test]
+async fn apple_comes_back_with_a_form_from_its_own_page() {
+    let stage = Stage::start().await;
+    let gone = stage.depart(&stage.app.anonymous(), "apple", "").await;
+    assert_eq!(gone.asked("response_mode"), "form_post");
+    let mut sent = stage.provider.sign_in(&gone.location, "0001.ada").await;
+    assert!(sent.by_form);
+    let user = json!({ "name": { "firstName": "Ada", "lastName": "Lovelace" }, "email": "evil@idp.test" });
+    sent.fields.insert("user".to_owned(), user.to_string());
+    stage.provider.knows("apple", "0001.ada", json!({ "name": null, "email_verified": "true" })).await;
+    let arrived = stage.come_back("apple", &gone.cookie, &sent).await;
+    let ada = stage.who(&arrived).await;
+    assert_eq!(ada["display_name"], "Ada Lovelace");
+    assert_eq!(ada["email"], "0001.ada@idp.test", "nobody has signed the form");
+    let cookie = stage.app.anonymous().get("/r1/auth/oauth/apple/start").await;
+    let cookie = cookie.header("set-cookie").unwrap();
+    assert!(cookie.contains("SameSite=None") && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
+    let lax = stage.app.anonymous().get("/r1/auth/oauth/idp/start").await;
+    assert!(lax.header("set-cookie").unwrap().contains("SameSite=Lax"));
+    // Only this address takes a form from elsewhere, and only a form.
+    let anonymous = stage.app.anonymous();
+    let json = anonymous.request(Method::POST, &callback("apple")).json(&json!({ "state": "x" }));
+    anonymous.send(json).await.refused(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn microsofts_issuer_names_the_tenant_of_each_account() {
+    let stage = Stage::start().await;
+    stage.provider.knows("microsoft", "ada", json!({ "email_verified": null })).await;
+    let ada = stage.who(&stage.sign_in("microsoft", "ada").await).await;
+    assert_eq!(stage.who(&stage.sign_in("microsoft", "ada").await).await["id"], ada["id"]);
+    for lie in ["tenant", "no_tenant", "issuer"] {
+        stage.provider.order("microsoft", json!({ "lie": lie })).await;
+        is_refused(&stage.sign_in("microsoft", "ada").await, "oauth_invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_here_too() {
+    let stage = Stage::start().await;
+    let caller = stage.caller(&stage.sign_in("idp", "ada").await);
+    // There is no password to ask for; the sign-in is fresh.
+    let enrolment = caller.post("/r1/auth/totp", json!({})).await.data_with(201);
+    let authenticator = support::Authenticator::new(&enrolment);
+    caller.post("/r1/auth/totp/confirm", json!({ "code": authenticator.next_code() })).await.data_with(200);
+    let gone = stage.depart(&stage.app.anonymous(), "idp", "?next=/c/1").await;
+    let sent = stage.provider.sign_in(&gone.location, "ada").await;
+    let asked = stage.come_back("idp", &gone.cookie, &sent).await;
+    assert!(!asked.cookies().contains("natter_access"), "{}", asked.cookies());
+    let page = Url::parse(PUBLIC_URL).unwrap().join(asked.header("location").unwrap()).unwrap();
+    assert_eq!(page.path(), "/login");
+    let query: BTreeMap<String, String> = page.query_pairs().into_owned().collect();
+    assert_eq!((query["methods"].as_str(), query["next"].as_str()), ("totp,recovery_code", "/c/1"));
+    let body = json!({ "challenge": query["challenge"], "code": authenticator.next_code() });
+    stage.app.anonymous().post("/r1/auth/signin/challenge", body).await.data_with(200);
+}
+
+#[tokio::test]
+async fn nobody_new_comes_in_where_sign_up_is_closed_and_a_provider_that_is_away_is_said_to_be() {
+    let stage = Stage::with(|setup| {
+        setup
+            .set("auth.signup", "closed")
+            .set("auth.oauth.away.kind", "oidc")
+            .set("auth.oauth.away.issuer", "http://127.0.0.1:9")
+            .set("auth.oauth.away.client_id", "natter")
+    })
+    .await;
+    is_refused(&stage.sign_in("idp", "ada").await, "signup_closed");
+    let away = stage.app.anonymous().get("/r1/auth/oauth/away/start").await;
+    assert_eq!((away.status, away.header("location")), (302, Some("/login?error=unavailable")));
+}

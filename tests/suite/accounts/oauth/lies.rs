@@ -1,0 +1,67 @@
+//! What a provider, or whoever plays one, may say that is not so.
+
+use support::json;
+
+use super::{Stage, is_refused};
+
+#[tokio::test]
+async fn a_token_that_is_wrong_in_anything_signs_nobody_in() {
+    let stage = Stage::start().await;
+    for lie in [
+        "audience",
+        "audiences",
+        "issuer",
+        "nonce",
+        "no_nonce",
+        "no_subject",
+        "expired",
+        "old",
+        "future",
+        "signature",
+        "unknown_key",
+        "none",
+        "hmac_of_secret",
+        "hmac_of_key",
+        "other_type",
+    ] {
+        stage.provider.order("oidc", json!({ "lie": lie })).await;
+        let arrived = stage.sign_in("idp", "ada").await;
+        assert_eq!(arrived.header("location"), Some("/login?error=oauth_invalid"), "{lie}");
+        is_refused(&arrived, "oauth_invalid");
+    }
+    for truth in [json!(null), json!("audiences_ours")] {
+        stage.provider.order("oidc", json!({ "lie": truth })).await;
+        stage.who(&stage.sign_in("idp", "ada").await).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_that_were_changed_are_asked_for_again() {
+    let stage = Stage::start().await;
+    stage.who(&stage.sign_in("idp", "ada").await).await;
+    stage.provider.order("oidc", json!({ "rotate": true })).await;
+    stage.who(&stage.sign_in("idp", "ada").await).await;
+    // Not at once a second time: whoever makes tokens with unknown keys must not make us ask and ask.
+    stage.provider.order("oidc", json!({ "rotate": true })).await;
+    is_refused(&stage.sign_in("idp", "ada").await, "oauth_invalid");
+}
+
+#[tokio::test]
+async fn an_address_is_verified_where_the_provider_says_so_and_is_believed() {
+    let stage = Stage::start().await;
+    for (name, provider, claims, verified) in [
+        ("yes", "idp", json!({ "email_verified": true }), true),
+        ("text", "idp", json!({ "email_verified": "true" }), true),
+        ("no", "idp", json!({ "email_verified": false }), false),
+        ("text-no", "idp", json!({ "email_verified": "false" }), false),
+        ("silent", "idp", json!({ "email_verified": null }), false),
+        ("doubted", "doubted", json!({ "email_verified": true }), false),
+    ] {
+        stage.provider.knows("oidc", name, claims).await;
+        let somebody = stage.who(&stage.sign_in(provider, name).await).await;
+        assert_eq!(somebody["email_verified"], verified, "{name}");
+    }
+    // Without an address there can be no account.
+    stage.provider.knows("oidc", "nobody", json!({ "email": null })).await;
+    is_refused(&stage.sign_in("idp", "nobody").await, "oauth_invalid");
+}

@@ -1,0 +1,108 @@
+//! Whose account an identity opens: nobody else's, whatever was made beforehand.
+
+use support::{Caller, Credentials, json};
+
+use super::{Stage, is_refused};
+
+async fn identities(caller: &Caller) -> Vec<support::Value> {
+    caller.get("/r1/auth/identities").await.data()["items"].as_array().unwrap().clone()
+}
+
+/// Links what `person` is at the provider to whoever calls.
+async fn link(stage: &Stage, caller: &Caller, provider: &str, person: &str) -> support::Answer {
+    let gone = stage.depart(caller, provider, "?link=true&next=/settings").await;
+    let sent = stage.provider.sign_in(&gone.location, person).await;
+    stage.come_back(provider, &gone.cookie, &sent).await
+}
+
+#[tokio::test]
+async fn an_account_that_was_made_beforehand_does_not_catch_its_owner() {
+    let stage = Stage::start().await;
+    let attacker = stage.app.sign_up("Mallory").await;
+    stage.provider.knows("oidc", "victim", json!({ "email": attacker.email, "email_verified": true })).await;
+    for provider in ["idp", "doubted"] {
+        is_refused(&stage.sign_in(provider, "victim").await, "link_required");
+    }
+    assert_eq!(identities(&attacker).await.len(), 0, "nothing was linked silently");
+    let token = stage.provider.token("oidc", json!({ "sub": "victim" })).await;
+    let body = json!({ "id_token": token });
+    stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await.refused(409, "link_required");
+    // The other way round: an identity with somebody's address does not open their account either.
+    let anna = stage.app.sign_up("Anna").await;
+    stage.provider.knows("microsoft", "mallory", json!({ "email": anna.email, "email_verified": true })).await;
+    is_refused(&stage.sign_in("microsoft", "mallory").await, "link_required");
+    assert_eq!(identities(&anna).await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_identity_is_linked_by_whoever_is_signed_in_and_opens_their_account_from_then_on() {
+    let stage = Stage::start().await;
+    let anna = stage.app.sign_up("Anna").await;
+    let linked = link(&stage, &anna, "idp", "anna-at-work").await;
+    assert_eq!((linked.status, linked.header("location")), (303, Some("/settings")), "{linked:?}");
+    assert!(!linked.cookies().contains("natter_access"), "nobody new is signed in");
+    let signed_in = stage.sign_in("idp", "anna-at-work").await;
+    assert_eq!(stage.who(&signed_in).await["id"], anna.id.as_str());
+    // Again is no mistake, but somebody else's it does not become.
+    assert_eq!(link(&stage, &anna, "idp", "anna-at-work").await.header("location"), Some("/settings"));
+    let ben = stage.app.sign_up("Ben").await;
+    is_refused(&link(&stage, &ben, "idp", "anna-at-work").await, "oauth_invalid");
+    assert_eq!((identities(&anna).await.len(), identities(&ben).await.len()), (1, 0));
+
+    // Not without being signed in, not from another site, not after signing out meanwhile.
+    let start = "/r1/auth/oauth/idp/start?link=true";
+    stage.app.anonymous().get(start).await.refused(401, "unauthenticated");
+    let credentials = Credentials::Cookies { header: signed_in.cookies(), origin: "https://evil.example".to_owned() };
+    let elsewhere = Caller::new(&stage.app.url(), credentials);
+    let followed = elsewhere.request(reqwest::Method::GET, start).header("sec-fetch-site", "cross-site");
+    elsewhere.send(followed).await.refused(403, "cross_site");
+    let gone = stage.depart(&ben, "idp", "?link=true").await;
+    let sent = stage.provider.sign_in(&gone.location, "ben-at-work").await;
+    ben.post("/r1/auth/logout", json!({})).await.data_with(200);
+    is_refused(&stage.come_back("idp", &gone.cookie, &sent).await, "oauth_state");
+}
+
+#[tokio::test]
+async fn the_last_way_in_can_not_be_taken_away() {
+    let stage = Stage::start().await;
+    let ada = stage.caller(&stage.sign_in("idp", "ada").await);
+    let only = identities(&ada).await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/r1/auth/identities/{only}");
+    ada.delete(&path).await.refused(409, "last_method");
+    let anna = stage.app.sign_up("Anna").await;
+    anna.delete(&path).await.refused(404, "not_found");
+    // With another one, either may go.
+    assert_eq!(link(&stage, &ada, "microsoft", "ada").await.header("location"), Some("/settings"));
+    ada.delete(&path).await.data_with(200);
+    ada.delete(&path).await.refused(404, "not_found");
+    assert_eq!(identities(&ada).await.len(), 1);
+    // Now it opens a new account: nobody knows it any more. The address is still Ada's.
+    is_refused(&stage.sign_in("idp", "ada").await, "link_required");
+    // Whoever has a password needs no identity.
+    assert_eq!(link(&stage, &anna, "idp", "anna").await.header("location"), Some("/settings"));
+    let linked = identities(&anna).await[0]["id"].as_str().unwrap().to_owned();
+    anna.delete(&format!("/r1/auth/identities/{linked}")).await.data_with(200);
+}
+
+#[tokio::test]
+async fn of_many_who_come_at_once_for_the_first_time_one_account_is_made() {
+    let stage = Stage::start().await;
+    let mut coming = Vec::new();
+    for _ in 0..4 {
+        let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
+        let sent = stage.provider.sign_in(&gone.location, "ada").await;
+        coming.push((gone, sent));
+    }
+    let arrive = coming.iter().map(|(gone, sent)| stage.come_back("idp", &gone.cookie, sent));
+    let mut ids = Vec::new();
+    for arrived in futures_util::future::join_all(arrive).await {
+        if arrived.cookies().contains("natter_access") {
+            ids.push(stage.who(&arrived).await["id"].clone());
+        } else {
+            is_refused(&arrived, "link_required");
+        }
+    }
+    assert!(!ids.is_empty() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let again = stage.sign_in("idp", "ada").await;
+    assert_eq!(stage.who(&again).await["id"], ids[0]);
+}

@@ -1,0 +1,75 @@
+//! Programs that have an ID token already.
+
+use support::{Answer, Caller, Credentials, json};
+
+use super::Stage;
+
+async fn show(stage: &Stage, provider: &str, token: &str) -> Answer {
+    let body = json!({ "id_token": token });
+    stage.app.anonymous().post(&format!("/r1/auth/oauth/{provider}/token"), body).await
+}
+
+#[tokio::test]
+async fn a_token_signs_in_once() {
+    let stage = Stage::start().await;
+    let token = stage.provider.token("oidc", json!({ "sub": "ada" })).await;
+    let tokens = show(&stage, "idp", &token).await.data_with(200);
+    let bearer = Credentials::Bearer(tokens["access_token"].as_str().unwrap().to_owned());
+    let ada = Caller::new(&stage.app.url(), bearer).get("/r1/users/me").await.data();
+    assert_eq!(ada["email"], "ada@idp.test");
+    show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
+    // What is not signed can be written in other ways.
+    show(&stage, "idp", &format!("{token}=")).await.refused(401, "oauth_invalid");
+    let another = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "another" })).await;
+    assert_eq!(show(&stage, "idp", &another).await.data_with(200)["user"]["id"], ada["id"]);
+
+    // Of eight at once one gets in.
+    let contested = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "contested" })).await;
+    let answers = futures_util::future::join_all((0..8).map(|_| show(&stage, "idp", &contested))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
+    // It is the same door for a browser that comes with a code.
+    let browser = stage.sign_in("idp", "ada").await;
+    assert_eq!(stage.who(&browser).await["id"], ada["id"]);
+}
+
+#[tokio::test]
+async fn a_token_must_be_right_in_everything() {
+    let stage = Stage::start().await;
+    for lie in [
+        "audience",
+        "audiences",
+        "issuer",
+        "no_subject",
+        "expired",
+        "old",
+        "future",
+        "signature",
+        "unknown_key",
+        "none",
+        "hmac_of_secret",
+        "hmac_of_key",
+        "other_type",
+    ] {
+        let token = stage.provider.token("oidc", json!({ "sub": "ada", "lie": lie })).await;
+        let answer = show(&stage, "idp", &token).await;
+        assert_eq!(answer.status, 401, "{lie}: {answer:?}");
+        answer.refused(401, "oauth_invalid");
+    }
+    for nonsense in ["", "x", "a.b.c", &"x.".repeat(20_000)] {
+        show(&stage, "idp", nonsense).await.refused(401, "oauth_invalid");
+    }
+    let token = stage.provider.token("oidc", json!({ "sub": "ada", "nonce": "right" })).await;
+    let with = async |nonce: &str| {
+        let body = json!({ "id_token": token, "nonce": nonce });
+        stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await
+    };
+    with("wrong").await.refused(401, "oauth_invalid");
+    with("right").await.data_with(200);
+    // Another issuer's token is none of this one's.
+    let token = stage.provider.token("apple", json!({ "sub": "ada" })).await;
+    show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
+    show(&stage, "nobody", &token).await.refused(404, "not_found");
+    // Microsoft's, whose issuer is a template.
+    let token = stage.provider.token("microsoft", json!({ "sub": "ada", "email": "ada@microsoft.test" })).await;
+    show(&stage, "microsoft", &token).await.data_with(200);
+}

@@ -1,0 +1,66 @@
+//! An authenticator app.
+
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use totp_rs::{Builder, Secret, Totp};
+
+use crate::application::PASSWORD;
+use crate::member::Member;
+
+const STEP: u64 = 30;
+
+/// Shows codes. Each works once, so it shows each once: the one before the present first, then the present one, then the next,
+/// which are those that a server takes without a wait.
+pub struct Authenticator {
+    totp: Totp,
+    shown: Cell<u64>,
+    pub recovery_codes: Vec<String>,
+}
+
+impl Authenticator {
+    /// With what the server gave out.
+    #[must_use]
+    pub fn new(enrolment: &Value) -> Self {
+        let secret = Secret::try_from_base32(enrolment["secret"].as_str().expect("a secret")).expect("base32");
+        let totp = Builder::new().with_secret(secret).build().expect("a secret of 160 bits");
+        Self { totp, shown: Cell::new(0), recovery_codes: Vec::new() }
+    }
+
+    /// Sets one up for somebody with a password.
+    pub async fn set_up(member: &Member) -> Self {
+        let enrolment = member.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
+        let mut authenticator = Self::new(&enrolment);
+        let body = json!({ "code": authenticator.next_code() });
+        let confirmed = member.post("/r1/auth/totp/confirm", body).await.data_with(200);
+        let codes = confirmed["recovery_codes"].as_array().expect("recovery codes");
+        authenticator.recovery_codes = codes.iter().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
+        authenticator
+    }
+
+    /// The same for somebody new.
+    pub async fn set_up_for_somebody(base: &str) -> (Member, Self) {
+        let member = Member::sign_up(base, "Guarded").await;
+        let authenticator = Self::set_up(&member).await;
+        (member, authenticator)
+    }
+
+    /// A code that was not shown before.
+    #[must_use]
+    pub fn next_code(&self) -> String {
+        let step = (self.shown.get() + 1).max(now() / STEP - 1);
+        self.shown.set(step);
+        self.totp.generate(step * STEP).to_string()
+    }
+
+    /// A code of so many steps from now.
+    #[must_use]
+    pub fn code_in(&self, steps: i64) -> String {
+        self.totp.generate((now() / STEP).saturating_add_signed(steps) * STEP).to_string()
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right").as_secs()
+}

@@ -1,0 +1,190 @@
+//! A real identity provider of the test's own (`tests/idp`), and a browser that signs in there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::application::Setup;
+use crate::place::{PATIENCE, program};
+
+/// How many pages a provider may send a browser through.
+const MOST_STEPS: usize = 12;
+
+/// Killed when it is dropped.
+pub struct IdentityProvider {
+    _child: Child,
+    issuers: Value,
+    http: Client,
+}
+
+/// How a provider sends a browser back.
+#[derive(Clone, Debug)]
+pub struct SentBack {
+    pub address: Url,
+    /// Whether a form is sent, and not only a link followed.
+    pub by_form: bool,
+    pub fields: BTreeMap<String, String>,
+}
+
+impl IdentityProvider {
+    /// Sends browsers back to these addresses only.
+    pub async fn start(redirect_uris: &[&str]) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../idp");
+        assert!(folder.join("node_modules").exists(), "tests/idp is not installed: scripts/test installs it");
+        let mut child = Command::new(program("node", &[]))
+            .arg("server.mjs")
+            .args(redirect_uris)
+            .current_dir(folder)
+            // It ends when this end is closed.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let issuers = loop {
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the provider starts in time");
+            let line = line.expect("its output can be read").expect("the provider says where it is");
+            if let Ok(issuers) = serde_json::from_str(&line) {
+                break issuers;
+            }
+        };
+        let http = Client::builder().no_proxy().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
+        Self { _child: child, issuers, http: http.expect("a client can be made") }
+    }
+
+    /// `oidc`, `microsoft` or `apple`.
+    #[must_use]
+    pub fn issuer(&self, kind: &str) -> &str {
+        self.issuers[kind].as_str().expect("an issuer of this kind")
+    }
+
+    /// What it knows its client by: `id`, `secret`, and what Apple has.
+    #[must_use]
+    pub fn client(&self, field: &str) -> &str {
+        self.issuers["client"][field].as_str().expect("something that clients have")
+    }
+
+    /// Gives an issuer an order; `tests/idp/server.mjs` says which there are.
+    pub async fn order(&self, kind: &str, order: Value) -> Value {
+        let answer = self.http.post(format!("{}/control", self.issuer(kind))).body(order.to_string()).send().await;
+        answer.expect("the provider answers").json().await.expect("JSON")
+    }
+
+    /// From now on this is what it says of somebody.
+    pub async fn knows(&self, kind: &str, name: &str, claims: Value) {
+        self.order(kind, json!({ "people": { name: claims } })).await;
+    }
+
+    /// A token about somebody, changed by a lie where one is named.
+    pub async fn token(&self, kind: &str, claims: Value) -> String {
+        let answer = self.order(kind, json!({ "token": claims })).await;
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Signs in as `name` in a fresh browser, and comes to where the provider sends it back.
+    pub async fn sign_in(&self, authorization: &str, name: &str) -> SentBack {
+        let mut browser = Browser { http: self.http.clone(), cookies: BTreeMap::new() };
+        let provider = Url::parse(authorization).expect("an address");
+        let mut response = browser.send(browser.http.get(provider.clone())).await;
+        for _ in 0..MOST_STEPS {
+            if let Some(location) = response.headers().get(LOCATION) {
+                let location = location.to_str().expect("an address");
+                let next = response.url().join(location).expect("an address");
+                if next.origin() != provider.origin() {
+                    let fields = next.query_pairs().into_owned().collect();
+                    return SentBack { address: next, by_form: false, fields };
+                }
+                response = browser.send(browser.http.get(next)).await;
+                continue;
+            }
+            assert_eq!(response.status(), StatusCode::OK, "{}", response.url());
+            let page = response.text().await.expect("a page");
+            let action = Url::parse(&attribute(&page, "<form", "action").expect("a form")).expect("its address");
+            if action.origin() != provider.origin() {
+                return SentBack { address: action, by_form: true, fields: hidden_fields(&page) };
+            }
+            let mut fields = hidden_fields(&page);
+            fields.extend([("login".to_owned(), name.to_owned()), ("password".to_owned(), "any".to_owned())]);
+            response = browser.send(browser.http.post(action).header("content-type", FORM).body(form(&fields))).await;
+        }
+        panic!("the provider sends its visitor around in circles");
+    }
+}
+
+impl Setup {
+    /// With this issuer, under `name`; a secret of Apple's kind for `apple`.
+    #[must_use]
+    pub fn identity_provider(self, name: &str, kind: &str, provider: &IdentityProvider, folder: &Path) -> Self {
+        let key = |what: &str| format!("auth.oauth.{name}.{what}");
+        let setup = self
+            .set(&key("kind"), kind)
+            .set(&key("issuer"), provider.issuer(if kind == "google" { "oidc" } else { kind }))
+            .set(&key("client_id"), provider.client("id"));
+        if kind != "apple" {
+            return setup.set(&key("client_secret"), provider.client("secret"));
+        }
+        let file = folder.join("apple.p8");
+        std::fs::write(&file, provider.client("apple_key")).expect("a file can be written");
+        setup
+            .set(&key("team_id"), provider.client("team_id"))
+            .set(&key("key_id"), provider.client("key_id"))
+            .set(&key("private_key_file"), file.display())
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+struct Browser {
+    http: Client,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    async fn send(&mut self, request: RequestBuilder) -> Response {
+        let header: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let response = request.header(COOKIE, header.join("; ")).send().await.expect("the provider answers");
+        for cookie in response.headers().get_all(SET_COOKIE) {
+            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a cookie has a name");
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        response
+    }
+}
+
+/// As a browser sends a form.
+#[must_use]
+pub fn form(fields: &BTreeMap<String, String>) -> String {
+    let mut url = Url::parse("http://form.invalid").expect("an address");
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap_or_default().to_owned()
+}
+
+fn hidden_fields(page: &str) -> BTreeMap<String, String> {
+    page.split("<input")
+        .skip(1)
+        .filter_map(|input| {
+            let tag = format!("<input{}", input.split('>').next()?);
+            Some((attribute(&tag, "<input", "name")?, attribute(&tag, "<input", "value")?))
+        })
+        .collect()
+}
+
+/// The first `tag`'s attribute of this name.
+fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
+    let tag = page.split(tag).nth(1)?.split('>').next()?;
+    let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
+    Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&amp;", "&"))
+}
