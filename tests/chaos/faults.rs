@@ -9,6 +9,7 @@ use crate::client::Orders;
 use crate::cluster::{Cluster, INSTANCES};
 use crate::dice::Dice;
 use crate::evidence::{Fault, Kind, now};
+use crate::rest::Requester;
 
 /// A rolling restart is judged for itself, so what came before it must be over.
 const QUIET: Duration = Duration::from_millis(4_500);
@@ -65,7 +66,12 @@ impl Schedule {
     }
 
     /// Lets the next thing go wrong, and mends it.
-    pub async fn strike(&mut self, cluster: &mut Cluster, orders: &watch::Sender<Orders>) -> (Fault, Vec<String>) {
+    pub async fn strike(
+        &mut self,
+        cluster: &mut Cluster,
+        orders: &watch::Sender<Orders>,
+        whisperer: &mut Requester,
+    ) -> (Fault, Vec<String>) {
         let kind = self.draw();
         let dice = &mut self.dice;
         let (place, short, long) = (dice.below(INSTANCES), dice.between(150, 1_500), dice.between(800, 5_000));
@@ -87,6 +93,7 @@ impl Schedule {
                 // What it publishes goes nowhere, what it commits is acknowledged; then it dies.
                 cluster.to_redis[place].set(Way::Dead);
                 tokio::time::sleep(short / 2).await;
+                whisperer.whisper(&cluster.instances[place].url()).await;
                 cluster.instances[place].kill().await;
                 cluster.to_redis[place].set(Way::Open);
                 cluster.to_redis[place].cut();

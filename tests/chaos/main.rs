@@ -41,12 +41,12 @@ async fn whatever_breaks_nobody_misses_anything() {
     let mut evidence = Evidence::default();
     let mut cluster = Cluster::start().await;
     let stalls = stage::watch_the_machine();
-    let stage = Stage::set(&cluster, seed).await;
+    let mut stage = Stage::set(&cluster, seed).await;
     let mut schedule = Schedule::new(Dice::of(seed, 0), &std::env::var("CHAOS_ONLY").unwrap_or_default());
     let start = Instant::now();
     while start.elapsed() < length {
         tokio::time::sleep(schedule.pause()).await;
-        let (fault, surprises) = schedule.strike(&mut cluster, &stage.orders).await;
+        let (fault, surprises) = schedule.strike(&mut cluster, &stage.orders, &mut stage.whisperer).await;
         eprintln!("chaos: {:>6.1} s: {}", start.elapsed().as_secs_f64(), fault.what);
         evidence.faults.push(fault);
         evidence.surprises.extend(surprises);

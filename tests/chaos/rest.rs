@@ -52,6 +52,12 @@ impl Requester {
         }
     }
 
+    /// Sends one message to this very instance.
+    pub async fn whisper(&mut self, base: &str) {
+        self.member = self.member.at(base);
+        self.send().await;
+    }
+
     /// Sends one message until it is acknowledged; its id.
     async fn send(&mut self) -> Option<String> {
         let id = self.writes_to[self.dice.below(self.writes_to.len())].clone();

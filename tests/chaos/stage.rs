@@ -26,11 +26,17 @@ const CROWD: Chat = 0;
 const CREW: Chat = 1;
 const DUO: Chat = 2;
 const QUIET: Chat = 3;
-const NAMES: [&str; 4] = ["the crowd", "the crew", "the duo", "the quiet two"];
+/// Nobody writes here but whoever is about to be killed: no later event shows what is missing.
+const HUSH: Chat = 4;
+const NAMES: [&str; 5] = ["the crowd", "the crew", "the duo", "the quiet two", "the hush"];
+/// Who is in each conversation, and looks into it at the end.
+const LOOKING: [usize; 5] = [0, 0, 1, 4, 0];
 const GUEST: usize = 7;
 
 pub struct Stage {
     pub orders: watch::Sender<Orders>,
+    /// Writes to the hush, when it is told to.
+    pub whisperer: Requester,
     people: Vec<Member>,
     ids: Vec<String>,
     readers: Vec<Notes>,
@@ -54,15 +60,27 @@ impl Stage {
             people[0].open_group("crew", &all[1..]).await,
             people[1].open_single(&people[2]).await,
             people[4].open_single(&people[5]).await,
+            people[0].open_group("hush", &all[1..]).await,
         ];
         let chats: Chats = Arc::new(ids.iter().cloned().zip(0..).collect::<HashMap<_, _>>());
         let (orders, listening) = watch::channel(Orders { writes: true, drop_number: 0 });
+        let notes = Notes::new("Hana in a whisper", &people[GUEST]);
+        let whisperer = Requester {
+            member: people[GUEST].at(&base),
+            notes: notes.clone(),
+            chats: Arc::clone(&chats),
+            writes_to: vec![ids[HUSH].clone()],
+            pause: (0, 0),
+            dice: Dice::of(seed, 60),
+            orders: listening.clone(),
+        };
         let mut stage = Self {
             orders,
+            whisperer,
             people,
             ids,
             readers: Vec::new(),
-            writers: Vec::new(),
+            writers: vec![notes],
             clients: Vec::new(),
             requesters: Vec::new(),
         };
@@ -148,17 +166,15 @@ impl Stage {
                 evidence.surprises.push("a request was not done at the end".into());
             }
         }
-        // Who is in each conversation, and looks into it at the end.
-        let readers = [0, 0, 1, 4];
         let mut members: Vec<BTreeSet<String>> = Vec::new();
-        for (id, who) in self.ids.iter().zip(readers) {
+        for (id, who) in self.ids.iter().zip(LOOKING) {
             let conversation = self.people[who].conversation(id).await;
             let listed = conversation["members"].as_array().cloned().unwrap_or_default();
             members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
         }
         loop {
             let mut heads = BTreeMap::new();
-            for (chat, who) in readers.into_iter().enumerate() {
+            for (chat, who) in LOOKING.into_iter().enumerate() {
                 let head = self.people[who].conversation(&self.ids[chat]).await["last_seq"].as_i64().unwrap_or(0);
                 heads.insert(chat, head);
             }
@@ -178,7 +194,7 @@ impl Stage {
         for client in &self.clients {
             client.abort();
         }
-        for (chat, who) in readers.into_iter().enumerate() {
+        for (chat, who) in LOOKING.into_iter().enumerate() {
             let log = self.people[who].event_log(&self.ids[chat]).await;
             let history = self.people[who].history(&self.ids[chat]).await;
             evidence.conversations.push(Conversation {
