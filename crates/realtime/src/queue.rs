@@ -77,6 +77,13 @@ impl Queue {
         self.push_exempt(frame, length);
     }
 
+    /// A frame of which so many bytes have gone out already, in front of all others.
+    pub fn push_begun(&mut self, frame: Bytes, sent: usize) {
+        self.bytes += frame.len() - sent;
+        self.sent = sent;
+        self.frames.push_front(frame);
+    }
+
     fn push_exempt(&mut self, frame: Bytes, exempt: usize) {
         self.bytes += frame.len();
         self.exempt += exempt;
@@ -106,14 +113,20 @@ impl Queue {
     /// Writes until nothing is left or `write` would block.
     pub fn write(&mut self, mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<Progress> {
         while let Some(first) = self.frames.front() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            slices[0] = IoSlice::new(&first[self.sent..]);
-            let mut used = 1;
-            for (slice, frame) in slices[1..].iter_mut().zip(self.frames.iter().skip(1)) {
-                *slice = IoSlice::new(frame);
-                used += 1;
-            }
-            match write(&slices[..used]) {
+            let first = IoSlice::new(&first[self.sent..]);
+            let outcome = if self.frames.len() == 1 {
+                write(&[first])
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                slices[0] = first;
+                let mut used = 1;
+                for (slice, frame) in slices[1..].iter_mut().zip(self.frames.iter().skip(1)) {
+                    *slice = IoSlice::new(frame);
+                    used += 1;
+                }
+                write(&slices[..used])
+            };
+            match outcome {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Blocked),

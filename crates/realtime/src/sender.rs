@@ -124,6 +124,30 @@ impl Sender {
         !self.is_open() || self.queue.borrow_mut().push(frame).is_ok()
     }
 
+    /// Writes the frame past the queue, where nothing waits in it. False: it is to be pushed.
+    #[must_use]
+    pub fn write_through(&self, frame: &Bytes) -> bool {
+        let Some(socket) = self.socket.get() else { return false };
+        if self.is_blocked.get() || !self.is_open() {
+            return false;
+        }
+        let mut queue = self.queue.borrow_mut();
+        if !queue.is_empty() {
+            return false;
+        }
+        match socket.try_write(frame) {
+            Ok(written) if written == frame.len() => true,
+            Ok(written) if written > 0 => {
+                queue.push_begun(frame.clone(), written);
+                self.is_blocked.set(true);
+                self.task.notify_one();
+                true
+            }
+            // The write after the push meets the same, and sees to it.
+            Ok(_) | Err(_) => false,
+        }
+    }
+
     /// Adds the first frame, which may be longer than what may wait.
     pub fn greet(&self, frame: Bytes) {
         if self.is_open() {
@@ -170,11 +194,14 @@ impl Sender {
         if self.is_blocked.get() || self.is_broken() {
             return;
         }
+        let had_page_room = self.has_page_room();
         let written = self.queue.borrow_mut().write(|slices| match slices {
             [slice] => socket.try_write(slice),
             slices => socket.try_write_vectored(slices),
         });
         match written {
+            // Waking takes a lock: not for every delivery.
+            Ok(Progress::Empty) if had_page_room => {}
             Ok(Progress::Empty) => self.room.notify_waiters(),
             Ok(Progress::Blocked) => {
                 self.is_blocked.set(true);
@@ -251,5 +278,65 @@ impl Sender {
     #[must_use]
     pub fn silence(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.heard_at.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncReadExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    async fn connected() -> (Sender, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        socket.writable().await.unwrap();
+        (Sender::new(Some(socket), 64 * 1024 * 1024), client)
+    }
+
+    #[tokio::test]
+    async fn a_frame_goes_past_the_queue_only_where_nothing_waits() {
+        let (sender, mut client) = connected().await;
+        assert!(sender.write_through(&Bytes::from_static(b"1")));
+        assert!(sender.push(Bytes::from_static(b"2")));
+        assert!(!sender.write_through(&Bytes::from_static(b"3")), "it would overtake");
+        sender.flush();
+        assert!(sender.write_through(&Bytes::from_static(b"3")));
+        let mut read = [0; 3];
+        client.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"123");
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_waits_and_what_follows_waits_behind_it() {
+        let (sender, mut client) = connected().await;
+        let large: Bytes = (0..16 * 1024 * 1024).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<u8>>().into();
+        assert!(sender.write_through(&large));
+        assert!(sender.is_blocked() && sender.waiting() > 0 && sender.waiting() < large.len());
+        assert!(!sender.write_through(&Bytes::from_static(b"end")));
+        assert!(sender.push(Bytes::from_static(b"end")));
+        let mut read = vec![0; large.len() + 3];
+        let socket = sender.socket().unwrap();
+        let write = async {
+            while sender.waiting() > 0 {
+                socket.writable().await.unwrap();
+                sender.unblock();
+            }
+        };
+        let (outcome, ()) = tokio::join!(client.read_exact(&mut read), write);
+        outcome.unwrap();
+        assert_eq!(read[..large.len()], large);
+        assert_eq!(&read[large.len()..], b"end");
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_takes_nothing_past_its_goodbye() {
+        let (sender, _client) = connected().await;
+        sender.close(Close::CREDENTIALS, [Bytes::from_static(b"bye")]);
+        assert!(!sender.write_through(&Bytes::from_static(b"late")));
     }
 }

@@ -46,8 +46,7 @@ pub struct Rooms {
     gaps: VecDeque<(Instant, ConversationId)>,
     /// People who joined something: whether they are still in is to be asked.
     joined: Vec<UserId>,
-    /// Connections with something to flush.
-    dirty: Vec<Rc<Outbound>>,
+    dirty: Dirty,
     stamp: u64,
 }
 
@@ -125,7 +124,7 @@ impl Rooms {
             seen: HashMap::new(),
             gaps: VecDeque::new(),
             joined: Vec::new(),
-            dirty: Vec::new(),
+            dirty: Dirty::default(),
             stamp: 0,
         }
     }
@@ -190,6 +189,14 @@ impl Rooms {
         }
     }
 
+    /// Takes news from the bus behind which nothing waits: each connection is written as it gets its frame. A second round over
+    /// thousands of readers would find none of them in the processor's cache any more.
+    pub fn receive_alone(&mut self, news: &SharedNews, now: Instant) {
+        self.dirty.is_alone = true;
+        self.receive(news, now);
+        self.dirty.is_alone = false;
+    }
+
     /// Takes news from the bus.
     pub fn receive(&mut self, news: &SharedNews, now: Instant) {
         if self.arrivals > 0
@@ -220,6 +227,10 @@ impl Rooms {
         let mut passed = Vec::new();
         room.order.offer(seq, SharedNews::clone(news), &mut passed);
         room.note_gap(conversation_id, now, &mut self.gaps);
+        if passed.len() > 1 {
+            // Others had waited for it: each connection gets them in one write.
+            self.dirty.is_alone = false;
+        }
         self.pass(&passed);
     }
 
@@ -306,7 +317,7 @@ impl Rooms {
 
     /// A frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        push(out, out.fit(frame), &mut self.dirty);
+        push(out, &out.fit(frame), &mut self.dirty);
     }
 
     /// Something may have been missed by everybody.
@@ -363,7 +374,7 @@ impl Rooms {
 
     /// Writes what was pushed: each connection once.
     pub fn flush(&mut self) {
-        for out in self.dirty.drain(..) {
+        for out in self.dirty.outs.drain(..) {
             out.flush();
         }
     }
@@ -381,10 +392,21 @@ impl Room {
     }
 }
 
-fn push(out: &Rc<Outbound>, frame: Bytes, dirty: &mut Vec<Rc<Outbound>>) {
-    out.push(frame);
+/// Connections with something to flush.
+#[derive(Default)]
+struct Dirty {
+    outs: Vec<Rc<Outbound>>,
+    /// There is one frame for each, which goes out at once where nothing waits before it.
+    is_alone: bool,
+}
+
+fn push(out: &Rc<Outbound>, frame: &Bytes, dirty: &mut Dirty) {
+    if dirty.is_alone && out.write_through(frame) {
+        return;
+    }
+    out.push(frame.clone());
     if out.becomes_dirty() {
-        dirty.push(Rc::clone(out));
+        dirty.outs.push(Rc::clone(out));
     }
 }
 
@@ -400,13 +422,14 @@ impl<'a> Forms<'a> {
         Self { envelope, plain: [const { None }; Wire::COUNT], deflated: [const { None }; Wire::COUNT] }
     }
 
-    fn get(&mut self, out: &Outbound) -> Bytes {
+    fn get(&mut self, out: &Outbound) -> &Bytes {
         let wire = out.wire;
         let plain = self.plain[wire.index()].get_or_insert_with(|| wire.encode(&self.envelope));
-        if !out.deflates(plain.len()) {
-            return plain.clone();
+        if out.deflates(plain.len()) {
+            self.deflated[wire.index()].get_or_insert_with(|| deflate::shrink(plain))
+        } else {
+            plain
         }
-        self.deflated[wire.index()].get_or_insert_with(|| deflate::shrink(plain)).clone()
     }
 }
 
