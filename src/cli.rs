@@ -91,6 +91,8 @@ enum Admin {
         #[arg(long)]
         address: String,
     },
+    /// Sign access tokens with a new key from now on; what the old one has signed stays good, so nobody is signed out
+    RotateKeys,
     /// Give an account a new password and end its sessions
     ResetPassword {
         #[arg(long)]
@@ -167,6 +169,12 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
             0 => format!("{address} is not banned by itself; a network that it is in may be.\n"),
             _ => format!("{address} is let in again, within seconds.\n"),
         },
+        Admin::RotateKeys => {
+            let kid = accounts::rotate_keys(&database, &config, &clock).await.map_err(explain)?;
+            format!(
+                "Access tokens are signed with the key {kid} from now on. Running instances notice within seconds.\n"
+            )
+        }
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
             accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;

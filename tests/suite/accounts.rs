@@ -3,7 +3,10 @@
 mod browser;
 mod cluster;
 mod devices;
+mod guesses;
+mod mail;
 mod oauth;
+mod removal;
 mod second_factor;
 mod sign_in;
 mod sign_up;

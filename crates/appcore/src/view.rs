@@ -32,6 +32,37 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
+/// Everything that an account holds, for its owner.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Export {
+    pub user: User,
+    pub sessions: Vec<UserSession>,
+    pub known_devices: Vec<ExportedDevice>,
+    pub workspaces: Vec<Workspace>,
+    pub conversations: Vec<ExportedConversation>,
+    /// What the person wrote; what others wrote is theirs.
+    pub messages: Vec<Message>,
+}
+
+/// From where somebody has signed in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedDevice {
+    pub address: String,
+    pub user_agent: String,
+    pub last_seen_at: Timestamp,
+}
+
+/// A conversation that somebody is or was in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedConversation {
+    pub id: ConversationId,
+    pub kind: ConversationKind,
+    pub title: Option<String>,
+    pub role: MemberRole,
+    pub joined_at: Timestamp,
+    pub left: bool,
+}
+
 /// What a person is on this whole installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

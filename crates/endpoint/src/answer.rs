@@ -8,9 +8,16 @@ use appcore::{
     AppError, Code,
     envelope::{Failure, FailureTag},
 };
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use middleware::{rate_limit, tracing::request_id};
 
-use crate::{ctx::Ctx, endpoint_trait::EndpointDef, reply::Encoded, wire_form::WireForm};
+use crate::{
+    ctx::Ctx,
+    endpoint_trait::EndpointDef,
+    reply::{Encoded, EncodedBody, Pieces},
+    wire_form::WireForm,
+};
 
 pub(crate) fn finish(ctx: &Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {
     let mut response = match result {
@@ -40,10 +47,28 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
             .finish();
     }
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
-    match form.transcode(encoded.body) {
-        Ok(body) => start(http, status, form).body(body),
-        Err(error) => failure(http, &error),
+    match encoded.body {
+        EncodedBody::Whole(body) => match form.transcode(body) {
+            Ok(body) => start(http, status, form).body(body),
+            Err(error) => failure(http, &error),
+        },
+        EncodedBody::Pieces(_) if form != WireForm::Json => {
+            failure(http, &AppError::refused(Code::NotAcceptable, "This is to be had as JSON only."))
+        }
+        EncodedBody::Pieces(pieces) => start(http, status, form).streaming(enveloped(pieces)),
     }
+}
+
+/// The envelope around data that comes piece by piece. What goes wrong on the way breaks the answer off.
+fn enveloped(pieces: Pieces) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
+    let data = pieces.map(|piece| {
+        piece.map(Bytes::from).map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "an answer broke off");
+            actix_web::error::ErrorInternalServerError("broken off")
+        })
+    });
+    text("{\"status\":\"success\",\"data\":").chain(data).chain(text(",\"message\":\"\"}"))
 }
 
 /// The answer to whatever could not be done. What is our own fault is logged, and not shown.

@@ -27,6 +27,12 @@ impl Ctx {
         &self.app
     }
 
+    /// The same, for what goes on after the handler has answered.
+    #[must_use]
+    pub fn shared_app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     #[must_use]
     pub fn http(&self) -> &HttpRequest {
         &self.http
@@ -44,6 +50,12 @@ impl Ctx {
             origin::check(self.http.headers(), &self.app.config)?;
         }
         auth::authenticate(&self.app, credentials.as_ref()).await
+    }
+
+    /// Whoever shows credentials where nobody has to.
+    pub async fn caller(&self) -> Option<Principal> {
+        let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
+        auth::authenticate(&self.app, credentials.as_ref()).await.ok()
     }
 
     /// What the caller calls from, for the list of signed-in devices.

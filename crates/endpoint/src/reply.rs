@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use appcore::{AppError, envelope::Success};
+use futures_util::stream::{LocalBoxStream, Stream, StreamExt as _};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -11,24 +12,37 @@ use utoipa::{
 /// The data of a successful answer, with its status.
 pub struct Reply<T> {
     status: Option<StatusCode>,
-    data: T,
     location: Option<String>,
+    data: Data<T>,
+}
+
+/// JSON that comes piece by piece.
+pub(crate) type Pieces = LocalBoxStream<'static, Result<Vec<u8>, AppError>>;
+
+enum Data<T> {
+    Whole(T),
+    Pieces(Pieces),
 }
 
 impl<T> Reply<T> {
     /// With the status that the endpoint declares.
     pub const fn of(data: T) -> Self {
-        Self { status: None, data, location: None }
+        Self { status: None, data: Data::Whole(data), location: None }
     }
 
     /// With 200, where the endpoint declares another one first.
     pub const fn ok(data: T) -> Self {
-        Self { status: Some(StatusCode::OK), data, location: None }
+        Self { status: Some(StatusCode::OK), data: Data::Whole(data), location: None }
     }
 
     /// With 202: more is asked for first.
     pub const fn accepted(data: T) -> Self {
-        Self { status: Some(StatusCode::ACCEPTED), data, location: None }
+        Self { status: Some(StatusCode::ACCEPTED), data: Data::Whole(data), location: None }
+    }
+
+    /// With data that is too much to be held: its JSON, piece by piece.
+    pub fn pieces(pieces: impl Stream<Item = Result<Vec<u8>, AppError>> + 'static) -> Self {
+        Self { status: None, data: Data::Pieces(pieces.boxed_local()), location: None }
     }
 }
 
@@ -36,13 +50,18 @@ impl Reply<Redirect> {
     /// Sends the browser there.
     #[must_use]
     pub const fn to(location: String) -> Self {
-        Self { status: None, data: Redirect, location: Some(location) }
+        Self { status: None, data: Data::Whole(Redirect), location: Some(location) }
     }
 }
 
 impl<T: Serialize> Reply<T> {
     pub(crate) fn encode(self) -> Result<Encoded, AppError> {
-        let body = serde_json::to_vec(&Success::new(&self.data)).map_err(AppError::internal)?;
+        let body = match self.data {
+            Data::Whole(data) => {
+                EncodedBody::Whole(serde_json::to_vec(&Success::new(&data)).map_err(AppError::internal)?)
+            }
+            Data::Pieces(pieces) => EncodedBody::Pieces(pieces),
+        };
         Ok(Encoded { status: self.status, body, location: self.location })
     }
 }
@@ -50,9 +69,16 @@ impl<T: Serialize> Reply<T> {
 /// A reply whose data is JSON within its envelope.
 pub(crate) struct Encoded {
     pub status: Option<StatusCode>,
-    pub body: Vec<u8>,
+    pub body: EncodedBody,
     /// Where a browser is sent; then there is no body.
     pub location: Option<String>,
+}
+
+pub(crate) enum EncodedBody {
+    /// With the envelope around it.
+    Whole(Vec<u8>),
+    /// The data alone.
+    Pieces(Pieces),
 }
 
 /// For endpoints that have nothing to say but that it went well: `null`.

@@ -11,6 +11,7 @@ use crate::{
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     assistants::Assistants,
+    attempts::Attempts,
     audit,
     events::{Relay, Writer, retention},
     firewall::Firewall,
@@ -40,6 +41,8 @@ pub struct App {
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
     pub(crate) mailer: Mailer,
+    /// Failed sign-ins, and what else may be done only so often.
+    pub(crate) attempts: Attempts,
     /// Who is in which conversations, for those who come in at the same time.
     pub(crate) followed: Arc<Gather<UserId, Vec<(ConversationId, i64)>>>,
 }
@@ -65,6 +68,7 @@ impl App {
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
             .map_err(stated)?;
+        let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
             None => Arc::new(MemoryTickets::new()),
@@ -89,6 +93,7 @@ impl App {
             firewall,
             assistants,
             mailer,
+            attempts,
             followed: Arc::default(),
         });
         if relayed {

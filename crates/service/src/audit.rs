@@ -55,6 +55,10 @@ actions! {
     PasskeyRemoved = "auth.passkey_removed";
     IdentityLinked = "auth.identity_linked";
     IdentityUnlinked = "auth.identity_unlinked";
+    PasswordReset = "auth.password_reset";
+    EmailVerified = "auth.email_verified";
+    Exported = "user.exported";
+    Deleted = "user.deleted";
     SessionEnded = "auth.session_ended";
     WorkspaceCreated = "workspace.created";
     WorkspaceMemberAdded = "workspace.member_added";

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod app;
 pub mod assistants;
+mod attempts;
 pub mod audit;
 pub mod conversations;
 pub mod events;

@@ -143,6 +143,11 @@ impl World {
             "EnrolAuthenticator" => json!({ "password": support::PASSWORD }),
             // Nobody has set one up.
             "ConfirmAuthenticator" | "RemoveAuthenticator" => json!({ "code": "000000" }),
+            // Wrong on purpose, too.
+            "VerifyEmail" => json!({ "token": "not this one" }),
+            "ResetPassword" => json!({ "token": "not this one", "password": "Quite-another-1" }),
+            "ResendVerification" | "ForgotPassword" => json!({ "email": "nobody@example.test" }),
+            "DeleteMe" => json!({ "password": "not this one" }),
             "ChangeMe" => json!({ "display_name": "Somebody" }),
             // Limits are off, so nobody is kept out by it.
             "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),

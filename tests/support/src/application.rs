@@ -139,6 +139,33 @@ impl Application {
         self.folder.path()
     }
 
+    /// The newest mail to this address in the outbox whose source has this in it: for tests without a mail server.
+    pub async fn outbox(&self, address: &str, text: &str) -> String {
+        let folder = self.folder.path().join("outbox");
+        let find = || {
+            let mut files: Vec<_> =
+                std::fs::read_dir(&folder).ok()?.filter_map(|file| Some(file.ok()?.path())).collect();
+            files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
+            files.sort();
+            let mails = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
+            let to = format!("To: {address}\r\n");
+            mails.into_iter().find(|mail| mail.contains(&to) && mail.contains(text))
+        };
+        let mut found = None;
+        crate::wait_until(&format!("a mail with {text:?} to {address}"), || {
+            found = find();
+            std::future::ready(found.is_some())
+        })
+        .await;
+        found.unwrap_or_default()
+    }
+
+    /// The token of the newest mail to this address that links to `page`.
+    pub async fn mailed_token(&self, address: &str, page: &str) -> String {
+        let mail = self.outbox(address, &format!("/{page}?token=")).await;
+        crate::mail_server::token(&mail, page).unwrap_or_default()
+    }
+
     /// What the instances were started with.
     #[must_use]
     pub fn settings(&self) -> &[(String, String)] {

@@ -142,6 +142,12 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Resu
     execute(db, sql.to_owned(), vec![id.into(), attempt.into()]).await
 }
 
+/// Lets a job begin that was to wait; `false` where there is none.
+pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
+    let set = "due_at = {now} WHERE kind = $1 AND subject = $2 AND status = 'waiting'";
+    change(db, set, vec![kind.into(), subject.into()]).await
+}
+
 /// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";

@@ -41,6 +41,28 @@ pub async fn insert<C: ConnectionTrait>(
     }
 }
 
+/// Lets the key that signs only verify from now on.
+pub async fn retire<C: ConnectionTrait>(db: &C, at: Timestamp) -> Result<(), AppError> {
+    let row = signing_key::ActiveModel { is_active: Set(false), retired_at: Set(Some(at)), ..Default::default() };
+    signing_key::Entity::update_many()
+        .set(row)
+        .filter(signing_key::Column::IsActive.eq(true))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Forgets keys that have not signed since.
+pub async fn remove_retired_before<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
+    signing_key::Entity::delete_many()
+        .filter(signing_key::Column::RetiredAt.lt(before))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
 /// Puts the sealed form of a key in the place of the clear one.
 pub async fn seal<C: ConnectionTrait>(db: &C, kid: &str, sealed: Vec<u8>) -> Result<(), AppError> {
     let row = signing_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() };

@@ -140,6 +140,12 @@ pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at
     update(db, id, row).await
 }
 
+/// Takes the password away: the account is opened in another way from here on.
+pub async fn drop_password<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
+    let row = user::ActiveModel { password_hash: Set(None), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
 /// Notes that the address is proven. False: it was already.
 pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<bool, AppError> {
     let row = user::ActiveModel { email_verified_at: Set(Some(at)), updated_at: Set(at), ..Default::default() };

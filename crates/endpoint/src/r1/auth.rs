@@ -150,7 +150,7 @@ pub struct SignInRequest {
 /// Sign in
 ///
 /// 202 where a second factor is asked for: `POST /r1/auth/signin/challenge` goes on with it.
-#[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials))]
+#[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials, TooManySignins))]
 impl Endpoint for SignIn {
     type Request = SignInRequest;
     type Response = SignInResult;

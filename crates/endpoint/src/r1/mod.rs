@@ -7,6 +7,7 @@ mod auth;
 mod conversations;
 mod identities;
 mod invitations;
+mod mailbox;
 mod messages;
 mod passkeys;
 mod second_factor;
@@ -22,6 +23,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     second_factor::ENDPOINTS,
     identities::ENDPOINTS,
     passkeys::ENDPOINTS,
+    mailbox::ENDPOINTS,
     users::ENDPOINTS,
     usersessions::ENDPOINTS,
     api_keys::ENDPOINTS,

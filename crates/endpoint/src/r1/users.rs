@@ -3,16 +3,21 @@
 use appcore::{
     AppError, UserId, WorkspaceId,
     page::{Page, PageRequest},
-    view::User,
+    view::{Export, User},
 };
 use natter_macro::{dto, endpoint};
-use service::accounts::{self, PasswordChange, ProfileChange};
+use service::{
+    accounts::{self, PasswordChange, ProfileChange},
+    audit::Action,
+};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ShowMe>(),
     EndpointDef::of::<ChangeMe>(),
+    EndpointDef::of::<DeleteMe>(),
+    EndpointDef::of::<ExportMe>(),
     EndpointDef::of::<ListUsers>(),
     EndpointDef::of::<ShowUser>(),
 ];
@@ -57,6 +62,44 @@ impl Endpoint for ChangeMe {
         };
         let change = ProfileChange { display_name: request.display_name, password };
         Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DeleteMeRequest {
+    /// Left out only where the account has none.
+    #[schema(format = Password)]
+    pub password: Option<String>,
+}
+
+/// Delete one's account
+///
+/// At once all devices are signed out, and everything personal is gone. Messages stay, as those of a "Deleted user"; what one owned
+/// passes on to whoever has been there longest.
+#[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
+impl Endpoint for DeleteMe {
+    type Request = DeleteMeRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: DeleteMeRequest) -> Result<Reply<NoData>, AppError> {
+        accounts::delete_me(ctx.app(), ctx.user()?, request.password, &ctx.device()).await?;
+        ctx.clear_cookies();
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Export one's own data
+///
+/// All of it, as one JSON document that comes piece by piece.
+#[endpoint(GET "/r1/users/me/export", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ExportMe {
+    type Request = NoInput;
+    type Response = Export;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
+        let by = ctx.user()?.clone();
+        ctx.audit(Action::Exported, None).await;
+        Ok(Reply::pieces(accounts::export(ctx.shared_app(), by)))
     }
 }
 

@@ -10,7 +10,7 @@ use dbcontext::{
 use sea_orm::DatabaseTransaction;
 
 use super::{
-    Device, TokenPair, issue,
+    Device, TokenPair, issue, known,
     pending::{self, Kind},
 };
 use crate::{
@@ -92,6 +92,7 @@ pub(super) async fn open(
     sessions::sweep(tx, account.id, app.clock.now()).await?;
     let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
+    known::note(tx, app, account, device).await?;
     issue::open_session(tx, app, account, device).await
 }
 

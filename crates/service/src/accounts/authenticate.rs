@@ -36,7 +36,7 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
         return api_keys::authenticate(app, access_token).await;
     }
     let accounts = &app.accounts;
-    let proof = accounts.proofs.check(&accounts.keyring, access_token, app.clock.now());
+    let proof = accounts.proofs.check(&accounts.keys, access_token, app.clock.now()).await;
     let proof = proof.map_err(|rejection| {
         tracing::debug!(%rejection, "an access token was refused");
         AppError::from(Code::Unauthenticated)
@@ -54,12 +54,12 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
 
 /// Whether nobody of us has signed this. One that has run out, or whose session has ended, is ours all the same; so may be an API key
 /// that is not known any more, and nobody guesses one.
-pub(crate) fn is_forged(app: &App, access_token: &str) -> bool {
+pub(crate) async fn is_forged(app: &App, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;
     }
     let accounts = &app.accounts;
-    match accounts.proofs.check(&accounts.keyring, access_token, app.clock.now()) {
+    match accounts.proofs.check(&accounts.keys, access_token, app.clock.now()).await {
         Ok(_) | Err(Rejection::Expired) => false,
         Err(Rejection::Malformed | Rejection::OtherKind | Rejection::UnknownKey | Rejection::Forged) => true,
     }

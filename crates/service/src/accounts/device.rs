@@ -1,6 +1,6 @@
 //! The device that somebody signs in on, as its owner recognises it in the list.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What a request tells of the device that sent it.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,24 @@ impl Device {
         self.address
     }
 
+    /// The address as it is recognised again: of IPv6 the /64, because who has one address of it has them all.
+    pub(super) fn network(&self) -> String {
+        match self.address {
+            Some(IpAddr::V6(address)) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                format!("{}/64", Ipv6Addr::from(network))
+            }
+            Some(address) => address.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// The program as it is recognised again: without numbers, so that an update makes no other one of it.
+    pub(super) fn agent(&self) -> String {
+        let agent = self.user_agent.as_deref().unwrap_or_default();
+        agent.chars().filter(|character| !character.is_numeric() && *character != '.').collect()
+    }
+
     pub(super) fn address(&self) -> Option<String> {
         self.address.map(|address| address.to_string())
     }
@@ -52,5 +70,17 @@ mod tests {
         assert!(kept.chars().count() <= Device::MAX_CHARS);
         assert_eq!(device.address().as_deref(), Some("192.0.2.1"));
         assert_eq!(Device::new(Some("\u{7}"), None).user_agent(), None);
+    }
+
+    #[test]
+    fn is_recognised_after_an_update_and_from_the_same_network() {
+        let device = |agent, address: &str| Device::new(Some(agent), Some(address.parse().unwrap()));
+        let (before, after) =
+            (device("Firefox/131.0.2 (X11)", "2001:db8::1"), device("Firefox/140.1 (X11)", "2001:db8::ffff:2"));
+        assert_eq!((before.agent(), before.network()), (after.agent(), after.network()));
+        let other = device("Firefox/131.0 (Android)", "2001:db8:0:1::1");
+        assert_ne!(before.agent(), other.agent());
+        assert_ne!(before.network(), other.network());
+        assert_eq!(device("x", "::ffff:192.0.2.1").network(), "192.0.2.1");
     }
 }

@@ -44,7 +44,8 @@ impl Tokens {
         let access_expires_at = now.plus(app.config.auth.access_ttl).min(expires_at);
         let access_token = app
             .accounts
-            .keyring
+            .keys
+            .ring()
             .sign(user.id, session_id, user.role, now, access_expires_at)
             .map_err(AppError::internal)?;
         let refresh_token = token::random_text().map_err(AppError::internal)?;

@@ -1,25 +1,163 @@
 //! The keys that sign access tokens, shared by all instances through the database.
+//!
+//! A key that is rotated out goes on verifying until what it has signed has run out. Instances look for another set of keys every few
+//! seconds, and at once when they are shown a token of a key that they don't know: whoever asks is never refused because one instance
+//! has heard of a key before another.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::Duration,
+};
 
 use anyhow::Context;
 use appcore::{
-    Clock, Secret,
+    AppError, Clock, Code, Secret, Timestamp,
     auth::{
         seal,
-        token::{Keyring, SigningKey},
+        token::{Claims, Keyring, Rejection, SigningKey},
     },
     config::Config,
 };
-use dbcontext::{Database, entity::signing_key, query::signing_keys};
+use dbcontext::{Database, constraint::app_error, entity::signing_key, query::signing_keys};
+use tokio::{sync::Mutex, time::Instant};
 
 const PURPOSE: &[u8] = b"signing key";
 /// The issuer of an installation that has not been told its address. Instances on different ports are still one issuer.
 const USUAL_ISSUER: &str = "natter";
+/// How often an instance looks whether the keys are still the same.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often it looks because of tokens of unknown keys, which anybody can make.
+const LOOK_AT_MOST: Duration = Duration::from_secs(1);
+/// Longer than it takes every instance to notice that a key does not sign any more.
+const SLACK: Duration = Duration::from_secs(60);
 
-/// Reads the keys. The first instance of all makes one; of several first ones, the quickest.
-pub(super) async fn load(db: &Database, config: &Config, clock: &Clock) -> anyhow::Result<Keyring> {
-    let issuer = config.server.public_url.as_ref().map_or(USUAL_ISSUER.to_owned(), |_| config.server.public_url());
+/// The keys as this instance knows them.
+pub(super) struct Keys {
+    db: Database,
+    config: Arc<Config>,
+    clock: Clock,
+    ring: RwLock<Arc<Keyring>>,
+    /// The keys that it was made of, and when that was looked at.
+    looked: Mutex<(Vec<String>, Instant)>,
+}
+
+impl Keys {
+    /// Reads the keys. The first instance of all makes one; of several first ones, the quickest.
+    pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock) -> anyhow::Result<Arc<Self>> {
+        let mut rows = signing_keys::all(db.writer()).await?;
+        if rows.is_empty() && config.auth.private_key_file.is_none() {
+            store_new(db.writer(), config, clock.now()).await?;
+            // Ours, or that of an instance that started at the same time.
+            rows = signing_keys::all(db.writer()).await?;
+        }
+        let ring = ring(db, config, clock.now(), &rows).await?;
+        let keys = Arc::new(Self {
+            db: db.clone(),
+            config: Arc::clone(config),
+            clock: clock.clone(),
+            ring: RwLock::new(Arc::new(ring)),
+            looked: Mutex::new((names(&rows), Instant::now())),
+        });
+        tokio::spawn(follow(Arc::downgrade(&keys)));
+        Ok(keys)
+    }
+
+    pub fn ring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a token; one of an unknown key may be of a key that was made a moment ago.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Rejection> {
+        match self.ring().verify(token, now) {
+            Err(Rejection::UnknownKey) => {
+                self.look(LOOK_AT_MOST).await;
+                self.ring().verify(token, now)
+            }
+            verified => verified,
+        }
+    }
+
+    /// Takes the stored keys if they are others, unless that was looked at less than `since` ago.
+    async fn look(&self, since: Duration) {
+        let mut looked = self.looked.lock().await;
+        if looked.1.elapsed() < since {
+            return;
+        }
+        looked.1 = Instant::now();
+        let read = async {
+            let rows = signing_keys::all(self.db.reader()).await?;
+            let names = names(&rows);
+            let now = self.clock.now();
+            anyhow::Ok((names != looked.0).then_some((ring(&self.db, &self.config, now, &rows).await?, names)))
+        };
+        match read.await {
+            Ok(Some((ring, names))) => {
+                tracing::info!(kid = names.first(), "access tokens are signed with another key");
+                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+                looked.0 = names;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the signing keys could not be looked at"),
+        }
+    }
+}
+
+async fn follow(keys: Weak<Keys>) {
+    let mut tick = tokio::time::interval(LOOK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(keys) = keys.upgrade() else { return };
+        keys.look(LOOK / 2).await;
+    }
+}
+
+/// Puts a new key in the place of the one that signs, and forgets those whose tokens have all run out. Its name.
+pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<String, AppError> {
+    if let Some(file) = &config.auth.private_key_file {
+        return Err(AppError::internal(anyhow::anyhow!(
+            "Access tokens are signed with the key of the setting auth.private_key_file: put another key into {}, and restart.",
+            file.display()
+        )));
+    }
+    let now = clock.now();
+    let tx = db.begin().await.map_err(app_error)?;
+    signing_keys::retire(&tx, now).await?;
+    signing_keys::remove_retired_before(&tx, now.minus(config.auth.access_ttl).minus(SLACK)).await?;
+    let (kid, is_ours) = store_new(&tx, config, now).await.map_err(AppError::internal)?;
+    if !is_ours {
+        return Err(AppError::refused(Code::Conflict, "The keys are being rotated by somebody else just now."));
+    }
+    tx.commit().await.map_err(app_error)?;
+    Ok(kid)
+}
+
+async fn store_new<C: sea_orm::ConnectionTrait>(
+    db: &C,
+    config: &Config,
+    now: Timestamp,
+) -> anyhow::Result<(String, bool)> {
+    let key = tokio::task::spawn_blocking(SigningKey::generate).await??;
     let secret = config.auth.key_encryption_secret.as_ref();
-    let mut stored = read(db, secret).await?;
+    let sealed = secret.map(|secret| sealed(secret, key.kid(), key.pkcs8())).transpose()?;
+    let is_sealed = sealed.is_some();
+    let bytes = sealed.unwrap_or_else(|| key.pkcs8().to_vec());
+    let is_ours = signing_keys::insert(db, key.kid(), bytes, is_sealed, now).await?;
+    Ok((key.kid().to_owned(), is_ours))
+}
+
+fn names(rows: &[signing_key::Model]) -> Vec<String> {
+    rows.iter().map(|row| row.kid.clone()).collect()
+}
+
+/// The keys that sign and verify now.
+async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_key::Model]) -> anyhow::Result<Keyring> {
+    let issuer = config.server.public_url.as_ref().map_or(USUAL_ISSUER.to_owned(), |_| config.server.public_url());
+    let good_since = now.minus(config.auth.access_ttl).minus(SLACK);
+    let mut stored = Vec::new();
+    for row in rows.iter().filter(|row| row.retired_at.is_none_or(|at| at > good_since)) {
+        stored.push(read(db, config.auth.key_encryption_secret.as_ref(), row).await?);
+    }
     if let Some(file) = &config.auth.private_key_file {
         let pem = std::fs::read_to_string(file).with_context(|| {
             format!("the file of the setting auth.private_key_file can't be read: {}", file.display())
@@ -30,34 +168,19 @@ pub(super) async fn load(db: &Database, config: &Config, clock: &Clock) -> anyho
         // What the database's keys have signed stays good until it runs out.
         return Keyring::new(issuer, key, stored);
     }
-    if stored.is_empty() {
-        let key = tokio::task::spawn_blocking(SigningKey::generate).await??;
-        let sealed = secret.map(|secret| sealed(secret, key.kid(), key.pkcs8())).transpose()?;
-        let is_sealed = sealed.is_some();
-        let bytes = sealed.unwrap_or_else(|| key.pkcs8().to_vec());
-        signing_keys::insert(db.writer(), key.kid(), bytes, is_sealed, clock.now()).await?;
-        // Ours, or that of an instance that started at the same time.
-        stored = read(db, secret).await?;
-    }
     anyhow::ensure!(!stored.is_empty(), "the database has no signing key");
     let signing = stored.remove(0);
     Keyring::new(issuer, signing, stored)
 }
 
-/// All stored keys, the one that signs first. What lies in clear is sealed where a secret is set.
-async fn read(db: &Database, secret: Option<&Secret>) -> anyhow::Result<Vec<SigningKey>> {
-    let mut keys = Vec::new();
-    for row in signing_keys::all(db.writer()).await? {
-        let bytes = opened(&row, secret)?;
-        if let Some(secret) = secret.filter(|_| !row.is_sealed) {
-            signing_keys::seal(db.writer(), &row.kid, sealed(secret, &row.kid, &bytes)?).await?;
-        }
-        let key = SigningKey::from_pkcs8(&bytes).with_context(|| format!("the signing key {} is damaged", row.kid))?;
-        keys.push(key);
+/// A stored key. One that lies in clear is sealed where a secret is set.
+async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
+    let bytes = opened(row, secret)?;
+    if let Some(secret) = secret.filter(|_| !row.is_sealed) {
+        signing_keys::seal(db.writer(), &row.kid, sealed(secret, &row.kid, &bytes)?).await?;
     }
-    Ok(keys)
+    SigningKey::from_pkcs8(&bytes).with_context(|| format!("the signing key {} is damaged", row.kid))
 }
-
 fn opened(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<Vec<u8>> {
     if !row.is_sealed {
         return Ok(row.private_key.clone());

@@ -18,10 +18,14 @@ mod admit;
 pub mod api_keys;
 mod authenticate;
 mod device;
+mod export;
+mod guesses;
 mod hashing;
 pub mod identities;
 mod issue;
 mod keys;
+mod known;
+mod mailbox;
 mod methods;
 pub mod passkeys;
 mod pending;
@@ -29,6 +33,7 @@ mod profile;
 mod proofs;
 mod reauthenticate;
 mod refresh;
+mod removal;
 pub mod second_factor;
 pub mod sessions;
 mod signin;
@@ -43,28 +48,35 @@ pub use admit::{Challenge, Method, SignedIn};
 pub use authenticate::authenticate;
 pub(crate) use authenticate::is_forged;
 pub use device::Device;
+pub use export::export;
 pub use issue::TokenPair;
+pub use keys::rotate as rotate_keys;
+pub use mailbox::{forgot_password, redeem_reset, resend_verification, verify_email};
 pub(crate) use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
 pub use refresh::refresh;
+pub(crate) use removal::ForgetJob;
+pub use removal::delete_me;
 pub use sessions::logout;
 pub use signin::signin;
 pub use signup::{SignUp, signup};
 pub use tickets::{issue_ticket, redeem_ticket};
 
-use appcore::{Clock, auth::token::Keyring, config::Config, event::EventBus};
+use std::sync::Arc;
+
+use appcore::{Clock, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::Hashing, proofs::Proofs, standings::Standings};
+use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
 
-/// Whether the account's address is known to be its owner's. Nothing can show that yet.
-pub(crate) const fn is_verified(_account: &dbcontext::entity::user::Model) -> bool {
-    false
+/// Whether the account's address was shown to be its owner's.
+pub(crate) const fn is_verified(account: &dbcontext::entity::user::Model) -> bool {
+    account.email_verified_at.is_some()
 }
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
-    keyring: Keyring,
+    keys: Arc<Keys>,
     proofs: Proofs,
     hashing: Hashing,
     standings: Standings,
@@ -76,11 +88,11 @@ pub struct Accounts {
 
 impl Accounts {
     /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
-    pub async fn load(db: &Database, config: &Config, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
-        let keyring = keys::load(db, config, clock).await?;
+    pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
+        let keys = Keys::load(db, config, clock).await?;
         tokio::task::spawn_blocking(appcore::auth::password::prepare).await?;
         Ok(Self {
-            keyring,
+            keys,
             proofs: Proofs::new(),
             hashing: Hashing::new(),
             standings: Standings::start(bus),
@@ -93,6 +105,6 @@ impl Accounts {
     /// The public keys, for `/.well-known/jwks.json`.
     #[must_use]
     pub fn published_keys(&self) -> serde_json::Value {
-        self.keyring.published()
+        self.keys.ring().published()
     }
 }

@@ -9,11 +9,15 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::{sessions as rows, users},
+    query::{mail_tokens, sessions as rows, users},
 };
 
 use super::{issue, sessions::tell_ended, signup::parse_name};
-use crate::{App, workspaces};
+use crate::{
+    App,
+    mail::{self, Letter, Recipient},
+    workspaces,
+};
 
 /// What is to be changed of one's account.
 #[derive(Default)]
@@ -85,6 +89,8 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
         }
         users::set_password(&tx, by.user_id, &hash, now).await?;
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
+        mail_tokens::remove(&tx, by.user_id.0).await?;
+        mail::post(&tx, now, Recipient::User(by.user_id), Letter::PasswordChanged { at: now }).await?;
     }
     if let Some(name) = &display_name {
         users::rename(&tx, by.user_id, name, now).await?;

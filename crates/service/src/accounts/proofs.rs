@@ -5,9 +5,10 @@
 
 use appcore::{
     SessionId, Timestamp, UserId,
-    auth::token::{Claims, Keyring, Rejection, fingerprint},
+    auth::token::{Claims, Rejection, fingerprint},
 };
 
+use super::keys::Keys;
 use crate::recent::Recent;
 
 const MAX_TOKENS: usize = 40_000;
@@ -31,13 +32,13 @@ impl Proofs {
         Self(Recent::new(MAX_TOKENS))
     }
 
-    pub(super) fn check(&self, keyring: &Keyring, token: &str, now: Timestamp) -> Result<Proof, Rejection> {
+    pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, Rejection> {
         // The whole token is the key, its signature too: a changed one is another one.
         let key = fingerprint(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
             return if Claims::is_in_time(proof.expires_at, now) { Ok(proof) } else { Err(Rejection::Expired) };
         }
-        let claims = keyring.verify(token, now)?;
+        let claims = keys.verify(token, now).await?;
         let proof = Proof { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp };
         self.0.insert(key, proof);
         Ok(proof)

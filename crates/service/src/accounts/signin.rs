@@ -10,10 +10,12 @@ use dbcontext::{constraint::app_error, query::users};
 use super::{
     Device, SignedIn,
     admit::{self, Proof},
+    guesses,
 };
 use crate::{
     App,
     audit::{self, Action, Entry},
+    jobs,
 };
 
 /// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
@@ -25,11 +27,15 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
         None => None,
     };
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
     let account_id = account.as_ref().map(|account| account.id);
+    let name = email.as_ref().map_or("", Email::as_str);
+    let guess = guesses::begin(app, name, account_id, &device).await?;
+    let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
     let (Some(account), Verdict::Right | Verdict::RightButOutdated) = (account, verdict) else {
+        guess.failed().await;
         return Err(refuse(app, account_id, &device).await);
     };
+    guess.passed().await;
     let renewed = match verdict {
         Verdict::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
         _ => None,
@@ -44,6 +50,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     }
     let signed_in = admit::admit(&tx, app, &account, Proof::Password, &device).await?;
     tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
     Ok(signed_in)
 }
 

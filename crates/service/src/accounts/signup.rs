@@ -10,7 +10,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, entity::user, query::users};
 use sea_orm::ConnectionTrait;
 
-use super::{Device, TokenPair, issue};
+use super::{Device, TokenPair, issue, known};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -66,11 +66,21 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         language: request.language,
         at: now,
     };
-    let user = create(&tx, &app.config, new).await?;
+    let user = match create(&tx, &app.config, new).await {
+        Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
+            tx.rollback().await.map_err(app_error)?;
+            // Whoever has the address learns that somebody wanted it.
+            mail::post(app.db.writer(), now, Recipient::Account(newcomer.email), Letter::SignUpAttempt).await?;
+            jobs::wake(app);
+            return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
+        }
+        created => created?,
+    };
     if let Some(invitation) = invitation {
         invitation.welcome(&tx, user.id, now).await?;
     }
     let pair = issue::open_session(&tx, app, &user, &device).await?;
+    known::note(&tx, app, &user, &device).await?;
     let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
     mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;

@@ -333,7 +333,7 @@ pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64
 impl App {
     /// Tells the firewall of credentials that were refused, where nobody of us has made them.
     pub async fn note_refused_token(&self, address: Option<IpAddr>, token: &str) {
-        if crate::accounts::is_forged(self, token) {
+        if crate::accounts::is_forged(self, token).await {
             self.firewall.note(address, Violation::ForgedToken).await;
         }
     }

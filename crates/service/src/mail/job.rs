@@ -10,7 +10,7 @@ use dbcontext::query::{mail_tokens, users};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Letter, Recipient, compose, transport::Unsent};
+use super::{Letter, MOST, Recipient, compose, transport::Unsent};
 use crate::{
     App,
     jobs::{Ended, Job, Work},
@@ -76,6 +76,12 @@ impl MailJob {
         let app = work.app;
         let Some(addressee) = self.addressee(app).await? else { return Ok(Ended::Done) };
         if self.letter == Letter::Verification && addressee.is_verified {
+            return Ok(Ended::Done);
+        }
+        let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
+        // What was counted once is not counted again.
+        if work.claim.attempt <= 1 && !app.attempts.spend(subject, MOST).await? {
+            tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "an address gets no more of these for now");
             return Ok(Ended::Done);
         }
         let now = app.clock.now();

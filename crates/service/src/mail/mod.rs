@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::jobs;
+use crate::{attempts::Quota, jobs};
 
 pub(crate) use job::MailJob;
 pub(crate) use transport::Mailer;
@@ -28,6 +28,8 @@ pub(crate) use transport::Mailer;
 /// How long the link of a mail is good.
 const VERIFICATION: Duration = Duration::from_secs(24 * 3_600);
 const PASSWORD_RESET: Duration = Duration::from_secs(3_600);
+/// How many letters of a kind one address gets: strangers can ask for most of them.
+const MOST: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
 
 /// Who gets a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,18 @@ struct Link {
 }
 
 impl Letter {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Verification => "verification",
+            Self::PasswordReset => "password_reset",
+            Self::Invitation { .. } => "invitation",
+            Self::Claim { .. } => "claim",
+            Self::NewDevice { .. } => "new_device",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::SignUpAttempt => "sign_up_attempt",
+        }
+    }
+
     fn link(&self, user: Option<UserId>, now: Timestamp) -> Option<Link> {
         let of_user = |purpose, page, lifetime| {
             user.map(|user| Link { purpose, subject: user.0, page, expires_at: now.plus(lifetime) })

@@ -1,0 +1,159 @@
+//! What somebody leaves behind whose account has ended.
+
+use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use serde::Serialize;
+
+use super::rows::{self, Column};
+use crate::constraint::app_error;
+
+/// Tables whose rows belong to one person, told by `user_id`. They go with the account.
+pub const PERSONAL: &[&str] = &[
+    "user_sessions",
+    "known_devices",
+    "api_keys",
+    "identities",
+    "passkeys",
+    "totp",
+    "recovery_codes",
+    "pending_sign_ins",
+];
+/// Events that are looked at in one query.
+const EVENTS: u64 = 200;
+
+/// Takes everything out of an account that tells of the person, and gives the address free.
+pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
+    for table in PERSONAL {
+        execute(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
+    }
+    let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
+               language = 'en', role = 'user', second_factor = FALSE, updated_at = $5, is_deleted = TRUE WHERE id = $1";
+    // No address, and of no other account.
+    let email = format!("{id}@deleted.invalid");
+    let values = vec![id.into(), email.into(), name.into(), name.to_lowercase().into(), now.into()];
+    execute(db, sql, values).await
+}
+
+/// The conversations that somebody is in.
+pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ConversationId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        conversation_id: ConversationId,
+    }
+    let sql = "SELECT m.conversation_id FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+               WHERE m.user_id = $1 AND NOT m.is_deleted";
+    let found = Row::find_by_statement(statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| row.conversation_id).collect())
+}
+
+/// The workspaces that somebody is in.
+pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<WorkspaceId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        workspace_id: WorkspaceId,
+    }
+    let sql = "SELECT workspace_id FROM workspace_members WHERE user_id = $1 AND NOT is_deleted";
+    let found = Row::find_by_statement(statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| row.workspace_id).collect())
+}
+
+/// Ends a membership in a workspace that the caller holds. An owner's goes to the longest-standing administrator, else member, else
+/// guest; where nobody is left the workspace ends, unless it is the one that everybody joins.
+pub async fn leave<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql =
+        "UPDATE workspace_members SET is_deleted = TRUE, updated_at = $3 WHERE workspace_id = $1 AND user_id = $2";
+    execute(db, sql, vec![id.into(), user_id.into(), now.into()]).await?;
+    let sql = "UPDATE workspace_members SET role = 'owner', updated_at = $2 WHERE workspace_id = $1 AND NOT is_deleted \
+               AND NOT EXISTS (SELECT 1 FROM workspace_members o WHERE o.workspace_id = $1 AND o.role = 'owner' AND NOT o.is_deleted) \
+               AND EXISTS (SELECT 1 FROM workspace_members g WHERE g.workspace_id = $1 AND g.user_id = $3 AND g.role = 'owner') \
+               AND user_id = (SELECT h.user_id FROM workspace_members h JOIN users u ON u.id = h.user_id AND NOT u.is_deleted \
+                 WHERE h.workspace_id = $1 AND NOT h.is_deleted \
+                 ORDER BY CASE h.role WHEN 'admin' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, h.created_at, h.user_id LIMIT 1)";
+    execute(db, sql, vec![id.into(), now.into(), user_id.into()]).await?;
+    let sql = "UPDATE workspaces SET is_deleted = TRUE, updated_at = $2 WHERE id = $1 AND kind <> 'shared' \
+               AND NOT EXISTS (SELECT 1 FROM workspace_members m WHERE m.workspace_id = $1 AND NOT m.is_deleted)";
+    execute(db, sql, vec![id.into(), now.into()]).await
+}
+
+/// Empties the chats with assistants of somebody who is gone: nobody else has ever read them.
+pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
+    let theirs = "IN (SELECT id FROM conversations WHERE created_by = $1 AND kind = 'assistant' AND is_deleted)";
+    execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
+    // The news of the end itself may still have to be told.
+    let sql =
+        format!("DELETE FROM conversation_events WHERE kind <> 'conversation.deleted' AND conversation_id {theirs}");
+    execute(db, &sql, vec![user_id.into()]).await?;
+    let sql = "UPDATE conversations SET title = NULL, topic = NULL WHERE created_by = $1 AND kind = 'assistant' AND is_deleted";
+    execute(db, sql, vec![user_id.into()]).await
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct StoredEvent {
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+    pub payload: String,
+}
+
+/// Events that speak of somebody, in the conversations that they were in: some that come after `after`.
+pub async fn events<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    after: Option<(ConversationId, i64)>,
+) -> Result<Vec<StoredEvent>, AppError> {
+    let mut values: Vec<Value> = vec![user_id.into(), format!("%{user_id}%").into()];
+    let mut from = "";
+    if let Some((conversation_id, seq)) = after {
+        values.extend([conversation_id.into(), seq.into()]);
+        from = "AND (e.conversation_id, e.seq) > ($3, $4)";
+    }
+    let sql = format!(
+        "SELECT e.conversation_id, e.seq, e.payload FROM conversation_events e \
+         JOIN conversation_members m ON m.conversation_id = e.conversation_id AND m.user_id = $1 \
+         WHERE e.payload LIKE $2 {from} ORDER BY e.conversation_id, e.seq LIMIT {EVENTS}"
+    );
+    StoredEvent::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)
+}
+
+/// Puts other payloads in place.
+pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>) -> Result<(), AppError> {
+    #[derive(Serialize)]
+    struct Row {
+        conversation_id: String,
+        seq: i64,
+        payload: String,
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Uuid("conversation_id"), Column::Int("seq"), Column::Text("payload")];
+    let sql = format!(
+        "UPDATE conversation_events SET payload = w.payload FROM {} \
+         WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
+        rows::unfold(db.get_database_backend(), &columns)
+    );
+    let rows: Vec<Row> = events
+        .into_iter()
+        .map(|event| Row {
+            conversation_id: rows::hex(event.conversation_id.0),
+            seq: event.seq,
+            payload: event.payload,
+        })
+        .collect();
+    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
+
+fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}

@@ -1,0 +1,64 @@
+//! Everything that an account holds, in parts that are small enough to be held.
+
+use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+
+use super::messages::NamedMessage;
+use crate::constraint::app_error;
+
+/// Rows of one part.
+const PART: u64 = 200;
+
+/// The conversations that somebody is or was in, from `after` on, in the order of their ids.
+pub async fn conversations<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    after: ConversationId,
+) -> Result<Vec<ExportedConversation>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: ConversationId,
+        kind: String,
+        title: Option<String>,
+        role: String,
+        joined_at: Timestamp,
+        is_deleted: bool,
+    }
+    let sql = format!(
+        "SELECT c.id, c.kind, c.title, m.role, m.joined_at, m.is_deleted FROM conversation_members m \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {PART}"
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), after.into()]);
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    found
+        .into_iter()
+        .map(|row| {
+            Ok(ExportedConversation {
+                id: row.id,
+                kind: row.kind.parse().map_err(AppError::internal)?,
+                title: row.title,
+                role: row.role.parse().map_err(AppError::internal)?,
+                joined_at: row.joined_at,
+                left: row.is_deleted,
+            })
+        })
+        .collect()
+}
+
+/// Messages that somebody wrote in a conversation, after `after_seq`, the oldest first.
+pub async fn messages<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    id: ConversationId,
+    after_seq: i64,
+) -> Result<Vec<NamedMessage>, AppError> {
+    let sql = format!(
+        "SELECT m.*, u.display_name AS sender_name FROM messages m JOIN users u ON u.id = m.sender_id \
+         WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {PART}"
+    );
+    let values = [id.into(), user_id.into(), after_seq.into()];
+    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .all(db)
+        .await
+        .map_err(app_error)
+}

@@ -1,0 +1,158 @@
+//! One's own data, all of it, in pieces: an account of any size passes through little memory.
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, Code, ConversationId,
+    auth::Principal,
+    page::{MAX_PAGE_SIZE, PageRequest},
+    view::{ExportedDevice, Message},
+};
+use dbcontext::query::{exports, known_devices, users};
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{issue, sessions};
+use crate::{App, workspaces};
+
+/// Pieces that may wait for a reader who is slow.
+const AHEAD: usize = 4;
+/// What a piece is gathered to.
+const PIECE: usize = 16 * 1024;
+
+/// The JSON of [`appcore::view::Export`], piece by piece.
+pub fn export(app: Arc<App>, by: Principal) -> impl Stream<Item = Result<Vec<u8>, AppError>> + use<> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        let mut out = Out { sender, text: Vec::new(), first: true };
+        match write(&app, &by, &mut out).await {
+            Ok(()) | Err(Stopped::ReaderIsGone) => {}
+            Err(Stopped::By(error)) => _ = out.sender.send(Err(error)).await,
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// Why the writing ended early.
+enum Stopped {
+    ReaderIsGone,
+    By(AppError),
+}
+
+impl From<AppError> for Stopped {
+    fn from(error: AppError) -> Self {
+        Self::By(error)
+    }
+}
+
+struct Out {
+    sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
+    text: Vec<u8>,
+    /// Whether nothing stands in the list yet.
+    first: bool,
+}
+
+impl Out {
+    fn text(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    fn value(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+        serde_json::to_writer(&mut self.text, value).map_err(|error| AppError::internal(error).into())
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.text(&format!(",\"{name}\":["));
+        self.first = true;
+    }
+
+    async fn item(&mut self, item: &impl Serialize) -> Result<(), Stopped> {
+        if !std::mem::take(&mut self.first) {
+            self.text(",");
+        }
+        self.value(item)?;
+        if self.text.len() >= PIECE { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), Stopped> {
+        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
+    }
+}
+
+async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> {
+    let db = app.db.reader();
+    let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
+    out.text("{\"user\":");
+    out.value(&issue::own_view(&user)?)?;
+
+    out.begin("sessions");
+    for page in 1.. {
+        let part = sessions::list(app, by, PageRequest::new(Some(page), Some(MAX_PAGE_SIZE))).await?.items;
+        if part.is_empty() {
+            break;
+        }
+        for session in part {
+            out.item(&session).await?;
+        }
+    }
+    out.text("]");
+
+    out.begin("known_devices");
+    for known in known_devices::of_user(db, by.user_id).await? {
+        let device =
+            ExportedDevice { address: known.network, user_agent: known.agent, last_seen_at: known.last_seen_at };
+        out.item(&device).await?;
+    }
+    out.text("]");
+
+    out.begin("workspaces");
+    for page in 1.. {
+        let part = workspaces::list(app, by, PageRequest::new(Some(page), Some(MAX_PAGE_SIZE))).await?.items;
+        if part.is_empty() {
+            break;
+        }
+        for workspace in part {
+            out.item(&workspace).await?;
+        }
+    }
+    out.text("]");
+
+    out.begin("conversations");
+    let mut after = ConversationId(Uuid::nil());
+    loop {
+        let part = exports::conversations(db, by.user_id, after).await?;
+        let Some(last) = part.last() else { break };
+        after = last.id;
+        for conversation in part {
+            out.item(&conversation).await?;
+        }
+    }
+    out.text("]");
+
+    out.begin("messages");
+    let mut after = ConversationId(Uuid::nil());
+    loop {
+        let part = exports::conversations(db, by.user_id, after).await?;
+        let Some(last) = part.last() else { break };
+        after = last.id;
+        for conversation in part {
+            write_messages(app, by, conversation.id, out).await?;
+        }
+    }
+    out.text("]}");
+    out.flush().await
+}
+
+async fn write_messages(app: &App, by: &Principal, id: ConversationId, out: &mut Out) -> Result<(), Stopped> {
+    let mut after = 0;
+    loop {
+        let part = exports::messages(app.db.reader(), by.user_id, id, after).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = last.seq;
+        for row in part {
+            out.item(&Message::try_from(row)?).await?;
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! From where somebody usually comes: who is spared when a stranger tries their password, and when to tell them of a sign-in.
+
+use appcore::{AppError, UserId};
+use dbcontext::{
+    entity::{known_device, user},
+    query::known_devices,
+};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use uuid::Uuid;
+
+use super::Device;
+use crate::{
+    App,
+    mail::{self, Letter, Recipient},
+};
+
+/// Whether somebody has signed in from this address before. Takes as long where there is no account.
+pub(super) async fn is_known<C: ConnectionTrait>(
+    db: &C,
+    user_id: Option<UserId>,
+    device: &Device,
+) -> Result<bool, AppError> {
+    let known = known_devices::of_user(db, user_id.unwrap_or(UserId(Uuid::nil()))).await?;
+    let network = device.network();
+    Ok(known.iter().any(|known| known.network == network))
+}
+
+/// Notes that somebody signs in from there, in the caller's transaction. Where they never did so from such an address or with such a
+/// program, they are told by mail; of the first one of all they know.
+pub(super) async fn note(
+    tx: &DatabaseTransaction,
+    app: &App,
+    account: &user::Model,
+    device: &Device,
+) -> Result<(), AppError> {
+    let (network, agent, now) = (device.network(), device.agent(), app.clock.now());
+    let known = known_devices::of_user(tx, account.id).await?;
+    let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
+    if is_new && !known.is_empty() {
+        let letter = Letter::NewDevice { user_agent: device.user_agent(), address: device.address(), at: now };
+        mail::post(tx, now, Recipient::User(account.id), letter).await?;
+    }
+    let seen = known_device::Model { user_id: account.id, network, agent, last_seen_at: now };
+    known_devices::note(tx, seen).await?;
+    known_devices::trim(tx, account.id).await
+}

@@ -1,0 +1,211 @@
+//! The end of an account.
+//!
+//! In one transaction everything that is personal goes, and nobody is signed in any more. What others have with the account stays
+//! usable: its messages are a "Deleted user"'s, what it owned passes on. That touches as many conversations as there are, so it is done
+//! after the commit, at once where that works, and by a [job](ForgetJob) in any case, which also goes through the event log.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    auth::Principal,
+    event::{BusMessage, Signal},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::user,
+    query::{self, api_keys, departures, mail_tokens, sessions, users},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Device, api_keys::tell_revoked, guesses, reauthenticate, sessions::tell_ended};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+    events::{Change, Depart},
+    jobs::{self, Ended, Job, Work},
+    mail::MailJob,
+};
+
+/// What is left of a name.
+pub(crate) const NOBODY: &str = "Deleted user";
+/// How long the job leaves the work to the request that asked for it.
+const STAND_BY: Duration = Duration::from_secs(60);
+/// Conversations that are left at the same time: the writer commits them together.
+const AT_ONCE: usize = 32;
+
+/// Deletes the caller's account.
+pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, device: &Device) -> Result<(), AppError> {
+    by.require_session()?;
+    let account = confirmed(app, by, password, device).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    // Changed by another request since it was compared.
+    if current.password_hash != account.password_hash {
+        return Err(Code::PasswordWrong.into());
+    }
+    let ended = sessions::end_all(&tx, by.user_id, None, now).await?;
+    let revoked = api_keys::revoke_all(&tx, by.user_id, now).await?;
+    mail_tokens::remove(&tx, by.user_id.0).await?;
+    query::jobs::remove_all(&tx, MailJob::KIND, by.user_id.0).await?;
+    departures::erase(&tx, by.user_id, NOBODY, now).await?;
+    let target = Some(by.user_id.to_string());
+    audit::record(&tx, Entry { action: Action::Deleted, actor: Some(by.user_id), target, address: device.ip() })
+        .await?;
+    let job = ForgetJob { user_id: by.user_id };
+    jobs::ask_after(&tx, now, &job, STAND_BY).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(app, ended).await;
+    tell_revoked(app, revoked).await;
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
+    match pass_on(app, by.user_id).await {
+        // What is left to do may take long, and nobody need wait for it.
+        Ok(()) => {
+            query::jobs::hasten(app.db.writer(), ForgetJob::KIND, job.subject()).await?;
+            jobs::wake(app);
+        }
+        Err(error) => tracing::warn!(%error, user_id = %by.user_id, "what a deleted account had is passed on later"),
+    }
+    Ok(())
+}
+
+/// The caller's account, once it is certain that it is them; guesses at the password count.
+async fn confirmed(
+    app: &App,
+    by: &Principal,
+    password: Option<String>,
+    device: &Device,
+) -> Result<user::Model, AppError> {
+    let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
+    let checked = reauthenticate::check(app, by, password).await;
+    if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
+        guess.failed().await;
+    } else {
+        guess.passed().await;
+    }
+    checked
+}
+
+/// Goes through what a deleted account has left, until nothing tells of the person. It can be done again at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ForgetJob {
+    user_id: UserId,
+}
+
+impl Job for ForgetJob {
+    const KIND: &'static str = "forget";
+    const LEAVES_NOTHING: bool = true;
+
+    fn lane(&self) -> String {
+        format!("{}:{}", Self::KIND, self.user_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.user_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let forgetting = async {
+            pass_on(work.app, self.user_id).await?;
+            departures::purge_chats(work.app.db.writer(), self.user_id).await?;
+            rewrite_log(work.app, self.user_id).await
+        };
+        tokio::select! {
+            forgotten = forgetting => forgotten.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Leaves all conversations and workspaces; what was owned goes to somebody else.
+async fn pass_on(app: &App, user_id: UserId) -> Result<(), AppError> {
+    let conversations = departures::conversations(app.db.writer(), user_id).await?;
+    stream::iter(conversations)
+        .map(|conversation_id| app.writer.submit(Change::Depart(Depart { conversation_id, user_id })))
+        .buffer_unordered(AT_ONCE)
+        .try_for_each(|_| async { Ok(()) })
+        .await?;
+    for workspace in departures::workspaces(app.db.writer(), user_id).await? {
+        leave_workspace(app, workspace, user_id).await?;
+    }
+    Ok(())
+}
+
+async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    query::workspaces::lock(&tx, id).await?;
+    departures::leave(&tx, id, user_id, now).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+/// Takes the name out of the events that tell of the person.
+async fn rewrite_log(app: &App, user_id: UserId) -> Result<(), AppError> {
+    let id = user_id.to_string();
+    let mut after = None;
+    loop {
+        let part = departures::events(app.db.writer(), user_id, after).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = Some((last.conversation_id, last.seq));
+        let mut changed = Vec::new();
+        for mut event in part {
+            let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+            if anonymise(&mut payload, &id) {
+                event.payload = payload.to_string();
+                changed.push(event);
+            }
+        }
+        departures::rewrite(app.db.writer(), changed).await?;
+    }
+}
+
+/// Whether the person was named in it.
+fn anonymise(value: &mut Value, id: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().fold(false, |named, item| anonymise(item, id) | named),
+        Value::Object(fields) => {
+            let is = |name: &str, text: &str| fields.get(name).and_then(Value::as_str) == Some(text);
+            let (sender, member) = (is("kind", "user") && is("id", id), is("user_id", id));
+            if sender {
+                *value = json!({ "kind": "deleted", "id": null, "name": NOBODY });
+                return true;
+            }
+            let named = member && fields.contains_key("display_name") && !is("display_name", NOBODY);
+            if named {
+                fields.insert("display_name".to_owned(), NOBODY.into());
+            }
+            fields.values_mut().fold(named, |named, field| anonymise(field, id) | named)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_taken_out_of_an_event_and_others_are_left() {
+        let mut event = json!({
+            "message": { "id": "m", "sender": { "kind": "user", "id": "u1", "name": "Anna" }, "content": "u1" },
+            "member": { "user_id": "u1", "display_name": "Anna", "role": "owner" },
+            "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
+        });
+        assert!(anonymise(&mut event, "u1"));
+        assert_eq!(
+            event,
+            json!({
+                "message": { "id": "m", "sender": { "kind": "deleted", "id": null, "name": NOBODY }, "content": "u1" },
+                "member": { "user_id": "u1", "display_name": NOBODY, "role": "owner" },
+                "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
+            })
+        );
+        assert!(!anonymise(&mut event, "u1"), "there is nothing left to change");
+    }
+}

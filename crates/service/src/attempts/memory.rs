@@ -1,0 +1,128 @@
+//! Counting in this process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use appcore::{Clock, Timestamp};
+use uuid::Uuid;
+
+use super::{Answer, Attempt, LIFETIME};
+
+/// When so many subjects are known, those are forgotten that nothing counts of any more.
+const MANY: usize = 10_000;
+
+pub(super) struct MemoryAttempts {
+    clock: Clock,
+    subjects: Mutex<Subjects>,
+}
+
+#[derive(Default)]
+struct Subjects {
+    known: HashMap<String, Counter>,
+    tidy_at: usize,
+}
+
+struct Counter {
+    failed: u32,
+    /// When the failures are forgotten.
+    until: Timestamp,
+    /// What is under way, and when it is given up.
+    pending: HashMap<Uuid, Timestamp>,
+}
+
+impl Counter {
+    fn settle(&mut self, now: Timestamp) {
+        self.pending.retain(|_, given_up| *given_up > now);
+        if self.until <= now {
+            self.failed = 0;
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.failed == 0 && self.pending.is_empty()
+    }
+}
+
+impl MemoryAttempts {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, subjects: Mutex::default() }
+    }
+
+    pub fn begin(&self, attempt: &Attempt) -> Answer {
+        let now = self.clock.now();
+        let mut subjects = self.lock();
+        subjects.tidy(now);
+        let (mut wait, mut busy) = (None, false);
+        for subject in &attempt.subjects {
+            let Some(counter) = subjects.known.get_mut(subject) else { continue };
+            counter.settle(now);
+            let pending = u32::try_from(counter.pending.len()).unwrap_or(u32::MAX);
+            if counter.failed >= attempt.quota.limit {
+                let left = u64::try_from(counter.until.millis() - now.millis()).unwrap_or(0);
+                wait = wait.max(Some(Duration::from_millis(left)));
+            } else if counter.failed.saturating_add(pending) >= attempt.quota.limit {
+                busy = true;
+            }
+        }
+        if let Some(wait) = wait {
+            return Answer::Spent(wait);
+        }
+        if busy {
+            return Answer::Wait;
+        }
+        for subject in &attempt.subjects {
+            let counter = subjects.known.entry(subject.clone()).or_insert_with(|| Counter {
+                failed: 0,
+                until: now,
+                pending: HashMap::new(),
+            });
+            counter.pending.insert(attempt.id, now.plus(LIFETIME));
+        }
+        Answer::Go
+    }
+
+    pub fn finish(&self, attempt: &Attempt, failed: bool) {
+        let now = self.clock.now();
+        let mut subjects = self.lock();
+        for subject in &attempt.subjects {
+            if failed {
+                let counter = subjects.known.entry(subject.clone()).or_insert_with(|| Counter {
+                    failed: 0,
+                    until: now,
+                    pending: HashMap::new(),
+                });
+                counter.settle(now);
+                if counter.failed == 0 {
+                    counter.until = now.plus(attempt.quota.window);
+                }
+                counter.failed = counter.failed.saturating_add(1);
+            }
+            if let Some(counter) = subjects.known.get_mut(subject) {
+                counter.pending.remove(&attempt.id);
+                if counter.is_idle() {
+                    subjects.known.remove(subject);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Subjects> {
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subjects {
+    fn tidy(&mut self, now: Timestamp) {
+        if self.known.len() < self.tidy_at.max(MANY) {
+            return;
+        }
+        self.known.retain(|_, counter| {
+            counter.settle(now);
+            !counter.is_idle()
+        });
+        self.tidy_at = self.known.len() * 2;
+    }
+}

@@ -1,0 +1,154 @@
+//! What may fail only so often: guessing a password, and the like.
+//!
+//! An attempt takes its place before it is made and says afterwards how it went. So many guesses at the same time get no further than
+//! one after the other, and what succeeds costs nothing. With Redis all instances count together, by one call for each of the two;
+//! without it, and while it is away, every instance counts for itself.
+
+mod memory;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{AppError, Clock, Code};
+use uuid::Uuid;
+
+use self::{memory::MemoryAttempts, redis::RedisAttempts};
+
+/// How long an attempt waits while others, which may all fail, are under way.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How often it asks meanwhile.
+const AGAIN: Duration = Duration::from_millis(25);
+/// An attempt that is said to be under way longer than this belongs to an instance that died.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// How often something may fail, and in which time from the first failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota {
+    pub limit: u32,
+    pub window: Duration,
+}
+
+/// What the counting says to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Go,
+    /// What is under way may use up what is left.
+    Wait,
+    /// Too often; how long until that is forgotten.
+    Spent(Duration),
+}
+
+/// The counters of this instance.
+pub(crate) struct Attempts {
+    enabled: bool,
+    counters: Arc<Counters>,
+}
+
+struct Counters {
+    own: MemoryAttempts,
+    shared: Option<RedisAttempts>,
+}
+
+impl Attempts {
+    pub fn new(enabled: bool, clock: Clock, redis: Option<deadpool_redis::Pool>) -> Self {
+        let own = MemoryAttempts::new(clock.clone());
+        let shared = redis.map(|pool| RedisAttempts::new(pool, clock));
+        Self { enabled, counters: Arc::new(Counters { own, shared }) }
+    }
+
+    /// Takes a place among the attempts on all `subjects`, or refuses where one of them has failed too often. Subjects are names of the
+    /// caller's choice, the same on all instances.
+    pub async fn begin(&self, subjects: Vec<String>, quota: Quota) -> Result<Attempt, AppError> {
+        let mut attempt = Attempt { counters: None, subjects, id: Uuid::now_v7(), quota };
+        if !self.enabled {
+            return Ok(attempt);
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match self.counters.begin(&attempt).await {
+                Answer::Go => {
+                    attempt.counters = Some(Arc::clone(&self.counters));
+                    return Ok(attempt);
+                }
+                Answer::Spent(wait) => return Err(refusal(wait)),
+                Answer::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(AGAIN)),
+                Answer::Wait => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// Counts something that may be done only so often; `false`: it is once too often.
+    pub async fn spend(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
+        match self.begin(vec![subject], quota).await {
+            Ok(attempt) => {
+                attempt.failed().await;
+                Ok(true)
+            }
+            Err(AppError::Refused { code: Code::TooManySignins, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn refusal(wait: Duration) -> AppError {
+    let retry_after = Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64);
+    AppError::Refused { code: Code::TooManySignins, message: None, retry_after: Some(retry_after) }
+}
+
+impl Counters {
+    async fn begin(&self, attempt: &Attempt) -> Answer {
+        if let Some(shared) = &self.shared
+            && let Some(answer) = shared.begin(attempt).await
+        {
+            return answer;
+        }
+        self.own.begin(attempt)
+    }
+
+    async fn finish(&self, attempt: &Attempt, failed: bool) {
+        // Also where it began in this process while Redis was away: what one does not know changes nothing there.
+        self.own.finish(attempt, failed && self.shared.is_none());
+        if let Some(shared) = &self.shared
+            && !shared.finish(attempt, failed).await
+        {
+            self.own.finish(attempt, failed);
+        }
+    }
+}
+
+/// An attempt that is under way. Given up without a word, it has not failed.
+#[must_use]
+pub(crate) struct Attempt {
+    /// None: nothing is counted, or it has ended.
+    counters: Option<Arc<Counters>>,
+    subjects: Vec<String>,
+    id: Uuid,
+    quota: Quota,
+}
+
+impl Attempt {
+    pub async fn failed(mut self) {
+        if let Some(counters) = self.counters.take() {
+            counters.finish(&self, true).await;
+        }
+    }
+
+    pub async fn passed(mut self) {
+        if let Some(counters) = self.counters.take() {
+            counters.finish(&self, false).await;
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let Some(counters) = self.counters.take() else { return };
+        // Without a runtime the program ends, and the place with its lifetime.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let left =
+            Self { counters: None, subjects: std::mem::take(&mut self.subjects), id: self.id, quota: self.quota };
+        runtime.spawn(async move { counters.finish(&left, false).await });
+    }
+}

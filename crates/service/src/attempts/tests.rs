@@ -1,0 +1,108 @@
+//! One suite for each way of counting.
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{AppError, Clock, Code, Timestamp};
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::{Attempts, Quota};
+
+const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(900) };
+
+/// Two instances: in memory they are one, because nothing else connects them.
+fn stages() -> Vec<[Arc<Attempts>; 2]> {
+    let alone = Arc::new(Attempts::new(true, Clock::system(), None));
+    let mut stages = vec![[Arc::clone(&alone), alone]];
+    match std::env::var("NATTER_TEST_REDIS") {
+        Ok(url) => {
+            let instance = || {
+                let pool = deadpool_redis::Config::from_url(&url).create_pool(Some(deadpool_redis::Runtime::Tokio1));
+                Arc::new(Attempts::new(true, Clock::system(), Some(pool.unwrap())))
+            };
+            stages.push([instance(), instance()]);
+        }
+        Err(_) => assert_ne!(std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(), Ok("1"), "NATTER_TEST_REDIS"),
+    }
+    stages
+}
+
+fn subject() -> String {
+    format!("test:{}", Uuid::new_v4())
+}
+
+#[track_caller]
+fn waits(refused: Result<super::Attempt, AppError>) -> Duration {
+    let Err(refused) = refused else { panic!("it was let in") };
+    assert_eq!(refused.code(), Code::TooManySignins);
+    refused.retry_after().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other() {
+    for instances in stages() {
+        let name = subject();
+        let guesses = (0..30).map(|at| {
+            let (attempts, name) = (Arc::clone(&instances[at % 2]), name.clone());
+            tokio::spawn(async move {
+                let attempt = attempts.begin(vec![name], QUOTA).await.ok()?;
+                tokio::task::yield_now().await;
+                attempt.failed().await;
+                Some(())
+            })
+        });
+        let made = join_all(guesses).await.into_iter().filter(|guess| matches!(guess, Ok(Some(())))).count();
+        assert_eq!(made, 5);
+        let wait = waits(instances[0].begin(vec![name], QUOTA).await);
+        assert!(wait > Duration::from_secs(800) && wait <= Duration::from_secs(900), "{wait:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_succeeds_or_is_given_up_costs_nothing() {
+    for [one, other] in stages() {
+        let name = subject();
+        let crowd = (0..12).map(|at| {
+            let (attempts, name) = (Arc::clone(if at % 2 == 0 { &one } else { &other }), name.clone());
+            tokio::spawn(async move {
+                let attempt = attempts.begin(vec![name], QUOTA).await.unwrap();
+                if at % 3 == 0 { drop(attempt) } else { attempt.passed().await }
+            })
+        });
+        for turn in join_all(crowd).await {
+            turn.unwrap();
+        }
+        for _ in 0..5 {
+            other.begin(vec![name.clone()], QUOTA).await.unwrap().failed().await;
+        }
+        waits(one.begin(vec![name], QUOTA).await);
+    }
+}
+
+#[tokio::test]
+async fn each_subject_counts_and_the_one_that_is_spent_decides() {
+    for [one, other] in stages() {
+        let (address, account, second) = (subject(), subject(), subject());
+        for _ in 0..5 {
+            one.begin(vec![address.clone(), account.clone()], QUOTA).await.unwrap().failed().await;
+        }
+        for spent in [&address, &account] {
+            waits(other.begin(vec![second.clone(), spent.clone()], QUOTA).await);
+        }
+        other.begin(vec![second], QUOTA).await.unwrap().passed().await;
+    }
+}
+
+#[tokio::test]
+async fn failures_are_forgotten_when_their_time_is_over() {
+    let clock = Clock::stopped_at(Timestamp(1_800_000_000_000));
+    let attempts = Attempts::new(true, clock.clone(), None);
+    for _ in 0..5 {
+        attempts.begin(vec!["a".to_owned()], QUOTA).await.unwrap().failed().await;
+        clock.advance(Duration::from_secs(60));
+    }
+    // Five minutes have passed since the first one.
+    assert_eq!(waits(attempts.begin(vec!["a".to_owned()], QUOTA).await), Duration::from_secs(600));
+    clock.advance(Duration::from_secs(600));
+    attempts.begin(vec!["a".to_owned()], QUOTA).await.unwrap().passed().await;
+}

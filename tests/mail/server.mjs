@@ -1,0 +1,43 @@
+// Takes mail over SMTP on a port of its own, or on the one that is named, and tells what it took: one line of JSON each.
+// Addresses that begin with `refused` are refused for good, those that begin with `later` for now.
+import PostalMime from 'postal-mime';
+import { SMTPServer } from 'smtp-server';
+
+const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const refusal = (code, message) => Object.assign(new Error(message), { responseCode: code });
+
+const server = new SMTPServer({
+  authOptional: true,
+  disabledCommands: ['AUTH', 'STARTTLS'],
+  disableReverseLookup: true,
+  logger: false,
+  onRcptTo({ address }, _session, callback) {
+    if (address.startsWith('refused')) return callback(refusal(550, 'No such mailbox'));
+    if (address.startsWith('later')) return callback(refusal(450, 'Mailbox busy'));
+    return callback();
+  },
+  onData(stream, session, callback) {
+    const chunks = [];
+    stream.on('data', (chunk) => chunks.push(chunk));
+    stream.on('end', async () => {
+      const source = Buffer.concat(chunks);
+      const mail = await PostalMime.parse(source);
+      tell({
+        to: session.envelope.rcptTo.map(({ address }) => address),
+        from: session.envelope.mailFrom.address,
+        subject: mail.subject,
+        text: mail.text,
+        html: mail.html,
+        headers: Object.fromEntries(mail.headers.map(({ key, value }) => [key, value])),
+        source: source.toString('latin1'),
+      });
+      callback();
+    });
+  },
+});
+
+server.on('error', () => {});
+server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => tell({ listening: server.server.address().port }));
+// Whoever started this has gone away.
+process.stdin.on('end', () => process.exit(0)).resume();

@@ -1,0 +1,236 @@
+//! Mail over SMTP: what arrives, in which language, and what becomes of it when the mail server is away or says no.
+
+use reqwest::Method;
+use support::{
+    Application, Caller, Credentials, MailServer, Member, PASSWORD, Setup, Value, json, new_email, wait_until,
+};
+
+use super::{NEW_PASSWORD, text};
+
+async fn with(server: &MailServer) -> Application {
+    Setup::new().set("mail.smtp_url", server.url()).set("mail.from", "Natter <chat@example.test>").start().await
+}
+
+async fn verify(app: &Application, token: &str) -> support::Answer {
+    app.anonymous().post("/r1/auth/verify-email", json!({ "token": token })).await
+}
+
+async fn me(member: &Caller) -> Value {
+    member.get("/r1/users/me").await.data()
+}
+
+#[tokio::test]
+async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let anna = app.sign_up("Anna").await;
+    assert_eq!(me(&anna).await["email_verified"], false);
+
+    let mail = server.mail_with(&anna.email, "/verify-email?token=").await;
+    assert_eq!((mail.0["from"].as_str(), mail.subject()), (Some("chat@example.test"), "Confirm your e-mail address"));
+    assert_eq!(mail.header("auto-submitted"), "auto-generated");
+    assert_eq!(mail.header("content-language"), "en");
+    let link = format!("{}/verify-email?token={}", app.url(), mail.token("verify-email"));
+    for part in [mail.text(), mail.html()] {
+        assert_eq!(part.matches(&link).count(), 1, "{part}");
+    }
+    let token = mail.token("verify-email");
+    assert!(token.len() >= 43, "{token} can be guessed");
+
+    // What is kept does not open anything.
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM mail_tokens").await, 1);
+    assert_eq!(app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%{token}%'")).await, 0);
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await, 0, "nothing is left of it");
+
+    for wrong in ["", "x", &token[1..], &"x".repeat(100_000)] {
+        verify(&app, wrong).await.refused(400, "token_invalid");
+    }
+    // A token is good for what it was made for.
+    app.anonymous()
+        .post("/r1/auth/reset-password", json!({ "token": token, "password": NEW_PASSWORD }))
+        .await
+        .refused(400, "token_invalid");
+    anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+    assert_eq!(me(&anna).await["email_verified"], true, "the session that was shown goes on");
+    verify(&app, &token).await.refused(400, "token_invalid");
+
+    // There is nothing left to prove, so nothing is sent.
+    app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
+    let ben = app.sign_up("Ben").await;
+    server.mail_with(&ben.email, "/verify-email?token=").await;
+    wait_until("the workers have nothing to do", || async {
+        app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await == 0
+    })
+    .await;
+    assert_eq!(server.mails_to(&anna.email).len(), 1);
+    let others = anna.get(&format!("/r1/users/{}", ben.id)).await.data();
+    assert!(others.get("email_verified").is_none() && others.get("email").is_none(), "{others}");
+}
+
+#[tokio::test]
+async fn who_signed_up_with_anothers_address_is_out_when_the_owner_shows_up() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let thief = app.sign_up("Mallory").await;
+    let mut socket = thief.connect().await;
+    let token = server.mail_with(&thief.email, "/verify-email?token=").await.token("verify-email");
+    verify(&app, &token).await.data_with(200);
+    thief.get("/r1/users/me").await.refused(401, "unauthenticated");
+    assert_eq!(socket.closed().await.code, 4401);
+    app.anonymous().refresh(thief.refresh_token()).await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_and_all_devices_are_signed_out() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let anna = app.sign_up("Anna").await;
+    let mut socket = anna.connect().await;
+    let forgot = async |email: &str| {
+        let mut answer = app.anonymous().post("/r1/auth/forgot-password", json!({ "email": email })).await;
+        answer.body["request_id"].take();
+        (answer.status, answer.body)
+    };
+    let reset = async |token: &str, password: &str| {
+        app.anonymous().post("/r1/auth/reset-password", json!({ "token": token, "password": password })).await
+    };
+    let known = forgot(&anna.email.to_uppercase()).await;
+    assert_eq!(known.0, 202);
+    assert_eq!(forgot("nobody@example.test").await, known, "one answer whether there is an account or not");
+    let first = server.mail_with(&anna.email, "/reset-password?token=").await.token("reset-password");
+    forgot(&anna.email).await;
+    wait_until("the second mail is there", || async { server.mails_to(&anna.email).len() == 3 }).await;
+    let second = server.mails_to(&anna.email)[2].token("reset-password");
+    reset(&first, NEW_PASSWORD).await.refused(400, "token_invalid");
+
+    let weak = reset(&second, "weak").await;
+    weak.names_field("password");
+    let codes: Vec<&str> = weak.body["errors"].as_array().unwrap().iter().map(|one| text(one, "code")).collect();
+    assert_eq!(codes, ["too_short", "no_upper", "no_digit"], "each rule that is not kept is named");
+    reset(&second, &anna.email).await.names_field("password");
+    let (one, other) = tokio::join!(reset(&second, NEW_PASSWORD), reset(&second, "Y3t-Another-Horse"));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400], "a token works once");
+    let password = if one.status == 200 { NEW_PASSWORD } else { "Y3t-Another-Horse" };
+
+    anna.get("/r1/users/me").await.refused(401, "unauthenticated");
+    assert_eq!(socket.closed().await.code, 4401);
+    app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(401, "invalid_credentials");
+    let again = Member::sign_in(&app.url(), &anna.email, password).await;
+    assert_eq!(me(&again).await["email_verified"], true, "whoever has the mail has the address");
+    server.mail_with(&anna.email, "was changed at").await;
+    assert!(server.mails_to("nobody@example.test").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_mailed_is_good_for_its_time_only() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let token = app.mailed_token(&anna.email, "verify-email").await;
+    let hours = |hours: i64| format!("UPDATE mail_tokens SET expires_at = expires_at - {}", hours * 3_600_000);
+    app.database.run(&hours(23)).await;
+    app.anonymous().post("/r1/auth/forgot-password", json!({ "email": anna.email })).await.data_with(202);
+    let reset = app.mailed_token(&anna.email, "reset-password").await;
+    app.database.run(&hours(1)).await;
+    verify(&app, &token).await.refused(400, "token_invalid");
+    let body = json!({ "token": reset, "password": NEW_PASSWORD });
+    app.anonymous().post("/r1/auth/reset-password", body).await.refused(400, "token_invalid");
+    app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
+    wait_until("a newer token is there", || async {
+        app.database.number("SELECT COUNT(*) FROM mail_tokens WHERE purpose = 'verification'").await == 1
+            && app.mailed_token(&anna.email, "verify-email").await != token
+    })
+    .await;
+    let token = app.mailed_token(&anna.email, "verify-email").await;
+    anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+}
+
+#[tokio::test]
+async fn mail_is_written_in_the_readers_language() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    for (header, language, subject) in [
+        ("de-AT,de;q=0.9,en;q=0.5", "de", "Bestätige deine E-Mail-Adresse"),
+        ("fr,vi;q=0.5", "vi", "Xác nhận địa chỉ e-mail của bạn"),
+        ("xx", "en", "Confirm your e-mail address"),
+    ] {
+        let email = new_email(language);
+        let body = json!({ "email": email, "password": PASSWORD, "display_name": "Anna" });
+        let anonymous = app.anonymous();
+        let request = anonymous.request(Method::POST, "/r1/auth/signup").header("accept-language", header).json(&body);
+        anonymous.send(request).await.data_with(201);
+        let mail = server.mail_with(&email, "/verify-email?token=").await;
+        assert_eq!((mail.subject(), mail.header("content-language")), (subject, language));
+        assert!(mail.html().contains(&format!("<html lang=\"{language}\">")));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_gets_the_mail_later() {
+    let mut server = MailServer::start().await;
+    server.stop().await;
+    let app = with(&server).await;
+    let anna = app.sign_up("Anna").await;
+    let waiting =
+        "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND attempt = 1 AND error IS NOT NULL";
+    wait_until("it was tried", || async { app.database.number(waiting).await == 1 }).await;
+    let first_token = app.database.number("SELECT MAX(created_at) FROM mail_tokens").await;
+    server.start_again().await;
+    // A minute passes.
+    app.database.run("UPDATE jobs SET due_at = due_at - 60000 WHERE kind = 'mail'").await;
+    let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
+    assert!(app.database.number("SELECT MAX(created_at) FROM mail_tokens").await > first_token, "a token of its own");
+    anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+}
+
+#[tokio::test]
+async fn what_the_mail_server_refuses_is_a_dead_letter() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let email = format!("refused-{}", new_email("anna"));
+    app.anonymous().sign_up(&email, PASSWORD, "Anna").await.data_with(201);
+    let dead =
+        "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'dead' AND error LIKE '%550%' AND due_at IS NULL";
+    wait_until("it is among the dead letters", || async { app.database.number(dead).await == 1 }).await;
+    // What is refused for now is not.
+    let later = format!("later-{}", new_email("ben"));
+    app.anonymous().sign_up(&later, PASSWORD, "Ben").await.data_with(201);
+    let waiting = "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
+    wait_until("it waits", || async { app.database.number(waiting).await == 1 }).await;
+    let token = json!({ "email": later, "password": PASSWORD });
+    assert_eq!(app.anonymous().post("/r1/auth/signin", token).await.status, 200, "accounts work without");
+}
+
+#[tokio::test]
+async fn a_sign_in_from_an_unknown_device_is_told() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let anna = app.sign_up("Anna").await;
+    let sign_in = async |agent: &str| {
+        let body = json!({ "email": anna.email, "password": PASSWORD });
+        let anonymous = app.anonymous();
+        let request = anonymous.request(Method::POST, "/r1/auth/signin").header("user-agent", agent).json(&body);
+        let tokens = anonymous.send(request).await.data_with(200);
+        Caller::new(&app.url(), Credentials::Bearer(text(&tokens, "access_token").to_owned()))
+    };
+    anna.another_device().await;
+    sign_in("Phone/7.1 <b>").await;
+    let mail = server.mail_with(&anna.email, "Phone/7.1 <b>").await;
+    assert!(mail.text().contains("127.0.0.1") && mail.html().contains("Phone/7.1 &lt;b&gt;"), "{mail:?}");
+    // The same program, a version later, is no news.
+    sign_in("Phone/7.2 <b>").await;
+    sign_in("Tablet").await;
+    server.mail_with(&anna.email, "Tablet").await;
+    let told = server.mails_to(&anna.email).into_iter().filter(|mail| mail.text().contains("Device:")).count();
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
+async fn who_has_an_account_learns_that_somebody_tried_to_make_another() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    app.anonymous().sign_up(&anna.email, NEW_PASSWORD, "Not Anna").await.refused(409, "email_taken");
+    let mail = app.outbox(&anna.email, "tried to create an account").await;
+    assert!(!mail.contains("Not Anna"), "a stranger's words are not passed on");
+}

@@ -1,0 +1,139 @@
+//! A mail server, and what arrives there.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::place::{PATIENCE, free_port};
+
+/// `smtp-server` of Nodemailer, in a process of its own. It refuses addresses that begin with `refused`.
+pub struct MailServer {
+    port: u16,
+    child: Option<Child>,
+    mails: Arc<Mutex<Vec<Mail>>>,
+    count: watch::Receiver<usize>,
+    told: Arc<watch::Sender<usize>>,
+}
+
+/// A mail as it arrived, decoded.
+#[derive(Clone, Debug)]
+pub struct Mail(pub Value);
+
+impl MailServer {
+    pub async fn start() -> Self {
+        let (told, count) = watch::channel(0);
+        let mut server = Self { port: free_port(), child: None, mails: Arc::default(), count, told: Arc::new(told) };
+        server.start_again().await;
+        server
+    }
+
+    /// What to set `mail.smtp_url` to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("it runs");
+        }
+    }
+
+    /// On the same port, after [`Self::stop`].
+    pub async fn start_again(&mut self) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mail");
+        assert!(folder.join("node_modules").exists(), "npm install in tests/mail first; scripts/test does it");
+        let mut child = Command::new("node")
+            .arg("server.mjs")
+            .arg(self.port.to_string())
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
+        assert!(first.is_ok_and(|line| line.is_some_and(|line| line.contains("listening"))), "it does not listen");
+        let (mails, told) = (Arc::clone(&self.mails), Arc::clone(&self.told));
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mail = Mail(serde_json::from_str(&line).expect("each line is JSON"));
+                let mut mails = mails.lock().unwrap_or_else(PoisonError::into_inner);
+                mails.push(mail);
+                told.send_replace(mails.len());
+            }
+        });
+        self.child = Some(child);
+    }
+
+    /// Everything that arrived for this address so far.
+    #[must_use]
+    pub fn mails_to(&self, address: &str) -> Vec<Mail> {
+        let mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+        mails.iter().filter(|mail| mail.is_to(address)).cloned().collect()
+    }
+
+    /// The first mail to this address whose text has this in it.
+    pub async fn mail_with(&self, address: &str, text: &str) -> Mail {
+        let mut count = self.count.clone();
+        let found = async {
+            loop {
+                count.borrow_and_update();
+                if let Some(mail) = self.mails_to(address).into_iter().find(|mail| mail.text().contains(text)) {
+                    return mail;
+                }
+                count.changed().await.expect("the server is there");
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| panic!("no mail with {text:?} to {address}, but {:?}", self.mails_to(address)))
+    }
+}
+
+impl Mail {
+    #[must_use]
+    pub fn is_to(&self, address: &str) -> bool {
+        self.0["to"].as_array().is_some_and(|to| to.iter().any(|to| to == address))
+    }
+
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0["subject"].as_str().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0["text"].as_str().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn html(&self) -> &str {
+        self.0["html"].as_str().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.0["headers"][name].as_str().unwrap_or_default()
+    }
+
+    /// The token of the link to this page, which stands once in the text and once in the HTML.
+    #[must_use]
+    #[track_caller]
+    pub fn token(&self, page: &str) -> String {
+        token(self.text(), page).unwrap_or_else(|| panic!("no link to {page} in {}", self.text()))
+    }
+}
+
+/// What follows `/PAGE?token=` in a text.
+pub(crate) fn token(text: &str, page: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("/{page}?token="))?;
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    Some(rest.chars().take_while(|character| is_part(*character)).collect())
+}
