@@ -81,3 +81,35 @@ async fn one_address_is_one_account_on_two_instances() {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
 }
+
+#[tokio::test]
+async fn a_rotated_key_signs_nobody_out() {
+    let app = Setup::new().instances(2).start().await;
+    let there = app.instances[1].url();
+    let anna = app.sign_up("Anna").await;
+    let key_of = |token: &str| token.split('.').next().unwrap_or_default().to_owned();
+    let published = async |base: &str| {
+        let keys = Caller::anonymous(base).get("/.well-known/jwks.json").await.body["keys"].clone();
+        keys.as_array().cloned().unwrap_or_default()
+    };
+    let before = published(&there).await;
+    let said = app.command(&["admin", "rotate-keys"]).await;
+    assert!(said.status.success(), "{said:?}");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    support::wait_until("the first instance signs with the new key", || async {
+        key_of(anna.another_device().await.access_token()) != key_of(anna.access_token())
+    })
+    .await;
+    // The other one takes what the new key signs, whether it has noticed by itself or not; and both what the old one has signed.
+    let newer = anna.another_device().await;
+    newer.at(&there).get("/r1/users/me").await.data();
+    for base in [&app.url(), &there] {
+        anna.at(base).get("/r1/users/me").await.data();
+        let keys = published(base).await;
+        assert_eq!(keys.len(), 2, "{keys:?}");
+        assert!(said.contains(text(&keys[0], "kid")), "{said} {keys:?}");
+        assert_eq!(keys[1]["kid"], before[0]["kid"]);
+    }
+    let again = app.anonymous().refresh(anna.refresh_token()).await.data();
+    assert_eq!(key_of(text(&again, "access_token")), key_of(newer.access_token()));
+}

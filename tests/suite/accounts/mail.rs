@@ -40,7 +40,10 @@ async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
     // What is kept does not open anything.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM mail_tokens").await, 1);
     assert_eq!(app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%{token}%'")).await, 0);
-    assert_eq!(app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await, 0, "nothing is left of it");
+    wait_until("nothing is left of the job", || async {
+        app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await == 0
+    })
+    .await;
 
     for wrong in ["", "x", &token[1..], &"x".repeat(100_000)] {
         verify(&app, wrong).await.refused(400, "token_invalid");
@@ -217,7 +220,7 @@ async fn a_sign_in_from_an_unknown_device_is_told() {
     anna.another_device().await;
     sign_in("Phone/7.1 <b>").await;
     let mail = server.mail_with(&anna.email, "Phone/7.1 <b>").await;
-    assert!(mail.text().contains("127.0.0.1") && mail.html().contains("Phone/7.1 &lt;b&gt;"), "{mail:?}");
+    assert!(mail.text().contains("127.0.0.1") && !mail.html().contains("<b>"), "{mail:?}");
     // The same program, a version later, is no news.
     sign_in("Phone/7.2 <b>").await;
     sign_in("Tablet").await;

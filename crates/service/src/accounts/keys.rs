@@ -26,8 +26,8 @@ const PURPOSE: &[u8] = b"signing key";
 const USUAL_ISSUER: &str = "natter";
 /// How often an instance looks whether the keys are still the same.
 const LOOK: Duration = Duration::from_secs(5);
-/// How often it looks because of tokens of unknown keys, which anybody can make.
-const LOOK_AT_MOST: Duration = Duration::from_secs(1);
+/// Least time between two looks: anybody can make tokens of unknown keys.
+const BETWEEN: Duration = Duration::from_millis(100);
 /// Longer than it takes every instance to notice that a key does not sign any more.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -70,19 +70,21 @@ impl Keys {
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Rejection> {
         match self.ring().verify(token, now) {
             Err(Rejection::UnknownKey) => {
-                self.look(LOOK_AT_MOST).await;
+                self.look().await;
                 self.ring().verify(token, now)
             }
             verified => verified,
         }
     }
 
-    /// Takes the stored keys if they are others, unless that was looked at less than `since` ago.
-    async fn look(&self, since: Duration) {
+    /// Takes the stored keys if they are others. Those who ask at the same time are content with one look.
+    async fn look(&self) {
+        let asked = Instant::now();
         let mut looked = self.looked.lock().await;
-        if looked.1.elapsed() < since {
+        if looked.1 > asked {
             return;
         }
+        tokio::time::sleep_until(looked.1 + BETWEEN).await;
         looked.1 = Instant::now();
         let read = async {
             let rows = signing_keys::all(self.db.reader()).await?;
@@ -108,7 +110,7 @@ async fn follow(keys: Weak<Keys>) {
     loop {
         tick.tick().await;
         let Some(keys) = keys.upgrade() else { return };
-        keys.look(LOOK / 2).await;
+        keys.look().await;
     }
 }
 

@@ -5,7 +5,7 @@ use dbcontext::entity::signing_key;
 use sea_orm::EntityTrait;
 
 use super::stage::{principal, sign_up, stages};
-use crate::App;
+use crate::{App, accounts::rotate_keys};
 
 const SECRET: (&str, &str) = ("auth.key_encryption_secret", "correct horse battery staple");
 
@@ -68,5 +68,29 @@ async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
         let plain = stage.instance().await;
         assert!(crate::accounts::authenticate(&plain, newer.access_token.expose()).await.is_err());
         assert_eq!(app.accounts.published_keys()["keys"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_retired_key_is_good_as_long_as_what_it_has_signed() {
+    for stage in stages().await {
+        let app = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
+        let pair = sign_up(&app, "Anna").await;
+        let kid = rotate_keys(&app.db, &app.config, &app.clock).await.unwrap();
+        let other = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
+        principal(&other, &pair).await;
+        let published = other.accounts.published_keys();
+        assert_eq!(
+            (published["keys"].as_array().unwrap().len(), &published["keys"][0]["kid"]),
+            (2, &kid.as_str().into())
+        );
+        // The first instance has not looked since, and takes the new key's tokens all the same.
+        principal(&app, &sign_up(&other, "Ben").await).await;
+
+        stage.pass(700);
+        let later = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
+        assert_eq!(later.accounts.published_keys()["keys"].as_array().unwrap().len(), 1);
+        rotate_keys(&app.db, &app.config, &app.clock).await.unwrap();
+        assert_eq!(stored(&app).await.len(), 2, "the first one is forgotten");
     }
 }

@@ -71,7 +71,12 @@ impl Stage {
     /// As the tests need it, and then as `settings` say.
     pub(crate) fn config(&self, settings: &[(&str, &str)]) -> Config {
         let folder = self.folder.path().to_string_lossy();
-        let usual = [("database.url", self.url.as_str()), ("server.data_dir", &folder), ("workspaces.shared", "Home")];
+        let usual = [
+            ("database.url", self.url.as_str()),
+            ("server.data_dir", &folder),
+            ("workspaces.shared", "Home"),
+            ("rate_limit.enabled", "false"),
+        ];
         let merged: BTreeMap<&str, &str> = usual.into_iter().chain(settings.iter().copied()).collect();
         let environment = merged.into_iter().map(|(key, value)| {
             (OsString::from(format!("NATTER__{}", key.replace('.', "__").to_uppercase())), OsString::from(value))
