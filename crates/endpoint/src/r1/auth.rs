@@ -221,13 +221,18 @@ pub struct ChangePasswordRequest {
 /// Change one's password
 ///
 /// All other devices are signed out.
-#[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(PasswordWrong))]
+#[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangePassword {
     type Request = ChangePasswordRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ChangePasswordRequest) -> Result<Reply<NoData>, AppError> {
-        let password = PasswordChange { current: request.current_password, new: request.password, field: "password" };
+        let password = PasswordChange {
+            current: request.current_password,
+            new: request.password,
+            field: "password",
+            device: ctx.device(),
+        };
         accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) })
             .await?;
         ctx.audit(Action::PasswordChanged, None).await;

@@ -47,14 +47,16 @@ pub struct ChangeMeRequest {
 /// Change one's name or password
 ///
 /// With a new password all other devices are signed out.
-#[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong))]
+#[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangeMe {
     type Request = ChangeMeRequest;
     type Response = User;
 
     async fn handle(ctx: &Ctx, request: ChangeMeRequest) -> Result<Reply<User>, AppError> {
         let password = match (request.password, request.current_password) {
-            (Some(new), Some(current)) => Some(PasswordChange { current, new, field: "password" }),
+            (Some(new), Some(current)) => {
+                Some(PasswordChange { current, new, field: "password", device: ctx.device() })
+            }
             (Some(_), None) => {
                 return Err(AppError::field("current_password", "required", "Type your current password, too."));
             }

@@ -9,10 +9,11 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
+    entity::user,
     query::{mail_tokens, sessions as rows, users},
 };
 
-use super::{issue, sessions::tell_ended, signup::parse_name};
+use super::{Device, guesses, issue, sessions::tell_ended, signup::parse_name};
 use crate::{
     App,
     mail::{self, Letter, Recipient},
@@ -31,6 +32,8 @@ pub struct PasswordChange {
     pub new: String,
     /// What the request calls the new one.
     pub field: &'static str,
+    /// Whoever guesses from there is counted.
+    pub device: Device,
 }
 
 /// The longest text that is searched for.
@@ -75,7 +78,7 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let hash = match change.password {
-        Some(password) => Some(verified(app, &account.email, account.password_hash.clone(), password).await?),
+        Some(password) => Some(verified(app, &account, password).await?),
         None => None,
     };
     let now = app.clock.now();
@@ -120,12 +123,15 @@ async fn seen(app: &App, mut user: User) -> User {
 }
 
 /// The hash of a new password, once the current one was right and the new one may be one.
-async fn verified(app: &App, email: &str, stored: Option<String>, change: PasswordChange) -> Result<String, AppError> {
-    let email = Email::parse(email).ok();
+async fn verified(app: &App, account: &user::Model, change: PasswordChange) -> Result<String, AppError> {
+    let email = Email::parse(&account.email).ok();
     let policy = &app.config.auth.password;
     let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
-    if app.accounts.hashing.verify(change.current, stored).await? == Verdict::Wrong {
+    let guess = guesses::begin(app, &account.email, Some(account.id), &change.device).await?;
+    if app.accounts.hashing.verify(change.current, account.password_hash.clone()).await? == Verdict::Wrong {
+        guess.failed().await;
         return Err(Code::PasswordWrong.into());
     }
+    guess.passed().await;
     app.accounts.hashing.hash(new.expose().to_owned()).await
 }

@@ -13,7 +13,12 @@ const ALL: fn() -> PageRequest = || PageRequest::new(None, None);
 
 fn change(current: &str, new: &str) -> ProfileChange {
     ProfileChange {
-        password: Some(PasswordChange { current: current.to_owned(), new: new.to_owned(), field: "password" }),
+        password: Some(PasswordChange {
+            current: current.to_owned(),
+            new: new.to_owned(),
+            field: "password",
+            device: Device::default(),
+        }),
         ..ProfileChange::default()
     }
 }
