@@ -1,5 +1,6 @@
 // A workspace from its first day to its last.
 
+import { linkTo } from './mail.mjs';
 import { apiOf, expect, test } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
@@ -102,4 +103,42 @@ test('a member is removed, and sees nothing of it any more', async ({ arrive, se
   await expect(people.getByRole('listitem')).toHaveCount(1);
   await ben.page.reload();
   await expect(ben.page.getByText('This workspace is not here')).toBeVisible();
+});
+
+/** Their address is theirs: by the link in the mail, opened where they are signed in. */
+async function verify(server, { page, email }) {
+  const token = new URL(await linkTo(server, email, 'verify-email'), server.url).searchParams.get('token');
+  const headers = { 'X-Natter-Transport': 'cookie', Origin: server.url };
+  const answer = await page.request.post(`${server.url}/r1/auth/verify-email`, { headers, data: { token } });
+  expect(answer.status()).toBe(200);
+}
+
+test('whoever has an address at its domain joins by themselves', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await verify(server, anna);
+  await verify(server, ben);
+  const { id } = await (await apiOf(server, anna)).call('POST', '/r1/workspaces', { name: 'Observatory' });
+  await anna.page.goto(`/workspaces/${id}`);
+  const general = SECTION(anna.page, 'Observatory');
+  await general.getByLabel('Who may join by address').fill('nonsense');
+  await general.getByRole('button', { name: 'Add' }).click();
+  await expect(general.getByText('A domain looks like example.com.')).toBeVisible();
+  await general.getByLabel('Who may join by address').fill('elsewhere.example');
+  await general.getByRole('button', { name: 'Add' }).click();
+  // Only for a domain of which one has a verified address oneself.
+  await expect(general.locator('.error')).toBeVisible();
+  await general.getByLabel('Who may join by address').fill(anna.email);
+  await general.getByRole('button', { name: 'Add' }).click();
+  await expect(general.getByRole('listitem')).toHaveText('example.test');
+  await anna.expectFlawless('a domain that may join');
+
+  await ben.page.reload();
+  await ben.page.getByRole('button', { name: /^Workspace:/ }).click();
+  await ben.page.getByRole('menuitem', { name: /Observatory/ }).click();
+  await expect(ben.page.getByRole('button', { name: 'Workspace: Observatory' })).toBeVisible();
+  await anna.page.reload();
+  await expect(SECTION(anna.page, 'People').getByRole('listitem')).toHaveCount(2);
+  await general.getByRole('button', { name: 'Remove example.test' }).click();
+  await expect(general.getByRole('listitem')).toHaveCount(0);
 });

@@ -10,6 +10,7 @@ import type {
   ServerFrame
 } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
+import { m } from '#lib/paraglide/messages.js';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 import type { Session } from './session.svelte.ts';
@@ -85,7 +86,16 @@ export class Conversations {
     const people = this.others(conversation).map((member) => member.display_name);
     const assistants = (conversation.assistants ?? []).map((assistant) => assistant.name);
     const names = conversation.kind === 'assistant' ? assistants : [...people, ...assistants];
+    if (names.length === 0 && conversation.kind === 'single' && conversation.members)
+      return this.#whoLeft(conversation);
     return names.join(', ');
+  }
+
+  /** The other of two is gone: the last word tells who it was, if it was theirs. */
+  #whoLeft({ last_message }: Conversation): string {
+    const sender = last_message?.sender;
+    if (sender?.kind === 'deleted') return m.actor_gone();
+    return sender && sender.id !== this.#session.account?.id ? sender.name : m.person_left();
   }
 
   /** The people in it but oneself. */
