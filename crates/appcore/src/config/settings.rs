@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use super::error::ConfigError;
 use crate::{
@@ -145,7 +146,7 @@ pub struct Mail {
 }
 
 /// Who may create an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignUp {
     Open,

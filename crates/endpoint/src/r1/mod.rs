@@ -10,6 +10,7 @@ mod invitations;
 mod mailbox;
 mod messages;
 mod passkeys;
+mod policy;
 mod second_factor;
 mod users;
 mod usersessions;
@@ -24,6 +25,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     identities::ENDPOINTS,
     passkeys::ENDPOINTS,
     mailbox::ENDPOINTS,
+    policy::ENDPOINTS,
     users::ENDPOINTS,
     usersessions::ENDPOINTS,
     api_keys::ENDPOINTS,
