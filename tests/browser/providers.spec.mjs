@@ -1,0 +1,118 @@
+// Signing in at an identity provider: a real one, in a browser.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { freePort, startServer } from '../clients/server.mjs';
+import { apiOf, DESKTOP, expect, test, Visitor } from './people.mjs';
+
+/** The provider, and a server that knows it. Whoever is `sub` there has the address `sub@idp.test`. */
+let provider;
+let server;
+
+test.beforeAll(async () => {
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const program = new URL('../idp/server.mjs', import.meta.url).pathname;
+  provider = spawn(process.execPath, [program, `${url}/r1/auth/oauth/harbour/callback`], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  const [line] = await once(createInterface({ input: provider.stdout }), 'line');
+  const { oidc, client } = JSON.parse(line);
+  server = await startServer({
+    SERVER__PORT: port,
+    SERVER__PUBLIC_URL: url,
+    AUTH__OAUTH__HARBOUR__KIND: 'oidc',
+    AUTH__OAUTH__HARBOUR__ISSUER: oidc,
+    AUTH__OAUTH__HARBOUR__CLIENT_ID: client.id,
+    AUTH__OAUTH__HARBOUR__CLIENT_SECRET: client.secret,
+  });
+  server.url = url;
+});
+
+test.afterAll(async () => {
+  await server.stop();
+  provider.stdin.end();
+});
+
+async function visit(browser, name) {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  return new Visitor(await context.newPage(), name);
+}
+
+/** At the provider's own pages. */
+async function signInThere(page, sub) {
+  await page.locator('input[name="login"]').fill(sub);
+  await page.locator('input[name="password"]').fill('whatever');
+  await page.locator('button[type="submit"]').click();
+  await page.locator('button[type="submit"]').click();
+}
+
+test('a newcomer comes in by the provider, to where they wanted to go', async ({ browser }) => {
+  const mai = await visit(browser, 'Mai');
+  await mai.page.goto('/sign-in?next=/settings');
+  await mai.expectFlawless('sign-in with a provider');
+  await mai.page.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await signInThere(mai.page, 'mai');
+  await expect(mai.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  await expect(mai.page.getByLabel('Display name')).toHaveValue('mai');
+  await mai.page.context().close();
+});
+
+test('whoever changes their mind at the provider is back at the door', async ({ browser }) => {
+  const nobody = await visit(browser, 'Nobody');
+  await nobody.page.goto('/sign-up');
+  await nobody.page.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await nobody.page.getByRole('link', { name: /cancel/i }).click();
+  await expect(nobody.page.getByRole('alert')).toHaveText('The sign-in was cancelled at the provider.');
+  await nobody.page.context().close();
+});
+
+test('an account that is there is signed in to first, and the provider added to it', async ({ browser }) => {
+  const elena = await visit(browser, 'Elena');
+  elena.email = 'elena@idp.test';
+  await elena.signUp();
+  await elena.page.context().clearCookies();
+  await elena.page.goto('/sign-in');
+  await elena.page.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await signInThere(elena.page, 'elena');
+  await expect(elena.page.getByRole('status').filter({ hasText: 'Harbour is added to it' })).toBeVisible();
+  await elena.expectFlawless('an address that is taken');
+  await elena.signIn();
+  const api = await apiOf(server, elena);
+  await expect.poll(async () => (await api.call('GET', '/r1/auth/identities')).items).toHaveLength(1);
+  await elena.page.context().close();
+});
+
+test('a session that ended goes on by the provider, in a window of its own', async ({ browser }) => {
+  const tam = await visit(browser, 'Tam');
+  await tam.page.goto('/sign-in');
+  await tam.page.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await signInThere(tam.page, 'tam');
+  await tam.openAssistant();
+  await tam.composer.fill('half a thou');
+  await tam.page.evaluate(() => (window.isSamePage = true));
+  // Ended from another device, which is another session of the same person.
+  const other = await tam.page.context().browser().newContext({ baseURL: server.url });
+  const elsewhere = await other.newPage();
+  await elsewhere.goto('/sign-in');
+  await elsewhere.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await signInThere(elsewhere, 'tam');
+  await elsewhere.goto('/settings');
+  await elsewhere.getByRole('button', { name: 'End all others' }).click();
+  await elsewhere.getByRole('alertdialog').getByRole('button', { name: 'End all others' }).click();
+
+  const dialog = tam.page.getByRole('dialog', { name: 'Sign in again' });
+  await expect(dialog).toBeVisible();
+  const opening = tam.page.waitForEvent('popup');
+  await dialog.getByRole('link', { name: 'Continue with Harbour' }).click();
+  const window_ = await opening;
+  // The provider still knows who it is, so there may be nothing to fill in; then the window closes by itself.
+  const closed = window_.isClosed() ? Promise.resolve() : window_.waitForEvent('close');
+  await expect(dialog).toHaveCount(0);
+  await closed;
+  await expect(tam.composer).toHaveValue('half a thou');
+  expect(await tam.page.evaluate(() => window.isSamePage)).toBe(true);
+  await other.close();
+  await tam.page.context().close();
+});
