@@ -35,7 +35,7 @@ async function arriveWithKey(browser, server) {
       async ([method, path, body, token]) => {
         const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
         const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-        return { status: answer.status, ...(await answer.json()) };
+        return { ...(await answer.json()), status: answer.status };
       },
       [method, path, body, token],
     );

@@ -45,7 +45,7 @@ impl Http {
         self.send(request.body(Vec::new()).map_err(|_| HttpError::Request)?).await
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Request)?;
         if !is_safe(request.url()) {
             return Err(HttpError::Address);

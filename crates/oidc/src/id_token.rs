@@ -9,8 +9,8 @@ use appcore::{
 };
 use chrono::{DateTime, Utc};
 use openidconnect::{
-    AdditionalClaims, ClaimsVerificationError, ClientId, IdToken, IdTokenClaims, IdTokenVerifier, IssuerUrl,
-    LocalizedClaim, Nonce, SignatureVerificationError,
+    AdditionalClaims, ClaimsVerificationError, ClientId, EndUserEmail, EndUserFamilyName, EndUserGivenName,
+    EndUserName, IdToken, IdTokenClaims, IdTokenVerifier, IssuerUrl, LocalizedClaim, Nonce, SignatureVerificationError,
     core::{
         CoreGenderClaim, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
     },
@@ -94,14 +94,14 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
         return Err(invalid("the token's subject is empty or too long"));
     }
-    let email = claims.email().and_then(|email| Email::parse(email.as_str()).ok());
+    let address = Address::of(claims.email(), claims.email_verified(), expected.trusts_email);
     let signed = text.rsplit_once('.').map_or(text, |(signed, _)| signed);
     Ok(Identity {
         issuer,
         subject: subject.to_owned(),
-        email_verified: email.is_some() && expected.trusts_email && claims.email_verified() == Some(true),
-        email: email.map(|email| email.as_str().to_owned()),
-        name: name(claims),
+        email_verified: address.is_verified,
+        email: address.email,
+        name: name_of(claims.name(), claims.given_name(), claims.family_name()),
         token_hash: token::fingerprint(signed),
         usable_until: Timestamp(claims.issue_time().timestamp_millis()).plus(MAX_AGE).plus(LEEWAY),
     })
@@ -146,15 +146,34 @@ fn is_same(one: &str, other: &str) -> bool {
     token::fingerprint(one) == token::fingerprint(other)
 }
 
-fn name(claims: &Claims) -> Option<String> {
+/// Somebody's address, as far as it is to be believed.
+pub(crate) struct Address {
+    pub email: Option<String>,
+    pub is_verified: bool,
+}
+
+impl Address {
+    pub(crate) fn of(email: Option<&EndUserEmail>, is_verified: Option<bool>, is_trusted: bool) -> Self {
+        let email = email.and_then(|email| Email::parse(email.as_str()).ok());
+        let is_verified = email.is_some() && is_trusted && is_verified == Some(true);
+        Self { email: email.map(|email| email.as_str().to_owned()), is_verified }
+    }
+}
+
+/// The whole name, or what it is made of.
+pub(crate) fn name_of(
+    whole: Option<&LocalizedClaim<EndUserName>>,
+    given: Option<&LocalizedClaim<EndUserGivenName>>,
+    family: Option<&LocalizedClaim<EndUserFamilyName>>,
+) -> Option<String> {
     fn text<T: std::ops::Deref<Target = String>>(claim: Option<&LocalizedClaim<T>>) -> Option<String> {
         claim.and_then(|claim| claim.get(None)).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
     }
     let parts = || {
-        let parts = [text(claims.given_name()), text(claims.family_name())].into_iter().flatten();
+        let parts = [text(given), text(family)].into_iter().flatten();
         Some(parts.collect::<Vec<_>>().join(" ")).filter(|name| !name.is_empty())
     };
-    text(claims.name()).or_else(parts)
+    text(whole).or_else(parts)
 }
 
 fn invalid(reason: impl ToString) -> Refusal {

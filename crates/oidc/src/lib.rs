@@ -16,6 +16,7 @@ mod id_token;
 mod kept;
 mod provider;
 mod quirks;
+mod user_info;
 
 pub use appcore::config::OauthKind as Kind;
 pub use error::OidcError;

@@ -7,7 +7,8 @@ use appcore::{
 use jsonwebtoken::EncodingKey;
 use openidconnect::{
     AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse, TokenUrl,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse,
+    TokenUrl,
     core::{CoreClient, CoreJsonWebKeySet, CoreResponseType},
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::{
     id_token::{self, Expectation, Refusal},
     kept::Kept,
     quirks::{self, AppleKey},
+    user_info,
 };
 
 /// Of state and nonce: 256 bits.
@@ -165,7 +167,13 @@ impl Provider {
             .await
             .map_err(exchange_failed)?;
         let token = tokens.id_token().ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
-        self.verify(&token.to_string(), Some(&trip.nonce), now).await
+        let identity = self.verify(&token.to_string(), Some(&trip.nonce), now).await?;
+        match &discovery.userinfo_endpoint {
+            Some(place) if identity.email.is_none() => {
+                user_info::fill_in(&self.http, place, tokens.access_token(), identity, self.trusts_email).await
+            }
+            _ => Ok(identity),
+        }
     }
 
     /// Whom an ID token is about.

@@ -202,7 +202,7 @@ async fn begin<T: Serialize>(
 }
 
 async fn take<T: DeserializeOwned>(app: &App, kind: Kind, ceremony: &str) -> Result<(Option<UserId>, T), AppError> {
-    pending::take(app.db.writer(), kind, ceremony, app.clock.now()).await?.ok_or_else(late)
+    pending::take(&app.db, kind, ceremony, app.clock.now()).await?.ok_or_else(late)
 }
 
 fn read<T: DeserializeOwned>(credential: Value) -> Result<T, AppError> {

@@ -9,7 +9,7 @@ use appcore::{
     AppError, Timestamp, UserId,
     auth::{seal, token},
 };
-use dbcontext::{entity::pending_sign_in, query::pending_sign_ins as rows};
+use dbcontext::{Database, entity::pending_sign_in, query::pending_sign_ins as rows};
 use sea_orm::ConnectionTrait;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -85,14 +85,15 @@ pub(super) async fn find<C: ConnectionTrait>(
 }
 
 /// Takes away what waits under this handle: it goes on once, for whoever is first.
-pub(super) async fn take<C: ConnectionTrait, T: DeserializeOwned>(
-    db: &C,
+pub(super) async fn take<T: DeserializeOwned>(
+    db: &Database,
     kind: Kind,
     handle: &str,
     now: Timestamp,
 ) -> Result<Option<(Option<UserId>, T)>, AppError> {
-    let Some(row) = find(db, kind, handle, now).await? else { return Ok(None) };
-    if !rows::take(db, row.id).await? {
+    // What was never one of ours does not get to the write lock.
+    let Some(row) = find(db.reader(), kind, handle, now).await? else { return Ok(None) };
+    if !rows::take(db.writer(), row.id).await? {
         return Ok(None);
     }
     let plain =

@@ -61,6 +61,12 @@ async fn an_address_is_verified_where_the_provider_says_so_and_is_believed() {
         let somebody = stage.who(&stage.sign_in(provider, name).await).await;
         assert_eq!(somebody["email_verified"], verified, "{name}");
     }
+    // Some providers keep it out of the token, and tell it when asked.
+    stage.provider.order("oidc", json!({ "lie": "thin" })).await;
+    let thin = stage.who(&stage.sign_in("idp", "thin").await).await;
+    assert_eq!((&thin["email"], &thin["email_verified"]), (&json!("thin@idp.test"), &json!(true)));
+    assert_eq!(thin["display_name"], "thin");
+    stage.provider.order("oidc", json!({ "lie": null })).await;
     // Without an address there can be no account.
     stage.provider.knows("oidc", "nobody", json!({ "email": null })).await;
     is_refused(&stage.sign_in("idp", "nobody").await, "oauth_invalid");

@@ -20,6 +20,7 @@ use crate::{
     accounts::{
         Device, SignedIn,
         pending::{self, Kind},
+        signin,
     },
 };
 
@@ -106,11 +107,25 @@ pub async fn arrive(
     returned: Returned,
     device: Device,
 ) -> Result<Arrival, AppError> {
+    let arrived = check(app, provider, handle, returned, &device).await;
+    if arrived.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
+        signin::note_failure(app, None, &device).await;
+    }
+    arrived
+}
+
+async fn check(
+    app: &App,
+    provider: &str,
+    handle: Option<&str>,
+    returned: Returned,
+    device: &Device,
+) -> Result<Arrival, AppError> {
     let provider = app.accounts.providers.find(provider)?;
     let now = app.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
     // It is taken away by whatever comes back: a second try begins anew.
-    let taken = pending::take(app.db.writer(), Kind::Oauth, handle, now).await?;
+    let taken = pending::take(&app.db, Kind::Oauth, handle, now).await?;
     let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
     if visit.provider != provider.name() || token::fingerprint(&state) != token::fingerprint(&visit.trip.state) {
@@ -128,7 +143,7 @@ pub async fn arrive(
         .map_err(|error| app_error(provider, error))?;
     let signed_in = match (user_id, visit.link_to) {
         (Some(user_id), Some(session_id)) => {
-            own::link(app, user_id, session_id, provider.name(), identity, &device).await?;
+            own::link(app, user_id, session_id, provider.name(), identity, device).await?;
             None
         }
         _ => {
@@ -138,7 +153,7 @@ pub async fn arrive(
                 name: identity.name.clone().or(name),
                 language: returned.language,
             };
-            Some(admission::sign_in(app, identity, newcomer, &device).await?)
+            Some(admission::sign_in(app, identity, newcomer, device).await?)
         }
     };
     Ok(Arrival { signed_in, next: visit.next })
