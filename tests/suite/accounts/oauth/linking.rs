@@ -106,3 +106,33 @@ async fn of_many_who_come_at_once_for_the_first_time_one_account_is_made() {
     let again = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.who(&again).await["id"], ids[0]);
 }
+
+#[tokio::test]
+async fn whoever_reads_the_mail_gets_an_account_that_was_made_beforehand_to_themselves() {
+    let stage = Stage::start().await;
+    let mallory = stage.app.sign_up("Mallory").await;
+    link(&stage, &mallory, "microsoft", "mallory").await;
+    stage.provider.knows("oidc", "victim", json!({ "email": mallory.email, "email_verified": true })).await;
+    // Somebody of whom nobody knows whether the address is theirs must not be let in by its owner's good faith.
+    is_refused(&stage.sign_in("doubted", "victim").await, "link_required");
+    assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM pending_sign_ins WHERE kind = 'claim'").await, 0);
+    is_refused(&stage.sign_in("idp", "victim").await, "link_required");
+    is_refused(&stage.sign_in("idp", "victim").await, "link_required");
+    assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM pending_sign_ins WHERE kind = 'claim'").await, 1);
+    let mail = stage.app.outbox(&mallory.email, "Is this your account?").await;
+    let (_, rest) = mail.split_once("/verify-email?token=").unwrap();
+    let token: String =
+        rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect();
+    let answer = async || stage.app.anonymous().post("/r1/auth/verify-email", json!({ "token": token })).await;
+    answer().await.data_with(200);
+    answer().await.refused(400, "token_invalid");
+
+    let victim = stage.sign_in("idp", "victim").await;
+    let owner = stage.who(&victim).await;
+    assert_eq!((owner["id"].as_str(), &owner["email_verified"]), (Some(mallory.id.as_str()), &json!(true)));
+    assert_eq!(owner["has_password"], false);
+    assert_eq!(identities(&stage.caller(&victim)).await.len(), 1);
+    mallory.get("/r1/users/me").await.refused(401, "unauthenticated");
+    stage.app.anonymous().sign_in(&mallory.email, support::PASSWORD).await.refused(401, "invalid_credentials");
+    assert_ne!(stage.who(&stage.sign_in("microsoft", "mallory").await).await["id"], owner["id"]);
+}
