@@ -75,7 +75,7 @@ impl Stage {
             ("database.url", self.url.as_str()),
             ("server.data_dir", &folder),
             ("workspaces.shared", "Home"),
-            ("rate_limit.enabled", "false"),
+            ("auth.failed_signins", "1000"),
         ];
         let merged: BTreeMap<&str, &str> = usual.into_iter().chain(settings.iter().copied()).collect();
         let environment = merged.into_iter().map(|(key, value)| {
