@@ -61,8 +61,18 @@ actions! {
     Deleted = "user.deleted";
     SessionEnded = "auth.session_ended";
     WorkspaceCreated = "workspace.created";
+    WorkspaceChanged = "workspace.changed";
+    WorkspaceDeleted = "workspace.deleted";
+    WorkspaceJoined = "workspace.joined";
+    WorkspaceLeft = "workspace.left";
     WorkspaceMemberAdded = "workspace.member_added";
+    WorkspaceMemberRemoved = "workspace.member_removed";
     WorkspaceRoleChanged = "workspace.role_changed";
+    InvitationCreated = "workspace.invitation_created";
+    InvitationRevoked = "workspace.invitation_revoked";
+    InvitationAccepted = "workspace.invitation_accepted";
+    ApiKeyCreated = "auth.api_key_created";
+    ApiKeyRevoked = "auth.api_key_revoked";
     /// By an administrator.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";

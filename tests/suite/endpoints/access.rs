@@ -1,30 +1,45 @@
-//! Every endpoint × {no credentials, somebody of another tenant, the owner of what it is about, an admin}, from the same
-//! declaration as the routes. What comes out is committed: a change of who may do what shows in the review.
+//! Every endpoint × everybody who might call it, from the same declaration as the routes. What comes out is committed: a change of who
+//! may do what shows in the review, and an endpoint that is not in it fails.
 
 use std::{fmt::Write as _, path::Path};
 
-use support::{Answer, Caller};
+use endpoint::Access;
+use support::{Answer, Caller, Member};
 
-use super::calls::{World, send};
+use super::calls::{Call, World, send};
 
 const SNAPSHOT: &str = "tests/suite/endpoints/access.txt";
+const HEAD: &str = "# endpoint | access | key | limit | nobody | expired token | key without the scope | other tenant \
+                    | admin of another workspace | admin of the installation | guest | member | owner\n";
 
 #[tokio::test]
 async fn who_may_call_what_is_as_it_was_decided() {
     let world = World::start().await;
-    let mut matrix = String::from("# endpoint | access | limit | anonymous | stranger | owner | admin\n");
+    let (nobody, expired) = (world.anonymous(), world.expired());
+    let mut matrix = HEAD.to_owned();
     for def in endpoint::r1::all() {
-        let _ = write!(matrix, "{} {} | {} | {}", def.method, def.path, def.access.as_str(), def.rate.as_str());
-        for who in [None, Some(&world.stranger), Some(&world.owner), Some(&world.admin)] {
-            let call = world.call(def).await;
-            let caller: Caller = match who {
-                None => world.anonymous(),
-                Some(member) if call.ends_session => Caller::clone(&*member.another_device().await),
-                Some(member) => Caller::clone(member),
+        let scope = def.scope().map_or("-", |scope| scope.as_str());
+        let access = (def.access.as_str(), scope, def.rate.as_str());
+        let _ = write!(matrix, "{} {} | {} | {} | {}", def.method, def.path, access.0, access.1, access.2);
+        let mut call = None;
+        for (who, refusal) in [
+            (&nobody, "401 unauthenticated"),
+            (&expired, "401 unauthenticated"),
+            (world.unable(def), "403 scope_missing"),
+        ] {
+            let cell = ask(&world, def, who, &mut call).await;
+            // These are let in nowhere: whatever the endpoint, and whatever stands in the snapshot.
+            assert!(def.access == Access::Public || cell == refusal, "{} {}: {cell}", def.method, def.path);
+            let _ = write!(matrix, " | {cell}");
+        }
+        for who in [&world.stranger, &world.foreign_admin, &world.admin, &world.guest, &world.friend, &world.owner] {
+            let made = match call.take() {
+                Some(made) => made,
+                None => world.call(def).await,
             };
-            let answer = send(def, &caller, &call).await;
-            assert!(answer.status < 500, "{answer:?}");
-            let _ = write!(matrix, " | {}", cell(&answer));
+            let who = session(who, &made).await;
+            call = Some(made);
+            let _ = write!(matrix, " | {}", ask(&world, def, &who, &mut call).await);
         }
         matrix.push('\n');
     }
@@ -41,6 +56,25 @@ async fn who_may_call_what_is_as_it_was_decided() {
         committed.lines().count(),
         "there are other endpoints than before; run scripts/describe and look at {SNAPSHOT}"
     );
+}
+
+/// Makes the call, on new things unless those of the last one are untouched because it was refused.
+async fn ask(world: &World, def: &'static endpoint::EndpointDef, who: &Caller, call: &mut Option<Call>) -> String {
+    let made = match call.take() {
+        Some(call) => call,
+        None => world.call(def).await,
+    };
+    let answer = send(def, who, &made).await;
+    assert!(answer.status < 500, "{answer:?}");
+    if answer.status >= 400 {
+        *call = Some(made);
+    }
+    cell(&answer)
+}
+
+/// Somebody on a device that the call may sign out.
+async fn session(who: &Member, call: &Call) -> Caller {
+    if call.ends_session { Caller::clone(&*who.another_device().await) } else { Caller::clone(who) }
 }
 
 fn cell(answer: &Answer) -> String {

@@ -1,18 +1,44 @@
 //! One right call of each endpoint, on things of its own. An endpoint that has none here fails the tests.
 
+use std::time::Duration;
+
+use appcore::{
+    Clock,
+    auth::{
+        Scope,
+        token::{self, Keyring, SigningKey},
+    },
+    view::UserRole,
+};
 use endpoint::{Access, EndpointDef};
 use reqwest::Method;
-use support::{Answer, Application, Authenticator, Caller, Member, Setup, Value, json, new_email, new_id, wait_until};
+use support::{
+    Answer, Application, Authenticator, Caller, Credentials, Member, Setup, Value, json, new_email, new_id, wait_until,
+};
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// Two tenants: the owner and friends in one, the stranger in another. The admin is in neither.
+/// Two tenants: the owner and friends in one, the strangers in another. The installation's admin is in neither.
 pub struct World {
     app: Application,
     pub owner: Member,
-    friend: Member,
+    /// A member of the owner's workspace and of everything that is made in it.
+    pub friend: Member,
     third: Member,
+    /// A guest of the owner's workspace who was added to nothing in it.
+    pub guest: Member,
+    /// The owner of another workspace.
     pub stranger: Member,
+    /// An admin of that one.
+    pub foreign_admin: Member,
+    /// An admin of the installation.
     pub admin: Member,
+    /// Programs of the owner's: one that may not read, one that may not write, one that may do everything that a key may.
+    unreading: Member,
+    unwriting: Member,
+    able: Member,
+    keyring: Keyring,
+    _folder: TempDir,
     workspace: String,
     /// Takes its time, so there is one for all.
     answer: OnceCell<String>,
@@ -28,26 +54,77 @@ pub struct Call {
 
 impl World {
     pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, file) = (SigningKey::generate().unwrap(), folder.path().join("key.pem"));
+        std::fs::write(&file, token::pem(key.pkcs8())).unwrap();
+        let keyring = Keyring::new("natter", key, Vec::new()).unwrap();
         let app = Setup::new()
             .set("workspaces.shared", "none")
+            .set("auth.private_key_file", file.display())
             // Nobody is there.
             .set("auth.oauth.example.kind", "oidc")
             .set("auth.oauth.example.issuer", "http://127.0.0.1:9")
             .set("auth.oauth.example.client_id", "natter")
             .start()
             .await;
-        let [owner, friend, third, stranger] = [
+        let [owner, friend, third, guest, stranger, foreign_admin] = [
             app.sign_up("Owner").await,
             app.sign_up("Friend").await,
             app.sign_up("Third").await,
+            app.sign_up("Guest").await,
             app.sign_up("Stranger").await,
+            app.sign_up("Foreign admin").await,
         ];
         let admin = app.admin().await;
         let workspace = id_of(&owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201));
-        for email in [&friend.email, &third.email] {
-            owner.post(&format!("/r1/workspaces/{workspace}/members"), json!({ "email": email })).await.data_with(201);
+        let elsewhere = id_of(&stranger.post("/r1/workspaces", json!({ "name": "Elsewhere" })).await.data_with(201));
+        for (by, workspace, person, role) in [
+            (&owner, &workspace, &friend, "member"),
+            (&owner, &workspace, &third, "member"),
+            (&owner, &workspace, &guest, "guest"),
+            (&stranger, &elsewhere, &foreign_admin, "admin"),
+        ] {
+            let body = json!({ "email": person.email, "role": role });
+            by.post(&format!("/r1/workspaces/{workspace}/members"), body).await.data_with(201);
         }
-        Self { app, owner, friend, third, stranger, admin, workspace, answer: OnceCell::new() }
+        let unreading = owner.program(&["write", "gateway"]).await;
+        let unwriting = owner.program(&["read", "gateway"]).await;
+        let able = owner.program(&["read", "write", "gateway"]).await;
+        Self {
+            app,
+            owner,
+            friend,
+            third,
+            guest,
+            stranger,
+            foreign_admin,
+            admin,
+            unreading,
+            unwriting,
+            able,
+            keyring,
+            _folder: folder,
+            workspace,
+            answer: OnceCell::new(),
+        }
+    }
+
+    /// The owner, with an access token of theirs that ran out a minute ago.
+    pub fn expired(&self) -> Caller {
+        let (user, session) = (self.owner.id.parse().unwrap(), self.owner.session_id.parse().unwrap());
+        let now = Clock::system().now();
+        let (then, until) = (now.minus(Duration::from_secs(3_600)), now.minus(Duration::from_secs(60)));
+        let token = self.keyring.sign(user, session, UserRole::User, then, until).unwrap();
+        Caller::new(&self.app.url(), Credentials::Bearer(token))
+    }
+
+    /// A program of the owner's whose key may not be used for this.
+    pub fn unable(&self, def: &EndpointDef) -> &Caller {
+        match def.scope() {
+            Some(Scope::Read) => &self.unreading,
+            Some(Scope::Write | Scope::Gateway) => &self.unwriting,
+            None => &self.able,
+        }
     }
 
     pub fn anonymous(&self) -> Caller {

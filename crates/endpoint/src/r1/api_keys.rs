@@ -8,7 +8,10 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::accounts::api_keys::{self, NewApiKey};
+use service::{
+    accounts::api_keys::{self, NewApiKey},
+    audit::Action,
+};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -66,6 +69,7 @@ impl Endpoint for CreateApiKey {
     async fn handle(ctx: &Ctx, request: CreateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
         let new = NewApiKey { name: request.name, scopes: request.scopes.into(), expires_at: request.expires_at };
         let (api_key, key) = api_keys::create(ctx.app(), ctx.user()?, new).await?;
+        ctx.audit(Action::ApiKeyCreated, Some(api_key.id.to_string())).await;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }
@@ -86,6 +90,7 @@ impl Endpoint for RevokeApiKey {
 
     async fn handle(ctx: &Ctx, request: RevokeApiKeyRequest) -> Result<Reply<NoData>, AppError> {
         api_keys::revoke(ctx.app(), ctx.user()?, request.id).await?;
+        ctx.audit(Action::ApiKeyRevoked, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -7,7 +7,10 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::workspaces::invitations::{self, NewInvitation as Wanted};
+use service::{
+    audit::Action,
+    workspaces::invitations::{self, NewInvitation as Wanted},
+};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -84,6 +87,7 @@ impl Endpoint for CreateInvitation {
             expires_at: request.expires_at,
         };
         let made = invitations::create(ctx.app(), ctx.user()?, request.id, wanted).await?;
+        ctx.audit(Action::InvitationCreated, Some(made.invitation.id.to_string())).await;
         Ok(Reply::of(NewInvitation {
             invitation: made.invitation,
             token: made.token.expose().to_owned(),
@@ -110,6 +114,7 @@ impl Endpoint for RevokeInvitation {
 
     async fn handle(ctx: &Ctx, request: RevokeInvitationRequest) -> Result<Reply<NoData>, AppError> {
         invitations::revoke(ctx.app(), ctx.user()?, request.id, request.invitation_id).await?;
+        ctx.audit(Action::InvitationRevoked, Some(request.invitation_id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -139,6 +144,8 @@ impl Endpoint for AcceptInvitation {
     type Response = InvitedTo;
 
     async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
-        Ok(Reply::of(invitations::accept(ctx.app(), ctx.user()?, &request.token).await?))
+        let led_to = invitations::accept(ctx.app(), ctx.user()?, &request.token).await?;
+        ctx.audit(Action::InvitationAccepted, Some(led_to.workspace.id.to_string())).await;
+        Ok(Reply::of(led_to))
     }
 }

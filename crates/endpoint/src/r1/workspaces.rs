@@ -6,7 +6,10 @@ use appcore::{
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
 use natter_macro::{dto, endpoint};
-use service::workspaces::{self, NewMember, Who, WorkspaceChange};
+use service::{
+    audit::Action,
+    workspaces::{self, NewMember, Who, WorkspaceChange},
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
 
@@ -60,7 +63,9 @@ impl Endpoint for CreateWorkspace {
 
     async fn handle(ctx: &Ctx, request: CreateWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let domains = request.join_domains.unwrap_or_default();
-        Ok(Reply::of(workspaces::create(ctx.app(), ctx.user()?, &request.name, &domains).await?))
+        let made = workspaces::create(ctx.app(), ctx.user()?, &request.name, &domains).await?;
+        ctx.audit(Action::WorkspaceCreated, Some(made.id.to_string())).await;
+        Ok(Reply::of(made))
     }
 }
 
@@ -122,7 +127,9 @@ impl Endpoint for ChangeWorkspace {
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let change = WorkspaceChange { name: request.name, join_domains: request.join_domains };
-        Ok(Reply::of(workspaces::update(ctx.app(), ctx.user()?, request.id, change).await?))
+        let changed = workspaces::update(ctx.app(), ctx.user()?, request.id, change).await?;
+        ctx.audit(Action::WorkspaceChanged, Some(request.id.to_string())).await;
+        Ok(Reply::of(changed))
     }
 }
 
@@ -136,6 +143,7 @@ impl Endpoint for DeleteWorkspace {
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::delete(ctx.app(), ctx.user()?, request.id).await?;
+        ctx.audit(Action::WorkspaceDeleted, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -147,7 +155,9 @@ impl Endpoint for JoinWorkspace {
     type Response = Workspace;
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
-        Ok(Reply::of(workspaces::join(ctx.app(), ctx.user()?, request.id).await?))
+        let joined = workspaces::join(ctx.app(), ctx.user()?, request.id).await?;
+        ctx.audit(Action::WorkspaceJoined, Some(request.id.to_string())).await;
+        Ok(Reply::of(joined))
     }
 }
 
@@ -161,6 +171,7 @@ impl Endpoint for LeaveWorkspace {
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::leave(ctx.app(), ctx.user()?, request.id).await?;
+        ctx.audit(Action::WorkspaceLeft, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -214,9 +225,10 @@ impl Endpoint for AddWorkspaceMember {
             (None, Some(email)) => Who::Email(email),
             _ => return Err(AppError::field("user_id", "required", "Say who: either user_id or email.")),
         };
-        Ok(Reply::of(
-            workspaces::add_member(ctx.app(), ctx.user()?, request.id, NewMember { who, role: request.role }).await?,
-        ))
+        let new = NewMember { who, role: request.role };
+        let added = workspaces::add_member(ctx.app(), ctx.user()?, request.id, new).await?;
+        ctx.audit(Action::WorkspaceMemberAdded, Some(member(request.id, added.user.id))).await;
+        Ok(Reply::of(added))
     }
 }
 
@@ -237,7 +249,9 @@ impl Endpoint for ChangeWorkspaceMember {
     type Response = WorkspaceMember;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceMemberRequest) -> Result<Reply<WorkspaceMember>, AppError> {
-        Ok(Reply::of(workspaces::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?))
+        let changed = workspaces::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?;
+        ctx.audit(Action::WorkspaceRoleChanged, Some(member(request.id, request.user_id))).await;
+        Ok(Reply::of(changed))
     }
 }
 
@@ -259,6 +273,12 @@ impl Endpoint for RemoveWorkspaceMember {
 
     async fn handle(ctx: &Ctx, request: RemoveWorkspaceMemberRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
+        ctx.audit(Action::WorkspaceMemberRemoved, Some(member(request.id, request.user_id))).await;
         Ok(Reply::of(NoData))
     }
+}
+
+/// A membership, as the audit log names it.
+fn member(workspace: WorkspaceId, user: UserId) -> String {
+    format!("{workspace}/{user}")
 }
