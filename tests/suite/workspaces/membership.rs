@@ -29,6 +29,7 @@ async fn own_role(member: &Member, conversation: &str) -> Value {
 /// What `other` says there does not reach this connection: what happens after it does.
 async fn hears_nothing_of(socket: &mut Socket, member: &Member, conversation: &str, other: &Member) {
     let own = member.open_assistant().await;
+    socket.drain().await;
     other.send_message(conversation, "not for everybody").await;
     member.send_message(&own, "the next thing that happens").await;
     socket.expect_in("message.created", &own).await;

@@ -53,7 +53,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let invitation = match &request.invitation {
-        Some(token) => Some(invitations::show(&tx, token, &newcomer.email, app.clock.now()).await?),
+        Some(token) => Some(invitations::show(&tx, token, &newcomer.email, now).await?),
         None => None,
     };
     let new = users::NewUser {
@@ -62,7 +62,8 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         display_name: newcomer.display_name,
         password_hash: Some(hash),
         role: role_of_newcomer(&tx, app).await?,
-        verified_at: None,
+        // Whoever shows what was in a mail has read it.
+        verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
         at: now,
     };

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{AnswerJob, lease::Lease};
-use crate::{App, accounts::ForgetJob, mail::MailJob};
+use crate::{App, accounts::ForgetJob, mail::MailJob, workspaces::DepartureJob};
 
 /// Every kind that a worker knows.
-pub(super) const KINDS: &[Kind] = &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>()];
+pub(super) const KINDS: &[Kind] =
+    &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>(), Kind::of::<DepartureJob>()];
 
 /// A job: what is stored of it, and how a worker brings it to its end.
 pub(crate) trait Job: Serialize + DeserializeOwned + Send {

@@ -4,22 +4,79 @@
 //! needs ([`rows::hold`]). So what is found here after that is all that there is. Each conversation is left through the
 //! writer, in its order among everything else that happens there.
 
-use appcore::{AppError, Code, ConversationId, UserId, WorkspaceId};
-use dbcontext::query::conversations;
+use std::time::Duration;
+
+use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
+use dbcontext::query::{conversations, workspaces as rows};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     App,
     events::{Change, Depart},
+    jobs::{self, Ended, Job, Work},
 };
 
 /// Conversations that are read at once.
 const READ: u64 = 500;
 /// Changes that are under way at once; the writer commits them together.
 const AT_ONCE: usize = 64;
+/// When it is looked whether anything was left over, because an instance died over it.
+const SECOND_LOOK: Duration = Duration::from_secs(30);
+
+/// Sees to it that an ended membership, or workspace, leaves nothing behind even if this instance dies now.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct DepartureJob {
+    workspace_id: WorkspaceId,
+    /// None: everybody, because the workspace is gone.
+    user_id: Option<UserId>,
+}
+
+/// Asks for that, in the transaction that ends the membership or the workspace.
+pub(super) async fn ask<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    workspace_id: WorkspaceId,
+    user_id: Option<UserId>,
+) -> Result<(), AppError> {
+    jobs::ask_after(db, now, &DepartureJob { workspace_id, user_id }, SECOND_LOOK).await
+}
+
+impl Job for DepartureJob {
+    const KIND: &'static str = "departure";
+    const LEAVES_NOTHING: bool = true;
+
+    fn lane(&self) -> String {
+        format!("departure:{}", self.workspace_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.workspace_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let clearing = async {
+            match self.user_id {
+                Some(user) => take_out(work.app, self.workspace_id, user).await,
+                None => dissolve(work.app, self.workspace_id).await,
+            }
+        };
+        tokio::select! {
+            cleared = clearing => cleared.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
 
 /// Takes somebody out of all conversations of a workspace that they are no longer in.
 pub(super) async fn take_out(app: &App, workspace: WorkspaceId, user: UserId) -> Result<(), AppError> {
+    // They may have come back since.
+    if rows::role(app.db.writer(), workspace, user).await?.is_some() {
+        return Ok(());
+    }
     let depart = |conversation_id| Change::Depart(Depart { conversation_id, user_id: user });
     each(app, workspace, Some(user), depart).await
 }

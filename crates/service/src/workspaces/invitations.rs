@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use appcore::{
-    AppError, Code, InvitationId, Secret, Timestamp, UserId, WorkspaceId,
+    AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
     auth::{Email, Permission, Principal, token},
     page::{Page, PageRequest},
     view::{Invitation, InvitedTo, OfferedWorkspace, UnknownName, WorkspaceRole},
@@ -14,12 +14,19 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     entity::{invitation, user},
-    query::{invitations as rows, users, workspaces},
+    query::{
+        invitations as rows,
+        mail_tokens::{self, Purpose},
+        users, workspaces,
+    },
 };
 use sea_orm::ConnectionTrait;
 
 use super::{admit, members::may_bring_in};
-use crate::{App, accounts};
+use crate::{
+    App, accounts, jobs,
+    mail::{self, Letter, Recipient},
+};
 
 /// How long an invitation is good where nothing else is said.
 const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -80,8 +87,11 @@ pub async fn create(
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(Code::WrongState, format!("{MAX_OPEN} invitations stand already. Revoke some.")));
     }
-    if let Some(email) = &email
-        && let Some(known) = users::by_email(&tx, email.as_str()).await?
+    let known = match &email {
+        Some(email) => users::by_email(&tx, email.as_str()).await?,
+        None => None,
+    };
+    if let Some(known) = &known
         && workspaces::role(&tx, workspace_id, known.id).await?.is_some()
     {
         return Err(Code::AlreadyMember.into());
@@ -90,7 +100,7 @@ pub async fn create(
     let row = invitation::Model {
         id: InvitationId::new(),
         workspace_id,
-        email: email.map(|email| email.as_str().to_owned()),
+        email: email.as_ref().map(|email| email.as_str().to_owned()),
         role: role.as_str().to_owned(),
         token_hash: token::fingerprint(&token),
         uses: 0,
@@ -101,7 +111,20 @@ pub async fn create(
         revoked_at: None,
     };
     rows::insert(&tx, row.clone()).await?;
+    if let Some(email) = email {
+        let inviter = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+        let reader = known.as_ref().unwrap_or(&inviter);
+        let to = Recipient::Address { email, language: Language::stored(&reader.language) };
+        let letter = Letter::Invitation {
+            invitation_id: row.id.0,
+            workspace: workspaces::name(&tx, workspace_id).await?.unwrap_or_default(),
+            inviter: inviter.display_name,
+            expires_at,
+        };
+        mail::post(&tx, now, to, letter).await?;
+    }
     tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
     let url = format!("{}/invite?token={token}", app.config.server.public_url());
     Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
 }
@@ -186,6 +209,11 @@ pub(crate) async fn show<C: ConnectionTrait>(
 }
 
 impl Shown {
+    /// Whether the address is known to be the newcomer's, because they have read their mail.
+    pub(crate) const fn proves_address(&self) -> bool {
+        self.by_mail
+    }
+
     /// Lets a newcomer in; one whose address is not verified yet accepts the invitation when it is.
     pub(crate) async fn welcome<C: ConnectionTrait>(
         &self,
@@ -230,12 +258,17 @@ impl Shown {
     }
 }
 
-async fn find<C: ConnectionTrait>(db: &C, token: &str, _now: Timestamp) -> Result<Option<Shown>, AppError> {
+async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<Shown>, AppError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }
-    let found = rows::by_token(db, &token::fingerprint(token)).await?;
-    Ok(found.map(|invitation| Shown { invitation, by_mail: false }))
+    let hash = token::fingerprint(token);
+    if let Some(invitation) = rows::by_token(db, &hash).await? {
+        return Ok(Some(Shown { invitation, by_mail: false }));
+    }
+    let Some(subject) = mail_tokens::find(db, Purpose::Invitation, &hash, now).await? else { return Ok(None) };
+    let found = rows::by_id(db, InvitationId(subject)).await?;
+    Ok(found.map(|invitation| Shown { invitation, by_mail: true }))
 }
 
 fn role(row: &invitation::Model) -> Result<WorkspaceRole, AppError> {

@@ -137,7 +137,9 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     let own = permitted(&tx, by, id, Permission::ManageMembers).await?.role()?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     may_give(own, role_of(&member)?)?;
-    rows::remove(&tx, id, user_id, app.clock.now()).await?;
+    let now = app.clock.now();
+    rows::remove(&tx, id, user_id, now).await?;
+    departure::ask(&tx, now, id, Some(user_id)).await?;
     tx.commit().await.map_err(app_error)?;
     departure::take_out(app, id, user_id).await
 }
@@ -153,7 +155,9 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     if seen.role()? == WorkspaceRole::Owner {
         return Err(Code::OwnerMustTransfer.into());
     }
-    rows::remove(&tx, id, by.user_id, app.clock.now()).await?;
+    let now = app.clock.now();
+    rows::remove(&tx, id, by.user_id, now).await?;
+    departure::ask(&tx, now, id, Some(by.user_id)).await?;
     tx.commit().await.map_err(app_error)?;
     departure::take_out(app, id, by.user_id).await
 }

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+pub(crate) use departure::DepartureJob;
 pub use domains::{join, offered};
 pub use members::{NewMember, Who, add_member, leave, members, remove_member, set_role};
 
@@ -146,7 +147,9 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
     if seen.kind != WorkspaceKind::Team.as_str() {
         return Err(wrong_state("Only a team's workspace can be deleted."));
     }
-    rows::delete(&tx, id, app.clock.now()).await?;
+    let now = app.clock.now();
+    rows::delete(&tx, id, now).await?;
+    departure::ask(&tx, now, id, None).await?;
     tx.commit().await.map_err(app_error)?;
     departure::dissolve(app, id).await
 }
