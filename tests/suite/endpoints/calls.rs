@@ -160,12 +160,7 @@ impl World {
             "RevokeInvitation" => with_id(def, &self.workspace)
                 .replace("{invitation_id}", &id_of(&self.invitation(&self.workspace).await)),
             "ChangeWorkspaceMember" | "RemoveWorkspaceMember" => {
-                let team = self.team().await;
-                self.owner
-                    .post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": self.friend.id }))
-                    .await
-                    .data_with(201);
-                with_id(def, &team).replace("{user_id}", &self.friend.id)
+                with_id(def, &self.team().await).replace("{user_id}", &self.friend.id)
             }
             "LeaveConversation" => {
                 let group = self.group().await;
@@ -236,7 +231,7 @@ impl World {
                 json!({ "token": self.invitation(&self.team().await).await["token"] })
             }
             "CreateWorkspace" => json!({ "name": "Another" }),
-            "AddWorkspaceMember" => json!({ "user_id": self.friend.id }),
+            "AddWorkspaceMember" => json!({ "user_id": self.third.id }),
             "ChangeWorkspaceMember" => json!({ "role": "admin" }),
             "CreateConversation" => {
                 json!({ "kind": "group", "title": "Plans", "workspace_id": self.workspace, "member_ids": [self.friend.id, self.third.id] })
@@ -284,14 +279,20 @@ impl World {
     async fn handed_over(&self) -> String {
         let team = self.team().await;
         let path = format!("/r1/workspaces/{team}/members");
-        self.owner.post(&path, json!({ "user_id": self.friend.id })).await.data_with(201);
-        let heir = format!("{path}/{}", self.friend.id);
+        self.owner.post(&path, json!({ "user_id": self.third.id })).await.data_with(201);
+        let heir = format!("{path}/{}", self.third.id);
         self.owner.patch(&heir, json!({ "role": "owner" })).await.data_with(200);
         team
     }
 
+    /// A new workspace with a member and a guest.
     async fn team(&self) -> String {
-        id_of(&self.owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201))
+        let team = id_of(&self.owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201));
+        for (person, role) in [(&self.friend, "member"), (&self.guest, "guest")] {
+            let body = json!({ "user_id": person.id, "role": role });
+            self.owner.post(&format!("/r1/workspaces/{team}/members"), body).await.data_with(201);
+        }
+        team
     }
 }
 
