@@ -1,7 +1,10 @@
 //! The firewall: what it counts, whom it keeps out and whom never, and that instances agree.
 
 use reqwest::Method;
+
 use support::{Answer, Application, Caller, Codec, Member, Setup, Socket, Value, json, new_id, wait_until};
+
+use crate::raw::Raw;
 
 /// Three violations ban for five minutes. Everybody comes from behind a proxy that tells who they are.
 fn behind_a_proxy() -> Setup {
@@ -192,11 +195,23 @@ async fn connections_of_a_banned_address_end_and_none_begins() {
     headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
     let mut socket = Socket::open(&app.url(), "/r1/websocket", headers.clone(), Codec::Json).await;
     let mut elsewhere = anna.connect().await;
+    // Server-Sent Events, and Socket.IO from the same place.
+    let from = "x-forwarded-for: 203.0.113.7";
+    let bearer = format!("authorization: Bearer {}\n{from}", anna.access_token());
+    let (mut stream, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
+    assert_eq!(head.status, 200);
+    while !stream.read_line().await.contains("hello") {}
+    let mut client = Raw::open(&app.url(), "/socket.io/?EIO=4&transport=websocket", from).await;
+    assert!(client.text().await.starts_with("0{"));
+    client.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
+    while !client.text().await.contains("hello") {}
     let made = admin
         .post("/r1/admin/bans", json!({ "address": "203.0.113.7", "seconds": 600, "reason": "Abuse" }))
         .await
         .data_with(201);
     assert_eq!(socket.closed().await.code, 1008);
+    stream.rest().await;
+    assert!(client.ends().await);
     for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
         let Err((status, body)) = Socket::try_open(&app.url(), path, headers.clone(), Codec::Json).await else {
             panic!("{path} let a banned address in");
@@ -225,6 +240,23 @@ async fn forged_tokens_at_the_doors_of_real_time_count() {
         assert_eq!(refused.err().unwrap().0, 401);
     }
     assert!(is_banned(&app.anonymous(), "203.0.113.7").await);
+}
+
+#[tokio::test]
+async fn who_floods_sockets_again_and_again_is_kept_out() {
+    let app = behind_a_proxy().set("realtime.max_frames_per_second", 1).start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut headers = anna.headers();
+    headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+    for _ in 0..3 {
+        let mut socket = Socket::open(&app.url(), "/r1/websocket", headers.clone(), Codec::Json).await;
+        for _ in 0..20 {
+            socket.send("ping", json!({})).await;
+        }
+        assert_eq!(socket.closed().await.code, 4429);
+    }
+    let visitor = app.anonymous();
+    wait_until("the third flood is counted", || async { is_banned(&visitor, "203.0.113.7").await }).await;
 }
 
 #[tokio::test]
