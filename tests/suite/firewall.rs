@@ -197,7 +197,7 @@ async fn connections_of_a_banned_address_end_and_none_begins() {
     let mut elsewhere = anna.connect().await;
     // Server-Sent Events, and Socket.IO from the same place.
     let from = "x-forwarded-for: 203.0.113.7";
-    let bearer = format!("authorization: Bearer {}\n{from}", anna.access_token());
+    let bearer = format!("authorization: Bearer {}\nconnection: close\n{from}", anna.access_token());
     let (mut stream, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
     assert_eq!(head.status, 200);
     while !stream.read_line().await.contains("hello") {}
