@@ -142,3 +142,28 @@ fn every_endpoint_that_is_declared_is_in_the_list() {
     let routes: BTreeSet<(&str, &str)> = endpoint::r1::all().map(|def| (def.method.as_str(), def.path)).collect();
     assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
 }
+
+/// `docs/security.md` says which test shows what. Names of tests are sentences; one that is not there shows nothing.
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let sources: String = ["src", "crates", "tests/suite"]
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let is_name = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_:".contains(&byte))
+            && text.matches('_').count() >= 3
+    };
+    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).filter(|text| is_name(text)).collect();
+    let missing: Vec<&&str> = named
+        .iter()
+        .filter(|text| {
+            let test = text.rsplit("::").next().unwrap_or_default();
+            !test.is_empty() && !sources.contains(&format!("fn {test}("))
+        })
+        .collect();
+    assert!(named.len() > 50, "the page names {} tests", named.len());
+    assert!(missing.is_empty(), "{missing:?}");
+}

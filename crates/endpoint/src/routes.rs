@@ -14,11 +14,12 @@ use crate::{answer, endpoint_trait::EndpointDef, r1, streams};
 /// Everything under `/r1`, and Socket.IO. One resource per path, so that a wrong method is told which ones there are.
 pub fn configure(config: &mut ServiceConfig) {
     streams::configure(config);
-    let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
+    // actix tries one path after the other: those without fields first, which are compared and not matched.
+    let mut by_path: BTreeMap<(bool, &str), Vec<&'static EndpointDef>> = BTreeMap::new();
     for def in r1::all() {
-        by_path.entry(def.path).or_default().push(def);
+        by_path.entry((def.path.contains('{'), def.path)).or_default().push(def);
     }
-    for (path, defs) in by_path {
+    for ((_, path), defs) in by_path {
         let mut resource = web::resource(path);
         for def in &defs {
             let (def, call) = (*def, def.call);

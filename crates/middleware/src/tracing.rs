@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use ::tracing::{Instrument, info, info_span};
+use ::tracing::{Instrument, debug_span, info};
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::MessageBody,
@@ -58,7 +58,8 @@ pub async fn observe(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), choose_request_id(request.headers()), request.method().clone());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = info_span!("request", request_id = %id);
+    // The line below says all of it; what is logged in between is worth the cost only to whoever looks closely.
+    let span = debug_span!("request", request_id = %id);
     async move {
         let result = next.call(request).await;
         let ms = start.elapsed().as_micros() as f64 / 1000.0;
