@@ -111,6 +111,13 @@ export class Visitor {
     await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
   }
 
+  /** As if the browser had been closed and its cookies lost: at the door again. */
+  async signOut() {
+    await this.page.context().clearCookies();
+    await this.page.evaluate(() => localStorage.clear());
+    await this.page.goto('/sign-in');
+  }
+
   /** Starts a chat with a person by the picker. */
   async openChatWith(other) {
     await this.page.getByRole('button', { name: 'New chat' }).first().click();
