@@ -116,3 +116,31 @@ test('a session that ended goes on by the provider, in a window of its own', asy
   await other.close();
   await tam.page.context().close();
 });
+
+test('settings link a provider, unlink it, and keep the last way in', async ({ browser }) => {
+  const lena = await visit(browser, 'Lena');
+  await lena.signUp();
+  await lena.page.goto('/settings');
+  const section = lena.page.getByRole('region', { name: 'Linked accounts', exact: true });
+  await section.getByRole('link', { name: 'Link Harbour' }).click();
+  await signInThere(lena.page, 'lena-there');
+  await expect(section.getByText(/lena-there@idp.test, linked/)).toBeVisible();
+  await expect(section.getByRole('link', { name: 'Link Harbour' })).toHaveCount(0);
+  await lena.expectFlawless('a linked account');
+  await section.getByRole('button', { name: 'Unlink Harbour' }).click();
+  await lena.page.getByRole('alertdialog').getByRole('button', { name: 'Unlink' }).click();
+  await expect(section.getByText('None is linked yet.')).toBeVisible();
+  await lena.page.context().close();
+
+  const oda = await visit(browser, 'Oda');
+  await oda.page.goto('/sign-in?next=/settings');
+  await oda.page.getByRole('link', { name: 'Continue with Harbour' }).click();
+  await signInThere(oda.page, 'oda');
+  const only = oda.page.getByRole('region', { name: 'Linked accounts', exact: true });
+  await only.getByRole('button', { name: 'Unlink Harbour' }).click();
+  await oda.page.getByRole('alertdialog').getByRole('button', { name: 'Unlink' }).click();
+  await expect(only.getByRole('alert')).toContainText('This is your only way in.');
+  await expect(oda.page.getByRole('button', { name: 'Mail me a link to set one' })).toBeVisible();
+  await oda.expectFlawless('the settings of an account without a password');
+  await oda.page.context().close();
+});

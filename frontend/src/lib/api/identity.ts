@@ -1,6 +1,7 @@
-/** The wire contract of accounts, workspaces and the console. */
+/** The wire contract of accounts, invitations and the console, as the app sees it. */
 
-import type { Id, ProviderKind, Timestamp, Workspace, WorkspaceRole } from './types.ts';
+import type * as Described from './generated/types.gen.ts';
+import type { Always, Id, ProviderKind, Timestamp, Workspace } from './types.ts';
 
 /** An account at a provider that signs this one in. */
 export interface Identity {
@@ -12,12 +13,7 @@ export interface Identity {
   created_at: Timestamp;
 }
 
-export interface Passkey {
-  id: Id;
-  name: string;
-  created_at: Timestamp;
-  last_used_at: Timestamp | null;
-}
+export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 
 /** A second factor that waits for its first code. */
 export interface TotpSetup {
@@ -25,66 +21,25 @@ export interface TotpSetup {
   uri: string;
 }
 
-export type KeyScope = 'read' | 'write' | 'gateway';
+export type KeyScope = Described.Scope;
 
-export interface ApiKey {
-  id: Id;
-  name: string;
-  /** How the key begins: enough to know it by, too little to use it. */
-  prefix: string;
-  scopes: KeyScope[];
-  expires_at: Timestamp | null;
-  last_used_at: Timestamp | null;
-  created_at: Timestamp;
-}
+/** Its prefix is how the key begins: enough to know it by, too little to use it. */
+export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'>;
 
 /** The only answer that has the key itself. */
 export type NewApiKey = ApiKey & { key: string };
 
-/** What those who look after a workspace see of it. */
-export type WorkspaceDetails = Workspace & {
-  /** Whoever has a verified address of one of these may join. */
-  join_domains?: string[];
-  /** The one of the whole installation: nobody renames or deletes it. */
-  shared?: boolean;
-};
-
 /** `GET /r1/workspaces/joinable` */
 export type JoinableWorkspace = Pick<Workspace, 'id' | 'name'>;
 
-export interface Invitation {
-  id: Id;
-  /** Whom it is for; a link is for whoever has it. */
-  email: string | null;
-  role: WorkspaceRole;
-  uses: number;
-  max_uses: number;
-  expires_at: Timestamp;
-  created_at: Timestamp;
-}
+/** Without an address it is a link, for whoever has it. */
+export type Invitation = Always<Described.Invitation, 'email'>;
 
 /** The only answer that has the way in. */
-export type NewInvitation = Invitation & { token: string; url: string };
+export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
-export interface Ban {
-  id: Id;
-  /** One address, or a range as CIDR. */
-  address: string;
-  reason: string;
-  /** Null: the firewall. */
-  created_by: Id | null;
-  created_at: Timestamp;
-  expires_at: Timestamp;
-}
+/** Made by nobody: by the firewall. */
+export type Ban = Always<Described.Ban, 'created_by'>;
 
-export interface AuditEntry {
-  id: Id;
-  action: string;
-  /** Null: somebody who was not signed in, or the server itself. */
-  actor: Id | null;
-  /** Null, too, when the account is gone. */
-  actor_name: string | null;
-  target: string | null;
-  address: string | null;
-  created_at: Timestamp;
-}
+/** No actor: somebody who was not signed in, or the server itself. No name: the account is gone. */
+export type AuditEntry = Always<Described.AuditEntry, 'actor' | 'actor_name' | 'address' | 'target'>;

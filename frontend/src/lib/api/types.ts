@@ -16,21 +16,14 @@ export type {
 import type { Member, PresenceStatus, User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
-type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
+export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
 
 export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
 export type Timestamp = Described.Timestamp;
 
 /** The signed-in account: only it sees its own address. */
-export type Account = User & {
-  email: string;
-  email_verified?: boolean;
-  /** A code is asked for after the password. */
-  second_factor?: boolean;
-  /** An account that a provider signs in may have none. */
-  has_password?: boolean;
-};
+export type Account = User & { email: string };
 
 /** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };

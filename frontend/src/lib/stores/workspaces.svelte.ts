@@ -1,12 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
-import type { JoinableWorkspace, WorkspaceDetails } from '#lib/api/identity.ts';
+import type { JoinableWorkspace } from '#lib/api/identity.ts';
 import type { Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
 
 /** The workspaces of the account, and the one that is being looked at. */
 export class Workspaces {
-  items = $state<WorkspaceDetails[]>([]);
+  items = $state<Workspace[]>([]);
   joinable = $state.raw<JoinableWorkspace[]>([]);
   isLoaded = $state(false);
   error = $state<unknown>(null);
@@ -52,12 +52,12 @@ export class Workspaces {
     return workspace;
   }
 
-  get(id: Id): WorkspaceDetails | undefined {
+  get(id: Id): Workspace | undefined {
     return this.items.find((workspace) => workspace.id === id);
   }
 
   async change(id: Id, change: { name?: string; join_domains?: string[] }): Promise<void> {
-    this.#put(await this.#api.patch<WorkspaceDetails>(`/workspaces/${id}`, change));
+    this.#put(await this.#api.patch<Workspace>(`/workspaces/${id}`, change));
   }
 
   /** Those that take in whoever has an address like this account's. */
@@ -103,7 +103,7 @@ export class Workspaces {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }
 
-  #put(changed: WorkspaceDetails): void {
+  #put(changed: Workspace): void {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 

@@ -4,6 +4,15 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type AddBanRequest = {
+    /**
+     * A network in CIDR notation, or one address; of IPv6 its /64 is meant then.
+     */
+    address: string;
+    reason: string;
+    seconds: number;
+};
+
 export type AddMemberRequest = {
     assistant_id?: AssistantId | null;
     user_id?: UserId | null;
@@ -22,6 +31,55 @@ export type AddWorkspaceMemberRequest = {
  * Who was added: a person or an assistant.
  */
 export type AddedMember = Member | AssistantMember;
+
+export type AnswerChallengeRequest = {
+    /**
+     * From the sign-in.
+     */
+    challenge: string;
+    /**
+     * What the authenticator shows.
+     */
+    code?: string | null;
+    /**
+     * In its place, one of the recovery codes.
+     */
+    recovery_code?: string | null;
+};
+
+/**
+ * A key by which a program acts for its owner. The key itself is shown once, when it is made.
+ */
+export type ApiKey = {
+    created_at: Timestamp;
+    expires_at?: Timestamp | null;
+    id: ApiKeyId;
+    last_used_at?: Timestamp | null;
+    name: string;
+    /**
+     * How the key begins, so that its owner recognises it.
+     */
+    prefix: string;
+    scopes: Array<Scope>;
+};
+
+/**
+ * A program's key to its owner's account.
+ */
+export type ApiKeyId = string;
+
+/**
+ * A page of a list.
+ */
+export type ApiKeyPage = {
+    items: Array<ApiKey>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
 
 /**
  * An assistant that one can talk to.
@@ -58,6 +116,103 @@ export type AssistantMember = {
  */
 export type AssistantPage = {
     items: Array<Assistant>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * One line of the audit log.
+ */
+export type AuditEntry = {
+    /**
+     * What was done, such as `auth.signin`.
+     */
+    action: 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.session_ended' | 'workspace.created' | 'workspace.member_added' | 'workspace.role_changed' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
+    actor?: UserId | null;
+    /**
+     * Their name today; none once the account is gone.
+     */
+    actor_name?: string | null;
+    /**
+     * Where it came from.
+     */
+    address?: string | null;
+    created_at: Timestamp;
+    id: AuditEntryId;
+    /**
+     * What it was done to: an id or a network.
+     */
+    target?: string | null;
+};
+
+/**
+ * One line of the audit log.
+ */
+export type AuditEntryId = string;
+
+/**
+ * A page of a list.
+ */
+export type AuditEntryPage = {
+    items: Array<AuditEntry>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What an authenticator app is set up with.
+ */
+export type Authenticator = {
+    /**
+     * In base32, to be typed.
+     */
+    secret: string;
+    /**
+     * The same as an `otpauth:` address, to be shown as a QR code.
+     */
+    uri: string;
+};
+
+export type AuthenticatorCodeRequest = {
+    /**
+     * What the authenticator shows.
+     */
+    code: string;
+};
+
+/**
+ * A network that is kept out for a time.
+ */
+export type Ban = {
+    /**
+     * In CIDR notation.
+     */
+    address: string;
+    created_at: Timestamp;
+    created_by?: UserId | null;
+    expires_at: Timestamp;
+    id: BanId;
+    reason: string;
+};
+
+/**
+ * An address that is kept out for a time.
+ */
+export type BanId = string;
+
+/**
+ * A page of a list.
+ */
+export type BanPage = {
+    items: Array<Ban>;
     page: number;
     page_size: number;
     /**
@@ -103,6 +258,14 @@ export type ChangeWorkspaceMemberRequest = {
      * `owner` hands the ownership over.
      */
     role: WorkspaceRole;
+};
+
+export type ChangeWorkspaceRequest = {
+    /**
+     * All that there are to be. New ones can only be the domain of one's own verified address.
+     */
+    join_domains?: Array<string> | null;
+    name?: string | null;
 };
 
 /**
@@ -156,6 +319,19 @@ export type ConversationPage = {
     total: number;
 };
 
+export type CreateApiKeyRequest = {
+    expires_at?: Timestamp | null;
+    /**
+     * What it is for.
+     */
+    name: string;
+    /**
+     * `read`: what GET gives, and following events; `write`: everything else; `gateway`: `/v1`. No key reaches the sign-in, keys and
+     * devices, or deletes the account.
+     */
+    scopes: Array<Scope>;
+};
+
 export type CreateAssistantRequest = {
     /**
      * Left out, the installation's default.
@@ -180,12 +356,37 @@ export type CreateConversationRequest = {
     workspace_id?: WorkspaceId | null;
 };
 
+export type CreateInvitationRequest = {
+    /**
+     * For this address only, to which it is sent. Either this or `max_uses`.
+     */
+    email?: string | null;
+    expires_at?: Timestamp | null;
+    /**
+     * For so many people who have the link.
+     */
+    max_uses?: number | null;
+    role?: WorkspaceRole | null;
+};
+
 export type CreateWorkspaceRequest = {
+    /**
+     * Whoever has a verified address of one of these domains may join. Only one's own can be named, and none at which anybody can
+     * have an address.
+     */
+    join_domains?: Array<string> | null;
     name: string;
 };
 
 export type EditMessageRequest = {
     content: string;
+};
+
+export type EnrolAuthenticatorRequest = {
+    /**
+     * Left out where the account has none; then the sign-in must not be older than ten minutes.
+     */
+    password?: string | null;
 };
 
 /**
@@ -228,6 +429,98 @@ export type FieldError = {
      * A sentence for the person who fills the form.
      */
     message: string;
+};
+
+export type FinishPasskeyRegistrationRequest = {
+    challenge_id: string;
+    /**
+     * `PublicKeyCredential.toJSON()` of what the authenticator made.
+     */
+    credential: {
+        [key: string]: unknown;
+    };
+    /**
+     * What its owner calls it.
+     */
+    name?: string | null;
+};
+
+export type FinishPasskeySignInRequest = {
+    challenge_id: string;
+    /**
+     * `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+     */
+    credential: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * Who somebody is at a provider of identities.
+ */
+export type IdentityId = string;
+
+/**
+ * A page of a list.
+ */
+export type IdentityPage = {
+    items: Array<unknown>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * An invitation, as those who may invite see it. Its token is told once, when it is made.
+ */
+export type Invitation = {
+    created_at: Timestamp;
+    created_by: UserId;
+    /**
+     * Whom it is for; none: for whoever has the link.
+     */
+    email?: string | null;
+    expires_at: Timestamp;
+    id: InvitationId;
+    max_uses: number;
+    role: WorkspaceRole;
+    /**
+     * How often it was accepted.
+     */
+    uses: number;
+};
+
+/**
+ * An invitation to a tenant.
+ */
+export type InvitationId = string;
+
+/**
+ * A page of a list.
+ */
+export type InvitationPage = {
+    items: Array<Invitation>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type InvitationTokenRequest = {
+    token: string;
+};
+
+/**
+ * What an invitation leads to.
+ */
+export type InvitedTo = {
+    role: WorkspaceRole;
+    workspace: OfferedWorkspace;
 };
 
 /**
@@ -343,6 +636,111 @@ export type MessageSlice = {
 
 export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
 
+/**
+ * An invitation, just made.
+ */
+export type NewInvitation = Invitation & {
+    /**
+     * It is not shown again.
+     */
+    token: string;
+    /**
+     * Where to accept it.
+     */
+    url: string;
+};
+
+/**
+ * A key, just made.
+ */
+export type NewKey = ApiKey & {
+    /**
+     * For `Authorization: Bearer`. It is not shown again.
+     */
+    key: string;
+};
+
+/**
+ * Which provider of identities it is.
+ */
+export type OauthKind = 'oidc' | 'google' | 'microsoft' | 'apple';
+
+export type OauthProviderVec = Array<{
+    /**
+     * Which button to show.
+     */
+    kind: OauthKind;
+    /**
+     * For the address of `start`.
+     */
+    name: string;
+}>;
+
+/**
+ * A workspace that the caller may join, because of the domain of their verified address; or that they are invited to.
+ */
+export type OfferedWorkspace = {
+    id: WorkspaceId;
+    name: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type OfferedWorkspacePage = {
+    items: Array<OfferedWorkspace>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A passkey, as its owner sees it.
+ */
+export type Passkey = {
+    created_at: Timestamp;
+    id: PasskeyId;
+    last_used_at?: Timestamp | null;
+    name: string;
+};
+
+/**
+ * What a browser asks an authenticator.
+ */
+export type PasskeyChallenge = {
+    /**
+     * For `finish`, once.
+     */
+    challenge_id: string;
+    /**
+     * For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level 3).
+     */
+    publicKey: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * A passkey.
+ */
+export type PasskeyId = string;
+
+/**
+ * A page of a list.
+ */
+export type PasskeyPage = {
+    items: Array<Passkey>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
 export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export type ReadConversationRequest = {
@@ -352,11 +750,45 @@ export type ReadConversationRequest = {
     seq: number;
 };
 
+/**
+ * The codes that stand in for a lost authenticator, each once.
+ */
+export type RecoveryCodes = {
+    recovery_codes: Array<string>;
+};
+
 export type RefreshRequest = {
     /**
      * Left out, the cookie counts.
      */
     refresh_token?: string | null;
+};
+
+export type RemoveAuthenticatorRequest = {
+    /**
+     * What the authenticator shows, or a recovery code.
+     */
+    code: string;
+};
+
+/**
+ * One of the things that a key may be used for.
+ */
+export type Scope = 'read' | 'write' | 'gateway';
+
+/**
+ * What must be answered before there are tokens.
+ */
+export type SecondFactorChallenge = {
+    /**
+     * For `POST /r1/auth/signin/challenge`. As secret as a token.
+     */
+    challenge: string;
+    expires_at: Timestamp;
+    /**
+     * `totp`, `recovery_code`; `passkey`: a sign-in by passkey would do as well.
+     */
+    methods: Array<string>;
 };
 
 export type SendMessageRequest = {
@@ -394,14 +826,34 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
  */
 export type SessionId = string;
 
+export type SignInByIdTokenRequest = {
+    /**
+     * Made for this server, not more than ten minutes ago, and not shown before.
+     */
+    id_token: string;
+    /**
+     * What the token must hold, where the provider was given one.
+     */
+    nonce?: string | null;
+};
+
 export type SignInRequest = {
     email: string;
     password: string;
 };
 
+/**
+ * What a sign-in comes to: tokens, or with 202 the question for a second factor.
+ */
+export type SignInResult = Tokens | SecondFactorChallenge;
+
 export type SignUpRequest = {
     display_name: string;
     email: string;
+    /**
+     * The token of an invitation to a workspace: needed where accounts are made by invitation only.
+     */
+    invitation?: string | null;
     password: string;
 };
 
@@ -430,16 +882,28 @@ export type Tokens = {
 };
 
 /**
- * A person, as others see them; `email` only as they see themselves.
+ * A person, as others see them; `email` and `email_verified` only as they see themselves.
  */
 export type User = {
     created_at: Timestamp;
     display_name: string;
     email?: string | null;
+    /**
+     * Whether the address was shown to be theirs.
+     */
+    email_verified?: boolean | null;
+    /**
+     * Whether there is a password; only as they see themselves.
+     */
+    has_password?: boolean | null;
     id: UserId;
     last_seen?: Timestamp | null;
     presence?: PresenceStatus | null;
     role: UserRole;
+    /**
+     * Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
+     */
+    second_factor?: boolean | null;
 };
 
 /**
@@ -495,6 +959,10 @@ export type UserSessionPage = {
 
 export type Workspace = {
     id: WorkspaceId;
+    /**
+     * Whoever has a verified address of one of these domains may join. Told to the owner and to admins.
+     */
+    join_domains?: Array<string> | null;
     name: string;
     /**
      * Whether it is the caller's own, made at sign-up.
@@ -504,6 +972,10 @@ export type Workspace = {
      * The caller's own role in it.
      */
     role: WorkspaceRole;
+    /**
+     * Whether it is the one that everybody joins at sign-up.
+     */
+    shared: boolean;
 };
 
 /**
