@@ -21,7 +21,7 @@ use crate::{
     by_hand,
     description::{API_KEY, BEARER, COOKIE, FAILURE},
     endpoint_trait::EndpointDef,
-    r1,
+    r1::{self, identities::Identity},
 };
 
 /// The whole document.
@@ -60,6 +60,7 @@ pub fn document() -> OpenApi {
         .schema(view::ApiKey::name(), view::ApiKey::schema())
         .schema(view::OfferedWorkspace::name(), view::OfferedWorkspace::schema())
         .schema(view::Invitation::name(), view::Invitation::schema())
+        .schema(Identity::name(), Identity::schema())
         .schema(Scope::name(), Scope::schema());
     for def in r1::all() {
         let described = (def.describe)(def);

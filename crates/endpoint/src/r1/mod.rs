@@ -5,7 +5,7 @@ mod api_keys;
 mod assistants;
 mod auth;
 mod conversations;
-mod identities;
+pub(crate) mod identities;
 mod invitations;
 mod mailbox;
 mod messages;
