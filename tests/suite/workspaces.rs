@@ -1,5 +1,6 @@
 //! Workspaces from outside: everybody's own, the shared one, teams, and nothing seen across them.
 
+mod addresses;
 mod guests;
 mod invitations;
 mod isolation;

@@ -71,6 +71,10 @@ async fn who_is_removed_is_out_of_every_conversation_and_what_they_owned_passes_
     assert_eq!(anna.history(&pair).await[0]["content"], "keep this");
     hears_nothing_of(&mut of_ben, &ben, &group, &anna).await;
 
+    let log = app.admin().await.get("/r1/admin/audit_log?action=workspace.member_removed").await.data();
+    let line = &log["items"][0];
+    assert_eq!((&line["actor"], &line["target"]), (&json!(anna.id), &json!(format!("{team}/{}", ben.id))), "{log}");
+
     // Should they come back, the two begin anew, and nothing of before is theirs.
     anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
     let anew = begin(&ben, &team, "single", &[&anna]).await;
