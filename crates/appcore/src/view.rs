@@ -38,6 +38,9 @@ pub struct Export {
     pub user: User,
     pub sessions: Vec<UserSession>,
     pub known_devices: Vec<ExportedDevice>,
+    pub identities: Vec<ExportedIdentity>,
+    pub passkeys: Vec<ExportedPasskey>,
+    pub api_keys: Vec<ApiKey>,
     pub workspaces: Vec<Workspace>,
     pub conversations: Vec<ExportedConversation>,
     /// What the person wrote; what others wrote is theirs.
@@ -50,6 +53,23 @@ pub struct ExportedDevice {
     pub address: String,
     pub user_agent: String,
     pub last_seen_at: Timestamp,
+}
+
+/// An account with a provider by which somebody signs in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedIdentity {
+    pub provider: String,
+    pub email: Option<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+/// A passkey, as its owner has named it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedPasskey {
+    pub name: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A conversation that somebody is or was in.

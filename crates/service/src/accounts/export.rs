@@ -6,7 +6,7 @@ use appcore::{
     AppError, Code, ConversationId,
     auth::Principal,
     page::{MAX_PAGE_SIZE, PageRequest},
-    view::{ExportedDevice, Message},
+    view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
 };
 use dbcontext::query::{exports, known_devices, users};
 use futures_util::{Stream, stream};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{issue, sessions};
+use super::{api_keys, identities, issue, passkeys, sessions};
 use crate::{App, workspaces};
 
 /// Pieces that may wait for a reader who is slow.
@@ -81,24 +81,34 @@ impl Out {
     }
 }
 
+/// Writes all pages of a list, each item as it is to be shown.
+macro_rules! pages {
+    ($out:ident, $name:literal, |$page:ident| $list:expr) => {
+        pages!($out, $name, |$page| $list, |item| item)
+    };
+    ($out:ident, $name:literal, |$page:ident| $list:expr, |$item:ident| $shown:expr) => {
+        $out.begin($name);
+        for number in 1.. {
+            let $page = PageRequest::new(Some(number), Some(MAX_PAGE_SIZE));
+            let part = $list.await?.items;
+            if part.is_empty() {
+                break;
+            }
+            for $item in part {
+                $out.item(&$shown).await?;
+            }
+        }
+        $out.text("]");
+    };
+}
+
 async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> {
     let db = app.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");
     out.value(&issue::own_view(&user)?)?;
 
-    out.begin("sessions");
-    for page in 1.. {
-        let part = sessions::list(app, by, PageRequest::new(Some(page), Some(MAX_PAGE_SIZE))).await?.items;
-        if part.is_empty() {
-            break;
-        }
-        for session in part {
-            out.item(&session).await?;
-        }
-    }
-    out.text("]");
-
+    pages!(out, "sessions", |page| sessions::list(app, by, page));
     out.begin("known_devices");
     for known in known_devices::of_user(db, by.user_id).await? {
         let device =
@@ -107,17 +117,19 @@ async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> 
     }
     out.text("]");
 
-    out.begin("workspaces");
-    for page in 1.. {
-        let part = workspaces::list(app, by, PageRequest::new(Some(page), Some(MAX_PAGE_SIZE))).await?.items;
-        if part.is_empty() {
-            break;
-        }
-        for workspace in part {
-            out.item(&workspace).await?;
-        }
-    }
-    out.text("]");
+    pages!(out, "identities", |page| identities::list(app, by, page), |item| ExportedIdentity {
+        provider: item.provider,
+        email: item.email,
+        created_at: item.created_at,
+        last_used_at: item.last_used_at,
+    });
+    pages!(out, "passkeys", |page| passkeys::list(app, by, page), |item| ExportedPasskey {
+        name: item.name,
+        created_at: item.created_at,
+        last_used_at: item.last_used_at,
+    });
+    pages!(out, "api_keys", |page| api_keys::list(app, by, page));
+    pages!(out, "workspaces", |page| workspaces::list(app, by, page));
 
     out.begin("conversations");
     let mut after = ConversationId(Uuid::nil());

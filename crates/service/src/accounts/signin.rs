@@ -29,7 +29,14 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let account_id = account.as_ref().map(|account| account.id);
     let name = email.as_ref().map_or("", Email::as_str);
-    let guess = guesses::begin(app, name, account_id, &device).await?;
+    let guess = match guesses::begin(app, name, account_id, &device).await {
+        Ok(guess) => guess,
+        Err(refusal) => {
+            // Whoever goes on all the same is one for the firewall.
+            app.firewall.note(device.ip(), Violation::FailedSignin).await;
+            return Err(refusal);
+        }
+    };
     let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
     let (Some(account), Verdict::Right | Verdict::RightButOutdated) = (account, verdict) else {
         guess.failed().await;
