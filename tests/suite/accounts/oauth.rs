@@ -1,5 +1,6 @@
 //! Signing in by providers of identities: a real one, with everything it can lie about.
 
+mod cluster;
 mod lies;
 mod linking;
 mod tokens;

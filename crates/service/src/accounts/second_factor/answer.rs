@@ -1,6 +1,6 @@
 //! The second half of a sign-in.
 
-use appcore::{AppError, Code};
+use appcore::{AppError, Code, limit::Violation};
 use dbcontext::{
     constraint::app_error,
     query::{pending_sign_ins, second_factors as rows, users},
@@ -41,7 +41,13 @@ pub async fn answer_challenge(
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let verdict = match &answer {
-        Answer::Code(code) => try_code(&tx, app, user_id, code, now).await?,
+        Answer::Code(code) => match try_code(&tx, app, user_id, code, now).await {
+            Err(error) if error.code() == Code::TooManySignins => {
+                app.firewall.note(device.ip(), Violation::RateLimited).await;
+                return Err(error);
+            }
+            tried => tried?,
+        },
         Answer::RecoveryCode(code) => match rows::use_code(&tx, user_id, &recovery::fingerprint(code), now).await? {
             true => Verdict::Right,
             false => Verdict::Wrong,
