@@ -1,17 +1,10 @@
 /** The wire contract of accounts, invitations and the console, as the app sees it. */
 
 import type * as Described from './generated/types.gen.ts';
-import type { Always, Id, ProviderKind, Timestamp, Workspace } from './types.ts';
+import type { Always, Workspace } from './types.ts';
 
-/** An account at a provider that signs this one in. */
-export interface Identity {
-  id: Id;
-  provider: string;
-  /** Null: the server knows that provider no more. */
-  kind: ProviderKind | null;
-  email: string | null;
-  created_at: Timestamp;
-}
+/** An account at a provider that signs this one in. No kind: the settings name that provider no more. */
+export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 

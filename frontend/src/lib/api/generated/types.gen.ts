@@ -131,7 +131,7 @@ export type AuditEntry = {
     /**
      * What was done, such as `auth.signin`.
      */
-    action: 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.session_ended' | 'workspace.created' | 'workspace.member_added' | 'workspace.role_changed' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
+    action: 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
     actor?: UserId | null;
     /**
      * Their name today; none once the account is gone.
@@ -378,6 +378,13 @@ export type CreateWorkspaceRequest = {
     name: string;
 };
 
+export type DeleteMeRequest = {
+    /**
+     * Left out only where the account has none.
+     */
+    password?: string | null;
+};
+
 export type EditMessageRequest = {
     content: string;
 };
@@ -387,6 +394,75 @@ export type EnrolAuthenticatorRequest = {
      * Left out where the account has none; then the sign-in must not be older than ten minutes.
      */
     password?: string | null;
+};
+
+/**
+ * Who may create an account, and what a password has to be.
+ */
+export type EntryPolicy = {
+    password: PasswordPolicy;
+    /**
+     * Who may create an account.
+     */
+    signup: SignUp;
+};
+
+/**
+ * Everything that an account holds, for its owner.
+ */
+export type Export = {
+    api_keys: Array<ApiKey>;
+    conversations: Array<ExportedConversation>;
+    identities: Array<ExportedIdentity>;
+    known_devices: Array<ExportedDevice>;
+    /**
+     * What the person wrote; what others wrote is theirs.
+     */
+    messages: Array<Message>;
+    passkeys: Array<ExportedPasskey>;
+    sessions: Array<UserSession>;
+    user: User;
+    workspaces: Array<Workspace>;
+};
+
+/**
+ * A conversation that somebody is or was in.
+ */
+export type ExportedConversation = {
+    id: ConversationId;
+    joined_at: Timestamp;
+    kind: ConversationKind;
+    left: boolean;
+    role: MemberRole;
+    title?: string | null;
+};
+
+/**
+ * From where somebody has signed in.
+ */
+export type ExportedDevice = {
+    address: string;
+    last_seen_at: Timestamp;
+    user_agent: string;
+};
+
+/**
+ * An account with a provider by which somebody signs in.
+ */
+export type ExportedIdentity = {
+    created_at: Timestamp;
+    email?: string | null;
+    last_used_at: Timestamp;
+    provider: string;
+};
+
+/**
+ * A passkey, as its owner has named it.
+ */
+export type ExportedPasskey = {
+    created_at: Timestamp;
+    last_used_at?: Timestamp | null;
+    name: string;
 };
 
 /**
@@ -455,6 +531,25 @@ export type FinishPasskeySignInRequest = {
     };
 };
 
+export type ForgotPasswordRequest = {
+    email: string;
+};
+
+/**
+ * Who one is at a provider.
+ */
+export type Identity = {
+    created_at: Timestamp;
+    email?: string | null;
+    id: IdentityId;
+    kind?: OauthKind | null;
+    last_used_at: Timestamp;
+    /**
+     * Its name in the settings.
+     */
+    provider: string;
+};
+
 /**
  * Who somebody is at a provider of identities.
  */
@@ -464,7 +559,7 @@ export type IdentityId = string;
  * A page of a list.
  */
 export type IdentityPage = {
-    items: Array<unknown>;
+    items: Array<Identity>;
     page: number;
     page_size: number;
     /**
@@ -741,6 +836,20 @@ export type PasskeyPage = {
     total: number;
 };
 
+/**
+ * What a password has to be. It is not the address, whatever else is asked of it.
+ */
+export type PasswordPolicy = {
+    /**
+     * Whether those are refused that attackers try first.
+     */
+    common: boolean;
+    digit: boolean;
+    lower: boolean;
+    min_length: number;
+    upper: boolean;
+};
+
 export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export type ReadConversationRequest = {
@@ -769,6 +878,18 @@ export type RemoveAuthenticatorRequest = {
      * What the authenticator shows, or a recovery code.
      */
     code: string;
+};
+
+export type ResendVerificationRequest = {
+    email: string;
+};
+
+export type ResetPasswordRequest = {
+    password: string;
+    /**
+     * From the link in the mail: good once, for an hour.
+     */
+    token: string;
 };
 
 /**
@@ -846,6 +967,11 @@ export type SignInRequest = {
  * What a sign-in comes to: tokens, or with 202 the question for a second factor.
  */
 export type SignInResult = Tokens | SecondFactorChallenge;
+
+/**
+ * Who may create an account.
+ */
+export type SignUp = 'open' | 'invite' | 'closed';
 
 export type SignUpRequest = {
     display_name: string;
@@ -955,6 +1081,13 @@ export type UserSessionPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+export type VerifyEmailRequest = {
+    /**
+     * From the link in the mail: good once, for 24 hours.
+     */
+    token: string;
 };
 
 export type Workspace = {
