@@ -178,7 +178,7 @@ async fn an_instance_for_people_leaves_the_answers_to_one_for_work() {
     let mut settings = app.settings().to_vec();
     settings.retain(|(key, _)| key != "server.role");
     settings.push(("server.role".to_owned(), "worker".to_owned()));
-    assert_eq!(app.database.number("SELECT count(*) FROM jobs WHERE status = 'waiting'").await, 1);
+    assert_eq!(app.database.number("SELECT count(*) FROM jobs WHERE kind = 'answer' AND status = 'waiting'").await, 1);
     let _worker = Instance::start(app.folder(), &settings).await;
     begun(&mut socket, &chat).await;
     let completed = socket.expect_in("message.completed", &chat).await;
