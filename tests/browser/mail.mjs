@@ -33,7 +33,12 @@ export async function linksTo(server, email, page) {
   return links;
 }
 
-/** Without the soft line breaks and `=3D` of quoted-printable. */
+/** Each part as it says that it is written: a token in a part that is not quoted-printable may look as if it were. */
 function decoded(mail) {
-  return mail.replaceAll(/=\r?\n/g, '').replaceAll(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  return mail.split(/^--/m).map(decodedPart).join('--');
+}
+
+function decodedPart(part) {
+  if (!/^content-transfer-encoding: quoted-printable/im.test(part)) return part;
+  return part.replaceAll(/=\r?\n/g, '').replaceAll(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
