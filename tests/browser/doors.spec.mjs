@@ -50,6 +50,13 @@ test('an address is confirmed by the link in the mail', async ({ arrive, server 
   await expect(note).toHaveCount(0);
 });
 
+test('whoever is signed in and comes back from a provider with nothing is told so, and goes on', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  await anna.page.goto('/login?error=oauth_denied');
+  await expect(anna.page.getByText('The sign-in was cancelled at the provider.')).toHaveCount(1);
+  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+});
+
 test('a forgotten password is replaced by the link in the mail', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna', PHONE);
   const other = await stranger(browser, server, PHONE);

@@ -1,3 +1,5 @@
+import { untrack } from 'svelte';
+
 export interface Toast {
   id: number;
   message: string;
@@ -14,8 +16,11 @@ export const toasts = $state<Toast[]>([]);
 export function toast(message: string, options: { action?: Toast['action'] } = {}): void {
   const id = nextId;
   nextId += 1;
-  toasts.push({ id, message, action: options.action });
-  if (toasts.length > 3) toasts.shift();
+  // An effect that says something is not to run again when something is said.
+  untrack(() => {
+    toasts.push({ id, message, action: options.action });
+    if (toasts.length > 3) toasts.shift();
+  });
   setTimeout(() => dismiss(id), SHOWN_FOR);
 }
 
