@@ -73,8 +73,9 @@ export class Visitor {
   constructor(page, name) {
     this.page = page;
     count += 1;
-    // Names are looked for, so nobody has the name of somebody in another test.
-    this.name = `${name} ${String.fromCharCode(64 + count)}`;
+    // Names are looked for, whatever their case, so nobody has a name that is part of another's.
+    const [first, second] = [Math.floor(count / 26), count % 26].map((at) => String.fromCharCode(65 + at));
+    this.name = `${name} ${first}${second}`;
     this.email = `${name.toLowerCase()}${count}-${Date.now()}@example.test`;
     this.log = page.getByRole('main').getByRole('log');
     this.composer = page.getByRole('textbox', { name: 'Message', exact: true });
