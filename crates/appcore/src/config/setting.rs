@@ -113,13 +113,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auth.key_encryption_secret",
         Kind::Secret,
         Unset("a long random text"),
-        "Encrypts the signing keys that are kept in the database. Not set: they lie there in clear.",
+        "Encrypts the signing keys and the secrets of authenticator apps that are kept in the database. Not set: they lie there in clear.",
     ),
     row(
         "auth.signup",
         Kind::Choice(&["open", "invite", "closed"]),
         Value("open"),
-        "Who may create an account: anyone (open), nobody (closed, and invite until there are invitations).",
+        "Who may create an account: anyone (open), whoever was invited (invite), nobody (closed).",
     ),
     row(
         "auth.failed_signins",
@@ -189,7 +189,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Unset("Natter <natter@example.org>"),
         "Sender of mails. Not set: natter at the host of server.public_url.",
     ),
-    row("rate_limit.enabled", Kind::Switch, Value("true"), "false turns off every limiter, for load tests."),
+    row(
+        "rate_limit.enabled",
+        Kind::Switch,
+        Value("true"),
+        "false turns off every limiter and the firewall, for load tests.",
+    ),
     row(
         "rate_limit.auth.strategy",
         STRATEGIES,
