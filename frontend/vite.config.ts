@@ -8,7 +8,7 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 /** Opened by a click, so they and their libraries come later. */
 const LATER =
-  /components\/(palette|new-chat|settings|auth|ui\/(dialog|dropdown-menu|confirm))\/|-content\.svelte|lib\/utils/;
+  /components\/(palette|new-chat|settings|workspace|auth|form|ui\/(dialog|dropdown-menu|confirm|entries))\/|-content\.svelte|lib\/utils/;
 
 export default defineConfig({
   environments: {

@@ -1,15 +1,31 @@
-//! What a person sees whose address is kept out: a page without a script, instead of JSON that a browser would show as it is.
+//! What a person sees whose address is kept out: a page without a script, instead of JSON that a browser would show as it is. It asks
+//! again by itself, so whoever waits in front of it is let in as soon as the ban is over or lifted.
+
+use std::sync::LazyLock;
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
-        header::{ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY},
+        header::{
+            ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFRESH, RETRY_AFTER, VARY,
+        },
     },
 };
 use appcore::AppError;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
 
-const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const STYLE: &str = include_str!("banned.css");
+/// The longest time (seconds) after which the page asks again: the ban may be lifted.
+const ASK_AGAIN: u64 = 20;
+
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+});
 
 /// The page, for a browser that asks for one.
 pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
@@ -18,32 +34,65 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
         return None;
     }
     let seconds = refusal.retry_after()?.as_secs().max(1);
-    let is_vietnamese = header(ACCEPT_LANGUAGE).trim_start().to_ascii_lowercase().starts_with("vi");
-    let minutes = seconds.div_ceil(60);
-    let (language, title, sentence) = if is_vietnamese {
-        let sentence = format!("Có quá nhiều yêu cầu sai từ địa chỉ mạng của bạn. Hãy thử lại sau {minutes} phút.");
-        ("vi", "Vui lòng chờ", sentence)
-    } else {
-        let unit = if minutes == 1 { "minute" } else { "minutes" };
-        let sentence = format!(
-            "Too much went wrong from your network address. Try again in {minutes} {unit}, or ask whoever runs this server."
-        );
-        ("en", "Please wait", sentence)
-    };
+    let words = Words::of(header(ACCEPT_LANGUAGE), seconds);
+    let Words { language, title, sentence, wait, next } = words;
     let page = format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{sentence}</p>\n</html>\n"
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<main>\n\
+         <svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M5.2 19.2v-7.4a6.8 6.8 0 0 1 13.6 0v7.4\"/><circle cx=\"12\" cy=\"18.4\" r=\"2.3\"/></svg>\n\
+         <h1>{title}</h1>\n<p>{sentence}</p>\n<p><b>{wait}</b></p>\n<p>{next}</p>\n</main>\n</html>\n"
     );
     let status = StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::FORBIDDEN);
     Some(
         HttpResponse::build(status)
             .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+            .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((VARY, "Accept, Accept-Language"))
+            .insert_header((REFRESH, seconds.min(ASK_AGAIN).to_string()))
             .insert_header((RETRY_AFTER, seconds.to_string()))
             .body(page),
     )
+}
+
+/// What the page says, in the reader's language.
+struct Words {
+    language: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+    wait: String,
+    next: &'static str,
+}
+
+impl Words {
+    fn of(languages: &str, seconds: u64) -> Self {
+        let minutes = seconds.div_ceil(60);
+        // Nobody counts the minutes of a day.
+        let (count, is_hours) = if minutes <= 120 { (minutes, false) } else { (minutes.div_ceil(60), true) };
+        if languages.trim_start().to_ascii_lowercase().starts_with("vi") {
+            let unit = if is_hours { "giờ" } else { "phút" };
+            Self {
+                language: "vi",
+                title: "Mạng của bạn đã thử quá nhiều lần",
+                sentence: "Máy chủ tạm từ chối mạng của bạn.",
+                wait: format!("Tiếp tục sau {count} {unit}"),
+                next: "Trang sẽ tự tiếp tục. Nếu bạn cho rằng có nhầm lẫn, hãy hỏi người vận hành máy chủ.",
+            }
+        } else {
+            let unit = match count {
+                _ if is_hours => "hours",
+                1 => "minute",
+                _ => "minutes",
+            };
+            Self {
+                language: "en",
+                title: "Too many attempts came from your network",
+                sentence: "This server refuses your network for a while.",
+                wait: format!("Goes on in {count} {unit}"),
+                next: "This page goes on by itself. If you think that this is a mistake, ask whoever runs this server.",
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -69,9 +118,19 @@ mod tests {
             let answer = ask("text/html,*/*;q=0.8", language).unwrap();
             assert_eq!(answer.status().as_u16(), 403);
             assert_eq!(answer.headers().get("retry-after").unwrap(), "300");
+            assert_eq!(answer.headers().get("refresh").unwrap(), "20");
             let body = to_bytes(answer.into_body()).await.unwrap();
             let body = std::str::from_utf8(&body).unwrap();
             assert!(body.contains(sentence) && !body.contains("<script"), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_told_in_words() {
+        for (seconds, wait) in
+            [(1, "in 1 minute"), (61, "in 2 minutes"), (7_200, "in 120 minutes"), (86_400, "in 24 hours")]
+        {
+            assert!(Words::of("en", seconds).wait.ends_with(wait), "{seconds}");
         }
     }
 }

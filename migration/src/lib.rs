@@ -11,6 +11,7 @@ mod m0005_mail;
 mod m0006_sign_in;
 mod m0007_protection;
 mod m0008_tenancy;
+mod m0009_places;
 
 pub struct Migrator;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_sign_in::Migration),
             Box::new(m0007_protection::Migration),
             Box::new(m0008_tenancy::Migration),
+            Box::new(m0009_places::Migration),
         ]
     }
 }

@@ -29,13 +29,18 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   await expect(row).toHaveCount(0);
 
   await page.getByRole('link', { name: 'Audit log' }).click();
-  const added = page.getByRole('row').filter({ hasText: 'admin.ban_added' });
+  const rows = page.getByRole('row');
+  const added = rows.filter({ hasText: 'Address banned' });
   await expect(added).toContainText(server.admin.display_name);
   await added.getByRole('button').click();
-  await expect(page.getByRole('row')).toHaveCount(2);
+  await expect(rows).toHaveCount(2);
+  await expect(page.getByRole('combobox', { name: 'What to show' })).toHaveValue('admin.ban_added');
   await admin.expectFlawless('the audit log');
+  await page.getByRole('combobox', { name: 'What to show' }).selectOption({ label: 'Ban lifted' });
+  await expect(rows.filter({ hasText: 'Ban lifted' })).toHaveCount(1);
+  await expect(rows).toHaveCount(2);
   await page.getByRole('button', { name: 'Remove the filter' }).click();
-  await expect(page.getByRole('row').filter({ hasText: 'admin.ban_lifted' })).toBeVisible();
+  await expect(added).toBeVisible();
   await context.close();
 });
 
@@ -56,6 +61,37 @@ for (const { name, options } of [
     await context.close();
   });
 }
+
+test('what of it can not be loaded says so, and comes when it is tried again', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  const lists = /\/r1\/admin\//;
+  await page.route(lists, (route) => route.abort());
+  for (const [path, sentence] of [
+    ['/admin/bans', 'The bans could not be loaded'],
+    ['/admin/audit-log', 'The audit log could not be loaded'],
+  ]) {
+    await page.goto(path);
+    await expect(page.getByRole('heading', { name: sentence })).toBeVisible();
+    await admin.expectFlawless(sentence);
+  }
+  await page.unroute(lists);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('table')).toBeVisible();
+
+  // The page itself can not be brought.
+  await page.goto('/');
+  await expect(page.getByRole('link', { name: 'Admin' })).toBeVisible();
+  await page.route(/\/_app\//, (route) => route.abort());
+  await page.getByRole('link', { name: 'Admin' }).click();
+  await expect(page.getByRole('heading', { name: 'This page could not be loaded' })).toBeVisible();
+  await admin.expectFlawless('a page that can not be brought');
+  await page.unroute(/\/_app\//);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByText('Nobody is kept out.')).toBeVisible();
+  await context.close();
+});
 
 test('nobody else gets anything of it', async ({ arrive }) => {
   const anna = await arrive('Anna');

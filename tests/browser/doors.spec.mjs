@@ -3,7 +3,7 @@
 import * as OTPAuth from 'otpauth';
 import { startServer } from '../clients/server.mjs';
 import { linkTo } from './mail.mjs';
-import { apiOf, DESKTOP, expect, PASSWORD, PHONE, test, Visitor } from './people.mjs';
+import { apiOf, DESKTOP, expect, giveAuthenticator, PASSWORD, PHONE, test, Visitor } from './people.mjs';
 
 const NEW_PASSWORD = 'Better-Horse-10-Battery';
 
@@ -55,6 +55,16 @@ test('whoever is signed in and comes back from a provider with nothing is told s
   await anna.page.goto('/login?error=oauth_denied');
   await expect(anna.page.getByText('The sign-in was cancelled at the provider.')).toHaveCount(1);
   await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+});
+
+test('whoever is signed in and could not sign in as somebody else is led to where accounts are linked', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  await anna.page.goto('/login?error=link_required');
+  await expect(anna.page.getByText('link the other sign-in to it here')).toHaveCount(1);
+  await expect(anna.page).toHaveURL(/\/settings#identities$/);
+  await expect(anna.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  await anna.page.goto('/settings#api-keys');
+  await expect(anna.page.getByRole('heading', { name: 'API keys' })).toBeInViewport();
 });
 
 test('a forgotten password is replaced by the link in the mail', async ({ arrive, browser, server }) => {
@@ -200,18 +210,7 @@ test('what a provider’s answer says is told in our words, and leaves no trace 
 
 test('a passkey signs in without a name or a password', async ({ browser, server }) => {
   const anna = await stranger(browser, server);
-  const devtools = await anna.page.context().newCDPSession(anna.page);
-  await devtools.send('WebAuthn.enable');
-  await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
+  await giveAuthenticator(anna.page);
   await anna.signUp();
   await anna.page.evaluate(async () => {
     const ask = async (path, body) => {

@@ -134,7 +134,7 @@ test('settings are kept, and another device can be signed out', async ({ arrive,
   await expect(elsewhere.page.getByText('You were signed out')).toBeVisible();
   await context.close();
 
-  await anna.page.getByLabel('Language').selectOption({ label: 'Tiếng Việt' });
+  await anna.page.getByLabel('Language', { exact: true }).selectOption({ label: 'Tiếng Việt' });
   await expect(anna.page.getByRole('heading', { name: 'Hồ sơ' })).toBeVisible();
   await anna.expectFlawless('the settings in Vietnamese');
 });

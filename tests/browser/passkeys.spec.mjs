@@ -1,7 +1,7 @@
 // Passkeys against Chromium's own authenticator: what the server asks is what a browser understands, and the other way round.
 
 import { startServer } from '../clients/server.mjs';
-import { expect, test as base } from './people.mjs';
+import { expect, giveAuthenticator, test as base } from './people.mjs';
 
 const PASSWORD = 'Correct-Horse-9-Battery';
 
@@ -22,13 +22,9 @@ async function arriveWithKey(browser, server) {
   const url = server.url.replace('127.0.0.1', 'localhost');
   const context = await browser.newContext();
   const page = await context.newPage();
-  await page.goto(url);
-  const devtools = await context.newCDPSession(page);
-  await devtools.send('WebAuthn.enable');
-  const options = { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true };
-  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: { ...options, isUserVerified: true, automaticPresenceSimulation: true },
-  });
+  // Where the app itself asks for no passkey: the page for signing in waits for one, and there is one question at a time.
+  await page.goto(`${url}/sign-up`);
+  const { devtools, authenticatorId } = await giveAuthenticator(page);
   /** A request of the page's; the answer with its status. */
   const call = (method, path, body, token) =>
     page.evaluate(

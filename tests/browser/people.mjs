@@ -152,11 +152,30 @@ export class Visitor {
 
   /** The page has no error of its own, and axe finds nothing on it. */
   async expectFlawless(what) {
+    // Before it is drawn there is nothing to find.
+    await expect(this.page.locator('h1').first(), what).toBeAttached();
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
     expect.soft(found, what).toEqual([]);
     expect(this.problems, what).toEqual([]);
   }
+}
+
+/** An authenticator with a person at hand; answers what it is called by, and through what. */
+export async function giveAuthenticator(page) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('WebAuthn.enable');
+  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  return { devtools, authenticatorId };
 }
 
 /** The same account, spoken for by the API: to fill a conversation quickly. */

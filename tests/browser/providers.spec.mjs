@@ -124,7 +124,7 @@ test('settings link a provider, unlink it, and keep the last way in', async ({ b
   const section = lena.page.getByRole('region', { name: 'Linked accounts', exact: true });
   await section.getByRole('link', { name: 'Link Harbour' }).click();
   await signInThere(lena.page, 'lena-there');
-  await expect(section.getByText(/lena-there@idp.test, linked/)).toBeVisible();
+  await expect(section.getByText(/lena-there@idp.test · linked/)).toBeVisible();
   await expect(section.getByRole('link', { name: 'Link Harbour' })).toHaveCount(0);
   await lena.expectFlawless('a linked account');
   await section.getByRole('button', { name: 'Unlink Harbour' }).click();

@@ -2,7 +2,8 @@
 
 import { readFile } from 'node:fs/promises';
 import * as OTPAuth from 'otpauth';
-import { apiOf, expect, PASSWORD, test } from './people.mjs';
+import { startServer } from '../clients/server.mjs';
+import { apiOf, DESKTOP, expect, giveAuthenticator, PASSWORD, test, Visitor } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
 
@@ -60,20 +61,9 @@ test('two-step sign-in is set up with an app, asked for, and switched off', asyn
   expect((await signIn(server, anna)).status).toBe(200);
 });
 
-test('a passkey is added, named and removed', async ({ arrive }) => {
+test('a passkey is added, named, renamed and removed', async ({ arrive }) => {
   const anna = await arrive('Anna');
-  const devtools = await anna.page.context().newCDPSession(anna.page);
-  await devtools.send('WebAuthn.enable');
-  await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
+  await giveAuthenticator(anna.page);
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Passkeys');
   await expect(section.getByText(/There is none yet/)).toBeVisible();
@@ -83,7 +73,14 @@ test('a passkey is added, named and removed', async ({ arrive }) => {
   await dialog.getByRole('button', { name: 'Next' }).click();
   await expect(section.getByRole('listitem').filter({ hasText: 'My laptop' })).toBeVisible();
   await anna.expectFlawless('a passkey');
-  await section.getByRole('button', { name: 'Remove My laptop' }).click();
+  await section.getByRole('button', { name: 'Rename My laptop' }).click();
+  await expect(dialog.getByLabel('Name')).toHaveValue('My laptop');
+  await dialog.getByLabel('Name').fill('The old laptop');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog).toHaveCount(0);
+  await page.reload();
+  await expect(section.getByRole('listitem')).toContainText('The old laptop');
+  await section.getByRole('button', { name: 'Remove The old laptop' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
   await expect(section.getByText(/There is none yet/)).toBeVisible();
 });
@@ -140,6 +137,9 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
   await anna.write('Remember me.');
   await anna.sees('Remember me.');
 
+  const other = await anna.page.context().newPage();
+  await other.goto('/');
+  await expect(other.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Your data');
   const saving = page.waitForEvent('download');
@@ -163,11 +163,28 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await go.click();
   await expect(page.getByLabel('Email')).toBeVisible();
+  await expect(other.getByLabel('Email')).toBeVisible();
   expect((await signIn(server, anna)).status).toBe(401);
 
   await ben.page.reload();
   await ben.openConversation('Deleted user');
   await ben.sees('Remember me.');
+
+  // The address is free again, and begins with nothing.
+  await page.getByRole('link', { name: 'Create an account' }).click();
+  await anna.fillSignUp();
+  await expect(page.getByText('No conversations yet')).toBeVisible();
+});
+
+test('the server writes mail in the language that one chooses', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const page = await settingsOf(anna);
+  const language = page.getByRole('combobox', { name: 'Language of mails' });
+  await expect(language).toHaveValue('en');
+  await language.selectOption({ label: 'Tiếng Việt' });
+  await expect(page.getByText('Saved.')).toBeVisible();
+  await expect(language).toHaveValue('vi');
+  expect((await (await apiOf(server, anna)).call('GET', '/r1/users/me')).language).toBe('vi');
 });
 
 test('what can not be loaded says so, and comes when it is tried again', async ({ arrive }) => {
@@ -186,4 +203,92 @@ test('what can not be loaded says so, and comes when it is tried again', async (
   await page.unroute(lists);
   await SECTION(page, 'Devices').getByRole('button', { name: 'Try again' }).click();
   await expect(SECTION(page, 'Devices').getByText('This one')).toBeVisible();
+  // The others come by themselves when the connection is back.
+  await page.context().setOffline(true);
+  await page.context().setOffline(false);
+  await expect(SECTION(page, 'API keys').getByText(/There is none yet/)).toBeVisible();
+  await expect(SECTION(page, 'Passkeys').getByText(/There is none yet/)).toBeVisible();
+
+  // A dialog comes over the wire, too.
+  await page.route(/\/_app\//, (route) => route.abort());
+  await SECTION(page, 'API keys').getByRole('button', { name: 'New key' }).click();
+  await expect(page.getByText('That could not be loaded.')).toBeVisible();
+  await page.unroute(/\/_app\//);
+  await SECTION(page, 'API keys').getByRole('button', { name: 'New key' }).click();
+  await expect(page.getByRole('dialog', { name: 'New key' })).toBeVisible();
+});
+
+test.describe('a server that soon wants to know again who sits there', () => {
+  let server;
+  test.beforeAll(async () => {
+    server = await startServer({ AUTH__FRESH_FOR: '1', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
+  });
+  test.afterAll(() => server.stop());
+
+  const untilStale = (page) =>
+    expect
+      .poll(async () => (await (await page.request.get('/r1/auth/confirm')).json()).data.fresh_until)
+      .toBe(null);
+
+  const askForKey = async (page) => {
+    const section = SECTION(page, 'API keys');
+    await section.getByRole('button', { name: 'New key' }).click();
+    const form = page.getByRole('dialog', { name: 'New key' });
+    await form.getByLabel('Name').fill('nightly');
+    await form.getByRole('button', { name: 'Create key' }).click();
+    return { section, form };
+  };
+
+  test('asks for the password, then does what was asked for', async ({ browser }) => {
+    // As a proxy in Germany would hand it on.
+    const extraHTTPHeaders = { 'X-Forwarded-For': '203.0.113.9', 'CF-IPCountry': 'DE' };
+    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, extraHTTPHeaders });
+    const anna = new Visitor(await context.newPage(), 'Anna');
+    await anna.signUp();
+    const page = await settingsOf(anna);
+    await expect(SECTION(page, 'Devices').getByText('Germany · signed in just now')).toBeVisible();
+    await untilStale(page);
+    const { section, form } = await askForKey(page);
+    const question = page.getByRole('dialog', { name: 'Confirm that it is you' });
+    await expect(question.getByLabel('Current password', { exact: true })).toBeFocused();
+    await anna.expectFlawless('the question who sits here');
+    await question.getByLabel('Current password', { exact: true }).fill('Wrong-Horse-9-Battery');
+    await question.getByRole('button', { name: 'Confirm' }).click();
+    await expect(question.getByText('This is not your current password.')).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(question).toHaveCount(0);
+    await expect(form.getByRole('alert')).toHaveText('Confirm first that it is you, then try again.');
+    await expect(form.getByLabel('Name')).toHaveValue('nightly');
+    await form.getByRole('button', { name: 'Create key' }).click();
+    await question.getByLabel('Current password', { exact: true }).fill(PASSWORD);
+    await question.getByRole('button', { name: 'Confirm' }).click();
+    await expect(section.getByText('nightly is ready')).toBeVisible();
+    await expect(page.getByRole('dialog')).toHaveCount(0);
+    await context.close();
+  });
+
+  test('takes a passkey for it', async ({ browser }) => {
+    // Passkeys are for a site with a name.
+    const baseURL = server.url.replace('127.0.0.1', 'localhost');
+    const context = await browser.newContext({ baseURL, viewport: DESKTOP });
+    const anna = new Visitor(await context.newPage(), 'Anna');
+    await anna.signUp();
+    const page = await settingsOf(anna);
+    await giveAuthenticator(page);
+    await untilStale(page);
+    const passkeys = SECTION(page, 'Passkeys');
+    await passkeys.getByRole('button', { name: 'Add a passkey' }).click();
+    const naming = page.getByRole('dialog', { name: 'Add a passkey' });
+    await naming.getByLabel('Name').fill('My laptop');
+    await naming.getByRole('button', { name: 'Next' }).click();
+    const question = page.getByRole('dialog', { name: 'Confirm that it is you' });
+    await question.getByLabel('Current password', { exact: true }).fill(PASSWORD);
+    await question.getByRole('button', { name: 'Confirm' }).click();
+    await expect(passkeys.getByRole('listitem')).toContainText('My laptop');
+    await untilStale(page);
+    const { section } = await askForKey(page);
+    await question.getByRole('button', { name: 'Use a passkey' }).click();
+    await expect(section.getByText('nightly is ready')).toBeVisible();
+    await context.close();
+  });
 });

@@ -1,5 +1,6 @@
 // A workspace from its first day to its last.
 
+import { Person } from '../clients/server.mjs';
 import { linkTo } from './mail.mjs';
 import { apiOf, expect, test } from './people.mjs';
 
@@ -84,25 +85,52 @@ test('a workspace is made, filled, handed over and left', async ({ arrive, serve
   expect(await names(benApi)).not.toContain('Harbour');
 });
 
-test('a member is removed, and sees nothing of it any more', async ({ arrive, server }) => {
+test('whoever is added, sees a new name, and is removed while looking at it hears of each at once', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const api = await apiOf(server, anna);
-  const { id } = await api.call('POST', '/r1/workspaces', { name: 'Lakeside' });
+  const { id } = await api.call('POST', '/r1/workspaces', { name: 'Lakesid' });
+  const tile = (name) => ben.page.getByRole('navigation', { name: 'Main' }).getByRole('button', { name, exact: true });
   await anna.page.goto(`/workspaces/${id}`);
   const people = SECTION(anna.page, 'People');
   await people.getByLabel('Add by email').fill(ben.email);
   await people.getByRole('button', { name: 'Add' }).click();
   await expect(people.getByRole('listitem')).toHaveCount(2);
+  await expect(tile('Lakesid')).toBeVisible();
   await ben.page.goto(`/workspaces/${id}`);
+  await ben.page.evaluate(() => (window.isSamePage = true));
+  await anna.page.getByLabel('Workspace name').fill('Lakeside');
+  await anna.page.getByRole('button', { name: 'Save' }).click();
   await expect(ben.page.getByRole('heading', { level: 1, name: 'Lakeside' })).toBeVisible();
+  await expect(tile('Lakeside')).toBeVisible();
   await expect(ben.page.getByLabel('Workspace name')).toHaveCount(0);
   await people.getByRole('button', { name: `More for ${ben.name}` }).click();
   await anna.page.getByRole('menuitem', { name: 'Remove' }).click();
   await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
   await expect(people.getByRole('listitem')).toHaveCount(1);
-  await ben.page.reload();
-  await expect(ben.page.getByText('This workspace is not here')).toBeVisible();
+  await expect(ben.page.getByText('You are no longer in Lakeside.')).toBeVisible();
+  await expect(ben.page.getByRole('heading', { name: 'This workspace is not here' })).toBeVisible();
+  await expect(tile('Lakeside')).toHaveCount(0);
+  await ben.expectFlawless('a workspace that one is no longer in');
+  expect(await ben.page.evaluate(() => window.isSamePage)).toBe(true);
+});
+
+test('who writes in a workspace as it is deleted is told, and is somewhere else', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const [api, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const { id } = await api.call('POST', '/r1/workspaces', { name: 'Pier' });
+  const others = [benApi.id, (await Person.signUp(server.url, 'Cleo')).id];
+  for (const user_id of others) await api.call('POST', `/r1/workspaces/${id}/members`, { user_id });
+  const room = { kind: 'group', title: 'On the pier', workspace_id: id, member_ids: others };
+  const { id: conversation } = await api.call('POST', '/r1/conversations', room);
+  await ben.page.goto(`/c/${conversation}`);
+  await ben.composer.fill('half a word');
+  await expect(ben.page.getByRole('button', { name: 'Workspace: Pier' })).toBeVisible();
+  await api.call('DELETE', `/r1/workspaces/${id}`);
+  await expect(ben.page.getByText('You are no longer in Pier.')).toBeVisible();
+  await expect(ben.page.getByText('This conversation is not here')).toBeVisible();
+  await expect(ben.page.getByRole('button', { name: 'Workspace: Home' })).toBeVisible();
 });
 
 /** Their address is theirs: by the link in the mail, opened where they are signed in. */

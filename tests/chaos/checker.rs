@@ -56,6 +56,8 @@ pub struct Verdict {
     pub deliveries: u64,
     /// The longest that an event took while nothing but Redis or instances died, and how many were timed.
     pub slowest: i64,
+    /// Which one that was.
+    pub slowest_was: String,
     pub timed: u64,
 }
 
@@ -293,8 +295,7 @@ fn check_time(
         .sum();
     let took = at - row.committed;
     verdict.timed += 1;
-    verdict.slowest = verdict.slowest.max(took - stalls);
-    verdict.check(took <= PROMPT + stalls, Lie::Late, at, || {
+    let story = || {
         let during: Vec<&str> = evidence
             .faults
             .iter()
@@ -306,7 +307,12 @@ fn check_time(
             name(),
             row.seq
         )
-    });
+    };
+    if took - stalls > verdict.slowest {
+        verdict.slowest = took - stalls;
+        verdict.slowest_was = format!("{at} {}", story());
+    }
+    verdict.check(took <= PROMPT + stalls, Lie::Late, at, story);
 }
 
 /// What was acknowledged is in the log, as it was acknowledged; and acknowledgements come in the order of the messages.
@@ -355,7 +361,9 @@ fn check_restarts(evidence: &Evidence, verdict: &mut Verdict) {
         if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
             continue;
         }
-        let within = |at: Moment| from <= at && at <= to + REQUEST;
+        // What the next fault does is its own.
+        let next = others.iter().map(|other| other.from).filter(|begins| *begins > to).min();
+        let within = |at: Moment| from <= at && at <= to + REQUEST && next.is_none_or(|next| at < next);
         for writer in &evidence.writers {
             for (at, did) in writer.did.iter().filter(|(at, _)| within(*at)) {
                 let failed = match did {

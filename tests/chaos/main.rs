@@ -62,7 +62,9 @@ async fn whatever_breaks_nobody_misses_anything() {
     let verdict = checker::check(&evidence);
     eprintln!("{}", report::summary(seed, start.elapsed(), &evidence, &verdict));
     if !verdict.findings.is_empty() {
-        let folder = report::write(seed, &evidence, &verdict, &cluster);
-        panic!("chaos: seed {seed} has {} findings; see {}", verdict.findings.len(), folder.display());
+        let report = report::write(seed, &evidence, &verdict, &cluster);
+        // Instances that go while the test panics print their last lines, and what was found would be lost above them.
+        drop(cluster);
+        panic!("{report}");
     }
 }

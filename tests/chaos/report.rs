@@ -9,11 +9,17 @@ use std::time::Duration;
 use crate::checker::{Verdict, kinds};
 use crate::cluster::{Cluster, INSTANCES};
 use crate::evidence::{Did, Evidence, Seen};
+use crate::stage::moment;
 
 /// Findings that are written out.
 const SHOWN: usize = 200;
 /// What a reader saw before and after a finding, in milliseconds.
 const AROUND: i64 = 1_500;
+/// What is printed of the logs before the first finding: milliseconds, lines of each instance.
+const BEFORE: i64 = 8_000;
+const LINES: usize = 30;
+/// As far as a timestamp is read.
+const MILLISECONDS: usize = "2026-11-20T12:00:00.000".len();
 
 pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict) -> String {
     let seen = || evidence.readers.iter().flat_map(|reader| reader.seen.iter().map(|(_, seen)| seen));
@@ -52,7 +58,8 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     );
     let _ = write!(
         text,
-        "chaos: checks: {}, of them {} on time (the slowest {} ms); findings: {}",
+        "chaos: the slowest: {}\nchaos: checks: {}, of them {} on time (the slowest {} ms); findings: {}",
+        verdict.slowest_was,
         verdict.checks,
         verdict.timed,
         verdict.slowest,
@@ -61,8 +68,9 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     text
 }
 
-/// Writes the findings, the faults, what was seen around each finding and the instances' logs; answers where.
-pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluster) -> PathBuf {
+/// Writes the findings, the faults, what was seen around each finding and the instances' logs into a folder; answers what a reader who has
+/// only the output needs of it, the findings last.
+pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluster) -> String {
     let folder = std::env::var_os("CHAOS_REPORT")
         .map_or_else(|| std::env::temp_dir().join(format!("natter-chaos-{seed}")), PathBuf::from);
     fs::create_dir_all(&folder).expect("the report's folder can be made");
@@ -75,7 +83,8 @@ pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluste
     for fault in &evidence.faults {
         let _ = writeln!(text, "  {} to {}: {}", fault.from, fault.to, fault.what);
     }
-    if let Some(first) = verdict.findings.iter().find(|finding| finding.at > 0) {
+    let mut told = String::new();
+    if let Some(first) = verdict.findings.iter().filter(|finding| finding.at > 0).min_by_key(|finding| finding.at) {
         let _ = writeln!(text, "\nAround the first finding:");
         for reader in &evidence.readers {
             let near = |at: i64| (at - first.at).abs() < AROUND;
@@ -83,14 +92,32 @@ pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluste
                 let _ = writeln!(text, "  {at} {}: {seen:?}", reader.name);
             }
         }
+        let before = |at: i64| first.at - BEFORE < at && at <= first.at;
+        for place in 0..INSTANCES {
+            let lines = cluster.log(place);
+            let near = lines.iter().filter(|line| logged_at(line).is_some_and(before)).take(LINES);
+            for line in near {
+                let _ = writeln!(told, "instance {place}: {line}");
+            }
+        }
+        for fault in evidence.faults.iter().filter(|fault| before(fault.from) || before(fault.to)) {
+            let _ = writeln!(told, "{} to {}: {}", fault.from, fault.to, fault.what);
+        }
     }
     fs::write(folder.join("report.txt"), text).expect("the report can be written");
     for place in 0..INSTANCES {
         let log = cluster.log(place).join("\n");
         fs::write(folder.join(format!("instance-{place}.log")), log).expect("a log can be written");
     }
+    let _ = writeln!(told, "chaos: seed {seed} has {} findings; see {}", verdict.findings.len(), folder.display());
     for finding in verdict.findings.iter().take(10) {
-        eprintln!("chaos: {finding}");
+        let _ = writeln!(told, "chaos: {finding}");
     }
-    folder
+    told
+}
+
+/// When a line of a log was written.
+fn logged_at(line: &str) -> Option<i64> {
+    let text = line.split("\"timestamp\":\"").nth(1)?;
+    Some(moment(text.get(..MILLISECONDS)?))
 }

@@ -234,7 +234,7 @@ fn logged(row: &Value) -> Logged {
 }
 
 /// Milliseconds since 1970 of `2026-11-20T12:00:00.000Z`.
-fn moment(text: &str) -> Moment {
+pub fn moment(text: &str) -> Moment {
     let numbers: Vec<i64> =
         text.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, hour, minute, second, millisecond] = numbers[..] else {

@@ -76,6 +76,7 @@ class Issuer {
       scopes: ['openid', 'email', 'profile', 'name'],
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
       conformIdTokenClaims: false,
+      pkce: { required: () => true },
       cookies: { keys: ['of no importance'] },
       findAccount: (_, sub) => ({ accountId: sub, claims: () => this.#claims(sub) }),
     });

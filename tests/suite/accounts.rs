@@ -2,10 +2,12 @@
 
 mod browser;
 mod cluster;
+mod confirm;
 mod devices;
 mod guesses;
 mod mail;
 mod oauth;
+mod places;
 mod removal;
 mod second_factor;
 mod sign_in;

@@ -46,11 +46,12 @@ pub async fn measure(
     let before = read();
     tokio::time::sleep(duration).await;
     let after = read();
+    // Before they are told to end: whoever is quick would have ended by the time that it is looked at.
+    if tasks.iter().any(tokio::task::JoinHandle::is_finished) {
+        anyhow::bail!("a connection ended during the measurement; {}", app.instances[0].log().join("\n"));
+    }
     counts.over.store(true, Ordering::Relaxed);
     for task in &tasks {
-        if task.is_finished() {
-            anyhow::bail!("a connection ended during the measurement; {}", app.instances[0].log().join("\n"));
-        }
         task.abort();
     }
     let seconds = (after.2 - before.2).as_secs_f64();

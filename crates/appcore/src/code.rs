@@ -50,6 +50,7 @@ codes! {
     AddressBanned = "address_banned", 403, "Too much went wrong from your network address. Wait before you try again.";
     OauthDenied = "oauth_denied", 403, "The sign-in was broken off at the provider.";
     PasswordWrong = "password_wrong", 403, "The current password is wrong.";
+    FreshSignInRequired = "fresh_sign_in_required", 403, "Confirm first that it is you: the sign-in was too long ago for this.";
     ScopeMissing = "scope_missing", 403, "This API key may not be used for this.";
     InvitationMismatch = "invitation_mismatch", 403, "This invitation is for another e-mail address, or yours is not verified yet.";
     SignupClosed = "signup_closed", 403, "New accounts can't be created here. Ask for an invitation.";

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here opens a connection or knows a handler; everything else may depend on it.
 
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod code;
@@ -13,6 +14,7 @@ pub mod ids;
 mod language;
 pub mod limit;
 pub mod page;
+mod place;
 pub mod secret;
 pub mod text;
 pub mod view;
@@ -22,4 +24,5 @@ pub use code::Code;
 pub use error::{AppError, FieldError};
 pub use ids::*;
 pub use language::Language;
+pub use place::{Country, Place};
 pub use secret::Secret;

@@ -1,6 +1,10 @@
 //! Pages of lists, and slices of histories.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, Ref, RefOr, SchemaFormat, Type, schema::Schema},
+};
 
 /// The most items that one answer holds.
 pub const MAX_PAGE_SIZE: u64 = 200;
@@ -31,7 +35,7 @@ impl PageRequest {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
     pub page: u64,
@@ -55,9 +59,58 @@ impl<T> Page<T> {
 }
 
 /// A part of a history, oldest first.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slice<T> {
     pub items: Vec<T>,
     /// Whether there is more in the direction that was asked for.
     pub has_more: bool,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let number = || {
+            let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+            ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0))
+        };
+        let list = list::<T>("A page of a list.").property("page", number()).property("page_size", number());
+        let total = number().description(Some("How many there are on all pages together."));
+        required(list.property("total", total), ["items", "page", "page_size", "total"])
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        mention::<T>(schemas);
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Slice<T> {
+    fn schema() -> RefOr<Schema> {
+        let more = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some("Whether there is more in the direction that was asked for."));
+        required(list::<T>("A part of a history, oldest first.").property("has_more", more), ["items", "has_more"])
+    }
+}
+
+impl<T: ToSchema> ToSchema for Slice<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        mention::<T>(schemas);
+    }
+}
+
+fn list<T: ToSchema>(description: &str) -> ObjectBuilder {
+    let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name()));
+    ObjectBuilder::new().description(Some(description)).property("items", items)
+}
+
+fn required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) -> RefOr<Schema> {
+    let list: Object = names.into_iter().fold(list, ObjectBuilder::required).build();
+    list.into()
+}
+
+/// The items, and what they mention: derived, a generic list would not say what is in it.
+fn mention<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
 }

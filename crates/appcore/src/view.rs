@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ApiKeyId, AssistantId, AuditEntryId, BanId, ConversationId, InvitationId, MessageId, SessionId, Timestamp, UserId,
-    WorkspaceId, auth::Scope,
+    ApiKeyId, AssistantId, AuditEntryId, BanId, ConversationId, InvitationId, Language, MessageId, Place, SessionId,
+    Timestamp, UserId, WorkspaceId, audit::Action, auth::Scope,
 };
 
-/// A person, as others see them; `email` and `email_verified` only as they see themselves.
+/// A person, as others see them; the address and what belongs to signing in only as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub id: UserId,
@@ -23,6 +23,9 @@ pub struct User {
     /// Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<bool>,
+    /// What mail to them is written in; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     pub display_name: String,
     pub role: UserRole,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +119,8 @@ pub struct UserSession {
     pub current: bool,
     pub user_agent: Option<String>,
     pub address: Option<String>,
+    /// Where the address is, as far as it is known; nobody else is told.
+    pub place: Option<Place>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
 }
@@ -138,6 +143,7 @@ pub struct Ban {
 pub struct AuditEntry {
     pub id: AuditEntryId,
     /// What was done, such as `auth.signin`.
+    #[schema(value_type = Action)]
     pub action: String,
     /// Who did it; none: somebody who was not signed in, or the program itself.
     pub actor: Option<UserId>,
@@ -147,6 +153,8 @@ pub struct AuditEntry {
     pub target: Option<String>,
     /// Where it came from.
     pub address: Option<String>,
+    /// Where that is, as the database of places has it now.
+    pub place: Option<Place>,
     pub created_at: Timestamp,
 }
 

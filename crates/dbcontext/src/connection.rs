@@ -1,26 +1,23 @@
 //! Connections. PostgreSQL has a pool, and a small one beside it for the writer of the event log; SQLite has one connection that
-//! writes and several that read.
+//! writes and several that read ([`Sqlite`]).
 
-use std::{
-    fs::{DirBuilder, OpenOptions, Permissions},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-    str::FromStr,
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Context;
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use tokio::time::MissedTickBehavior;
 
-use crate::patience::{self, Reader};
+use crate::{
+    at_home::AtHome,
+    patience::{self, Connections},
+    sqlite::Sqlite,
+    transaction::Transaction,
+};
 
 /// How long a query may wait for a free connection before the caller gets a 503.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long PostgreSQL may work on one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an instance that stands still may hold what others wait for: no transaction of ours waits for anything but the database.
@@ -29,21 +26,14 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 const TEST_AFTER: Duration = Duration::from_secs(1);
 /// Connections of the event log's writer.
 const LOG_CONNECTIONS: u32 = 3;
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const SQLITE_READERS: u32 = 8;
-/// Pages of SQLite's log (4 KiB each) from which the writer itself takes them into the file, which makes everybody wait.
-const CHECKPOINT_PAGES: &str = "16000";
-/// How often they are taken into the file beside the writer, so that little is left for it.
-const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The database that this instance works on. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
-    reader: Reader,
-    writer: DatabaseConnection,
+    reader: Connections,
+    writer: Connections,
     log: DatabaseConnection,
-    /// SQLite's, beside the writer.
-    checkpoints: Option<SqlitePool>,
+    sqlite: Option<Sqlite>,
 }
 
 impl Database {
@@ -57,40 +47,10 @@ impl Database {
     }
 
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)
-            .context("database.url is not a valid SQLite address")?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(SQLITE_BUSY_TIMEOUT)
-            .pragma("temp_store", "memory")
-            .pragma("cache_size", "-16000");
-        keep_private(options.get_filename())?;
-        let pool = |size: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .min_connections(1)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
-        let writing = options.clone().pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-        let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
-        let checkpoints = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        tokio::spawn(checkpoint(checkpoints.clone()));
-        let reader = pool(SQLITE_READERS)
-            .connect_with(options.read_only(true))
-            .await
-            .context("cannot open the SQLite database for reading")?;
-        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer);
-        Ok(Self {
-            reader: Reader(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader)),
-            log: writer.clone(),
-            writer,
-            checkpoints: Some(checkpoints),
-        })
+        let (sqlite, reader) = Sqlite::open(url).await?;
+        let log = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
+        let reader = Connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader));
+        Ok(Self { reader, writer: Connections(log.clone()), log, sqlite: Some(sqlite) })
     }
 
     async fn connect_postgres(url: &str, max_connections: u32) -> anyhow::Result<Self> {
@@ -120,20 +80,26 @@ impl Database {
         let connect = async |options| {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
-        let pool = connect(options).await?;
-        Ok(Self { reader: Reader(pool.clone()), writer: pool, log: connect(for_log).await?, checkpoints: None })
+        let pool = Connections(connect(options).await?);
+        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: None })
     }
 
     /// For statements that only read.
     #[must_use]
-    pub const fn reader(&self) -> &Reader {
+    pub const fn reader(&self) -> &Connections {
         &self.reader
     }
 
     /// For single statements that change something.
     #[must_use]
-    pub const fn writer(&self) -> &DatabaseConnection {
+    pub const fn writer(&self) -> &Connections {
         &self.writer
+    }
+
+    /// For changes of the schema, which may take their time.
+    #[must_use]
+    pub const fn schema(&self) -> &DatabaseConnection {
+        &self.writer.0
     }
 
     /// For the writer of the event log alone.
@@ -143,11 +109,11 @@ impl Database {
     }
 
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.begin_on(&self.writer).await
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        AtHome::new(Box::pin(self.begin_on(&self.writer.0))).await.map(Transaction::new)
     }
 
-    /// A transaction of the event log's writer.
+    /// A transaction of the event log's writer, which no worker runs.
     pub async fn begin_log(&self) -> Result<DatabaseTransaction, DbErr> {
         self.begin_on(&self.log).await
     }
@@ -161,9 +127,14 @@ impl Database {
         connection.begin_with_options(options).await
     }
 
+    /// What there is only on SQLite.
+    pub(crate) const fn sqlite(&self) -> Option<&Sqlite> {
+        self.sqlite.as_ref()
+    }
+
     #[must_use]
     pub const fn is_sqlite(&self) -> bool {
-        self.checkpoints.is_some()
+        self.sqlite.is_some()
     }
 
     /// One round trip, for the health check.
@@ -173,40 +144,10 @@ impl Database {
 
     /// Closes all connections; SQLite writes its log back into the file.
     pub async fn close(self) -> Result<(), DbErr> {
-        if let Some(checkpoints) = self.checkpoints {
-            checkpoints.close().await;
+        if let Some(sqlite) = self.sqlite {
+            sqlite.close().await;
         }
         self.reader.0.close().await?;
         self.log.close().await
     }
-}
-
-/// Takes SQLite's log into its file while others read and write, until the database is closed.
-async fn checkpoint(connections: SqlitePool) {
-    let mut tick = tokio::time::interval(CHECKPOINT_PERIOD);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        if connections.is_closed() {
-            return;
-        }
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&connections).await {
-            tracing::warn!(%error, "SQLite's log could not be taken into its file");
-        }
-    }
-}
-
-/// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
-fn keep_private(file: &Path) -> anyhow::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
-    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
-    opened
-        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
-        .with_context(|| format!("cannot open the database file {}", file.display()))
 }

@@ -1,7 +1,7 @@
 //! An end to waiting for a database that says nothing.
 //!
 //! PostgreSQL ends what takes too long by itself, but not when it stands still, or when the network between has gone without a word:
-//! then a connection stays open, and nothing comes. Neither a question nor the pool may wait for that for ever.
+//! then a connection stays open, and nothing comes. Neither a statement nor the pool may wait for that for ever.
 
 use std::time::Duration;
 
@@ -11,17 +11,19 @@ use sea_orm::{
 };
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
-/// What a question may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
-const QUESTION: Duration = Duration::from_secs(12);
+use crate::at_home::AtHome;
+
+/// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
+const STATEMENT: Duration = Duration::from_secs(12);
 /// What a connection may take to prove that it can be used again.
 const PROOF: Duration = Duration::from_secs(2);
 
-/// Asks, and gives up in time.
+/// Connections for single statements, each of which is given up in time, and may be dropped anywhere.
 #[derive(Clone, Debug)]
-pub struct Reader(pub(crate) DatabaseConnection);
+pub struct Connections(pub(crate) DatabaseConnection);
 
 #[async_trait]
-impl ConnectionTrait for Reader {
+impl ConnectionTrait for Connections {
     fn get_database_backend(&self) -> DbBackend {
         self.0.get_database_backend()
     }
@@ -43,8 +45,8 @@ impl ConnectionTrait for Reader {
     }
 }
 
-async fn within<T>(asking: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    match tokio::time::timeout(QUESTION, asking).await {
+async fn within<T>(executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
+    match tokio::time::timeout(STATEMENT, AtHome::new(executing)).await {
         Ok(answer) => answer,
         Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))),
     }

@@ -21,6 +21,9 @@ const LONG: Duration = Duration::from_secs(60);
 /// A lease that has run out at once.
 const NONE: Duration = Duration::ZERO;
 
+/// What the workers of these tests do.
+const KINDS: &[&str] = &["test", "another"];
+
 struct Fixture {
     db: Database,
     worker: InstanceId,
@@ -45,7 +48,7 @@ async fn each() -> Vec<Fixture> {
 impl Fixture {
     async fn on(url: &str, folder: Option<TempDir>) -> Self {
         let db = Database::connect(url, 8).await.unwrap();
-        Migrator::up(db.writer(), None).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
         Self { db, worker: InstanceId::new(), _folder: folder }
     }
 
@@ -58,8 +61,8 @@ impl Fixture {
     }
 
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
-        let due = jobs::any_due(self.db.reader()).await.unwrap();
-        let claim = jobs::claim(self.db.writer(), self.worker, lease).await.unwrap();
+        let due = jobs::any_due(self.db.reader(), KINDS).await.unwrap();
+        let claim = jobs::claim(self.db.writer(), KINDS, self.worker, lease).await.unwrap();
         assert!(due || claim.is_none(), "a job was claimed that nobody would have looked for");
         claim
     }
@@ -158,7 +161,7 @@ async fn workers_that_race_get_each_job_once() {
         }
         let racers = (0..8).map(|_| async {
             let mut got = Vec::new();
-            while let Some(claim) = jobs::claim(fixture.db.writer(), InstanceId::new(), LONG).await.unwrap() {
+            while let Some(claim) = jobs::claim(fixture.db.writer(), KINDS, InstanceId::new(), LONG).await.unwrap() {
                 got.push(claim.subject);
             }
             got
@@ -180,5 +183,20 @@ async fn a_start_that_finds_nobody_alive_takes_everything_back() {
         assert!(jobs::release_all(db).await.unwrap());
         assert_eq!(fixture.claim(LONG).await.unwrap().id, lost.id);
         assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_worker_claims_only_the_kinds_that_it_has_a_place_for() {
+    for fixture in each().await {
+        let subject = fixture.ask("a").await;
+        let claim = async |kinds: &[&str]| {
+            let due = jobs::any_due(fixture.db.reader(), kinds).await.unwrap();
+            let claim = jobs::claim(fixture.db.writer(), kinds, fixture.worker, LONG).await.unwrap();
+            assert_eq!(due, claim.is_some());
+            claim
+        };
+        assert_eq!(claim(&["another"]).await, None);
+        assert_eq!(claim(&["another", "test"]).await.map(|claim| claim.subject), Some(subject));
     }
 }

@@ -5,12 +5,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
 use middleware::{address::client_address, auth, cookies, origin};
-use service::{
-    App,
-    accounts::Device,
-    audit::{self, Action, Entry},
-    limits::Lease,
-};
+use service::{App, accounts::Device, limits::Lease};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -49,7 +44,7 @@ impl Ctx {
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
             origin::check(self.http.headers(), &self.app.config)?;
         }
-        auth::authenticate(&self.app, credentials.as_ref()).await
+        Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.calling_from(self.address()))
     }
 
     /// Whoever shows credentials where nobody has to.
@@ -68,12 +63,6 @@ impl Ctx {
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         client_address(self.http.peer_addr(), self.http.headers(), &self.app.config)
-    }
-
-    /// Writes down what the caller has just done. For what no transaction of a service writes down itself.
-    pub async fn audit(&self, action: Action, target: Option<String>) {
-        let actor = self.principal.as_ref().map(|principal| principal.user_id);
-        audit::note(&self.app, Entry { action, actor, target, address: self.address() }).await;
     }
 
     /// The refresh token of a browser.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
-use middleware::{auth, firewall, guard, guard::Access, origin, rate_limit, tracing::note_caller};
+use middleware::{
+    address::client_address, auth, firewall, guard, guard::Access, origin, rate_limit, tracing::note_caller,
+};
 use service::App;
 
 use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, wire_form::WireForm};
@@ -42,7 +44,9 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         Access::Public => None,
         Access::User | Access::Member(_) | Access::Admin => {
             match auth::authenticate(&app, credentials.as_ref()).await {
-                Ok(principal) => Some(principal),
+                Ok(principal) => {
+                    Some(principal.calling_from(client_address(http.peer_addr(), http.headers(), &app.config)))
+                }
                 Err(refusal) => {
                     // Who guesses credentials is counted by address.
                     rate_limit::count(&app, http, def.rate, None).await?;

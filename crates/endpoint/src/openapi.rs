@@ -1,11 +1,6 @@
 //! The API's description, from the same list as the routes.
 
-use appcore::{
-    FieldError,
-    auth::Scope,
-    view::{self, AuditEntry, Ban, LoggedEvent, UserSession},
-};
-use service::audit::Action;
+use appcore::FieldError;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -21,7 +16,7 @@ use crate::{
     by_hand,
     description::{API_KEY, BEARER, COOKIE, FAILURE},
     endpoint_trait::EndpointDef,
-    r1::{self, identities::Identity},
+    r1,
 };
 
 /// The whole document.
@@ -51,17 +46,7 @@ pub fn document() -> OpenApi {
             ),
         )
         .schema(FAILURE, failure())
-        .schema(FieldError::name(), FieldError::schema())
-        // Only lists hold these, and utoipa does not look into a generic list.
-        .schema(UserSession::name(), UserSession::schema())
-        .schema(Ban::name(), Ban::schema())
-        .schema(AuditEntry::name(), audit_entry())
-        .schema(LoggedEvent::name(), LoggedEvent::schema())
-        .schema(view::ApiKey::name(), view::ApiKey::schema())
-        .schema(view::OfferedWorkspace::name(), view::OfferedWorkspace::schema())
-        .schema(view::Invitation::name(), view::Invitation::schema())
-        .schema(Identity::name(), Identity::schema())
-        .schema(Scope::name(), Scope::schema());
+        .schema(FieldError::name(), FieldError::schema());
     for def in r1::all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
@@ -98,17 +83,6 @@ fn method(def: &EndpointDef) -> HttpMethod {
         "DELETE" => HttpMethod::Delete,
         _ => HttpMethod::Get,
     }
-}
-
-/// A line of the audit log, with the names of everything that is written down.
-fn audit_entry() -> RefOr<Schema> {
-    let mut schema = AuditEntry::schema();
-    if let RefOr::T(Schema::Object(entry)) = &mut schema
-        && let Some(RefOr::T(Schema::Object(action))) = entry.properties.get_mut("action")
-    {
-        action.enum_values = Some(Action::ALL.iter().map(|action| action.as_str().into()).collect());
-    }
-    schema
 }
 
 fn failure() -> RefOr<Schema> {

@@ -3,14 +3,31 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
-use appcore::config::Config;
+use appcore::{Country, config::Config};
 
 /// The address of the caller: the peer's own, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that is
 /// no trusted proxy itself.
 #[must_use]
 pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    let trusted = |address: IpAddr| config.server.trusted_proxies.iter().any(|network| network.contains(&address));
-    nearest(peer.map(|peer| peer.ip().to_canonical()), headers, trusted)
+    nearest(own_address(peer), headers, |address| is_trusted(address, config))
+}
+
+/// The country of the caller, where a trusted proxy tells it. Everybody else's word for it is not heard.
+#[must_use]
+pub fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
+    let header = config.server.country_header()?;
+    own_address(peer).filter(|peer| is_trusted(*peer, config))?;
+    // A proxy that adds its own beside the client's leaves the client's standing first.
+    let told = headers.get_all(header).next_back()?;
+    Country::parse(told.to_str().ok()?)
+}
+
+fn own_address(peer: Option<SocketAddr>) -> Option<IpAddr> {
+    peer.map(|peer| peer.ip().to_canonical())
+}
+
+fn is_trusted(address: IpAddr, config: &Config) -> bool {
+    config.server.trusted_proxies.iter().any(|network| network.contains(&address))
 }
 
 fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {

@@ -10,7 +10,10 @@ use service::{
     accounts::{self, Device},
 };
 
-use crate::{address::client_address, cookies};
+use crate::{
+    address::{client_address, client_country},
+    cookies,
+};
 
 /// The access token that came with a request.
 pub struct Credentials {
@@ -51,5 +54,6 @@ pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
 #[must_use]
 pub fn device(http: &HttpRequest, config: &Config) -> Device {
     let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-    Device::new(user_agent, client_address(http.peer_addr(), http.headers(), config))
+    let (peer, headers) = (http.peer_addr(), http.headers());
+    Device::new(user_agent, client_address(peer, headers, config)).in_country(client_country(peer, headers, config))
 }

@@ -31,6 +31,7 @@ pub mod order;
 pub mod outbound;
 pub mod pubsub;
 pub mod queue;
+mod ring;
 pub mod sender;
 pub mod session;
 pub mod shard;

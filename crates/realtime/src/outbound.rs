@@ -122,16 +122,15 @@ impl Outbound {
         self.sender.close(close, sent_away.into_iter().chain(goodbye));
     }
 
-    /// Writes what waits, as far as the socket takes it.
-    pub fn flush(&self) {
-        self.is_dirty.set(false);
-        self.sender.flush();
-    }
-
-    /// True the first time since the last flush.
+    /// True the first time since it was [`Outbound::cleaned`].
     #[must_use]
     pub fn becomes_dirty(&self) -> bool {
         !self.is_dirty.replace(true)
+    }
+
+    /// The shard takes it off the list of those to be flushed.
+    pub fn cleaned(&self) {
+        self.is_dirty.set(false);
     }
 
     /// True the first time for this stamp.
@@ -190,9 +189,17 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn stream(user_id: UserId, backlog: usize) -> Rc<Outbound> {
+        stream_with(user_id, None, backlog)
+    }
+
+    pub(crate) fn stream_on(user_id: UserId, socket: TcpStream, backlog: usize) -> Rc<Outbound> {
+        stream_with(user_id, Some(socket), backlog)
+    }
+
+    fn stream_with(user_id: UserId, socket: Option<TcpStream>, backlog: usize) -> Rc<Outbound> {
         let credential = CredentialId::Session(SessionId::new());
         let identity = Identity { user_id, credential, expires_at: Timestamp(i64::MAX) };
-        Outbound::new(&identity, Wire::Sse, None, backlog)
+        Outbound::new(&identity, Wire::Sse, socket, backlog)
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Queue {
         Some(frame)
     }
 
+    /// The frame that is there alone, if nothing of it has gone out.
+    pub fn pop_lone(&mut self) -> Option<Bytes> {
+        if self.frames.len() == 1 && self.sent == 0 { self.pop() } else { None }
+    }
+
     /// Drops all that has not begun to go out. What has begun must end, or the client could not find the next frame.
     pub fn keep_begun(&mut self) {
         self.frames.truncate(usize::from(self.sent > 0));

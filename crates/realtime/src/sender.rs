@@ -8,6 +8,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    io,
     time::Duration,
 };
 
@@ -124,28 +125,33 @@ impl Sender {
         !self.is_open() || self.queue.borrow_mut().push(frame).is_ok()
     }
 
-    /// Writes the frame past the queue, where nothing waits in it. False: it is to be pushed.
+    /// The socket, where a frame may go out past the queue, since nothing waits in it.
     #[must_use]
-    pub fn write_through(&self, frame: &Bytes) -> bool {
-        let Some(socket) = self.socket.get() else { return false };
-        if self.is_blocked.get() || !self.is_open() {
-            return false;
+    pub fn ready_socket(&self) -> Option<&TcpStream> {
+        let is_ready = !self.is_blocked.get() && self.is_open() && self.queue.borrow().is_empty();
+        self.socket.get().filter(|_| is_ready)
+    }
+
+    /// Takes the only frame out of the queue, to be sent past it, where the socket is ready and nobody waits for room.
+    #[must_use]
+    pub fn take_lone_frame(&self) -> Option<Bytes> {
+        if self.is_blocked.get() || !self.is_open() || self.socket.get().is_none() || !self.has_page_room() {
+            return None;
         }
-        let mut queue = self.queue.borrow_mut();
-        if !queue.is_empty() {
-            return false;
-        }
-        match socket.try_write(frame) {
-            Ok(written) if written == frame.len() => true,
-            Ok(written) if written > 0 => {
-                queue.push_begun(frame.clone(), written);
-                self.is_blocked.set(true);
-                self.task.notify_one();
-                true
-            }
-            // The write after the push meets the same, and sees to it.
-            Ok(_) | Err(_) => false,
-        }
+        self.queue.borrow_mut().pop_lone()
+    }
+
+    /// How far the socket took a frame that went past the queue. The rest of it waits for the socket, before all others.
+    pub fn went_out(&self, frame: &Bytes, outcome: io::Result<usize>) {
+        let sent = match outcome {
+            Ok(sent) if sent == frame.len() => return,
+            Ok(sent) => sent,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => return self.give_up(),
+        };
+        self.queue.borrow_mut().push_begun(frame.clone(), sent);
+        self.is_blocked.set(true);
+        self.task.notify_one();
     }
 
     /// Adds the first frame, which may be longer than what may wait.
@@ -298,14 +304,20 @@ mod tests {
         (Sender::new(Some(socket), 64 * 1024 * 1024), client)
     }
 
+    fn write_through(sender: &Sender, frame: &'static [u8]) -> bool {
+        let Some(socket) = sender.ready_socket() else { return false };
+        sender.went_out(&Bytes::from_static(frame), socket.try_write(frame));
+        true
+    }
+
     #[tokio::test]
     async fn a_frame_goes_past_the_queue_only_where_nothing_waits() {
         let (sender, mut client) = connected().await;
-        assert!(sender.write_through(&Bytes::from_static(b"1")));
+        assert!(write_through(&sender, b"1"));
         assert!(sender.push(Bytes::from_static(b"2")));
-        assert!(!sender.write_through(&Bytes::from_static(b"3")), "it would overtake");
+        assert!(!write_through(&sender, b"3"), "it would overtake");
         sender.flush();
-        assert!(sender.write_through(&Bytes::from_static(b"3")));
+        assert!(write_through(&sender, b"3"));
         let mut read = [0; 3];
         client.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"123");
@@ -315,9 +327,9 @@ mod tests {
     async fn what_the_socket_does_not_take_waits_and_what_follows_waits_behind_it() {
         let (sender, mut client) = connected().await;
         let large: Bytes = (0..16 * 1024 * 1024).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<u8>>().into();
-        assert!(sender.write_through(&large));
+        sender.went_out(&large, sender.ready_socket().unwrap().try_write(&large));
         assert!(sender.is_blocked() && sender.waiting() > 0 && sender.waiting() < large.len());
-        assert!(!sender.write_through(&Bytes::from_static(b"end")));
+        assert!(!write_through(&sender, b"end"));
         assert!(sender.push(Bytes::from_static(b"end")));
         let mut read = vec![0; large.len() + 3];
         let socket = sender.socket().unwrap();
@@ -337,6 +349,6 @@ mod tests {
     async fn a_closed_connection_takes_nothing_past_its_goodbye() {
         let (sender, _client) = connected().await;
         sender.close(Close::CREDENTIALS, [Bytes::from_static(b"bye")]);
-        assert!(!sender.write_through(&Bytes::from_static(b"late")));
+        assert!(!write_through(&sender, b"late"));
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     gather::Gather,
     limits::Limits,
     mail::Mailer,
+    places::Places,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
 };
@@ -40,6 +41,7 @@ pub struct App {
     pub limits: Limits,
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
+    pub places: Places,
     pub(crate) mailer: Mailer,
     /// Failed sign-ins, and what else may be done only so often.
     pub(crate) attempts: Attempts,
@@ -58,6 +60,7 @@ impl App {
         redis: Option<deadpool_redis::Pool>,
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
+        let places = Places::load(config.server.geoip_database.as_deref())?;
         let assistants = Assistants::build(&config.ai)?;
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
@@ -92,6 +95,7 @@ impl App {
             limits,
             firewall,
             assistants,
+            places,
             mailer,
             attempts,
             followed: Arc::default(),

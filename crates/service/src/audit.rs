@@ -5,8 +5,10 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+pub use appcore::audit::Action;
 use appcore::{
     AppError, Clock, UserId,
+    auth::Principal,
     page::{Page, PageRequest},
     view::AuditEntry,
 };
@@ -23,63 +25,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The longest target that is kept.
 const MAX_TARGET_CHARS: usize = 200;
 
-macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// What is written down. One row each: name, and name on the wire.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Action { $($(#[$doc])* $name),* }
-
-        impl Action {
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As it stands in the log.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-        }
-    };
-}
-
-actions! {
-    SignUp = "auth.signup";
-    SignIn = "auth.signin";
-    SignInFailed = "auth.signin_failed";
-    SignOut = "auth.signout";
-    /// A token was used twice, and its session ended.
-    RefreshReused = "auth.refresh_reused";
-    PasswordChanged = "auth.password_changed";
-    SecondFactorAdded = "auth.second_factor_added";
-    SecondFactorRemoved = "auth.second_factor_removed";
-    PasskeyAdded = "auth.passkey_added";
-    PasskeyRemoved = "auth.passkey_removed";
-    IdentityLinked = "auth.identity_linked";
-    IdentityUnlinked = "auth.identity_unlinked";
-    PasswordReset = "auth.password_reset";
-    EmailVerified = "auth.email_verified";
-    Exported = "user.exported";
-    Deleted = "user.deleted";
-    SessionEnded = "auth.session_ended";
-    WorkspaceCreated = "workspace.created";
-    WorkspaceChanged = "workspace.changed";
-    WorkspaceDeleted = "workspace.deleted";
-    WorkspaceJoined = "workspace.joined";
-    WorkspaceLeft = "workspace.left";
-    WorkspaceMemberAdded = "workspace.member_added";
-    WorkspaceMemberRemoved = "workspace.member_removed";
-    WorkspaceRoleChanged = "workspace.role_changed";
-    InvitationCreated = "workspace.invitation_created";
-    InvitationRevoked = "workspace.invitation_revoked";
-    InvitationAccepted = "workspace.invitation_accepted";
-    ApiKeyCreated = "auth.api_key_created";
-    ApiKeyRevoked = "auth.api_key_revoked";
-    /// By an administrator.
-    BanAdded = "admin.ban_added";
-    BanLifted = "admin.ban_lifted";
-    /// By the firewall.
-    AddressBanned = "firewall.address_banned";
-}
-
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -89,6 +34,14 @@ pub struct Entry {
     /// What it was done to: an id or a network, no personal data.
     pub target: Option<String>,
     pub address: Option<IpAddr>,
+}
+
+impl Entry {
+    /// What somebody has done who is signed in, or a program of theirs.
+    #[must_use]
+    pub fn by(by: &Principal, action: Action, target: Option<String>) -> Self {
+        Self { action, actor: Some(by.user_id), target, address: by.address }
+    }
 }
 
 /// Writes a line, in the caller's transaction where `db` is one.
@@ -115,7 +68,11 @@ pub async fn note(app: &App, entry: Entry) {
 
 /// The log, of one action where it is named, the newest first.
 pub async fn list(app: &App, action: Option<&str>, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
-    let (items, total) = rows::list(app.db.reader(), action, page).await?;
+    let (mut items, total) = rows::list(app.db.reader(), action, page).await?;
+    for entry in &mut items {
+        let address = entry.address.as_deref().and_then(|address| address.parse().ok());
+        entry.place = app.places.of(address, None);
+    }
     Ok(Page::new(items, page, total))
 }
 
@@ -136,21 +93,5 @@ pub(crate) async fn forget_old(app: Arc<App>, days: u32) {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_action_has_a_name_of_its_own() {
-        let names: std::collections::HashSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
-        assert_eq!(names.len(), Action::ALL.len());
-        let is_fit = |name: &str| {
-            name.split_once('.').is_some_and(|(subject, verb)| !subject.is_empty() && !verb.is_empty())
-                && name.chars().all(|letter| letter.is_ascii_lowercase() || "._".contains(letter))
-        };
-        assert!(names.iter().all(|name| is_fit(name)), "{names:?}");
     }
 }

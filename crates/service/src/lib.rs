@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod messages;
+pub mod places;
 pub mod presence;
 pub mod receipts;
 mod recent;

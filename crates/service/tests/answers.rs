@@ -48,7 +48,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/natter.db", folder.path().display());
         let db = Database::connect(&url, 1).await.unwrap();
-        Migrator::up(db.writer(), None).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
         Self { folder, db, bus: Arc::new(MemoryBus::new()) }
     }
 

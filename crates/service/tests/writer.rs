@@ -28,7 +28,7 @@ struct Fixture {
 
 impl Fixture {
     async fn on(db: Database, folder: Option<tempfile::TempDir>, relayed: bool) -> Self {
-        Migrator::up(db.writer(), None).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
         let backend = db.writer().get_database_backend();
         let workspace = WorkspaceId::new();
         let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'W', 'team', 0, 0, FALSE)";

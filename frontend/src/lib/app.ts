@@ -1,5 +1,6 @@
 import { createContext } from 'svelte';
 import { Api, type Locks } from './api/client.ts';
+import { Confirmation } from './stores/confirmation.svelte.ts';
 import { Connection } from './stores/connection.svelte.ts';
 import { Conversations } from './stores/conversations.svelte.ts';
 import { Entrance } from './stores/entrance.svelte.ts';
@@ -16,6 +17,7 @@ export interface App {
   session: Session;
   entrance: Entrance;
   limits: Limits;
+  confirmation: Confirmation;
   connection: Connection;
   conversations: Conversations;
   presence: Presence;
@@ -42,10 +44,11 @@ export function createApp(): App {
     session,
     entrance: new Entrance(api),
     limits: new Limits(api),
+    confirmation: new Confirmation(api),
     connection,
     conversations: new Conversations(api, connection, session, presence),
     presence,
-    workspaces: new Workspaces(api, storage),
+    workspaces: new Workspaces(api, connection, storage),
     settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
     shell: new Shell()
   };

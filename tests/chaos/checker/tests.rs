@@ -299,6 +299,13 @@ fn a_rolling_restart_that_shows_is_seen() {
         restart(run);
         run.faults.push(fault(Kind::KillInstance, 1_000, 2_000));
     });
+    // Nor is what the next one does, though a request of the restart could still have been under way.
+    finds_nothing(|run| {
+        restart(run);
+        goodbye(run);
+        run.faults.push(fault(Kind::CutClients, 6_800, 6_800));
+        run.writers[0].did.push((6_900, Did::Failed { what: "cut".into() }));
+    });
 }
 
 #[test]

@@ -284,7 +284,7 @@ impl State {
         self.instances[i].committed.push_back(group);
     }
 
-    /// Noted events that no living writer is about to tell: those that the relay finds after a second.
+    /// Noted events that no living writer is about to tell: those that the relay finds after a while.
     fn untold(&self) -> Set {
         self.instances
             .iter()

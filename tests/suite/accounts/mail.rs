@@ -237,3 +237,22 @@ async fn who_has_an_account_learns_that_somebody_tried_to_make_another() {
     let mail = app.outbox(&anna.email, "tried to create an account").await;
     assert!(!mail.contains("Not Anna"), "a stranger's words are not passed on");
 }
+
+#[tokio::test]
+async fn everybody_chooses_what_they_are_written_to_in() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    assert_eq!(me(&anna).await["language"], "en");
+    for wrong in [json!("fr"), json!("EN"), json!(""), json!(7), json!({})] {
+        anna.patch("/r1/users/me", json!({ "language": wrong })).await.names_field("language");
+    }
+    let changed = anna.patch("/r1/users/me", json!({ "language": "vi" })).await.data();
+    assert_eq!((&changed["language"], &changed["display_name"]), (&json!("vi"), &json!("Anna")));
+    assert_eq!(me(&anna).await["language"], "vi");
+    app.anonymous().post("/r1/auth/forgot-password", json!({ "email": anna.email })).await.data_with(202);
+    let mail = server.mail_with(&anna.email, "/reset-password?token=").await;
+    assert_eq!((mail.header("content-language"), mail.subject()), ("vi", "Chọn mật khẩu mới"));
+    let seen = ben.get(&format!("/r1/users/{}", anna.id)).await.data();
+    assert!(seen.get("language").is_none(), "{seen}");
+}

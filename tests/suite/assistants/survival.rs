@@ -81,3 +81,18 @@ async fn a_process_that_is_told_to_end_hands_its_answer_on() {
     assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Whole again.")));
     assert_eq!(chat.answers().await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_slow_model_keeps_no_letter_waiting() {
+    let mut chat = Chat::start(Setup::new().set("ai.workers", 1), UpstreamKind::OpenAi).await;
+    chat.upstream.then(Behaviour::stall("For a long "));
+    let answer = chat.ask("Take your time").await;
+    stored(&chat.anna, &answer, "For a long ").await;
+    // Every place for answers is taken, and stays so.
+    let waiting = chat.anna.open_assistant().await;
+    chat.anna.send_message(&waiting, "And me?").await;
+    let ben = chat.app.sign_up("Ben").await;
+    chat.app.mailed_token(&ben.email, "verify-email").await;
+    assert_eq!(chat.message(&answer).await["status"], "streaming");
+    assert_eq!(chat.anna.history(&waiting).await.len(), 1, "the second answer has to wait");
+}

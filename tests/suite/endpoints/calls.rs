@@ -191,7 +191,7 @@ impl World {
                 with_id(def, &id_of(&message))
             }
             // Of an account that has none: only the tests of providers and of passkeys make some.
-            "UnlinkIdentity" | "RemovePasskey" => with_id(def, &new_id()),
+            "UnlinkIdentity" | "RemovePasskey" | "RenamePasskey" => with_id(def, &new_id()),
             _ => def.path.replace("{p}", "example"),
         };
         assert!(!path.contains('{'), "{} has a path that nothing fills: give it a call here", def.name);
@@ -212,6 +212,8 @@ impl World {
             }
             "SignInByIdToken" => json!({ "id_token": "none" }),
             "FinishPasskeyRegistration" | "FinishPasskeySignIn" => json!({ "challenge_id": "none", "credential": {} }),
+            "ConfirmSignIn" => json!({ "password": support::PASSWORD }),
+            "RenamePasskey" => json!({ "name": "Telephone" }),
             "EnrolAuthenticator" => json!({ "password": support::PASSWORD }),
             // Nobody has set one up.
             "ConfirmAuthenticator" | "RemoveAuthenticator" => json!({ "code": "000000" }),
@@ -220,7 +222,7 @@ impl World {
             "ResetPassword" => json!({ "token": "not this one", "password": "Quite-another-1" }),
             "ResendVerification" | "ForgotPassword" => json!({ "email": "nobody@example.test" }),
             "DeleteMe" => json!({ "password": "not this one" }),
-            "ChangeMe" => json!({ "display_name": "Somebody" }),
+            "ChangeMe" => json!({ "display_name": "Somebody", "language": "en" }),
             // Limits are off, so nobody is kept out by it.
             "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),
             "CreateApiKey" => json!({ "name": "A program", "scopes": ["read", "write"] }),

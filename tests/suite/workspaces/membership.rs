@@ -1,6 +1,7 @@
 //! How memberships end, and what ends with them.
 
-use support::{Member, Setup, Socket, Value, json};
+use reqwest::Method;
+use support::{Member, PASSWORD, Setup, Socket, Value, json, wait_until};
 
 use super::{apart, create, members, workspaces};
 
@@ -142,6 +143,122 @@ async fn the_shared_workspace_belongs_to_the_installation() {
     anna.post(&format!("{path}/leave"), json!({})).await.data_with(200);
     assert_eq!(workspaces(&anna).await.len(), 1);
     assert_eq!(anna.get("/r1/users").await.data()["total"], 1);
+}
+
+#[tokio::test]
+async fn a_removal_is_brought_to_its_end_after_the_process_was_killed() {
+    let mut app = apart().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let team = team(&[&anna, &ben]).await;
+    let pair = begin(&ben, &team, "single", &[&anna]).await;
+    // The membership ends, and then nothing more works: as if the process had died in between, which it does.
+    app.database.run("ALTER TABLE conversation_members RENAME TO conversation_members_away").await;
+    let removed = anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await;
+    assert!(removed.status >= 500, "{removed:?}");
+    app.instances[0].kill().await;
+    app.database.run("ALTER TABLE conversation_members_away RENAME TO conversation_members").await;
+    let of_ben = if app.redis.is_none() {
+        format!("user_id = x'{}'", ben.id.replace('-', ""))
+    } else {
+        format!("user_id = '{}'", ben.id)
+    };
+    let still_in = format!("SELECT COUNT(*) FROM conversation_members WHERE {of_ben} AND is_deleted = FALSE");
+    assert_eq!(app.database.number(&still_in).await, 1, "they are out of the workspace and still in the conversation");
+    // Its time has come.
+    app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'departure'").await;
+    app.instances[0].start_again().await;
+    wait_until("the job has ended what the request began", || async { app.database.number(&still_in).await == 0 })
+        .await;
+    ben.get(&format!("/r1/workspaces/{team}")).await.refused(404, "not_found");
+    ben.get(&format!("/r1/conversations/{pair}")).await.refused(404, "not_found");
+    wait_until("nothing is left of the job", || async {
+        app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'departure'").await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everybody_hears_of_what_happens_to_their_workspaces() {
+    let app = apart().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let (mut of_anna, mut of_ben) = (anna.connect().await, ben.connect().await);
+    let team = create(&anna, "Team").await;
+    let member = format!("/r1/workspaces/{team}/members/{}", ben.id);
+    let expected = json!({ "workspace_id": team });
+    anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in it");
+    anna.patch(&member, json!({ "role": "admin" })).await.data();
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are an admin");
+    assert_eq!(of_anna.expect("workspace.changed").await.payload, expected, "so is told whoever gave the role");
+    ben.patch(&format!("/r1/workspaces/{team}"), json!({ "name": "Crew" })).await.data();
+    for socket in [&mut of_anna, &mut of_ben] {
+        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "it has another name");
+    }
+    anna.delete(&member).await.data_with(200);
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are out");
+    let link = anna.post(&format!("/r1/workspaces/{team}/invitations"), json!({ "max_uses": 1 })).await.data_with(201);
+    ben.post("/r1/invitations/accept", json!({ "token": link["token"] })).await.data();
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in it again");
+    anna.delete(&format!("/r1/workspaces/{team}")).await.data();
+    for socket in [&mut of_anna, &mut of_ben] {
+        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "it is gone");
+    }
+    let heritage = self::team(&[&anna, &ben]).await;
+    let expected = json!({ "workspace_id": heritage });
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in another one");
+    let end = anna.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD }));
+    anna.send(end).await.data_with(200);
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "it is theirs now");
+    let owned = ben.get(&format!("/r1/workspaces/{heritage}")).await.data();
+    assert_eq!(owned["role"], "owner");
+}
+
+#[tokio::test]
+async fn what_can_not_be_written_down_does_not_happen() {
+    let app = apart().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let team = team(&[&anna, &ben]).await;
+    let path = format!("/r1/workspaces/{team}");
+    let key = anna.program(&["read"]).await;
+    let key_id = key.tokens["api_key_id"].as_str().unwrap().to_owned();
+    let link = anna.post(&format!("{path}/invitations"), json!({ "max_uses": 1 })).await.data_with(201);
+    let phone = anna.another_device().await;
+
+    app.database.run("ALTER TABLE audit_log RENAME TO audit_log_away").await;
+    for (method, path, body) in [
+        (Method::POST, "/r1/workspaces".to_owned(), json!({ "name": "Another" })),
+        (Method::PATCH, path.clone(), json!({ "name": "Renamed" })),
+        (Method::DELETE, format!("{path}/members/{}", ben.id), json!({})),
+        (Method::PATCH, format!("{path}/members/{}", ben.id), json!({ "role": "admin" })),
+        (Method::POST, format!("{path}/invitations"), json!({ "max_uses": 1 })),
+        (Method::DELETE, format!("{path}/invitations/{}", link["id"].as_str().unwrap()), json!({})),
+        (Method::DELETE, format!("/r1/api_keys/{key_id}"), json!({})),
+        (Method::POST, "/r1/api_keys".to_owned(), json!({ "name": "Another", "scopes": ["read"] })),
+        (Method::DELETE, format!("/r1/usersessions/{}", phone.session_id), json!({})),
+        (Method::DELETE, "/r1/usersessions".to_owned(), json!({})),
+        (
+            Method::POST,
+            "/r1/auth/change-password".to_owned(),
+            json!({ "current_password": PASSWORD, "password": "An0ther-Horse-10" }),
+        ),
+        (Method::POST, "/r1/auth/logout".to_owned(), json!({})),
+        (Method::DELETE, path.clone(), json!({})),
+    ] {
+        let answer = anna.send(anna.request(method, &path).json(&body)).await;
+        assert!(answer.status >= 500, "{answer:?}");
+    }
+    ben.post(&format!("{path}/leave"), json!({})).await.refused(500, "internal");
+    app.database.run("ALTER TABLE audit_log_away RENAME TO audit_log").await;
+
+    let names: Vec<Value> = workspaces(&anna).await.iter().map(|one| one["name"].clone()).collect();
+    assert!(names.len() == 2 && names.contains(&json!("Team")), "{names:?}");
+    assert_eq!(members(&anna, &team).await.len(), 2);
+    assert_eq!(workspaces(&ben).await.iter().filter(|one| one["role"] == "member").count(), 1);
+    assert_eq!(anna.get(&format!("{path}/invitations")).await.data()["total"], 1);
+    key.get("/r1/users/me").await.data();
+    assert_eq!(anna.get("/r1/api_keys").await.data()["total"], 1);
+    phone.get("/r1/users/me").await.data();
+    anna.another_device().await;
 }
 
 mod cluster {

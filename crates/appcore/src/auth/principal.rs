@@ -1,5 +1,7 @@
 //! The caller of a request or the owner of a connection, once their credentials were checked.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Scope, Scopes};
@@ -13,6 +15,8 @@ pub struct Principal {
     pub role: UserRole,
     /// When the credentials that were shown run out.
     pub expires_at: Timestamp,
+    /// Where they call from, as far as that matters: for the audit log.
+    pub address: Option<IpAddr>,
 }
 
 /// What was shown.
@@ -44,6 +48,13 @@ impl Credential {
 }
 
 impl Principal {
+    /// The same, calling from there.
+    #[must_use]
+    pub const fn calling_from(mut self, address: Option<IpAddr>) -> Self {
+        self.address = address;
+        self
+    }
+
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.role == UserRole::Admin

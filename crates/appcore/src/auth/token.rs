@@ -273,15 +273,24 @@ mod tests {
     }
 
     fn with_header(change: impl FnOnce(&mut Header)) -> String {
-        let claims = serde_json::json!({
+        signed(change, |_| ())
+    }
+
+    fn with_claims(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        signed(|_| (), change)
+    }
+
+    fn signed(header: impl FnOnce(&mut Header), claims: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut said = serde_json::json!({
             "iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(), "jti": Uuid::new_v4(), "role": "user",
             "iat": NOW.seconds(), "exp": LATER.seconds(),
         });
-        let mut header = Header::new(Algorithm::RS256);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(key().kid);
-        change(&mut header);
-        jsonwebtoken::encode(&header, &claims, &key().encoding).unwrap()
+        claims(&mut said);
+        let mut head = Header::new(Algorithm::RS256);
+        head.typ = Some(TYPE.to_owned());
+        head.kid = Some(key().kid);
+        header(&mut head);
+        jsonwebtoken::encode(&head, &said, &key().encoding).unwrap()
     }
 
     #[test]
@@ -324,6 +333,11 @@ mod tests {
         // A key that comes with the token is not asked.
         assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
         assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(Rejection::Forged));
+        assert_eq!(ring.verify(&with_claims(|said| said["aud"] = "mails".into()), NOW), Err(Rejection::Forged));
+        for claim in ["aud", "exp", "iss", "sub"] {
+            let without = with_claims(|said| drop(said.as_object_mut().unwrap().remove(claim)));
+            assert!(ring.verify(&without, NOW).is_err(), "{claim}");
+        }
 
         let stranger = Keyring::new("natter", SigningKey::generate().unwrap(), Vec::new()).unwrap();
         assert_eq!(ring.verify(&token(&stranger), NOW), Err(Rejection::UnknownKey));

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::kind::{Kind, Raw, Reading};
 use super::resolve::Resolution;
-use super::setting::{Preset, SETTINGS, Setting};
+use super::setting::{Preset, Setting, settings};
 
 /// One line per setting that has a value, with its source; then one per setting that has none.
 pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
-    for setting in SETTINGS {
+    for setting in settings() {
         let named: Vec<_> = resolution.settings.iter().filter(|one| one.key.matches(setting.pattern)).collect();
         for one in &named {
             lines.push((format!("{} = {}", one.key, one.value.show(one.kind)), one.origin.to_string()));
@@ -37,7 +37,7 @@ pub fn reference() -> String {
          # A secret may stand in a file of its own: redis.url_file = \"/run/secrets/redis\" sets redis.url.\n",
     );
     let mut section = String::new();
-    for setting in SETTINGS {
+    for setting in settings() {
         let (parent, name) = setting.pattern.rsplit_once('.').unwrap_or(("", setting.pattern));
         let named = parent.contains('*');
         if parent != section {

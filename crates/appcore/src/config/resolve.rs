@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::key::Key;
 use super::kind::{Kind, Raw, Reading, Value};
-use super::setting::{self, Preset, SETTINGS, Setting};
+use super::setting::{self, Preset, Setting, settings};
 use super::source::{Entry, Origin};
 
 /// A setting that has a value.
@@ -33,7 +33,7 @@ impl Resolution {
     /// What holds where nobody has set anything.
     pub fn of_defaults() -> Result<Self, ConfigError> {
         let mut resolution = Self::default();
-        for setting in SETTINGS {
+        for setting in settings() {
             let Preset::Value(text) = setting.default else { continue };
             let key = Key::of_pattern(setting.pattern);
             if text.is_empty() && setting.kind.is_list() {

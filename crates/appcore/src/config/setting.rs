@@ -25,7 +25,24 @@ pub(super) enum Preset {
 
 use Preset::{Unset, Value};
 
-pub(super) const SETTINGS: &[Setting] = &[
+/// The table, in its order.
+pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
+    EARLIER.iter().chain(LIMITS.as_flattened()).chain(LATER)
+}
+
+/// A group of calls: how it is counted, how many, in how long.
+macro_rules! limit {
+    ($group:literal, $strategy:literal, $limit:literal, $about:literal) => {
+        [
+            row(concat!("rate_limit.", $group, ".strategy"), STRATEGIES, Value($strategy), $about),
+            row(concat!("rate_limit.", $group, ".limit"), COUNT, Value($limit), HOW_MANY),
+            row(concat!("rate_limit.", $group, ".window"), WINDOW, Value("60"), HOW_LONG),
+        ]
+    };
+}
+
+/// What comes before the limits.
+const EARLIER: &[Setting] = &[
     row("server.host", Kind::Text, Value("127.0.0.1"), "Address to listen on; 0.0.0.0 or :: for all."),
     row("server.port", Kind::Number(0, 65_535), Value("8080"), "Port to listen on; 0 takes a free one."),
     row(
@@ -39,6 +56,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Networks,
         Value(""),
         "Networks (CIDR) of the proxies whose forwarding headers tell the client's address.",
+    ),
+    row(
+        "server.country_header",
+        Kind::Text,
+        Value("CF-IPCountry"),
+        "Header in which a trusted proxy tells the client's country; nobody else's is read. none: no header.",
+    ),
+    row(
+        "server.geoip_database",
+        Kind::Text,
+        Unset("/var/lib/natter/GeoLite2-City.mmdb"),
+        "File that tells where addresses are, in MaxMind's format (GeoLite2, DB-IP), for the list of devices. Not set: only what proxies tell.",
     ),
     row(
         "server.cors_origins",
@@ -102,6 +131,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Number(0, 3_600),
         Value("30"),
         "Seconds in which a refresh repeated with the same Idempotency-Key gets the same tokens.",
+    ),
+    row(
+        "auth.fresh_for",
+        WINDOW,
+        Value("900"),
+        "Seconds after a sign-in in which keys, passkeys and linked accounts can be changed; later one confirms that it is oneself.",
     ),
     row(
         "auth.private_key_file",
@@ -195,49 +230,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         Value("true"),
         "false turns off every limiter and the firewall, for load tests.",
     ),
-    row(
-        "rate_limit.auth.strategy",
-        STRATEGIES,
-        Value("sliding_window"),
-        "How sign-ups, sign-ins and what belongs to them are counted; by address.",
+];
+
+/// The limits of each group of calls, three rows each.
+static LIMITS: [[Setting; 3]; 6] = [
+    limit!("auth", "sliding_window", "120", "How sign-ups, sign-ins and what belongs to them are counted; by address."),
+    limit!("message_send", "token_bucket", "600", "How messages are counted, sent by request or by frame; by user."),
+    limit!("upload", "token_bucket", "60", "How files that come in are counted; by user."),
+    limit!("gateway", "token_bucket", "600", "How requests under /v1 are counted; by the user whose key it is."),
+    limit!(
+        "read",
+        "token_bucket",
+        "3000",
+        "How requests that read are counted; by user where that is known, else by address."
     ),
-    row("rate_limit.auth.limit", COUNT, Value("120"), HOW_MANY),
-    row("rate_limit.auth.window", WINDOW, Value("60"), HOW_LONG),
-    row(
-        "rate_limit.message_send.strategy",
-        STRATEGIES,
-        Value("token_bucket"),
-        "How messages are counted, sent by request or by frame; by user.",
-    ),
-    row("rate_limit.message_send.limit", COUNT, Value("600"), HOW_MANY),
-    row("rate_limit.message_send.window", WINDOW, Value("60"), HOW_LONG),
-    row(
-        "rate_limit.upload.strategy",
-        STRATEGIES,
-        Value("token_bucket"),
-        "How files that come in are counted; by user.",
-    ),
-    row("rate_limit.upload.limit", COUNT, Value("60"), HOW_MANY),
-    row("rate_limit.upload.window", WINDOW, Value("60"), HOW_LONG),
-    row(
-        "rate_limit.gateway.strategy",
-        STRATEGIES,
-        Value("token_bucket"),
-        "How requests under /v1 are counted; by the user whose key it is.",
-    ),
-    row("rate_limit.gateway.limit", COUNT, Value("600"), HOW_MANY),
-    row("rate_limit.gateway.window", WINDOW, Value("60"), HOW_LONG),
-    row(
-        "rate_limit.read.strategy",
-        STRATEGIES,
-        Value("token_bucket"),
-        "How requests that read are counted; by user where that is known, else by address.",
-    ),
-    row("rate_limit.read.limit", COUNT, Value("3000"), HOW_MANY),
-    row("rate_limit.read.window", WINDOW, Value("60"), HOW_LONG),
-    row("rate_limit.write.strategy", STRATEGIES, Value("token_bucket"), "How all other requests are counted."),
-    row("rate_limit.write.limit", COUNT, Value("600"), HOW_MANY),
-    row("rate_limit.write.window", WINDOW, Value("60"), HOW_LONG),
+    limit!("write", "token_bucket", "600", "How all other requests are counted."),
+];
+
+/// What comes after them.
+const LATER: &[Setting] = &[
     row(
         "firewall.violations_to_ban",
         Kind::Number(0, 10_000),
@@ -302,6 +313,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Bytes from which a frame is compressed for clients that offer permessage-deflate; 0: never.",
     ),
     row(
+        "realtime.io_uring",
+        Kind::Switch,
+        Value("true"),
+        "Whether what goes to many connections goes by one system call (io_uring), where the kernel allows it.",
+    ),
+    row(
         "ai.default_model",
         Kind::Text,
         Unset("openai/gpt-5-mini"),
@@ -362,5 +379,5 @@ const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static
 
 /// The row that speaks of this key.
 pub(super) fn find(key: &Key) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| key.matches(setting.pattern))
+    settings().find(|setting| key.matches(setting.pattern))
 }

@@ -45,6 +45,8 @@ pub struct Server {
     pub port: u16,
     pub public_url: Option<Url>,
     pub trusted_proxies: Vec<IpNet>,
+    country_header: String,
+    pub geoip_database: Option<PathBuf>,
     pub cors_origins: Vec<String>,
     pub advertise_url: Option<Url>,
     /// 0: one per core.
@@ -97,6 +99,8 @@ pub struct Auth {
     pub refresh_ttl: Duration,
     #[serde(deserialize_with = "seconds")]
     pub refresh_grace: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub fresh_for: Duration,
     pub private_key_file: Option<PathBuf>,
     pub key_encryption_secret: Option<Secret>,
     pub signup: SignUp,
@@ -225,6 +229,7 @@ pub struct Realtime {
     pub max_frames_per_second: u32,
     /// Bytes from which a frame is compressed for clients that agree to it. 0: nothing is agreed on.
     pub compression: usize,
+    pub io_uring: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -331,6 +336,11 @@ impl Server {
     /// The address that other instances use.
     pub fn advertise_url(&self) -> String {
         self.advertise_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The header that trusted proxies tell the client's country in; none: they don't.
+    pub fn country_header(&self) -> Option<&str> {
+        Some(self.country_header.as_str()).filter(|name| *name != "none")
     }
 
     /// Browsers come by TLS: cookies are marked Secure.

@@ -251,7 +251,7 @@ fn the_description_hides_secrets() {
 #[test]
 fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
     // serde refuses a key of the table that no type has, so each is given once.
-    for setting in setting::SETTINGS {
+    for setting in setting::settings() {
         let setting::Preset::Unset(example) = setting.default else { continue };
         if setting.pattern.contains('*') || setting.kind.is_secret() {
             continue;
@@ -260,8 +260,7 @@ fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
         let loaded = load_environment(&[(&variable, example)]).unwrap();
         assert!(loaded.resolution.get(&Key::of_pattern(setting.pattern)).is_some(), "{variable} has no effect");
     }
-    let of_a_provider: Vec<(String, &str)> = setting::SETTINGS
-        .iter()
+    let of_a_provider: Vec<(String, &str)> = setting::settings()
         .filter_map(|setting| match setting.default {
             setting::Preset::Unset(example) if setting.pattern.contains("providers.*") => Some((
                 format!("NATTER__{}", setting.pattern.replace('.', "__").replace('*', "openai").to_uppercase()),
@@ -294,8 +293,8 @@ fn the_reference_file_holds_every_setting_with_its_default() {
 #[test]
 fn no_text_makes_it_panic() {
     use proptest::prelude::*;
-    proptest!(|(text in "(?s).{0,200}", pick in 0..setting::SETTINGS.len())| {
-        let variable = format!("NATTER__{}", setting::SETTINGS[pick].pattern.replace('.', "__").to_uppercase());
+    proptest!(|(text in "(?s).{0,200}", pick in 0..setting::settings().count())| {
+        let variable = format!("NATTER__{}", setting::settings().nth(pick).unwrap().pattern.replace('.', "__").to_uppercase());
         let _ = load_from(None, environment(&[(&variable, &text)])).map(|loaded| loaded.describe());
         let _ = load_text(&text);
     });

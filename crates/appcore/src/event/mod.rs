@@ -18,7 +18,7 @@ pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
 pub use memory::MemoryBus;
 
 use crate::{
-    ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
+    ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
     view::{AssistantMember, Member, Message, Presence},
 };
 
@@ -99,6 +99,10 @@ pub enum Event {
         active: bool,
     },
     Presence(Presence),
+    /// A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
+    WorkspaceChanged {
+        workspace_id: WorkspaceId,
+    },
 }
 
 impl Event {
@@ -121,6 +125,7 @@ impl Event {
             Self::MessageDelta { .. } => "message.delta",
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
+            Self::WorkspaceChanged { .. } => "workspace.changed",
         }
     }
 
@@ -143,7 +148,11 @@ impl Event {
             Self::ConversationCreated { conversation_id } => {
                 Some(Position { conversation_id: *conversation_id, seq: 0 })
             }
-            Self::Receipt { .. } | Self::MessageDelta { .. } | Self::Typing { .. } | Self::Presence(_) => None,
+            Self::Receipt { .. }
+            | Self::MessageDelta { .. }
+            | Self::Typing { .. }
+            | Self::Presence(_)
+            | Self::WorkspaceChanged { .. } => None,
         }
     }
 }

@@ -12,11 +12,16 @@ pub struct Model {
     pub user_id: UserId,
     pub user_agent: Option<String>,
     pub address: Option<String>,
+    /// Where that is: two letters, and a city where one is known.
+    pub country: Option<String>,
+    pub city: Option<String>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
     /// However often it is refreshed.
     pub expires_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// When it was last shown that it is them, after the sign-in.
+    pub confirmed_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -89,6 +89,6 @@ pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) ->
 impl From<Row> for AuditEntry {
     fn from(row: Row) -> Self {
         let Row { id, action, actor, actor_name, target, address, created_at } = row;
-        Self { id, action, actor, actor_name, target, address, created_at }
+        Self { id, action, actor, actor_name, target, address, place: None, created_at }
     }
 }

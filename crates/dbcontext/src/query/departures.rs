@@ -58,13 +58,18 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<V
 }
 
 /// Ends a membership in a workspace that the caller holds. An owner's goes to the longest-standing administrator, else member, else
-/// guest; where nobody is left the workspace ends, unless it is the one that everybody joins.
+/// guest; where nobody is left the workspace ends, unless it is the one that everybody joins. Answers who owns it now, where that is
+/// another.
 pub async fn leave<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
     user_id: UserId,
     now: Timestamp,
-) -> Result<(), AppError> {
+) -> Result<Option<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Heir {
+        user_id: UserId,
+    }
     let sql =
         "UPDATE workspace_members SET is_deleted = TRUE, updated_at = $3 WHERE workspace_id = $1 AND user_id = $2";
     execute(db, sql, vec![id.into(), user_id.into(), now.into()]).await?;
@@ -73,11 +78,14 @@ pub async fn leave<C: ConnectionTrait>(
                AND EXISTS (SELECT 1 FROM workspace_members g WHERE g.workspace_id = $1 AND g.user_id = $3 AND g.role = 'owner') \
                AND user_id = (SELECT h.user_id FROM workspace_members h JOIN users u ON u.id = h.user_id AND NOT u.is_deleted \
                  WHERE h.workspace_id = $1 AND NOT h.is_deleted \
-                 ORDER BY CASE h.role WHEN 'admin' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, h.created_at, h.user_id LIMIT 1)";
-    execute(db, sql, vec![id.into(), now.into(), user_id.into()]).await?;
+                 ORDER BY CASE h.role WHEN 'admin' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, h.created_at, h.user_id LIMIT 1) \
+               RETURNING user_id";
+    let values = vec![id.into(), now.into(), user_id.into()];
+    let heir = Heir::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)?;
     let sql = "UPDATE workspaces SET is_deleted = TRUE, updated_at = $2 WHERE id = $1 AND kind <> 'shared' \
                AND NOT EXISTS (SELECT 1 FROM workspace_members m WHERE m.workspace_id = $1 AND NOT m.is_deleted)";
-    execute(db, sql, vec![id.into(), now.into()]).await
+    execute(db, sql, vec![id.into(), now.into()]).await?;
+    Ok(heir.map(|heir| heir.user_id))
 }
 
 /// Empties the chats with assistants of somebody who is gone: nobody else has ever read them.

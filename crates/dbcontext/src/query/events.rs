@@ -1,11 +1,11 @@
 //! The event log: what happened in each conversation, and which groups of it may not have been told.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::rows::{self, Column};
-use crate::{constraint::app_error, entity::conversation_event};
+use crate::{Transaction, constraint::app_error, entity::conversation_event};
 
 /// The log of a conversation after `after_seq`, oldest first.
 pub async fn after<C: ConnectionTrait>(
@@ -67,7 +67,7 @@ pub async fn heads<C: ConnectionTrait>(
 /// Events that were committed before `before` and may not have been told, with their groups. The groups stay locked until `txn` ends, so
 /// that two instances don't repeat the same ones.
 pub async fn untold(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     before: Timestamp,
     groups: u32,
 ) -> Result<(Vec<Uuid>, Vec<conversation_event::Model>), AppError> {

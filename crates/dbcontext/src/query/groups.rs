@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryResult};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryResult, Statement};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -11,7 +11,10 @@ use super::{
     messages::NamedMessage,
     rows::{self, Column, Piece},
 };
-use crate::constraint::{app_error, unique_violation};
+use crate::{
+    Database,
+    constraint::{app_error, unique_violation},
+};
 
 /// What a group has to know of a conversation.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -107,34 +110,47 @@ pub enum Claim {
     Repeated,
 }
 
-/// Executes `pieces`, unless something that must be unique is there already.
-pub async fn execute_unless_repeated<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<Claim, AppError> {
-    match rows::try_execute(db, pieces).await {
-        Ok(()) => Ok(Claim::Executed),
+/// Executes `pieces` in a transaction of their own, if nothing was written to these conversations since they were seen at these numbers.
+/// Everything that can be changed in a conversation takes a number, so what was seen of its members holds as long as the number does. On
+/// SQLite nobody else writes.
+pub async fn execute_unless_moved(
+    db: &Database,
+    seen: &[(ConversationId, i64)],
+    pieces: Vec<Piece>,
+) -> Result<Claim, AppError> {
+    if pieces.is_empty() {
+        return Ok(Claim::Executed);
+    }
+    let moved = match db.sqlite() {
+        Some(sqlite) => rows::transact(sqlite, pieces).await.map(|()| Vec::new()),
+        None => {
+            let held = Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await;
+            held.map(|held| {
+                let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
+                seen.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect()
+            })
+        }
+    };
+    match moved {
+        Ok(moved) if moved.is_empty() => Ok(Claim::Executed),
+        Ok(moved) => Ok(Claim::Moved(moved)),
         Err(error) if unique_violation(&error) => Ok(Claim::Repeated),
         Err(error) => Err(app_error(error)),
     }
 }
 
-/// Executes `pieces` if nothing was written to these conversations since they were seen at these numbers. It is one statement, and so
-/// one transaction, of PostgreSQL. Everything that can be changed in a conversation takes a number, so what was seen of its members
-/// holds as long as the number does.
-pub async fn execute_unless_moved<C: ConnectionTrait>(
-    db: &C,
-    seen: &[(ConversationId, i64)],
-    pieces: Vec<Piece>,
-) -> Result<Claim, AppError> {
+/// A conversation that is still as it was seen.
+#[derive(FromQueryResult)]
+struct Held {
+    id: ConversationId,
+}
+
+/// One statement, and so one transaction, of PostgreSQL; it answers what is [`Held`], and does nothing unless that is everything.
+fn execute_where_seen(seen: &[(ConversationId, i64)], pieces: Vec<Piece>) -> Result<Statement, AppError> {
     #[derive(Serialize)]
     struct Row {
         id: String,
         seen: i64,
-    }
-    #[derive(FromQueryResult)]
-    struct Held {
-        id: ConversationId,
-    }
-    if pieces.is_empty() {
-        return Ok(Claim::Executed);
     }
     // A row that somebody else changed meanwhile is looked at again once its lock is had, so that a number that moved does not match.
     // In the order of the ids, as `lock` does.
@@ -144,17 +160,7 @@ pub async fn execute_unless_moved<C: ConnectionTrait>(
         rows::unfold(DatabaseBackend::Postgres, &[Column::Uuid("id"), Column::Int("seen")])
     );
     let claimed: Vec<Row> = seen.iter().map(|(id, seq)| Row { id: rows::hex(id.0), seen: *seq }).collect();
-    let statement = rows::execute_if(Piece::new(claim, &claimed)?, seen.len(), pieces);
-    let held: Vec<Held> = match Held::find_by_statement(statement).all(db).await {
-        Ok(held) => held,
-        Err(error) if unique_violation(&error) => return Ok(Claim::Repeated),
-        Err(error) => return Err(app_error(error)),
-    };
-    if held.len() == seen.len() {
-        return Ok(Claim::Executed);
-    }
-    let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
-    Ok(Claim::Moved(seen.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect()))
+    Ok(rows::execute_if(Piece::new(claim, &claimed)?, seen.len(), pieces))
 }
 
 /// Who of these people is a member of which of these conversations.

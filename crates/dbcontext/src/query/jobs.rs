@@ -83,30 +83,39 @@ pub fn insert_after(
     Piece::new(sql, &rows)
 }
 
-/// Whether a job can be claimed; cheap, so that an idle worker takes no lock.
-pub async fn any_due<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+/// Whether a job of one of these kinds can be claimed; cheap, so that an idle worker takes no lock.
+pub async fn any_due<C: ConnectionTrait>(db: &C, kinds: &[&str]) -> Result<bool, AppError> {
     let backend = db.get_database_backend();
-    let sql = format!("SELECT 1 AS one FROM jobs WHERE due_at <= {} LIMIT 1", now(backend));
-    Ok(db.query_one_raw(Statement::from_string(backend, sql)).await.map_err(app_error)?.is_some())
+    let sql = format!(
+        "SELECT 1 AS one FROM jobs WHERE kind IN ({}) AND due_at <= {} LIMIT 1",
+        places(kinds.len(), 1),
+        now(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Claims the job that has waited longest, if there is one, until `lease` has passed.
-pub async fn claim<C: ConnectionTrait>(db: &C, worker: InstanceId, lease: Duration) -> Result<Option<Model>, AppError> {
+/// Claims the job of one of these kinds that has waited longest, if there is one, until `lease` has passed.
+pub async fn claim<C: ConnectionTrait>(
+    db: &C,
+    kinds: &[&str],
+    worker: InstanceId,
+    lease: Duration,
+) -> Result<Option<Model>, AppError> {
     let backend = db.get_database_backend();
+    let of_kind = places(kinds.len(), 3);
     let now = now(backend);
     // SQLite's statement holds the only write lock there is.
     let skip_locked = if backend == DatabaseBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
         "UPDATE jobs SET status = 'running', attempt = attempt + 1, leased_by = $1, due_at = {now} + $2, updated_at = {now} \
-         WHERE id = (SELECT j.id FROM jobs j WHERE j.due_at <= {now} \
+         WHERE id = (SELECT j.id FROM jobs j WHERE j.kind IN ({of_kind}) AND j.due_at <= {now} \
            AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.lane = j.lane AND r.id <> j.id AND r.status = 'running' AND r.due_at > {now}) \
            ORDER BY j.due_at, j.id LIMIT 1 {skip_locked}) \
          RETURNING *"
     );
-    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, [worker.into(), millis(lease)]))
-        .one(db)
-        .await
-        .map_err(app_error)
+    let values = [worker.into(), millis(lease)].into_iter().chain(kinds.iter().map(|kind| Value::from(*kind)));
+    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await.map_err(app_error)
 }
 
 /// Extends a claim; `None` when it is lost.
@@ -212,6 +221,11 @@ const fn now(backend: DatabaseBackend) -> &'static str {
         DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
         _ => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     }
+}
+
+/// `$3, $4`: so many parameters from the `first`.
+fn places(count: usize, first: usize) -> String {
+    (first..first + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
 }
 
 fn millis(duration: Duration) -> Value {

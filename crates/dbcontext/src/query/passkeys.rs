@@ -81,6 +81,24 @@ pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, A
     of(user_id).count(db).await.map_err(app_error)
 }
 
+/// Gives one of somebody's own another name. None: there is no such one.
+pub async fn rename<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    id: PasskeyId,
+    name: &str,
+) -> Result<Option<passkey::Model>, AppError> {
+    let row = passkey::ActiveModel { name: Set(name.to_owned()), ..Default::default() };
+    let renamed = passkey::Entity::update_many()
+        .set(row)
+        .filter(passkey::Column::Id.eq(id))
+        .filter(passkey::Column::UserId.eq(user_id))
+        .exec_with_returning(db)
+        .await
+        .map_err(app_error)?;
+    Ok(renamed.into_iter().next())
+}
+
 /// Takes one of somebody's own away. False: there is no such one.
 pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId, id: PasskeyId) -> Result<bool, AppError> {
     let done = passkey::Entity::delete_many()

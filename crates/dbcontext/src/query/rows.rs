@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::constraint::app_error;
+use crate::{constraint::app_error, sqlite::Sqlite};
 
 /// What a column of the unfolded rows holds.
 #[derive(Clone, Copy, Debug)]
@@ -88,11 +88,6 @@ impl Piece {
 /// Executes pieces that don't depend on each other, in one call: PostgreSQL gets them as one statement, because each one is a round
 /// trip, and SQLite as statements that follow each other, because each call wakes a thread.
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
-    try_execute(db, pieces).await.map_err(app_error)
-}
-
-/// The same, with the database's own error.
-pub(crate) async fn try_execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
     let sql = match (backend, pieces.as_slice()) {
         (_, []) => return Ok(()),
@@ -100,10 +95,16 @@ pub(crate) async fn try_execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) 
         (DatabaseBackend::Postgres, pieces) => {
             format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows))
         }
-        (_, pieces) => numbered(pieces, 1, |rows| rows).collect::<Vec<_>>().join("; "),
+        (_, pieces) => sequence(pieces),
     };
-    db.execute_raw(Statement::from_sql_and_values(backend, sql, values(pieces))).await?;
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, values(pieces))).await.map_err(app_error)?;
     Ok(())
+}
+
+/// The same on SQLite, as a transaction of its own, with the database's own error.
+pub(crate) async fn transact(sqlite: &Sqlite, pieces: Vec<Piece>) -> Result<(), DbErr> {
+    let sql = sequence(&pieces);
+    sqlite.transact(&sql, pieces.into_iter().map(|piece| piece.rows).collect()).await
 }
 
 /// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
@@ -121,6 +122,11 @@ pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Stat
 fn expressions(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
     let parts = numbered(pieces, first, rows).enumerate();
     parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect::<Vec<_>>().join(", ")
+}
+
+/// The pieces as statements that follow each other.
+fn sequence(pieces: &[Piece]) -> String {
+    numbered(pieces, 1, |rows| rows).collect::<Vec<_>>().join("; ")
 }
 
 /// The statements of the pieces, with their rows as the parameters from `first` on.

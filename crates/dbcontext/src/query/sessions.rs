@@ -1,6 +1,6 @@
 //! Sign-ins and their refresh tokens.
 
-use appcore::{AppError, SessionId, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, Place, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     Select, Set, sea_query::Expr,
@@ -17,22 +17,32 @@ use crate::{
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
-    pub user_agent: Option<String>,
-    pub address: Option<String>,
-    pub at: Timestamp,
+    pub seen: Seen,
     pub expires_at: Timestamp,
 }
 
+/// What a device is at the moment.
+pub struct Seen {
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub place: Option<Place>,
+    pub at: Timestamp,
+}
+
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), AppError> {
+    let (country, city) = columns(new.seen.place);
     let row = user_session::ActiveModel {
         id: Set(new.id),
         user_id: Set(new.user_id),
-        user_agent: Set(new.user_agent),
-        address: Set(new.address),
-        created_at: Set(new.at),
-        last_used_at: Set(new.at),
+        user_agent: Set(new.seen.user_agent),
+        address: Set(new.seen.address),
+        country: Set(country),
+        city: Set(city),
+        created_at: Set(new.seen.at),
+        last_used_at: Set(new.seen.at),
         expires_at: Set(new.expires_at),
         ended_at: Set(None),
+        confirmed_at: Set(None),
     };
     user_session::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
     Ok(())
@@ -88,15 +98,30 @@ pub async fn live_among<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// When somebody signed in.
-pub async fn begun_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
-    user_session::Entity::find_by_id(id)
+/// When somebody last showed that it is them: by signing in, or once more since.
+pub async fn proved_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
+    let times: Option<(Timestamp, Option<Timestamp>)> = user_session::Entity::find_by_id(id)
         .select_only()
         .column(user_session::Column::CreatedAt)
+        .column(user_session::Column::ConfirmedAt)
         .into_tuple()
         .one(db)
         .await
-        .map_err(app_error)
+        .map_err(app_error)?;
+    Ok(times.map(|(created_at, confirmed_at)| confirmed_at.unwrap_or(created_at)))
+}
+
+/// Notes that it was shown once more. False: the sign-in has ended.
+pub async fn confirm<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
+    let row = user_session::ActiveModel { confirmed_at: Set(Some(now)), ..Default::default() };
+    let done = user_session::Entity::update_many()
+        .set(row)
+        .filter(user_session::Column::Id.eq(id))
+        .filter(user_session::Column::EndedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// Somebody's own devices, the one used last first.
@@ -158,17 +183,14 @@ pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp
 }
 
 /// Notes what a device is now: browsers are updated, laptops are carried about.
-pub async fn seen_as<C: ConnectionTrait>(
-    db: &C,
-    id: SessionId,
-    user_agent: Option<String>,
-    address: Option<String>,
-    now: Timestamp,
-) -> Result<(), AppError> {
+pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: Seen) -> Result<(), AppError> {
+    let (country, city) = columns(seen.place);
     let row = user_session::ActiveModel {
-        user_agent: Set(user_agent),
-        address: Set(address),
-        last_used_at: Set(now),
+        user_agent: Set(seen.user_agent),
+        address: Set(seen.address),
+        country: Set(country),
+        city: Set(city),
+        last_used_at: Set(seen.at),
         ..Default::default()
     };
     user_session::Entity::update_many()
@@ -261,6 +283,11 @@ pub async fn forget_successors<C: ConnectionTrait>(
         .await
         .map_err(app_error)?;
     Ok(())
+}
+
+/// A place as it is stored.
+fn columns(place: Option<Place>) -> (Option<String>, Option<String>) {
+    place.map_or((None, None), |Place { country, city }| (Some(country.as_str().to_owned()), city))
 }
 
 fn live(now: Timestamp) -> Select<user_session::Entity> {

@@ -11,6 +11,7 @@ use sea_orm::{
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 
+use super::literal;
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_member, user, workspace_member},
@@ -59,7 +60,11 @@ pub async fn is_empty<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
 
 /// The account of an address.
 pub async fn by_email<C: ConnectionTrait>(db: &C, email: &str) -> Result<Option<user::Model>, AppError> {
-    present().filter(user::Column::Email.eq(email)).one(db).await.map_err(app_error)
+    find_by_email(email).one(db).await.map_err(app_error)
+}
+
+pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
+    present().filter(user::Column::Email.eq(email))
 }
 
 /// An account, whoever asks: for its owner and for services that act for the owner.
@@ -133,6 +138,18 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
     update(db, id, row).await
 }
 
+/// Chooses what mail is written in.
+pub async fn set_language<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    language: Language,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let row =
+        user::ActiveModel { language: Set(language.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
 /// Puts another hash of a password in place.
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
     let row =
@@ -176,7 +193,7 @@ async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) 
 }
 
 fn present() -> sea_orm::Select<user::Entity> {
-    user::Entity::find().filter(user::Column::IsDeleted.eq(false))
+    user::Entity::find().filter(user::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
 /// Whom somebody sees in a workspace because of their role there.

@@ -6,11 +6,12 @@ use appcore::{
     view::{self, WorkspaceRole},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, RelationDef, Select, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, RelationDef, Select, Set,
     sea_query::{Expr, OnConflict},
 };
 
+use super::literal;
 use crate::{
     constraint::app_error,
     entity::{user, workspace, workspace_member},
@@ -93,12 +94,13 @@ pub async fn insert<C: ConnectionTrait>(
 
 /// The workspace that everybody joins, whoever asks.
 pub async fn shared<C: ConnectionTrait>(db: &C) -> Result<Option<workspace::Model>, AppError> {
+    find_shared().one(db).await.map_err(app_error)
+}
+
+pub(super) fn find_shared() -> sea_orm::Select<workspace::Entity> {
     workspace::Entity::find()
-        .filter(workspace::Column::Kind.eq(WorkspaceKind::Shared.as_str()))
-        .filter(workspace::Column::IsDeleted.eq(false))
-        .one(db)
-        .await
-        .map_err(app_error)
+        .filter(workspace::Column::Kind.into_expr().eq(literal(WorkspaceKind::Shared.as_str())))
+        .filter(workspace::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
 /// Holds a workspace against other changes until the transaction ends.
@@ -279,6 +281,12 @@ pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &
         .count(db)
         .await
         .map_err(app_error)
+}
+
+/// The first so many of a workspace's members.
+pub async fn member_ids<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: u64) -> Result<Vec<UserId>, AppError> {
+    let ids = memberships(id).select_only().column(workspace_member::Column::UserId).limit(most).into_tuple();
+    ids.all(db).await.map_err(app_error)
 }
 
 /// Whether a workspace has a member of this role.

@@ -57,7 +57,7 @@ impl Endpoint for AddBan {
     async fn handle(ctx: &Ctx, request: AddBanRequest) -> Result<Reply<Ban>, AppError> {
         let AddBanRequest { address, seconds, reason } = request;
         let ban = BanRequest { address, seconds, reason };
-        Ok(Reply::of(ctx.app().firewall.ban(ctx.user()?, ctx.address(), ban).await?))
+        Ok(Reply::of(ctx.app().firewall.ban(ctx.user()?, ban).await?))
     }
 }
 
@@ -74,7 +74,7 @@ impl Endpoint for LiftBan {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftBanRequest) -> Result<Reply<NoData>, AppError> {
-        ctx.app().firewall.lift(ctx.user()?, ctx.address(), request.id).await?;
+        ctx.app().firewall.lift(ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

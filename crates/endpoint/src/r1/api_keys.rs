@@ -8,10 +8,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::{
-    accounts::api_keys::{self, NewApiKey},
-    audit::Action,
-};
+use service::accounts::api_keys::{self, NewApiKey};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -61,7 +58,9 @@ pub struct NewKey {
 }
 
 /// Create an API key
-#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState))]
+///
+/// Asked for by somebody who has shown a moment ago that it is them: see `POST /r1/auth/confirm`.
+#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for CreateApiKey {
     type Request = CreateApiKeyRequest;
     type Response = NewKey;
@@ -69,7 +68,6 @@ impl Endpoint for CreateApiKey {
     async fn handle(ctx: &Ctx, request: CreateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
         let new = NewApiKey { name: request.name, scopes: request.scopes.into(), expires_at: request.expires_at };
         let (api_key, key) = api_keys::create(ctx.app(), ctx.user()?, new).await?;
-        ctx.audit(Action::ApiKeyCreated, Some(api_key.id.to_string())).await;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }
@@ -90,7 +88,6 @@ impl Endpoint for RevokeApiKey {
 
     async fn handle(ctx: &Ctx, request: RevokeApiKeyRequest) -> Result<Reply<NoData>, AppError> {
         api_keys::revoke(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::ApiKeyRevoked, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -4,10 +4,7 @@ use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::{
-    accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair},
-    audit::Action,
-};
+use service::accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -204,7 +201,6 @@ impl Endpoint for LogOut {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
         accounts::logout(ctx.app(), ctx.user()?).await?;
-        ctx.audit(Action::SignOut, None).await;
         ctx.clear_cookies();
         Ok(Reply::of(NoData))
     }
@@ -233,9 +229,8 @@ impl Endpoint for ChangePassword {
             field: "password",
             device: ctx.device(),
         };
-        accounts::update_me(ctx.app(), ctx.user()?, ProfileChange { display_name: None, password: Some(password) })
-            .await?;
-        ctx.audit(Action::PasswordChanged, None).await;
+        let change = ProfileChange { password: Some(password), ..ProfileChange::default() };
+        accounts::update_me(ctx.app(), ctx.user()?, change).await?;
         Ok(Reply::of(NoData))
     }
 }

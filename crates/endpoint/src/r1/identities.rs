@@ -7,12 +7,9 @@ use appcore::{
 };
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::{
-        SignedIn,
-        identities::{self, Arrival, Returned},
-    },
-    audit::Action,
+use service::accounts::{
+    SignedIn,
+    identities::{self, Arrival, Returned},
 };
 use url::form_urlencoded::Serializer;
 
@@ -67,6 +64,9 @@ pub struct StartOauthRequest {
 }
 
 /// Send a browser to a provider
+///
+/// Or to `/login?error=`, where that can't be: `unavailable`, or with `link`, where the sign-in is not fresh (see
+/// `POST /r1/auth/confirm`), `fresh_sign_in_required`.
 #[endpoint(GET "/r1/auth/oauth/{p}/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 302, errors(Unauthenticated, CrossSite))]
 impl Endpoint for StartOauth {
     type Request = StartOauthRequest;
@@ -269,14 +269,13 @@ pub struct UnlinkIdentityRequest {
 }
 
 /// Unlink an identity
-#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(LastMethod))]
+#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, LastMethod))]
 impl Endpoint for UnlinkIdentity {
     type Request = UnlinkIdentityRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: UnlinkIdentityRequest) -> Result<Reply<NoData>, AppError> {
         identities::unlink(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::IdentityUnlinked, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -7,10 +7,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::{
-    audit::Action,
-    workspaces::invitations::{self, NewInvitation as Wanted},
-};
+use service::workspaces::invitations::{self, NewInvitation as Wanted};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -87,7 +84,6 @@ impl Endpoint for CreateInvitation {
             expires_at: request.expires_at,
         };
         let made = invitations::create(ctx.app(), ctx.user()?, request.id, wanted).await?;
-        ctx.audit(Action::InvitationCreated, Some(made.invitation.id.to_string())).await;
         Ok(Reply::of(NewInvitation {
             invitation: made.invitation,
             token: made.token.expose().to_owned(),
@@ -114,7 +110,6 @@ impl Endpoint for RevokeInvitation {
 
     async fn handle(ctx: &Ctx, request: RevokeInvitationRequest) -> Result<Reply<NoData>, AppError> {
         invitations::revoke(ctx.app(), ctx.user()?, request.id, request.invitation_id).await?;
-        ctx.audit(Action::InvitationRevoked, Some(request.invitation_id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -145,7 +140,6 @@ impl Endpoint for AcceptInvitation {
 
     async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
         let led_to = invitations::accept(ctx.app(), ctx.user()?, &request.token).await?;
-        ctx.audit(Action::InvitationAccepted, Some(led_to.workspace.id.to_string())).await;
         Ok(Reply::of(led_to))
     }
 }

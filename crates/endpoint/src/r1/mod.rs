@@ -4,8 +4,9 @@ mod admin;
 mod api_keys;
 mod assistants;
 mod auth;
+mod confirm;
 mod conversations;
-pub(crate) mod identities;
+mod identities;
 mod invitations;
 mod mailbox;
 mod messages;
@@ -22,6 +23,7 @@ use crate::EndpointDef;
 const RESOURCES: &[&[EndpointDef]] = &[
     auth::ENDPOINTS,
     second_factor::ENDPOINTS,
+    confirm::ENDPOINTS,
     identities::ENDPOINTS,
     passkeys::ENDPOINTS,
     mailbox::ENDPOINTS,

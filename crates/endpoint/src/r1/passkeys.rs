@@ -6,10 +6,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde_json::Value;
-use service::{
-    accounts::passkeys::{self, Ceremony, OwnPasskey},
-    audit::Action,
-};
+use service::accounts::passkeys::{self, Ceremony, OwnPasskey};
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -20,6 +17,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<StartPasskeySignIn>(),
     EndpointDef::of::<FinishPasskeySignIn>(),
     EndpointDef::of::<ListPasskeys>(),
+    EndpointDef::of::<RenamePasskey>(),
     EndpointDef::of::<RemovePasskey>(),
 ];
 
@@ -56,7 +54,7 @@ impl From<OwnPasskey> for Passkey {
 }
 
 /// Begin to make a passkey
-#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(WrongState, Conflict))]
+#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, WrongState, Conflict))]
 impl Endpoint for StartPasskeyRegistration {
     type Request = NoInput;
     type Response = PasskeyChallenge;
@@ -87,7 +85,6 @@ impl Endpoint for FinishPasskeyRegistration {
         let FinishPasskeyRegistrationRequest { challenge_id, credential, name } = request;
         let by = ctx.user()?;
         let made = passkeys::finish_registration(ctx.app(), by, &challenge_id, credential, name.as_deref()).await?;
-        ctx.audit(Action::PasskeyAdded, Some(made.id.to_string())).await;
         Ok(Reply::of(made.into()))
     }
 }
@@ -149,20 +146,39 @@ impl Endpoint for ListPasskeys {
 }
 
 #[dto(request)]
+pub struct RenamePasskeyRequest {
+    #[from(path)]
+    pub id: PasskeyId,
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: String,
+}
+
+/// Give a passkey another name
+#[endpoint(PATCH "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+impl Endpoint for RenamePasskey {
+    type Request = RenamePasskeyRequest;
+    type Response = Passkey;
+
+    async fn handle(ctx: &Ctx, request: RenamePasskeyRequest) -> Result<Reply<Passkey>, AppError> {
+        Ok(Reply::of(passkeys::rename(ctx.app(), ctx.user()?, request.id, &request.name).await?.into()))
+    }
+}
+
+#[dto(request)]
 pub struct RemovePasskeyRequest {
     #[from(path)]
     pub id: PasskeyId,
 }
 
 /// Remove a passkey
-#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(LastMethod))]
+#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, LastMethod))]
 impl Endpoint for RemovePasskey {
     type Request = RemovePasskeyRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePasskeyRequest) -> Result<Reply<NoData>, AppError> {
         passkeys::remove(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::PasskeyRemoved, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }

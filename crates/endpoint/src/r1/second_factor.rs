@@ -2,10 +2,7 @@
 
 use appcore::AppError;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::second_factor::{self, Answer},
-    audit::Action,
-};
+use service::accounts::second_factor::{self, Answer};
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -54,7 +51,7 @@ impl Endpoint for AnswerChallenge {
 
 #[dto(request)]
 pub struct EnrolAuthenticatorRequest {
-    /// Left out where the account has none; then the sign-in must not be older than ten minutes.
+    /// Left out where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
@@ -71,7 +68,7 @@ pub struct Authenticator {
 /// Set an authenticator app up
 ///
 /// It counts once a code of it is confirmed.
-#[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Auth, status = 201, errors(PasswordWrong, WrongState))]
+#[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Auth, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
 impl Endpoint for EnrolAuthenticator {
     type Request = EnrolAuthenticatorRequest;
     type Response = Authenticator;
@@ -107,7 +104,6 @@ impl Endpoint for ConfirmAuthenticator {
 
     async fn handle(ctx: &Ctx, request: AuthenticatorCodeRequest) -> Result<Reply<RecoveryCodes>, AppError> {
         let codes = second_factor::confirm(ctx.app(), ctx.user()?, &request.code).await?;
-        ctx.audit(Action::SecondFactorAdded, None).await;
         Ok(Reply::of(RecoveryCodes { recovery_codes: codes.iter().map(|code| code.expose().to_owned()).collect() }))
     }
 }
@@ -126,7 +122,6 @@ impl Endpoint for RemoveAuthenticator {
 
     async fn handle(ctx: &Ctx, request: RemoveAuthenticatorRequest) -> Result<Reply<NoData>, AppError> {
         second_factor::remove(ctx.app(), ctx.user()?, &request.code).await?;
-        ctx.audit(Action::SecondFactorRemoved, None).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -1,15 +1,12 @@
 //! People: oneself, and those with whom one has a workspace in common.
 
 use appcore::{
-    AppError, UserId, WorkspaceId,
+    AppError, Language, UserId, WorkspaceId,
     page::{Page, PageRequest},
     view::{Export, User},
 };
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::{self, PasswordChange, ProfileChange},
-    audit::Action,
-};
+use service::accounts::{self, PasswordChange, ProfileChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -37,6 +34,8 @@ impl Endpoint for ShowMe {
 pub struct ChangeMeRequest {
     #[schema(min_length = 1)]
     pub display_name: Option<String>,
+    /// What mail to oneself is written in.
+    pub language: Option<Language>,
     /// The new one; `current_password` must come with it.
     #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
@@ -44,7 +43,7 @@ pub struct ChangeMeRequest {
     pub current_password: Option<String>,
 }
 
-/// Change one's name or password
+/// Change one's name, language or password
 ///
 /// With a new password all other devices are signed out.
 #[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
@@ -62,14 +61,14 @@ impl Endpoint for ChangeMe {
             }
             (None, _) => None,
         };
-        let change = ProfileChange { display_name: request.display_name, password };
+        let change = ProfileChange { display_name: request.display_name, language: request.language, password };
         Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))
     }
 }
 
 #[dto(request)]
 pub struct DeleteMeRequest {
-    /// Left out only where the account has none.
+    /// Left out only where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
@@ -78,7 +77,7 @@ pub struct DeleteMeRequest {
 ///
 /// At once all devices are signed out, and everything personal is gone. Messages stay, as those of a "Deleted user"; what one owned
 /// passes on to whoever has been there longest.
-#[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
+#[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, FreshSignInRequired, TooManySignins))]
 impl Endpoint for DeleteMe {
     type Request = DeleteMeRequest;
     type Response = NoData;
@@ -100,7 +99,6 @@ impl Endpoint for ExportMe {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
-        ctx.audit(Action::Exported, None).await;
         Ok(Reply::pieces(accounts::export(ctx.shared_app(), by)))
     }
 }

@@ -6,7 +6,7 @@ use appcore::{
     view::UserSession,
 };
 use natter_macro::{dto, endpoint};
-use service::{accounts::sessions, audit::Action};
+use service::accounts::sessions;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -41,7 +41,6 @@ impl Endpoint for EndOtherUserSessions {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
         sessions::end_others(ctx.app(), ctx.user()?).await?;
-        ctx.audit(Action::SessionEnded, None).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -60,7 +59,6 @@ impl Endpoint for EndUserSession {
 
     async fn handle(ctx: &Ctx, request: EndUserSessionRequest) -> Result<Reply<NoData>, AppError> {
         sessions::end(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::SessionEnded, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }

@@ -6,10 +6,7 @@ use appcore::{
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
 use natter_macro::{dto, endpoint};
-use service::{
-    audit::Action,
-    workspaces::{self, NewMember, Who, WorkspaceChange},
-};
+use service::workspaces::{self, NewMember, Who, WorkspaceChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
 
@@ -64,7 +61,6 @@ impl Endpoint for CreateWorkspace {
     async fn handle(ctx: &Ctx, request: CreateWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let domains = request.join_domains.unwrap_or_default();
         let made = workspaces::create(ctx.app(), ctx.user()?, &request.name, &domains).await?;
-        ctx.audit(Action::WorkspaceCreated, Some(made.id.to_string())).await;
         Ok(Reply::of(made))
     }
 }
@@ -128,7 +124,6 @@ impl Endpoint for ChangeWorkspace {
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let change = WorkspaceChange { name: request.name, join_domains: request.join_domains };
         let changed = workspaces::update(ctx.app(), ctx.user()?, request.id, change).await?;
-        ctx.audit(Action::WorkspaceChanged, Some(request.id.to_string())).await;
         Ok(Reply::of(changed))
     }
 }
@@ -143,7 +138,6 @@ impl Endpoint for DeleteWorkspace {
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::delete(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::WorkspaceDeleted, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -156,7 +150,6 @@ impl Endpoint for JoinWorkspace {
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let joined = workspaces::join(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::WorkspaceJoined, Some(request.id.to_string())).await;
         Ok(Reply::of(joined))
     }
 }
@@ -171,7 +164,6 @@ impl Endpoint for LeaveWorkspace {
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::leave(ctx.app(), ctx.user()?, request.id).await?;
-        ctx.audit(Action::WorkspaceLeft, Some(request.id.to_string())).await;
         Ok(Reply::of(NoData))
     }
 }
@@ -227,7 +219,6 @@ impl Endpoint for AddWorkspaceMember {
         };
         let new = NewMember { who, role: request.role };
         let added = workspaces::add_member(ctx.app(), ctx.user()?, request.id, new).await?;
-        ctx.audit(Action::WorkspaceMemberAdded, Some(member(request.id, added.user.id))).await;
         Ok(Reply::of(added))
     }
 }
@@ -250,7 +241,6 @@ impl Endpoint for ChangeWorkspaceMember {
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceMemberRequest) -> Result<Reply<WorkspaceMember>, AppError> {
         let changed = workspaces::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?;
-        ctx.audit(Action::WorkspaceRoleChanged, Some(member(request.id, request.user_id))).await;
         Ok(Reply::of(changed))
     }
 }
@@ -273,12 +263,6 @@ impl Endpoint for RemoveWorkspaceMember {
 
     async fn handle(ctx: &Ctx, request: RemoveWorkspaceMemberRequest) -> Result<Reply<NoData>, AppError> {
         workspaces::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
-        ctx.audit(Action::WorkspaceMemberRemoved, Some(member(request.id, request.user_id))).await;
         Ok(Reply::of(NoData))
     }
-}
-
-/// A membership, as the audit log names it.
-fn member(workspace: WorkspaceId, user: UserId) -> String {
-    format!("{workspace}/{user}")
 }

@@ -33,7 +33,7 @@ use rooms::Rooms;
 #[cfg(test)]
 pub(crate) use rooms::size_of_person;
 
-use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Outbound};
+use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Outbound, ring::Ring};
 
 /// Events that are taken before the sockets are written.
 const BATCH: usize = 64;
@@ -77,8 +77,9 @@ impl Shard {
         let (instructions, received) = mpsc::unbounded_channel();
         entrance.add_shard(instructions);
         let listener = app.bus.listen();
+        let ring = if app.config.realtime.io_uring { Ring::open() } else { Ring::closed() };
         let shard = Rc::new(Self {
-            rooms: RefCell::new(Rooms::new(app.clock.clone())),
+            rooms: RefCell::new(Rooms::new(app.clock.clone(), ring)),
             wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
@@ -155,8 +156,7 @@ impl Shard {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
-            // Measured: durable events gain an eighth by it, passing ones lose a little.
-            BusMessage::News(news) if news.position.is_some() && listener.is_empty() => {
+            BusMessage::News(news) if listener.is_empty() => {
                 self.rooms.borrow_mut().receive_alone(news, now);
             }
             _ => self.handle(first, now),

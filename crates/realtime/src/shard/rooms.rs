@@ -14,6 +14,7 @@ mod gaps;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    os::fd::AsFd as _,
     rc::Rc,
 };
 
@@ -23,7 +24,7 @@ use appcore::{
     event::{Audience, Effect, Position, SharedNews},
 };
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     close::Close,
@@ -31,7 +32,11 @@ use crate::{
     deflate,
     order::Order,
     outbound::Outbound,
+    ring::Ring,
 };
+
+/// Sends that are worth more than a system call each.
+const WORTH_A_RING: usize = 3;
 
 /// The news of one thread's connections.
 pub struct Rooms {
@@ -115,7 +120,7 @@ pub enum Caught {
 
 impl Rooms {
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock, ring: Ring) -> Self {
         Self {
             clock,
             rooms: HashMap::new(),
@@ -124,7 +129,7 @@ impl Rooms {
             seen: HashMap::new(),
             gaps: VecDeque::new(),
             joined: Vec::new(),
-            dirty: Dirty::default(),
+            dirty: Dirty::new(ring),
             stamp: 0,
         }
     }
@@ -189,12 +194,13 @@ impl Rooms {
         }
     }
 
-    /// Takes news from the bus behind which nothing waits: each connection is written as it gets its frame. A second round over
-    /// thousands of readers would find none of them in the processor's cache any more.
+    /// Takes news from the bus behind which nothing waits, and sends it at once, past the queues: a second round over thousands of readers
+    /// would find none of them in the processor's cache any more.
     pub fn receive_alone(&mut self, news: &SharedNews, now: Instant) {
         self.dirty.is_alone = true;
         self.receive(news, now);
         self.dirty.is_alone = false;
+        self.dirty.send();
     }
 
     /// Takes news from the bus.
@@ -294,7 +300,7 @@ impl Rooms {
                 let seq = news.position.map(|position| position.seq);
                 for out in &room.readers {
                     if seq.is_none_or(|seq| out.wants(*id, seq)) {
-                        push(out, forms.get(out), &mut self.dirty);
+                        self.dirty.push(out, forms.get(out));
                     }
                 }
             }
@@ -302,14 +308,15 @@ impl Rooms {
                 self.stamp += 1;
                 for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
                     for out in room.readers.iter().filter(|out| out.takes(self.stamp)) {
-                        push(out, forms.get(out), &mut self.dirty);
+                        self.dirty.push(out, forms.get(out));
                     }
                 }
             }
             Audience::Users(users) => {
-                for out in users.iter().filter_map(|user| self.people.get(user)).flat_map(|person| &person.connections)
-                {
-                    push(out, forms.get(out), &mut self.dirty);
+                self.stamp += 1;
+                let people = users.iter().filter_map(|user| self.people.get(user));
+                for out in people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp)) {
+                    self.dirty.push(out, forms.get(out));
                 }
             }
         }
@@ -317,7 +324,7 @@ impl Rooms {
 
     /// A frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        push(out, &out.fit(frame), &mut self.dirty);
+        self.dirty.push(out, &out.fit(frame));
     }
 
     /// Something may have been missed by everybody.
@@ -330,7 +337,7 @@ impl Rooms {
         let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
         let mut forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
         for out in outs {
-            push(out, forms.get(out), &mut self.dirty);
+            self.dirty.push(out, forms.get(out));
         }
     }
 
@@ -374,9 +381,7 @@ impl Rooms {
 
     /// Writes what was pushed: each connection once.
     pub fn flush(&mut self) {
-        for out in self.dirty.outs.drain(..) {
-            out.flush();
-        }
+        self.dirty.flush();
     }
 }
 
@@ -392,21 +397,64 @@ impl Room {
     }
 }
 
-/// Connections with something to flush.
-#[derive(Default)]
+/// What is on its way to the sockets.
 struct Dirty {
+    /// Connections with something in their queues.
     outs: Vec<Rc<Outbound>>,
-    /// There is one frame for each, which goes out at once where nothing waits before it.
+    /// What is delivered is the only frame for each connection: it goes past the queue where nothing waits there.
     is_alone: bool,
+    /// Frames that go past the queues, each for another connection.
+    sends: Vec<(Rc<Outbound>, Bytes)>,
+    ring: Ring,
 }
 
-fn push(out: &Rc<Outbound>, frame: &Bytes, dirty: &mut Dirty) {
-    if dirty.is_alone && out.write_through(frame) {
-        return;
+impl Dirty {
+    fn new(ring: Ring) -> Self {
+        Self { outs: Vec::new(), is_alone: false, sends: Vec::new(), ring }
     }
-    out.push(frame.clone());
-    if out.becomes_dirty() {
-        dirty.outs.push(Rc::clone(out));
+
+    fn push(&mut self, out: &Rc<Outbound>, frame: &Bytes) {
+        if self.is_alone
+            && let Some(socket) = out.ready_socket()
+        {
+            if self.ring.is_open() {
+                self.sends.push((Rc::clone(out), frame.clone()));
+            } else {
+                out.went_out(frame, socket.try_write(frame));
+            }
+            return;
+        }
+        out.push(frame.clone());
+        if out.becomes_dirty() {
+            self.outs.push(Rc::clone(out));
+        }
+    }
+
+    fn flush(&mut self) {
+        for out in self.outs.drain(..) {
+            out.cleaned();
+            match self.ring.is_open().then(|| out.take_lone_frame()).flatten() {
+                Some(frame) => self.sends.push((out, frame)),
+                None => out.flush(),
+            }
+        }
+        self.send();
+    }
+
+    fn send(&mut self) {
+        let sends: Vec<(&Outbound, &Bytes, &TcpStream)> =
+            self.sends.iter().filter_map(|(out, frame)| Some((&**out, frame, out.socket()?))).collect();
+        if sends.len() < WORTH_A_RING {
+            for (out, frame, socket) in sends {
+                out.went_out(frame, socket.try_write(frame));
+            }
+        } else {
+            let outcomes = self.ring.send(&sends, |(_, frame, socket)| (socket.as_fd(), frame));
+            for ((out, frame, _), outcome) in sends.iter().zip(outcomes) {
+                out.went_out(frame, outcome);
+            }
+        }
+        self.sends.clear();
     }
 }
 

@@ -3,13 +3,14 @@ use appcore::{
     event::{Audience, News},
 };
 use proptest::prelude::*;
+use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
 use super::{gaps::GAP, *};
-use crate::outbound::tests::stream;
+use crate::outbound::tests::{stream, stream_on};
 
 fn rooms() -> Rooms {
-    Rooms::new(Clock::stopped_at(Timestamp(0)))
+    Rooms::new(Clock::stopped_at(Timestamp(0)), Ring::closed())
 }
 
 fn conversation(number: u128) -> ConversationId {
@@ -296,6 +297,79 @@ async fn nothing_remains_of_those_who_left() {
     rooms.flush();
     assert!(rooms.rooms.is_empty() && rooms.people.is_empty() && rooms.seen.is_empty());
     assert!(outs.iter().all(|out| Rc::strong_count(out) == 1));
+}
+
+/// A reader on a socket, and the client's end of it.
+async fn connect(rooms: &mut Rooms, id: ConversationId) -> (Rc<Outbound>, TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (socket, _) = listener.accept().await.unwrap();
+    socket.writable().await.unwrap();
+    let user = UserId::new();
+    let out = stream_on(user, socket, 1 << 24);
+    rooms.arrive(user);
+    rooms.settle(user, &[(id, 0)], Some(&out));
+    (out, client)
+}
+
+/// The numbers of the events that arrive, up to this one.
+async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i64> {
+    let mut text = Vec::new();
+    loop {
+        let seen: Vec<i64> = String::from_utf8_lossy(&text)
+            .split("event: event.")
+            .skip(1)
+            .filter_map(|event| event.split_once("\n\n")?.0.lines().next()?.parse().ok())
+            .collect();
+        if seen.last() == Some(&last) {
+            return seen;
+        }
+        tokio::select! {
+            read = client.read_buf(&mut text) => assert!(read.unwrap() > 0),
+            writable = out.socket().unwrap().writable(), if out.is_blocked() => {
+                writable.unwrap();
+                out.unblock();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
+    const EVENTS: i64 = 60;
+    for ring in [Ring::open(), Ring::closed()] {
+        let (mut rooms, id) = (Rooms::new(Clock::stopped_at(Timestamp(0)), ring), conversation(1));
+        let mut readers = Vec::new();
+        for place in 0..5 {
+            let (out, client) = connect(&mut rooms, id).await;
+            if place == 2 {
+                // Takes only a part of what comes; the rest waits in its queue.
+                socket2::SockRef::from(out.socket().unwrap()).set_send_buffer_size(4_096).unwrap();
+                socket2::SockRef::from(&client).set_recv_buffer_size(4_096).unwrap();
+            }
+            readers.push((out, client));
+        }
+        let mut seq = 0;
+        let mut next = || {
+            seq += 1;
+            let mut news = News::clone(&durable(id, seq, Effect::None));
+            news.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(1_000)).into();
+            SharedNews::from(news)
+        };
+        // Alone, several together, and one alone in the queues.
+        for _ in 0..EVENTS / 4 {
+            rooms.receive_alone(&next(), Instant::now());
+            rooms.receive(&next(), Instant::now());
+            rooms.receive(&next(), Instant::now());
+            rooms.flush();
+            rooms.receive(&next(), Instant::now());
+            rooms.flush();
+        }
+        assert!(readers[2].0.is_blocked() && readers[2].0.waiting() > 0);
+        for (out, client) in &mut readers {
+            assert_eq!(read_until(out, client, EVENTS).await, (1..=EVENTS).collect::<Vec<_>>());
+        }
+    }
 }
 
 /// What a connection was promised and what it got: from the number in its greeting on, everything in order, unless told to resync.

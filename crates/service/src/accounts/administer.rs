@@ -16,6 +16,7 @@ use super::{
     issue,
     signup::{self, Newcomer, SignUp},
 };
+use crate::audit::{self, Action, Entry};
 
 /// Creates an administrator's account.
 pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {
@@ -35,6 +36,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
         at: clock.now(),
     };
     let user = signup::create(&tx, config, new).await?;
+    audit::record(&tx, of_the_operator(Action::SignUp, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
     issue::own_view(&user)
 }
@@ -58,6 +60,12 @@ pub async fn reset_password(
         user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no account with this e-mail address."))?;
     users::set_password(&tx, user.id, &hash, now).await?;
     rows::end_all(&tx, user.id, None, now).await?;
+    audit::record(&tx, of_the_operator(Action::PasswordReset, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
     issue::own_view(&user)
+}
+
+/// Who is at the command line has no account.
+fn of_the_operator(action: Action, account: UserId) -> Entry {
+    Entry { action, actor: None, target: Some(account.to_string()), address: None }
 }

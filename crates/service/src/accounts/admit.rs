@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use appcore::{AppError, Timestamp, UserId};
 use dbcontext::{
+    Transaction,
     entity::user,
     query::{passkeys, second_factors, sessions},
 };
-use sea_orm::DatabaseTransaction;
 
 use super::{
     Device, TokenPair, issue, known,
@@ -70,7 +70,7 @@ impl Method {
 
 /// Opens a session for somebody whose row the caller holds, or asks for the second factor first.
 pub(super) async fn admit(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     account: &user::Model,
     proof: Proof,
@@ -84,7 +84,7 @@ pub(super) async fn admit(
 
 /// Opens the session, once nothing more is asked for.
 pub(super) async fn open(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     account: &user::Model,
     device: &Device,
@@ -96,7 +96,7 @@ pub(super) async fn open(
     issue::open_session(tx, app, account, device).await
 }
 
-async fn challenge(tx: &DatabaseTransaction, app: &App, user_id: UserId) -> Result<Challenge, AppError> {
+async fn challenge(tx: &Transaction, app: &App, user_id: UserId) -> Result<Challenge, AppError> {
     let begun = pending::begin(tx, Kind::SecondFactor, Some(user_id), &(), app.clock.now(), CHALLENGE_TTL).await?;
     let mut methods = vec![Method::Totp];
     if second_factors::codes_left(tx, user_id).await? > 0 {

@@ -25,9 +25,13 @@ pub use rows::revoke_all;
 
 use super::{
     authenticate::TOUCH_EVERY,
+    reauthenticate,
     standings::{Fingerprint, KeyStanding},
 };
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 /// How every key begins.
 const MARK: &str = "nk_";
@@ -50,7 +54,7 @@ pub struct NewApiKey {
 
 /// Makes a key for the caller. It is told here and never again.
 pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
-    by.require_session()?;
+    reauthenticate::require_fresh(app, by).await?;
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
     if new.scopes.is_empty() {
         return Err(AppError::field("scopes", "required", "Say what the key may be used for: read, write or gateway."));
@@ -81,6 +85,7 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
         ));
     }
     rows::insert(&tx, row.clone()).await?;
+    audit::record(&tx, Entry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok((view(row), key.into()))
 }
@@ -94,9 +99,12 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<A
 /// Ends one of the caller's keys, and the connections that were opened with it.
 pub async fn revoke(app: &App, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
     by.require_session()?;
-    if !rows::revoke(app.db.writer(), by.user_id, id, app.clock.now()).await? {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::revoke(&tx, by.user_id, id, app.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
+    audit::record(&tx, Entry::by(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
     tell_revoked(app, vec![id]).await;
     Ok(())
 }
@@ -196,6 +204,7 @@ fn principal(standing: KeyStanding) -> Principal {
         credential: Credential::ApiKey { id: standing.id, scopes: standing.scopes },
         role: standing.role,
         expires_at: standing.expires_at,
+        address: None,
     }
 }
 

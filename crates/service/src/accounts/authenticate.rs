@@ -49,6 +49,7 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
         // As it is now, not as it was when the token was signed.
         role: standing.role,
         expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
+        address: None,
     })
 }
 

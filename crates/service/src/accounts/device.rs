@@ -2,11 +2,18 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use appcore::{Country, Place, Timestamp};
+use dbcontext::query::sessions::Seen;
+
+use crate::places::Places;
+
 /// What a request tells of the device that sent it.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
     user_agent: Option<String>,
     address: Option<IpAddr>,
+    /// As a trusted proxy says.
+    country: Option<Country>,
 }
 
 impl Device {
@@ -21,14 +28,31 @@ impl Device {
             })
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
-        Self { user_agent, address: address.map(|address| address.to_canonical()) }
+        Self { user_agent, address: address.map(|address| address.to_canonical()), country: None }
+    }
+
+    /// The same in a country that somebody has told who is believed.
+    #[must_use]
+    pub const fn in_country(mut self, country: Option<Country>) -> Self {
+        self.country = country;
+        self
+    }
+
+    /// Where on earth it is.
+    pub(super) fn place(&self, places: &Places) -> Option<Place> {
+        places.of(self.address, self.country)
+    }
+
+    /// The same as its owner is shown it.
+    pub(super) fn seen(&self, places: &Places, at: Timestamp) -> Seen {
+        Seen { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
 
     pub(super) fn user_agent(&self) -> Option<String> {
         self.user_agent.clone()
     }
 
-    /// Where it is.
+    /// Where in the net it is.
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
         self.address

@@ -15,7 +15,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{api_keys, identities, issue, passkeys, sessions};
-use crate::{App, workspaces};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+    workspaces,
+};
 
 /// Pieces that may wait for a reader who is slow.
 const AHEAD: usize = 4;
@@ -103,6 +107,8 @@ macro_rules! pages {
 }
 
 async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> {
+    // Before anything leaves: what can't be written down is not given out.
+    audit::record(app.db.writer(), Entry::by(by, Action::Exported, None)).await?;
     let db = app.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");

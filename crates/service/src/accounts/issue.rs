@@ -1,7 +1,7 @@
 //! Opening a session and giving out its tokens.
 
 use appcore::{
-    AppError, Secret, SessionId, Timestamp,
+    AppError, Language, Secret, SessionId, Timestamp,
     auth::token,
     view::{self, UnknownName},
 };
@@ -81,14 +81,8 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     let expires_at = now.plus(app.config.auth.refresh_ttl);
     let user = own_view(user)?;
     let tokens = Tokens::make(app, &user, session_id, now, expires_at)?;
-    let session = sessions::NewSession {
-        id: session_id,
-        user_id: user.id,
-        user_agent: device.user_agent(),
-        address: device.address(),
-        at: now,
-        expires_at,
-    };
+    let session =
+        sessions::NewSession { id: session_id, user_id: user.id, seen: device.seen(&app.places, now), expires_at };
     sessions::insert(db, session).await?;
     sessions::insert_token(db, session_id, tokens.fingerprint(), now).await?;
     Ok(tokens.for_user(user, session_id))
@@ -101,6 +95,7 @@ pub(super) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
         email_verified: Some(user.email_verified_at.is_some()),
         has_password: Some(user.password_hash.is_some()),
         second_factor: Some(user.second_factor),
+        language: Some(Language::stored(&user.language)),
         ..others_view(user)?
     })
 }
@@ -113,6 +108,7 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
         email_verified: None,
         has_password: None,
         second_factor: None,
+        language: None,
         display_name: user.display_name.clone(),
         role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

@@ -2,10 +2,11 @@
 
 use appcore::{AppError, UserId};
 use dbcontext::{
+    Transaction,
     entity::{known_device, user},
     query::known_devices,
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Device;
@@ -27,17 +28,17 @@ pub(super) async fn is_known<C: ConnectionTrait>(
 
 /// Notes that somebody signs in from there, in the caller's transaction. Where they never did so from such an address or with such a
 /// program, they are told by mail; of the first one of all they know.
-pub(super) async fn note(
-    tx: &DatabaseTransaction,
-    app: &App,
-    account: &user::Model,
-    device: &Device,
-) -> Result<(), AppError> {
+pub(super) async fn note(tx: &Transaction, app: &App, account: &user::Model, device: &Device) -> Result<(), AppError> {
     let (network, agent, now) = (device.network(), device.agent(), app.clock.now());
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
     if is_new && !known.is_empty() {
-        let letter = Letter::NewDevice { user_agent: device.user_agent(), address: device.address(), at: now };
+        let letter = Letter::NewDevice {
+            user_agent: device.user_agent(),
+            address: device.address(),
+            place: device.place(&app.places),
+            at: now,
+        };
         mail::post(tx, now, Recipient::User(account.id), letter).await?;
     }
     let seen = known_device::Model { user_id: account.id, network, agent, last_seen_at: now };

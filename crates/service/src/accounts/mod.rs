@@ -54,6 +54,7 @@ pub use keys::rotate as rotate_keys;
 pub use mailbox::{forgot_password, redeem_reset, resend_verification, verify_email};
 pub(crate) use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
+pub use reauthenticate::{Freshness, Means, Proof, confirm, freshness};
 pub use refresh::refresh;
 pub(crate) use removal::ForgetJob;
 pub use removal::delete_me;

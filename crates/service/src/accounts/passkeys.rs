@@ -13,8 +13,9 @@ use appcore::{
     text::parse_line,
 };
 use dbcontext::{
+    Transaction,
     constraint::app_error,
-    entity::passkey,
+    entity::{passkey, user},
     query::{passkeys as rows, users},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,9 +31,12 @@ use super::{
     admit::{self, Proof},
     methods,
     pending::{self, Kind},
-    signin,
+    reauthenticate, signin,
 };
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 /// How long somebody may look for their finger.
 const CEREMONY_TTL: Duration = Duration::from_secs(300);
@@ -80,6 +84,7 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
 /// Asks for a new passkey of the caller's.
 pub async fn begin_registration(app: &App, by: &Principal) -> Result<Ceremony, AppError> {
     let site = open_site(app)?;
+    reauthenticate::require_fresh(app, by).await?;
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(app.db.reader(), account.id).await?;
     if known.len() >= MAX_PASSKEYS {
@@ -120,7 +125,11 @@ pub async fn finish_registration(
         name: name.unwrap_or_else(|| NAMELESS.to_owned()),
         at: app.clock.now(),
     };
-    rows::insert(app.db.writer(), new).await.map(view)
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let kept = rows::insert(&tx, new).await?;
+    audit::record(&tx, Entry::by(by, Action::PasskeyAdded, Some(kept.id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(view(kept))
 }
 
 /// Asks for whatever passkey somebody has for this site.
@@ -145,6 +154,26 @@ pub async fn finish_sign_in(
 }
 
 async fn check_answer(app: &App, ceremony: &str, credential: Value, device: &Device) -> Result<TokenPair, AppError> {
+    let (tx, account) = recognise(app, ceremony, credential).await?;
+    let signed_in = admit::admit(&tx, app, &account, Proof::Passkey, device).await?;
+    let SignedIn::Tokens(pair) = signed_in else {
+        return Err(AppError::internal(anyhow::anyhow!("a passkey was asked for a second factor")));
+    };
+    tx.commit().await.map_err(app_error)?;
+    Ok(*pair)
+}
+
+/// Takes the answer of a passkey of somebody who is signed in already; it was asked for as at a sign-in.
+pub(super) async fn show(app: &App, user_id: UserId, ceremony: &str, credential: Value) -> Result<(), AppError> {
+    let (tx, account) = recognise(app, ceremony, credential).await?;
+    if account.id != user_id {
+        return Err(Code::InvalidCredentials.into());
+    }
+    tx.commit().await.map_err(app_error)
+}
+
+/// Whose passkey has answered. The caller commits, with whatever follows from it.
+async fn recognise(app: &App, ceremony: &str, credential: Value) -> Result<(Transaction, user::Model), AppError> {
     let site = open_site(app)?;
     let credential = read(credential)?;
     let (_, state) = take::<DiscoverableAuthentication>(app, Kind::PasskeySignIn, ceremony).await?;
@@ -159,12 +188,7 @@ async fn check_answer(app: &App, ceremony: &str, credential: Value, device: &Dev
     known.update_credential(&seen);
     let stored = serde_json::to_string(&known).map_err(AppError::internal)?;
     rows::used(&tx, row.id, stored, now).await?;
-    let signed_in = admit::admit(&tx, app, &account, Proof::Passkey, device).await?;
-    let SignedIn::Tokens(pair) = signed_in else {
-        return Err(AppError::internal(anyhow::anyhow!("a passkey was asked for a second factor")));
-    };
-    tx.commit().await.map_err(app_error)?;
-    Ok(*pair)
+    Ok((tx, account))
 }
 
 /// The caller's passkeys, in the order in which they were made.
@@ -173,14 +197,23 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<O
     Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
 
+/// Gives one of the caller's passkeys another name.
+pub async fn rename(app: &App, by: &Principal, id: PasskeyId, name: &str) -> Result<OwnPasskey, AppError> {
+    let name = parse_line("name", name, MAX_NAME_CHARS)?;
+    let renamed = rows::rename(app.db.writer(), by.user_id, id, &name).await?;
+    renamed.map(view).ok_or_else(|| Code::NotFound.into())
+}
+
 /// Takes one of the caller's passkeys away, unless it is their only way in.
 pub async fn remove(app: &App, by: &Principal, id: PasskeyId) -> Result<(), AppError> {
+    reauthenticate::require_fresh(app, by).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !rows::remove(&tx, account.id, id).await? {
         return Err(Code::NotFound.into());
     }
     methods::require_one(&tx, &account).await?;
+    audit::record(&tx, Entry::by(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

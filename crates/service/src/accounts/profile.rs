@@ -1,7 +1,7 @@
 //! One's own account, and others' as one may see them.
 
 use appcore::{
-    AppError, Code, UserId, WorkspaceId,
+    AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal, password::Verdict},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
@@ -16,6 +16,7 @@ use dbcontext::{
 use super::{Device, guesses, issue, sessions::tell_ended, signup::parse_name};
 use crate::{
     App,
+    audit::{self, Action, Entry},
     mail::{self, Letter, Recipient},
     workspaces,
 };
@@ -24,6 +25,8 @@ use crate::{
 #[derive(Default)]
 pub struct ProfileChange {
     pub display_name: Option<String>,
+    /// What mail is written in.
+    pub language: Option<Language>,
     pub password: Option<PasswordChange>,
 }
 
@@ -72,7 +75,7 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, password or both: all of it or nothing.
+/// Changes the caller's name, language and password: all that is asked for or nothing.
 pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
@@ -94,9 +97,13 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
         mail::post(&tx, now, Recipient::User(by.user_id), Letter::PasswordChanged { at: now }).await?;
+        audit::record(&tx, Entry::by(by, Action::PasswordChanged, None)).await?;
     }
     if let Some(name) = &display_name {
         users::rename(&tx, by.user_id, name, now).await?;
+    }
+    if let Some(language) = change.language {
+        users::set_language(&tx, by.user_id, language, now).await?;
     }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     tx.commit().await.map_err(app_error)?;

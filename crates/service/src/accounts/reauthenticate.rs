@@ -1,22 +1,125 @@
 //! Before something is changed that would let a thief stay: that it is really them who ask.
-
-use std::time::Duration;
+//!
+//! Whoever has signed in a moment ago (`auth.fresh_for`) has shown it. Later they show it once more ([`confirm`]), by whatever they
+//! can sign in with here; whoever comes by a provider alone signs in anew. So a session that was stolen does not open further ways in.
 
 use appcore::{
-    AppError, Code,
+    AppError, Code, Timestamp,
     auth::{Principal, password::Verdict},
 };
 use dbcontext::{
+    constraint::app_error,
     entity::user,
-    query::{sessions, users},
+    query::{passkeys as passkey_rows, second_factors, sessions, users},
+};
+use serde_json::Value;
+
+use super::{
+    Device, guesses, passkeys,
+    second_factor::{self, Answer},
+    signin,
+};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
 };
 
-use crate::App;
+/// What is shown by somebody who is signed in.
+pub enum Proof {
+    Password(String),
+    SecondFactor(Answer),
+    /// What was asked of the authenticator, and its answer.
+    Passkey {
+        ceremony: String,
+        credential: Value,
+    },
+}
 
-/// How long a sign-in says that somebody is there, where there is no password to ask for.
-const FRESH: Duration = Duration::from_secs(600);
+/// By what somebody can show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    Password,
+    Totp,
+    RecoveryCode,
+    Passkey,
+}
 
-/// The caller's account, once its password was right. One without a password must have signed in a moment ago.
+/// Whether it is certain enough that somebody is there, and how they can make it so.
+#[derive(Debug)]
+pub struct Freshness {
+    /// None: it is not.
+    pub fresh_until: Option<Timestamp>,
+    /// Empty: by signing in anew.
+    pub means: Vec<Means>,
+}
+
+/// Refuses whoever has not shown for a while that it is them.
+pub(super) async fn require_fresh(app: &App, by: &Principal) -> Result<(), AppError> {
+    if fresh_until(app, by).await? > app.clock.now() { Ok(()) } else { Err(Code::FreshSignInRequired.into()) }
+}
+
+async fn fresh_until(app: &App, by: &Principal) -> Result<Timestamp, AppError> {
+    let session = by.require_session()?;
+    let proved_at = sessions::proved_at(app.db.reader(), session).await?.ok_or(Code::Unauthenticated)?;
+    Ok(proved_at.plus(app.config.auth.fresh_for))
+}
+
+/// How long the caller is believed without being asked, and what they would be asked for.
+pub async fn freshness(app: &App, by: &Principal) -> Result<Freshness, AppError> {
+    let db = app.db.reader();
+    let account = users::by_id(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut means = Vec::new();
+    if account.password_hash.is_some() {
+        means.push(Means::Password);
+    }
+    if passkey_rows::count(db, account.id).await? > 0 {
+        means.push(Means::Passkey);
+    }
+    if account.second_factor {
+        means.push(Means::Totp);
+        if second_factors::codes_left(db, account.id).await? > 0 {
+            means.push(Means::RecoveryCode);
+        }
+    }
+    let until = fresh_until(app, by).await?;
+    Ok(Freshness { fresh_until: Some(until).filter(|until| *until > app.clock.now()), means })
+}
+
+/// Takes the caller's proof that it is them. What is wrong counts like a failed sign-in.
+pub async fn confirm(app: &App, by: &Principal, proof: Proof, device: &Device) -> Result<Freshness, AppError> {
+    let session = by.require_session()?;
+    let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
+    if let Err(refusal) = examine(app, &account, proof).await {
+        if matches!(refusal.code(), Code::PasswordWrong | Code::MfaInvalid | Code::InvalidCredentials) {
+            guess.failed().await;
+            signin::note_failure(app, Some(account.id), device).await;
+        }
+        return Err(refusal);
+    }
+    guess.passed().await;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    // A session that has ended meanwhile, with a changed password for instance, stays so.
+    if !sessions::confirm(&tx, session, app.clock.now()).await? {
+        return Err(Code::Unauthenticated.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::Confirmed, None)).await?;
+    tx.commit().await.map_err(app_error)?;
+    freshness(app, by).await
+}
+
+async fn examine(app: &App, account: &user::Model, proof: Proof) -> Result<(), AppError> {
+    match proof {
+        Proof::Password(shown) => match app.accounts.hashing.verify(shown, account.password_hash.clone()).await? {
+            Verdict::Wrong => Err(Code::PasswordWrong.into()),
+            _ => Ok(()),
+        },
+        Proof::SecondFactor(answer) => second_factor::show(app, account.id, &answer).await,
+        Proof::Passkey { ceremony, credential } => passkeys::show(app, account.id, &ceremony, credential).await,
+    }
+}
+
+/// The caller's account, once its password was right. Without a password their sign-in must be fresh.
 pub(super) async fn check(app: &App, by: &Principal, password: Option<String>) -> Result<user::Model, AppError> {
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     match (&account.password_hash, password) {
@@ -26,16 +129,7 @@ pub(super) async fn check(app: &App, by: &Principal, password: Option<String>) -
             }
         }
         (Some(_), None) => return Err(AppError::field("password", "required", "Type your password.")),
-        (None, _) => {
-            let since =
-                sessions::begun_at(app.db.reader(), by.require_session()?).await?.ok_or(Code::Unauthenticated)?;
-            if since.plus(FRESH) <= app.clock.now() {
-                return Err(AppError::refused(
-                    Code::PasswordWrong,
-                    "Sign in again first: that was too long ago for something as important as this.",
-                ));
-            }
-        }
+        (None, _) => require_fresh(app, by).await?,
     }
     Ok(account)
 }

@@ -9,11 +9,12 @@ use appcore::{
     auth::{seal, token},
 };
 use dbcontext::{
+    Transaction,
     constraint::app_error,
     entity::{refresh_token, user_session},
     query::{sessions as rows, users},
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::ConnectionTrait;
 
 use super::{
     Device, TokenPair,
@@ -100,7 +101,7 @@ impl Attempt<'_> {
     /// Uses the token up and makes its successor. None: somebody was quicker.
     async fn rotate(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         token: &refresh_token::Model,
         session: &user_session::Model,
         device: &Device,
@@ -119,7 +120,7 @@ impl Attempt<'_> {
             return Ok(None);
         }
         rows::insert_token(tx, session.id, tokens.fingerprint(), self.now).await?;
-        rows::seen_as(tx, session.id, device.user_agent(), device.address(), self.now).await?;
+        rows::seen_as(tx, session.id, device.seen(&self.app.places, self.now)).await?;
         rows::forget_successors(tx, session.id, self.now.minus(self.app.config.auth.refresh_grace)).await?;
         Ok(Some(tokens.for_user(user, session.id)))
     }
@@ -127,7 +128,7 @@ impl Attempt<'_> {
     /// What the token was answered with, where the same caller asks again soon enough.
     async fn repeat(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         token: &refresh_token::Model,
         session: &user_session::Model,
     ) -> Result<Option<TokenPair>, AppError> {

@@ -28,6 +28,8 @@ use crate::{
     events::{Change, Depart},
     jobs::{self, Ended, Job, Work},
     mail::MailJob,
+    presence,
+    workspaces::news::News,
 };
 
 /// What is left of a name.
@@ -54,8 +56,7 @@ pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, devi
     query::jobs::remove_all(&tx, MailJob::KIND, by.user_id.0).await?;
     departures::erase(&tx, by.user_id, NOBODY, now).await?;
     let target = Some(by.user_id.to_string());
-    audit::record(&tx, Entry { action: Action::Deleted, actor: Some(by.user_id), target, address: device.ip() })
-        .await?;
+    audit::record(&tx, Entry::by(by, Action::Deleted, target)).await?;
     let job = ForgetJob { user_id: by.user_id };
     jobs::ask_after(&tx, now, &job, STAND_BY).await?;
     tx.commit().await.map_err(app_error)?;
@@ -113,7 +114,11 @@ impl Job for ForgetJob {
         let forgetting = async {
             pass_on(work.app, self.user_id).await?;
             departures::purge_chats(work.app.db.writer(), self.user_id).await?;
-            rewrite_log(work.app, self.user_id).await
+            rewrite_log(work.app, self.user_id).await?;
+            // Their last connections have ended by then, and nobody notes any more when they were here.
+            tokio::time::sleep(presence::GRACE * 2).await;
+            work.app.presence.forget(self.user_id).await;
+            Ok(())
         };
         tokio::select! {
             forgotten = forgetting => forgotten.map(|()| Ended::Done),
@@ -141,8 +146,12 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     query::workspaces::lock(&tx, id).await?;
-    departures::leave(&tx, id, user_id, now).await?;
-    tx.commit().await.map_err(app_error)
+    let heir = departures::leave(&tx, id, user_id, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    if let Some(heir) = heir {
+        News::of(id, [heir]).tell(app);
+    }
+    Ok(())
 }
 
 /// Takes the name out of the events that tell of the person.

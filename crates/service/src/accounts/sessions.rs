@@ -3,15 +3,21 @@
 use std::{collections::HashSet, time::Duration};
 
 use appcore::{
-    AppError, Code, SessionId,
+    AppError, Code, Place, SessionId,
     auth::{CredentialId, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     view::UserSession,
 };
-use dbcontext::query::{api_keys, sessions as rows};
+use dbcontext::{
+    constraint::app_error,
+    query::{api_keys, sessions as rows},
+};
 
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 /// How long a sign-out waits for the news of it to be on its way to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
@@ -21,7 +27,10 @@ const MOST_AT_ONCE: usize = 5_000;
 /// Signs the caller's device out.
 pub async fn logout(app: &App, by: &Principal) -> Result<(), AppError> {
     let own = by.require_session()?;
-    rows::end(app.db.writer(), by.user_id, own, app.clock.now()).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::end(&tx, by.user_id, own, app.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::SignOut, None)).await?;
+    tx.commit().await.map_err(app_error)?;
     tell_ended(app, vec![own]).await;
     Ok(())
 }
@@ -36,6 +45,7 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<U
             current: Some(session.id) == by.session_id(),
             user_agent: session.user_agent,
             address: session.address,
+            place: Place::stored(session.country.as_deref(), session.city),
             created_at: session.created_at,
             last_used_at: session.last_used_at,
         })
@@ -45,9 +55,12 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<U
 
 /// Signs one of the caller's devices out.
 pub async fn end(app: &App, by: &Principal, id: SessionId) -> Result<(), AppError> {
-    if !rows::end(app.db.writer(), by.user_id, id, app.clock.now()).await? {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::end(&tx, by.user_id, id, app.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
+    audit::record(&tx, Entry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
     tell_ended(app, vec![id]).await;
     Ok(())
 }
@@ -55,7 +68,10 @@ pub async fn end(app: &App, by: &Principal, id: SessionId) -> Result<(), AppErro
 /// Signs all of the caller's other devices out.
 pub async fn end_others(app: &App, by: &Principal) -> Result<(), AppError> {
     let own = by.require_session()?;
-    let ended = rows::end_all(app.db.writer(), by.user_id, Some(own), app.clock.now()).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let ended = rows::end_all(&tx, by.user_id, Some(own), app.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::SessionEnded, None)).await?;
+    tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
     Ok(())
 }

@@ -78,7 +78,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         created => created?,
     };
     if let Some(invitation) = invitation {
-        invitation.welcome(&tx, user.id, now).await?;
+        invitation.welcome(&tx, user.id, device.ip(), now).await?;
     }
     let pair = issue::open_session(&tx, app, &user, &device).await?;
     known::note(&tx, app, &user, &device).await?;

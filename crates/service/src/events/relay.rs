@@ -1,7 +1,7 @@
 //! The relay: tells what was committed and may not have been told, because the instance that wrote it died in between or Redis was away.
 //!
 //! Every instance runs one. The writer notes each group in `event_groups` and takes the note away once Redis has the news; what is
-//! still noted after a second is told again by whoever finds it first. Receivers drop what they have.
+//! still noted after a little while is told again by whoever finds it first. Receivers drop what they have.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +15,9 @@ use sea_orm::ConnectionTrait as _;
 use super::log;
 use crate::App;
 
-/// How old a note must be before somebody else than its writer acts on it.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How old a note must be before somebody else than its writer acts on it: well above what a note lives for where nothing is wrong (0.2 s and a
+/// commit), and well below the two seconds within which everybody online is to have the news.
+const PATIENCE: Duration = Duration::from_millis(600);
 /// How often the relay looks.
 const PERIOD: Duration = Duration::from_millis(250);
 /// How long one round may take.

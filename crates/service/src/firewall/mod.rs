@@ -168,7 +168,7 @@ impl Firewall {
     }
 
     /// Keeps a network out, as an administrator asks.
-    pub async fn ban(&self, by: &Principal, from: Option<IpAddr>, request: BanRequest) -> Result<Ban, AppError> {
+    pub async fn ban(&self, by: &Principal, request: BanRequest) -> Result<Ban, AppError> {
         let (network, reason) = self.parse(&request)?;
         let now = self.clock.now();
         let tx = self.db.begin().await.map_err(app_error)?;
@@ -182,7 +182,7 @@ impl Firewall {
         };
         let ban = rows::insert(&tx, new).await?;
         let target = Some(network.to_string());
-        audit::record(&tx, Entry { action: Action::BanAdded, actor: Some(by.user_id), target, address: from }).await?;
+        audit::record(&tx, Entry::by(by, Action::BanAdded, target)).await?;
         tx.commit().await.map_err(app_error)?;
         if self.is_on {
             self.book.put(network, ban.expires_at);
@@ -192,13 +192,13 @@ impl Firewall {
     }
 
     /// Lets a network in again, on every instance, unless another ban of it holds.
-    pub async fn lift(&self, by: &Principal, from: Option<IpAddr>, id: BanId) -> Result<(), AppError> {
+    pub async fn lift(&self, by: &Principal, id: BanId) -> Result<(), AppError> {
         let now = self.clock.now();
         let tx = self.db.begin().await.map_err(app_error)?;
         let network = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
         let until = rows::standing_of(&tx, &network, now).await?;
         let target = Some(network.clone());
-        audit::record(&tx, Entry { action: Action::BanLifted, actor: Some(by.user_id), target, address: from }).await?;
+        audit::record(&tx, Entry::by(by, Action::BanLifted, target)).await?;
         tx.commit().await.map_err(app_error)?;
         let network: IpNet = network.parse().map_err(AppError::internal)?;
         if self.is_on {

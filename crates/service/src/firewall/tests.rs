@@ -83,10 +83,10 @@ async fn a_trusted_proxy_is_never_banned() {
         for proxy in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:aaaa::1"] {
             misbehave(&app, proxy, 10).await;
             assert_eq!(left(&app, proxy), None);
-            assert!(app.firewall.ban(&admin, None, request(proxy, 60)).await.is_err());
+            assert!(app.firewall.ban(&admin, request(proxy, 60)).await.is_err());
         }
         // One that lies in a banned network all the same.
-        app.firewall.ban(&admin, None, request("2001:db8::/32", 60)).await.unwrap();
+        app.firewall.ban(&admin, request("2001:db8::/32", 60)).await.unwrap();
         assert_eq!((left(&app, "2001:db8:aaaa::1"), left(&app, "2001:db8:bbbb::1")), (None, Some(60)));
     }
 }
@@ -98,7 +98,7 @@ async fn every_instance_knows_of_a_ban_and_of_its_end_and_so_does_one_that_start
         misbehave(&one, "203.0.113.9", 3).await;
         until(async || left(&two, "203.0.113.9") == Some(60)).await;
         let admin = admin(&one).await;
-        let range = one.firewall.ban(&admin, None, request("198.51.100.77/24", 30)).await.unwrap();
+        let range = one.firewall.ban(&admin, request("198.51.100.77/24", 30)).await.unwrap();
         assert_eq!((range.address.as_str(), range.created_by), ("198.51.100.0/24", Some(admin.user_id)));
         until(async || left(&two, "198.51.100.1") == Some(30)).await;
         let later = instance(&stage).await;
@@ -108,8 +108,8 @@ async fn every_instance_knows_of_a_ban_and_of_its_end_and_so_does_one_that_start
         assert_eq!((list.total, list.items[0].id), (2, range.id));
         assert_eq!(list.items[1].created_by, None);
         for ban in &list.items {
-            two.firewall.lift(&admin, None, ban.id).await.unwrap();
-            assert_eq!(two.firewall.lift(&admin, None, ban.id).await.unwrap_err().code(), Code::NotFound);
+            two.firewall.lift(&admin, ban.id).await.unwrap();
+            assert_eq!(two.firewall.lift(&admin, ban.id).await.unwrap_err().code(), Code::NotFound);
         }
         for app in [&one, &two, &later] {
             until(async || left(app, "203.0.113.9").is_none() && left(app, "198.51.100.1").is_none()).await;
@@ -125,12 +125,12 @@ async fn of_two_bans_the_longer_holds_when_the_other_is_lifted() {
     for stage in stages().await {
         let app = instance(&stage).await;
         let admin = admin(&app).await;
-        let short = app.firewall.ban(&admin, None, request("203.0.113.9", 30)).await.unwrap();
-        let long = app.firewall.ban(&admin, None, request("203.0.113.9/32", 90)).await.unwrap();
+        let short = app.firewall.ban(&admin, request("203.0.113.9", 30)).await.unwrap();
+        let long = app.firewall.ban(&admin, request("203.0.113.9/32", 90)).await.unwrap();
         assert_eq!(left(&app, "203.0.113.9"), Some(90));
-        app.firewall.lift(&admin, None, long.id).await.unwrap();
+        app.firewall.lift(&admin, long.id).await.unwrap();
         assert_eq!(left(&app, "203.0.113.9"), Some(30));
-        app.firewall.lift(&admin, None, short.id).await.unwrap();
+        app.firewall.lift(&admin, short.id).await.unwrap();
         assert_eq!(left(&app, "203.0.113.9"), None);
     }
 }
@@ -141,7 +141,7 @@ async fn wrong_fields_of_a_ban_are_all_named() {
         let app = instance(&stage).await;
         let admin = admin(&app).await;
         let wrong = BanRequest { address: "home".into(), seconds: 0, reason: " ".into() };
-        let error = app.firewall.ban(&admin, None, wrong).await.unwrap_err();
+        let error = app.firewall.ban(&admin, wrong).await.unwrap_err();
         let fields: Vec<&str> = error.fields().iter().map(|field| field.field.as_ref()).collect();
         assert_eq!(fields, ["address", "seconds", "reason"]);
     }
@@ -154,7 +154,7 @@ async fn where_limits_are_off_nobody_is_kept_out() {
         let app = stage.try_instance(&settings).await.unwrap();
         let admin = admin(&app).await;
         misbehave(&app, "203.0.113.9", 10).await;
-        app.firewall.ban(&admin, None, request("203.0.113.9", 60)).await.unwrap();
+        app.firewall.ban(&admin, request("203.0.113.9", 60)).await.unwrap();
         assert_eq!(left(&app, "203.0.113.9"), None);
     }
 }

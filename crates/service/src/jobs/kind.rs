@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use appcore::AppError;
+use appcore::{AppError, config::Config};
 use dbcontext::{entity::job, query::jobs::NewJob};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,11 +16,19 @@ use crate::{App, accounts::ForgetJob, mail::MailJob, workspaces::DepartureJob};
 pub(super) const KINDS: &[Kind] =
     &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>(), Kind::of::<DepartureJob>()];
 
+/// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
+const USUAL_PLACES: usize = 8;
+
 /// A job: what is stored of it, and how a worker brings it to its end.
 pub(crate) trait Job: Serialize + DeserializeOwned + Send {
     const KIND: &'static str;
     /// Whether nothing is left of it once it is done, because it tells of people.
     const LEAVES_NOTHING: bool = false;
+
+    /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
+    fn places(_config: &Config) -> usize {
+        USUAL_PLACES
+    }
 
     /// Of the jobs with the same lane one runs at a time.
     fn lane(&self) -> String;
@@ -67,12 +75,13 @@ pub(crate) enum Ended {
 pub(super) struct Kind {
     pub name: &'static str,
     pub leaves_nothing: bool,
+    pub places: fn(&Config) -> usize,
     pub run: for<'a> fn(Work<'a>) -> BoxFuture<'a, Result<Ended, AppError>>,
 }
 
 impl Kind {
     const fn of<J: Job>() -> Self {
-        Self { name: J::KIND, leaves_nothing: J::LEAVES_NOTHING, run: run::<J> }
+        Self { name: J::KIND, leaves_nothing: J::LEAVES_NOTHING, places: J::places, run: run::<J> }
     }
 }
 

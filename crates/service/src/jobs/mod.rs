@@ -5,7 +5,8 @@
 //! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
 //! jobs back at once.
 //!
-//! What a job is and how it is done is its [kind](Job); the table of kinds is [`kind::KINDS`].
+//! What a job is and how it is done is its [kind](Job); the table of kinds is [`kind::KINDS`]. Each kind has its own places on each
+//! instance, so that a hundred answers of a slow model don't keep a letter waiting.
 //!
 //! What goes wrong with an interactive answer is told to the reader: the message ends as failed, with a sentence and the chance
 //! to ask again, and the job has done its duty. The schedule (1 min, 10 min, 1 h, 1 day, then the dead letters) is for jobs that
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, Timestamp,
+    config::Config,
     event::{BusMessage, Signal},
 };
 use dbcontext::query;
@@ -67,6 +69,10 @@ pub struct AnswerJob {
 
 impl Job for AnswerJob {
     const KIND: &'static str = "answer";
+
+    fn places(config: &Config) -> usize {
+        config.ai.workers
+    }
 
     /// An assistant gives its answers in one conversation one after the other.
     fn lane(&self) -> String {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{
     AppError,
-    config::Role,
+    config::{Config, Role},
     event::{BusMessage, Listener, Signal},
 };
 use dbcontext::{entity::job, query};
@@ -84,23 +84,17 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
     {
         tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
     }
-    let places = Arc::new(Semaphore::new(app.config.ai.workers));
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = draining.cancelled() => return,
-        };
-        // The semaphore is never closed.
-        let Ok(place) = place else { return };
-        match next(&app).await {
-            Ok(Some((claim, lease))) => {
-                tasks.spawn(work(Arc::clone(&app), claim, lease, draining.clone(), place, Arc::clone(&wake)));
+    let places = Places::of(&app.config);
+    while !draining.is_cancelled() {
+        match next(&app, &places).await {
+            Ok(Some(taken)) => {
+                tasks.spawn(work(Arc::clone(&app), taken, draining.clone(), Arc::clone(&wake)));
                 continue;
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "no job could be claimed"),
         }
-        drop(place);
+        // A job that ends wakes, too: its place is free.
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(POLL) => {}
@@ -109,52 +103,67 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
     }
 }
 
-async fn next(app: &App) -> Result<Option<(job::Model, Lease)>, AppError> {
-    if !query::jobs::any_due(app.db.reader()).await? {
+/// Where the jobs of each kind find their worker.
+struct Places(Vec<(&'static Kind, Arc<Semaphore>)>);
+
+impl Places {
+    fn of(config: &Config) -> Self {
+        Self(KINDS.iter().map(|kind| (kind, Arc::new(Semaphore::new((kind.places)(config))))).collect())
+    }
+
+    /// The kinds of which one more can be worked on.
+    fn free(&self) -> Vec<&'static str> {
+        self.0.iter().filter(|(_, places)| places.available_permits() > 0).map(|(kind, _)| kind.name).collect()
+    }
+
+    fn take(&self, name: &str) -> Option<(&'static Kind, OwnedSemaphorePermit)> {
+        let (kind, places) = self.0.iter().find(|(kind, _)| kind.name == name)?;
+        Some((kind, Arc::clone(places).try_acquire_owned().ok()?))
+    }
+}
+
+/// A claimed job with its place.
+struct Taken {
+    kind: &'static Kind,
+    claim: job::Model,
+    lease: Lease,
+    place: OwnedSemaphorePermit,
+}
+
+/// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
+async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
+    let free = places.free();
+    if free.is_empty() || !query::jobs::any_due(app.db.reader(), &free).await? {
         return Ok(None);
     }
     let asked = Instant::now();
-    let claim = query::jobs::claim(app.db.writer(), app.instance_id, LEASE).await?;
-    Ok(claim.map(|claim| {
-        let lease = Lease::new(&claim, asked);
-        (claim, lease)
+    let claim = query::jobs::claim(app.db.writer(), &free, app.instance_id, LEASE).await?;
+    // Nobody else takes places, so the one that was free is free.
+    Ok(claim.and_then(|claim| {
+        let (kind, place) = places.take(&claim.kind)?;
+        Some(Taken { kind, lease: Lease::new(&claim, asked), claim, place })
     }))
 }
 
 /// Works on a claimed job and brings it to its end, or back among the waiting.
-async fn work(
-    app: Arc<App>,
-    claim: job::Model,
-    lease: Lease,
-    draining: CancellationToken,
-    place: OwnedSemaphorePermit,
-    wake: Arc<Notify>,
-) {
-    let kind = KINDS.iter().find(|kind| kind.name == claim.kind);
-    let ended = match kind {
-        Some(kind) => (kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining }).await,
-        None => Err(AppError::internal(anyhow::anyhow!("no worker knows jobs of the kind {:?}", claim.kind))),
-    };
+async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Arc<Notify>) {
+    let Taken { kind, claim, lease, place } = taken;
+    let ended = (kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining }).await;
     if let Err(error) = conclude(&app, &claim, kind, ended).await {
         // The lease runs out, and somebody starts over.
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
     }
     drop(place);
-    // Another job may have waited for this one's lane.
+    // Another job may have waited for this one's place, or its lane.
     wake.notify_one();
 }
 
-async fn conclude(
-    app: &App,
-    claim: &job::Model,
-    kind: Option<&Kind>,
-    ended: Result<Ended, AppError>,
-) -> Result<(), AppError> {
+async fn conclude(app: &App, claim: &job::Model, kind: &Kind, ended: Result<Ended, AppError>) -> Result<(), AppError> {
     let db = app.db.writer();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
-        Ok(Ended::Done) if kind.is_some_and(|kind| kind.leaves_nothing) => {
+        Ok(Ended::Done) if kind.leaves_nothing => {
             query::jobs::remove(db, id, attempt).await?;
         }
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use appcore::{
-    Clock,
+    Clock, Timestamp,
     config::RateLimit,
     limit::{Limit, RateGroup, Strategy},
 };
@@ -38,6 +38,7 @@ struct State {
     counters: DashMap<Key, Counter>,
     buckets: HashMap<RateGroup, Buckets>,
     under_way: DashMap<Key, u32>,
+    windows: HashMap<RateGroup, Duration>,
 }
 
 /// Calls in the newest window that had any, and in the one before it.
@@ -46,8 +47,6 @@ struct Counter {
     window: u64,
     now: u32,
     before: u32,
-    /// Milliseconds since 1970 at which nothing of it counts any more.
-    over: i64,
 }
 
 impl MemoryLimits {
@@ -55,6 +54,7 @@ impl MemoryLimits {
         let mut state = State::default();
         for group in RateGroup::ALL {
             let limit = config.of(group);
+            state.windows.insert(group, limit.window);
             if limit.strategy == Strategy::TokenBucket
                 && let Some(buckets) = buckets(limit)
             {
@@ -78,18 +78,13 @@ impl MemoryLimits {
     }
 
     fn count(&self, key: Key, limit: Limit) -> Verdict {
-        let now = self.clock.now().millis();
-        let length = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX).max(1);
-        let (window, elapsed) = (now.div_euclid(length), now.rem_euclid(length));
-        let window = u64::try_from(window).unwrap_or_default();
-        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
+        let (window, elapsed) = window_of(self.clock.now(), limit.window);
         let mut counter = self.state.counters.entry(key).or_default();
         match window.saturating_sub(counter.window) {
             0 => {}
-            1 => *counter = Counter { window, now: 0, before: counter.now, ..*counter },
-            _ => *counter = Counter { window, now: 0, before: 0, ..*counter },
+            1 => *counter = Counter { window, now: 0, before: counter.now },
+            _ => *counter = Counter { window, now: 0, before: 0 },
         }
-        counter.over = now.saturating_add(length.saturating_mul(2));
         let is_sliding = limit.strategy == Strategy::SlidingWindow;
         let before = if is_sliding { counter.before } else { 0 };
         let left = limit.window.saturating_sub(elapsed);
@@ -132,6 +127,14 @@ impl MemoryLimits {
     }
 }
 
+/// The number of the window that is open, and for how long it has been.
+fn window_of(now: Timestamp, window: Duration) -> (u64, Duration) {
+    let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+    let (number, elapsed) = (now.millis().div_euclid(length), now.millis().rem_euclid(length));
+    let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
+    (u64::try_from(number).unwrap_or_default(), elapsed)
+}
+
 fn buckets(limit: Limit) -> Option<Buckets> {
     let burst = NonZeroU32::new(limit.limit)?;
     let quota = Quota::with_period(limit.window / limit.limit)?.allow_burst(burst);
@@ -143,10 +146,13 @@ async fn sweep(state: Weak<State>, clock: Clock) {
     loop {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };
-        let now = clock.now().millis();
+        let open: HashMap<RateGroup, u64> =
+            state.windows.iter().map(|(group, window)| (*group, window_of(clock.now(), *window).0)).collect();
         // Everybody who called is looked at.
         let swept = tokio::task::spawn_blocking(move || {
-            state.counters.retain(|_, counter| counter.over > now);
+            // The window before the open one may still count.
+            let counts = |group: &RateGroup, window: u64| open.get(group).is_some_and(|open| window + 1 >= *open);
+            state.counters.retain(|(group, _), counter| counts(group, counter.window));
             state.buckets.values().for_each(RateLimiter::retain_recent);
         });
         let _ = swept.await;

@@ -82,8 +82,9 @@ fn values(letter: &Letter, host: &str) -> Value {
             context! { host, workspace, inviter, time => time(*expires_at) }
         }
         Letter::Claim { provider, .. } => context! { host, provider },
-        Letter::NewDevice { user_agent, address, at } => {
-            context! { host, user_agent, address, time => time(*at) }
+        Letter::NewDevice { user_agent, address, place, at } => {
+            let place = place.as_ref().map(ToString::to_string);
+            context! { host, user_agent, address, place, time => time(*at) }
         }
         Letter::PasswordChanged { at } => context! { host, time => time(*at) },
     }

@@ -14,7 +14,7 @@ mod transport;
 
 use std::time::Duration;
 
-use appcore::{AppError, Language, Timestamp, UserId, auth::Email};
+use appcore::{AppError, Language, Place, Timestamp, UserId, auth::Email};
 use dbcontext::query::mail_tokens::Purpose;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,9 @@ pub enum Letter {
     NewDevice {
         user_agent: Option<String>,
         address: Option<String>,
+        /// Where that is. Letters of older versions say nothing of it.
+        #[serde(default)]
+        place: Option<Place>,
         at: Timestamp,
     },
     PasswordChanged {

@@ -1,6 +1,6 @@
 //! How letters are written.
 
-use appcore::{Language, Timestamp};
+use appcore::{Language, Place, Timestamp};
 use uuid::Uuid;
 
 use super::{Letter, compose};
@@ -14,8 +14,13 @@ fn letters() -> Vec<Letter> {
         Letter::PasswordReset,
         invitation("Team", "Anna"),
         Letter::Claim { provider: "google".to_owned(), pending: Uuid::nil() },
-        Letter::NewDevice { user_agent: Some("Firefox".to_owned()), address: Some("192.0.2.1".to_owned()), at },
-        Letter::NewDevice { user_agent: None, address: None, at },
+        Letter::NewDevice {
+            user_agent: Some("Firefox".to_owned()),
+            address: Some("192.0.2.1".to_owned()),
+            place: Place::stored(Some("DE"), Some("Berlin".to_owned())),
+            at,
+        },
+        Letter::NewDevice { user_agent: None, address: None, place: None, at },
         Letter::PasswordChanged { at },
         Letter::SignUpAttempt,
     ]

@@ -87,6 +87,10 @@ impl MemoryPresence {
         gone
     }
 
+    pub(super) fn forget_now(&self, person: UserId) {
+        self.people().remove(&person);
+    }
+
     pub(super) fn of_now(&self, people: &[UserId]) -> Vec<Presence> {
         let known = self.people();
         let unknown = Person::default();
@@ -110,6 +114,10 @@ impl PresenceStore for MemoryPresence {
 
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move { self.settle_now(now) }.boxed()
+    }
+
+    fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
+        async move { self.forget_now(person) }.boxed()
     }
 
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {

@@ -47,6 +47,9 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// Answers who went offline since, each once among all instances.
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
+    /// Keeps nothing of a person whom no instance holds any more.
+    fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
+
     /// The presence of these people, in their order.
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }

@@ -124,6 +124,15 @@ impl RedisPresence {
         Ok(look.query_async(connection).await?)
     }
 
+    async fn forget_shared(&self, person: UserId) -> anyhow::Result<()> {
+        let mut connection = self.pool.get().await?;
+        let mut pipe = redis::pipe();
+        pipe.cmd("ZREM").arg(&self.here).arg(person.to_string());
+        pipe.cmd("DEL").arg(self.hash_of(person));
+        let _: () = pipe.query_async(&mut connection).await?;
+        Ok(())
+    }
+
     async fn of_shared(&self, people: &[UserId]) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.pool.get().await?;
         let mut answers = Vec::with_capacity(people.len());
@@ -173,6 +182,14 @@ impl PresenceStore for RedisPresence {
         async move {
             let own = self.own.settle_now(now);
             shared(self.settle_shared(now)).await.unwrap_or(own)
+        }
+        .boxed()
+    }
+
+    fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
+        async move {
+            self.own.forget_now(person);
+            shared(self.forget_shared(person)).await.unwrap_or_default();
         }
         .boxed()
     }

@@ -97,3 +97,18 @@ async fn many_are_held_at_once() {
         );
     }
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_whom_is_to_be_forgotten() {
+    for store in stores() {
+        let (person, instance) = (UserId::new(), InstanceId::new());
+        store.hold(&[person], instance, Timestamp(1_000)).await;
+        store.choose(person, PresenceStatus::Dnd).await;
+        store.settle(Timestamp(1_000)).await;
+        assert_eq!(status(&*store, person).await.last_seen, Some(Timestamp(1_000)));
+        store.forget(person).await;
+        let known = status(&*store, person).await;
+        assert_eq!((known.status, known.last_seen), (PresenceStatus::Offline, None));
+        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(2_000)).await), [PresenceStatus::Online]);
+    }
+}

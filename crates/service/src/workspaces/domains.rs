@@ -17,8 +17,11 @@ use dbcontext::{
     query::{users, workspace_domains as rows, workspaces},
 };
 
-use super::find;
-use crate::{App, accounts};
+use super::{find, news::News};
+use crate::{
+    App, accounts,
+    audit::{self, Action, Entry},
+};
 
 /// How many domains a workspace may have.
 const MAX_DOMAINS: usize = 10;
@@ -51,7 +54,9 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
         return Err(Code::NotFound.into());
     }
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, app.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
+    News::of(id, [by.user_id]).tell(app);
     find(app, by, id).await
 }
 

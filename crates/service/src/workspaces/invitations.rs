@@ -3,7 +3,7 @@
 //! The token is told once, to whoever makes the invitation, and kept as a fingerprint. A mailed invitation has a second one, which is
 //! in the mail alone: whoever shows that reads the mailbox. An invitation by mail is good for its address only, once that is verified.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use appcore::{
     AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
@@ -22,9 +22,11 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{admit, members::may_bring_in};
+use super::{admit, members::may_bring_in, news::News};
 use crate::{
-    App, accounts, jobs,
+    App, accounts,
+    audit::{self, Action, Entry},
+    jobs,
     mail::{self, Letter, Recipient},
 };
 
@@ -123,6 +125,7 @@ pub async fn create(
         };
         mail::post(&tx, now, to, letter).await?;
     }
+    audit::record(&tx, Entry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     let url = format!("{}/invite?token={token}", app.config.server.public_url());
@@ -144,11 +147,12 @@ pub async fn list(
 /// Withdraws an invitation. Whoever has come by it stays.
 pub async fn revoke(app: &App, by: &Principal, workspace_id: WorkspaceId, id: InvitationId) -> Result<(), AppError> {
     admit(app, by, workspace_id, Permission::ManageMembers).await?;
-    if rows::revoke(app.db.writer(), workspace_id, id, app.clock.now()).await? {
-        Ok(())
-    } else {
-        Err(Code::NotFound.into())
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::revoke(&tx, workspace_id, id, app.clock.now()).await? {
+        return Err(Code::NotFound.into());
     }
+    audit::record(&tx, Entry::by(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
 }
 
 /// What an invitation leads to, for whoever has its token.
@@ -179,7 +183,9 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     }
     let led_to = shown.leads_to(&tx, shown.role()?).await?;
     shown.bring_in(&tx, by.user_id, now).await?;
+    audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
+    News::of(id, [by.user_id]).tell(app);
     Ok(led_to)
 }
 
@@ -214,14 +220,21 @@ impl Shown {
         self.by_mail
     }
 
-    /// Lets a newcomer in; one whose address is not verified yet accepts the invitation when it is.
+    /// Lets a newcomer in, who calls from `address`; one whose address is not verified yet accepts the invitation when it is.
     pub(crate) async fn welcome<C: ConnectionTrait>(
         &self,
         db: &C,
         user_id: UserId,
+        address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        if self.invitation.email.is_none() || self.by_mail { self.bring_in(db, user_id, now).await } else { Ok(()) }
+        if self.invitation.email.is_some() && !self.by_mail {
+            return Ok(());
+        }
+        self.bring_in(db, user_id, now).await?;
+        let target = Some(self.invitation.workspace_id.to_string());
+        let entry = Entry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
+        audit::record(db, entry).await
     }
 
     async fn bring_in<C: ConnectionTrait>(&self, db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {

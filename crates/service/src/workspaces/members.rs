@@ -15,8 +15,12 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{departure, permitted, wrong_state};
-use crate::{App, accounts::fill_in_presence};
+use super::{departure, news::News, permitted, wrong_state};
+use crate::{
+    App,
+    accounts::fill_in_presence,
+    audit::{self, Action, Entry},
+};
 
 /// The longest text that is searched for.
 const MAX_SEARCH_CHARS: usize = 200;
@@ -74,7 +78,9 @@ pub async fn add_member(
         return Err(Code::AlreadyMember.into());
     }
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
+    News::of(id, [user.id]).tell(app);
     view(member)
 }
 
@@ -123,7 +129,10 @@ pub async fn set_role(
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
+    // The caller, too: with the ownership their own role changes.
+    News::of(id, [by.user_id, user_id]).tell(app);
     view(member)
 }
 
@@ -140,7 +149,9 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     let now = app.clock.now();
     rows::remove(&tx, id, user_id, now).await?;
     departure::ask(&tx, now, id, Some(user_id)).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
+    News::of(id, [user_id]).tell(app);
     departure::take_out(app, id, user_id).await
 }
 
@@ -158,12 +169,19 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     let now = app.clock.now();
     rows::remove(&tx, id, by.user_id, now).await?;
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
+    News::of(id, [by.user_id]).tell(app);
     departure::take_out(app, id, by.user_id).await
 }
 
 async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
     role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
+}
+
+/// A membership, as the audit log names it.
+fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
+    Some(format!("{id}/{user_id}"))
 }
 
 fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
@@ -182,6 +200,7 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
         email_verified: None,
         has_password: None,
         second_factor: None,
+        language: None,
         display_name: row.display_name,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

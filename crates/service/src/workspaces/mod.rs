@@ -8,6 +8,7 @@ mod departure;
 mod domains;
 pub mod invitations;
 mod members;
+pub(crate) mod news;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,10 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::App;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
 
 const MAX_NAME_CHARS: usize = 80;
 /// How many workspaces somebody may own.
@@ -104,6 +108,7 @@ pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[Strin
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
     rows::add(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     workspace_domains::replace(&tx, id, &join_domains).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     find_in(app.db.writer(), by, id).await
 }
@@ -135,7 +140,10 @@ pub async fn update(
         }
         workspace_domains::replace(&tx, id, &domains).await?;
     }
+    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    let news = news::to_all(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
+    news.tell(app);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -148,9 +156,12 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
         return Err(wrong_state("Only a team's workspace can be deleted."));
     }
     let now = app.clock.now();
+    let news = news::to_all(&tx, id).await?;
     rows::delete(&tx, id, now).await?;
     departure::ask(&tx, now, id, None).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
+    news.tell(app);
     departure::dissolve(app, id).await
 }
 

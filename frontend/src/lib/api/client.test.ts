@@ -202,7 +202,7 @@ describe('a server that wants us to slow down', () => {
     expect(long.calls).toHaveLength(1);
     const never = fakeServer(() => slow('1'));
     await expect(new Api({ fetch: never.fetch, wait: now }).get('/x')).rejects.toMatchObject({ status: 429 });
-    expect(never.calls).toHaveLength(3);
+    expect(never.calls).toHaveLength(5);
     const change = fakeServer(() => slow('1'));
     await expect(new Api({ fetch: change.fetch, wait: now }).post('/x')).rejects.toMatchObject({ status: 429 });
     expect(change.calls).toHaveLength(1);

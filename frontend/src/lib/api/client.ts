@@ -68,7 +68,7 @@ const REFRESH_TRIES = 3;
 
 /** A wrong answer at one of these is about what was shown there, not about the session. */
 const ENTRANCES = ['/auth/signin', '/auth/passkeys/signin'];
-const PATIENCE_TRIES = 3;
+const PATIENCE_TRIES = 5;
 /** Whoever has to wait longer than this (seconds) is told so instead. */
 const PATIENCE_LONGEST = 30;
 
@@ -77,6 +77,8 @@ export class Api {
   onSignedOut: (() => void) | undefined;
   /** Called when the server wants us to slow down and a reading waits so many seconds for that. */
   onSlowed: ((seconds: number) => void) | undefined;
+  /** Called when the server wants to know again who sits here, before something important; true: they have shown it. */
+  onStale: (() => Promise<boolean>) | undefined;
   /** Called when the server refuses this network altogether, for so many seconds. */
   onBanned: ((seconds: number) => void) | undefined;
 
@@ -135,6 +137,10 @@ export class Api {
     try {
       return await this.#sendPatiently<T>(method, path, body);
     } catch (error) {
+      if (error instanceof ApiError && error.code === 'fresh_sign_in_required') {
+        if (!(await this.onStale?.())) throw error;
+        return await this.#sendPatiently<T>(method, path, body);
+      }
       const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
       if (!isAboutSession || ENTRANCES.some((entrance) => path.startsWith(entrance))) throw error;
       // Another tab may have renewed the cookies while this request was on its way.
@@ -149,11 +155,12 @@ export class Api {
       try {
         return await this.#send<T>(method, path, body);
       } catch (error) {
-        const seconds = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
-        const isPatient = method === 'GET' && seconds !== undefined && seconds <= PATIENCE_LONGEST;
+        const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
+        const isPatient = method === 'GET' && asked !== undefined && asked <= PATIENCE_LONGEST;
         if (!isPatient || attempt >= PATIENCE_TRIES) throw error;
+        // Those that wait together come together, and some are refused again: ever less of them.
+        const seconds = Math.max(asked, 2 ** (attempt - 1));
         this.onSlowed?.(seconds);
-        // Not all at the same moment.
         await this.#wait(seconds * 1000 + Math.random() * 500);
       }
     }

@@ -34,5 +34,8 @@ export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' |
 /** Made by nobody: by the firewall. */
 export type Ban = Always<Described.Ban, 'created_by'>;
 
+/** What was done, such as `auth.signin`. */
+export type AuditAction = Described.AuditAction;
+
 /** No actor: somebody who was not signed in, or the server itself. No name: the account is gone. */
-export type AuditEntry = Always<Described.AuditEntry, 'actor' | 'actor_name' | 'address' | 'target'>;
+export type AuditEntry = Always<Described.AuditEntry, 'actor' | 'actor_name' | 'address' | 'place' | 'target'>;

@@ -37,6 +37,11 @@ export interface Challenge {
 
 export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
 
+/** `GET /r1/auth/confirm`: until when nobody is asked again who sits here; null: before anything important. */
+export type Freshness = Always<Described.Freshness, 'fresh_until'>;
+
+export type ConfirmMethod = Described.ConfirmationMethod;
+
 /** What answers a challenge. */
 export type Proof = { code: string } | { recovery_code: string };
 
@@ -85,7 +90,13 @@ export interface Cursor<T> {
 export type Assistant = Always<Described.Assistant, 'workspace_id' | 'model' | 'system_prompt'>;
 
 /** `GET /r1/usersessions` */
-export type Device = Always<Described.UserSession, 'user_agent' | 'address'>;
+export type Device = Always<Described.UserSession, 'user_agent' | 'address' | 'place'>;
+
+/** Where somebody seems to be: a city by its name, a country by its code. */
+export type Place = Described.Place;
+
+/** In which the server writes mail. */
+export type MailLanguage = Described.Language;
 
 export type Sender = Always<Described.Sender, 'id'>;
 
@@ -167,6 +178,7 @@ export interface PassingPayloads {
   typing: { conversation_id: Id; user_id: Id; active: boolean };
   presence: { user_id: Id; status: PresenceStatus; last_seen: Timestamp | null };
   'conversation.created': { conversation_id: Id };
+  'workspace.changed': { workspace_id: Id };
   resync: { conversation_ids: Id[] | null };
   'sync.done': Record<string, never>;
   ack: AckPayload;

@@ -32,6 +32,8 @@ export function sentence(error: unknown): string {
       return m.error_password_wrong();
     case 'mfa_invalid':
       return m.error_mfa_invalid();
+    case 'fresh_sign_in_required':
+      return m.error_fresh_sign_in();
     case 'last_method':
       return m.error_last_method();
   }

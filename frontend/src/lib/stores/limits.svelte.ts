@@ -22,13 +22,12 @@ export class Limits {
 
   /** Whether it is over: asks what anybody may ask. A new answer about the ban says how long it still is. */
   async askAgain(): Promise<void> {
-    const before = this.bannedUntil;
     try {
       await this.#api.get('/auth/oauth/providers');
       this.bannedUntil = 0;
     } catch {
-      // Still banned, with a new time; or not reachable: then the same page asks again later.
-      if (this.bannedUntil === before) this.bannedUntil = Date.now() + 5000;
+      // Still banned, with a new time; or not reachable: then it is asked again in a moment.
+      this.bannedUntil = Math.max(this.bannedUntil, Date.now() + 5000);
     }
   }
 

@@ -27,6 +27,11 @@ export class Passkeys {
     await this.list.load();
   }
 
+  async rename(id: Id, name: string): Promise<void> {
+    const renamed = await this.#api.patch<Passkey>(`/auth/passkeys/${id}`, { name });
+    this.list.put(renamed, (passkey) => passkey.id === id);
+  }
+
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`/auth/passkeys/${id}`);
     this.list.drop((passkey) => passkey.id === id);

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Account, Challenge, Id, Proof, Tokens } from '#lib/api/types.ts';
+import type { Account, Challenge, Id, MailLanguage, Proof, Tokens } from '#lib/api/types.ts';
 import { usePasskey } from '#lib/passkeys.ts';
 
 /**
@@ -135,6 +135,11 @@ export class Session {
 
   async rename(displayName: string): Promise<void> {
     this.#enter(await this.#api.patch<Account>('/users/me', { display_name: displayName }));
+  }
+
+  /** In which language the server writes mail to this account. */
+  async writeIn(language: MailLanguage): Promise<void> {
+    this.#enter(await this.#api.patch<Account>('/users/me', { language }));
   }
 
   async changePassword(current: string, next: string): Promise<void> {

@@ -1,11 +1,19 @@
 import type { Api } from '#lib/api/client.ts';
 import type { JoinableWorkspace } from '#lib/api/identity.ts';
-import type { Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type { Id, Page, ServerFrame, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
 
+/** The part of the connection that tells what others do. */
+interface Line {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: () => void): () => void;
+}
+
 /** The workspaces of the account, and the one that is being looked at. */
 export class Workspaces {
+  /** Called when one is gone that this account did not leave by itself. */
+  onLost: ((workspace: Workspace) => void) | undefined;
   items = $state<Workspace[]>([]);
   joinable = $state.raw<JoinableWorkspace[]>([]);
   isLoaded = $state(false);
@@ -14,11 +22,24 @@ export class Workspaces {
 
   readonly #api: Api;
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
+  /** Being left or deleted right now, from here. */
+  readonly #leaving = new Set<Id>();
+  #reading: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
 
-  constructor(api: Api, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
+  constructor(api: Api, line?: Line, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.#api = api;
     this.#storage = storage;
     this.#currentId = storage?.getItem(CURRENT) ?? null;
+    line?.on(({ type }) => {
+      if (type === 'workspace.changed' || type === 'resync') void this.load();
+    });
+    // The first hello comes with the first reading; each later one after a time in which nothing was heard.
+    let isFirst = true;
+    line?.onHello(() => {
+      if (!isFirst) void this.load();
+      isFirst = false;
+    });
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
@@ -30,14 +51,14 @@ export class Workspaces {
     );
   }
 
-  async load(): Promise<void> {
-    this.error = null;
-    try {
-      this.items = (await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 })).items;
-      this.isLoaded = true;
-    } catch (error) {
-      this.error = error;
-    }
+  /** Reads them anew, one reading at a time: what is asked for while one is under way gets the one after it. */
+  load(): Promise<void> {
+    this.#next ??= this.#reading.then(() => {
+      this.#next = undefined;
+      this.#reading = this.#read();
+      return this.#reading;
+    });
+    return this.#next;
   }
 
   choose(id: Id): void {
@@ -72,14 +93,12 @@ export class Workspaces {
     this.choose(id);
   }
 
-  async leave(id: Id): Promise<void> {
-    await this.#api.post(`/workspaces/${id}/leave`, {});
-    this.#drop(id);
+  leave(id: Id): Promise<void> {
+    return this.#part(id, () => this.#api.post(`/workspaces/${id}/leave`, {}));
   }
 
-  async remove(id: Id): Promise<void> {
-    await this.#api.delete(`/workspaces/${id}`);
-    this.#drop(id);
+  remove(id: Id): Promise<void> {
+    return this.#part(id, () => this.#api.delete(`/workspaces/${id}`));
   }
 
   members(id: Id, page: number, q?: string): Promise<Page<WorkspaceMember>> {
@@ -103,12 +122,36 @@ export class Workspaces {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }
 
+  async #read(): Promise<void> {
+    this.error = null;
+    const before = this.items;
+    try {
+      const { items } = await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 });
+      const isIn = (list: Workspace[], { id }: Workspace) => list.some((other) => other.id === id);
+      // What was made while the answer was on its way is not in it.
+      const made = this.items.filter((workspace) => !isIn(before, workspace) && !isIn(items, workspace));
+      const lost = this.items.filter((workspace) => isIn(before, workspace) && !isIn(items, workspace));
+      this.items = [...items, ...made];
+      this.isLoaded = true;
+      for (const workspace of lost) if (!this.#leaving.has(workspace.id)) this.onLost?.(workspace);
+    } catch (error) {
+      this.error = error;
+    }
+  }
+
   #put(changed: Workspace): void {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 
-  #drop(id: Id): void {
-    this.items = this.items.filter((workspace) => workspace.id !== id);
+  /** The news that it is gone may be here before the answer. */
+  async #part(id: Id, run: () => Promise<unknown>): Promise<void> {
+    this.#leaving.add(id);
+    try {
+      await run();
+      this.items = this.items.filter((workspace) => workspace.id !== id);
+    } finally {
+      this.#leaving.delete(id);
+    }
   }
 
   reset(): void {

@@ -136,3 +136,37 @@ async fn whoever_reads_the_mail_gets_an_account_that_was_made_beforehand_to_them
     stage.app.anonymous().sign_in(&mallory.email, support::PASSWORD).await.refused(401, "invalid_credentials");
     assert_ne!(stage.who(&stage.sign_in("microsoft", "mallory").await).await["id"], owner["id"]);
 }
+
+#[tokio::test]
+async fn whoever_has_no_password_shows_by_a_fresh_sign_in_that_it_is_them() {
+    let stage = Stage::start().await;
+    let first = stage.caller(&stage.sign_in("idp", "ada").await);
+    let an_hour = "UPDATE user_sessions SET created_at = created_at - 3600000";
+    stage.app.database.run(an_hour).await;
+    assert_eq!(
+        first.get("/r1/auth/confirm").await.data(),
+        json!({ "fresh_until": null, "methods": [] }),
+        "only a new sign-in helps"
+    );
+    first.post("/r1/auth/confirm", json!({ "password": support::PASSWORD })).await.refused(403, "password_wrong");
+    first.delete("/r1/users/me").await.refused(403, "fresh_sign_in_required");
+    first.post("/r1/auth/totp", json!({})).await.refused(403, "fresh_sign_in_required");
+    let start = first.get("/r1/auth/oauth/microsoft/start?link=true").await;
+    assert_eq!(
+        (start.status, start.header("location")),
+        (302, Some("/login?error=fresh_sign_in_required")),
+        "{start:?}"
+    );
+
+    let arrived = stage.sign_in("idp", "ada").await;
+    let again = stage.caller(&arrived);
+    assert_eq!(link(&stage, &again, "microsoft", "ada").await.header("location"), Some("/settings"));
+    again.delete("/r1/users/me").await.data_with(200);
+    for device in [&first, &again] {
+        device.get("/r1/users/me").await.refused(401, "unauthenticated");
+    }
+    // Whoever comes by the provider after that is somebody new.
+    let anew = stage.sign_in("idp", "ada").await;
+    assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM identities").await, 1);
+    assert_eq!(stage.who(&anew).await["has_password"], false);
+}

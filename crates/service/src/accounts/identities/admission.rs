@@ -2,12 +2,12 @@
 
 use appcore::{AppError, Code, Language, UserId, auth::Email, config};
 use dbcontext::{
+    Transaction,
     constraint::app_error,
     entity::user,
     query::{identities as rows, users},
 };
 use oidc::Identity;
-use sea_orm::DatabaseTransaction;
 
 use super::{claim, providers};
 use crate::{
@@ -85,19 +85,19 @@ pub(super) async fn sign_in(
 }
 
 /// A token opens the door once, by whichever way it came.
-pub(super) async fn use_up(tx: &DatabaseTransaction, app: &App, identity: &Identity) -> Result<(), AppError> {
+pub(super) async fn use_up(tx: &Transaction, app: &App, identity: &Identity) -> Result<(), AppError> {
     let (hash, until) = (identity.token_hash.clone(), identity.usable_until);
     if rows::use_id_token(tx, hash, until, app.clock.now()).await? { Ok(()) } else { Err(Code::OauthInvalid.into()) }
 }
 
-async fn known(tx: &DatabaseTransaction, app: &App, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+async fn known(tx: &Transaction, app: &App, identity: &Identity) -> Result<Option<user::Model>, AppError> {
     let Some(row) = rows::by_subject(tx, &identity.issuer, &identity.subject).await? else { return Ok(None) };
     let account = users::lock(tx, row.user_id).await?.ok_or(Code::OauthInvalid)?;
     rows::touch(tx, row.id, identity.email.clone(), app.clock.now()).await?;
     Ok(Some(account))
 }
 
-async fn by_address(tx: &DatabaseTransaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+async fn by_address(tx: &Transaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
     match &identity.email {
         Some(email) => users::by_email(tx, email).await,
         None => Ok(None),
@@ -105,7 +105,7 @@ async fn by_address(tx: &DatabaseTransaction, identity: &Identity) -> Result<Opt
 }
 
 async fn create(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     identity: &Identity,
     newcomer: Newcomer<'_>,
@@ -144,7 +144,7 @@ async fn create(
 
 /// Links an identity to an account.
 pub(super) async fn insert(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     account: &user::Model,
     provider: &str,

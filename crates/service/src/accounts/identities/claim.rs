@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, UserId, auth::token};
 use dbcontext::{
+    Transaction,
     entity::user,
     query::{identities, passkeys, pending_sign_ins as pending, second_factors, users},
 };
 use oidc::Identity;
-use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ struct Offer {
 
 /// Offers an account that has never shown that its address is its own to whoever reads that address's mail.
 pub(super) async fn offer(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     taken: &user::Model,
     provider: &str,
@@ -65,7 +65,7 @@ pub(super) async fn offer(
 
 /// Gives the account to whoever has answered that mail: every other way in is gone, the identity opens it. Its sessions and its
 /// password are the caller's to end, in the same transaction.
-pub async fn claim(tx: &DatabaseTransaction, app: &App, offer: Uuid) -> Result<UserId, AppError> {
+pub async fn claim(tx: &Transaction, app: &App, offer: Uuid) -> Result<UserId, AppError> {
     let row = pending::by_id(tx, Kind::Claim.as_str(), offer, app.clock.now()).await?.ok_or(Code::TokenInvalid)?;
     let offer: Offer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
     let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
@@ -83,7 +83,7 @@ pub async fn claim(tx: &DatabaseTransaction, app: &App, offer: Uuid) -> Result<U
 }
 
 /// Takes away every way in but the password, and the second factor, when an account turns out to be another's than whoever made it.
-pub async fn forget_other_ways(tx: &DatabaseTransaction, app: &App, user_id: UserId) -> Result<(), AppError> {
+pub async fn forget_other_ways(tx: &Transaction, app: &App, user_id: UserId) -> Result<(), AppError> {
     identities::remove_all(tx, user_id).await?;
     passkeys::remove_all(tx, user_id).await?;
     second_factors::remove(tx, user_id).await?;

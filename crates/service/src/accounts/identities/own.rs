@@ -15,7 +15,8 @@ use oidc::Identity;
 use super::admission;
 use crate::{
     App,
-    accounts::{Device, authenticate::standing, methods},
+    accounts::{Device, authenticate::standing, methods, reauthenticate},
+    audit::{self, Action, Entry},
 };
 
 /// An identity that belongs to the caller.
@@ -49,12 +50,14 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<O
 
 /// Takes one of the caller's identities away, unless it is their only way in.
 pub async fn unlink(app: &App, by: &Principal, id: IdentityId) -> Result<(), AppError> {
+    reauthenticate::require_fresh(app, by).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !rows::remove(&tx, account.id, id).await? {
         return Err(Code::NotFound.into());
     }
     methods::require_one(&tx, &account).await?;
+    audit::record(&tx, Entry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

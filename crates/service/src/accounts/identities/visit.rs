@@ -20,7 +20,7 @@ use crate::{
     accounts::{
         Device, SignedIn,
         pending::{self, Kind},
-        signin,
+        reauthenticate, signin,
     },
 };
 
@@ -79,6 +79,9 @@ pub async fn depart(
     link_to: Option<&Principal>,
 ) -> Result<Departure, AppError> {
     let provider = app.accounts.providers.find(provider)?;
+    if let Some(by) = link_to {
+        reauthenticate::require_fresh(app, by).await?;
+    }
     // A redirect URI of its own for each provider: none can pass another's code for its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", app.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;

@@ -1,7 +1,8 @@
 //! The second half of a sign-in.
 
-use appcore::{AppError, Code, limit::Violation};
+use appcore::{AppError, Code, Timestamp, UserId, limit::Violation};
 use dbcontext::{
+    Transaction,
     constraint::app_error,
     query::{pending_sign_ins, second_factors as rows, users},
 };
@@ -19,7 +20,7 @@ use crate::{
 /// After so many wrong answers a challenge is over.
 const MAX_FAILURES: i32 = 5;
 
-/// What is shown for a challenge.
+/// What is shown for a challenge, or to confirm who one is.
 pub enum Answer {
     Code(String),
     RecoveryCode(String),
@@ -40,18 +41,12 @@ pub async fn answer_challenge(
     // The account first, as everybody does: so nobody waits for somebody who waits for them.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
-    let verdict = match &answer {
-        Answer::Code(code) => match try_code(&tx, app, user_id, code, now).await {
-            Err(error) if error.code() == Code::TooManySignins => {
-                app.firewall.note(device.ip(), Violation::RateLimited).await;
-                return Err(error);
-            }
-            tried => tried?,
-        },
-        Answer::RecoveryCode(code) => match rows::use_code(&tx, user_id, &recovery::fingerprint(code), now).await? {
-            true => Verdict::Right,
-            false => Verdict::Wrong,
-        },
+    let verdict = match try_answer(&tx, app, user_id, &answer, now).await {
+        Err(error) if error.code() == Code::TooManySignins => {
+            app.firewall.note(device.ip(), Violation::RateLimited).await;
+            return Err(error);
+        }
+        tried => tried?,
     };
     if verdict == Verdict::Wrong {
         pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
@@ -65,4 +60,30 @@ pub async fn answer_challenge(
     let pair = admit::open(&tx, app, &account, &device).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(pair)
+}
+
+/// Takes the second factor of somebody who is signed in already.
+pub(in crate::accounts) async fn show(app: &App, user_id: UserId, answer: &Answer) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
+    let verdict = try_answer(&tx, app, user_id, answer, app.clock.now()).await?;
+    // A wrong one is counted.
+    tx.commit().await.map_err(app_error)?;
+    if verdict == Verdict::Right { Ok(()) } else { Err(wrong()) }
+}
+
+async fn try_answer(
+    tx: &Transaction,
+    app: &App,
+    user_id: UserId,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Verdict, AppError> {
+    match answer {
+        Answer::Code(code) => try_code(tx, app, user_id, code, now).await,
+        Answer::RecoveryCode(code) => {
+            let used = rows::use_code(tx, user_id, &recovery::fingerprint(code), now).await?;
+            Ok(if used { Verdict::Right } else { Verdict::Wrong })
+        }
+    }
 }

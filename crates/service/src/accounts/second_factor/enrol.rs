@@ -10,7 +10,11 @@ use dbcontext::{
 };
 
 use super::{Verdict, recovery, totp, try_code, wrong};
-use crate::{App, accounts::reauthenticate};
+use crate::{
+    App,
+    accounts::reauthenticate,
+    audit::{self, Action, Entry},
+};
 
 /// 160 bits, as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
@@ -64,6 +68,7 @@ pub async fn confirm(app: &App, by: &Principal, code: &str) -> Result<Vec<Secret
     rows::confirm(&tx, account.id, now).await?;
     rows::replace_codes(&tx, account.id, codes.iter().map(|code| recovery::fingerprint(code)).collect()).await?;
     users::set_second_factor(&tx, account.id, true, now).await?;
+    audit::record(&tx, Entry::by(by, Action::SecondFactorAdded, None)).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(codes.into_iter().map(Secret::from).collect())
 }
@@ -83,5 +88,6 @@ pub async fn remove(app: &App, by: &Principal, code: &str) -> Result<(), AppErro
     }
     rows::remove(&tx, account.id).await?;
     users::set_second_factor(&tx, account.id, false, now).await?;
+    audit::record(&tx, Entry::by(by, Action::SecondFactorRemoved, None)).await?;
     tx.commit().await.map_err(app_error)
 }

@@ -10,9 +10,9 @@ mod recovery;
 mod totp;
 
 use appcore::{AppError, Code, Timestamp, UserId};
-use dbcontext::query::second_factors as rows;
-use sea_orm::DatabaseTransaction;
+use dbcontext::{Transaction, query::second_factors as rows};
 
+pub(super) use self::answer::show;
 pub use self::{
     answer::{Answer, answer_challenge},
     enrol::{Enrolment, confirm, enrol, remove},
@@ -28,7 +28,7 @@ enum Verdict {
 
 /// Tries a code of somebody's authenticator, in the caller's transaction, which must be committed whatever comes of it.
 async fn try_code(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     app: &App,
     user_id: UserId,
     code: &str,

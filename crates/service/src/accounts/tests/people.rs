@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Instant};
 
 use appcore::{Code, auth::CredentialId, page::PageRequest, view::UserRole};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::phc::PasswordHash};
-use dbcontext::query::users;
+use dbcontext::query::{passkeys as rows, users};
 
 use super::stage::{PASSWORD, email, newcomer, principal, sign_in, sign_up, stages, until};
 use crate::accounts::{self, Device, PasswordChange, ProfileChange, SignUp};
@@ -302,5 +302,29 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
         let unknown =
             accounts::reset_password(&app.db, &app.config, &app.clock, "nobody@example.com", "N3wPassword-x").await;
         assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_gets_another_name_by_its_owner_only() {
+    for stage in stages().await {
+        let app = stage.instance().await;
+        let by = principal(&app, &sign_up(&app, "Anna").await).await;
+        let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
+        let new = rows::NewPasskey {
+            user_id: by.user_id,
+            credential_id: vec![1],
+            credential: "{}".to_owned(),
+            name: "Passkey".to_owned(),
+            at: stage.clock.now(),
+        };
+        let made = rows::insert(app.db.writer(), new).await.unwrap();
+        let rename = async |by, name: &str| accounts::passkeys::rename(&app, by, made.id, name).await;
+        assert_eq!(rename(&by, " Phone ").await.unwrap().name, "Phone");
+        for wrong in ["", " ", "two\nlines", &"x".repeat(81)] {
+            assert_eq!(rename(&by, wrong).await.unwrap_err().code(), Code::Invalid, "{wrong:?}");
+        }
+        assert_eq!(rename(&stranger, "Mine").await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(accounts::passkeys::list(&app, &by, ALL()).await.unwrap().items[0].name, "Phone");
     }
 }

@@ -55,7 +55,7 @@ pub(crate) async fn stages() -> Vec<Stage> {
 impl Stage {
     async fn on(url: String, folder: TempDir) -> Self {
         let database = Database::connect(&url, 2).await.unwrap();
-        Migrator::up(database.writer(), None).await.unwrap();
+        Migrator::up(database.schema(), None).await.unwrap();
         database.close().await.unwrap();
         Self { clock: Clock::stopped_at(Timestamp(1_800_000_000_000)), url, bus: Arc::new(MemoryBus::new()), folder }
     }

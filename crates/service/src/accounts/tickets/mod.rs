@@ -64,5 +64,6 @@ pub async fn redeem_ticket(app: &App, ticket: &str) -> Result<Principal, AppErro
         credential: holder.credential,
         role: role.ok_or(Code::Unauthenticated)?,
         expires_at: holder.expires_at,
+        address: None,
     })
 }

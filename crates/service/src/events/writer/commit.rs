@@ -81,19 +81,10 @@ impl Committer {
         told: &[Uuid],
     ) -> Result<Option<Committed>, AppError> {
         let db = DatabaseExecutor::from(self.db.log());
-        let mut group = Group::look(&db, changes, now, self.relayed).await?;
+        let mut group = Group::new(&db, now, self.relayed).look(changes).await?;
         let outcomes = group.apply_all(changes).await?;
         let Closed { seen, pieces, news, signals, group } = group.close(told)?;
-        let claim = if self.db.is_sqlite() {
-            let txn = self.db.begin_log().await.map_err(app_error)?;
-            let claim = query::groups::execute_unless_repeated(&txn, pieces).await?;
-            let ended = if claim == Claim::Executed { txn.commit().await } else { txn.rollback().await };
-            ended.map_err(app_error)?;
-            claim
-        } else {
-            query::groups::execute_unless_moved(&db, &seen, pieces).await?
-        };
-        match claim {
+        match query::groups::execute_unless_moved(&self.db, &seen, pieces).await? {
             Claim::Executed => Ok(Some(Committed { outcomes, news, signals, group })),
             Claim::Repeated => Ok(None),
             Claim::Moved(moved) => {
@@ -107,7 +98,7 @@ impl Committer {
     async fn commit_locked(&self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = DatabaseExecutor::from(&txn);
-        let mut group = Group::lock(&txn, &db, changes, now, self.relayed).await?;
+        let mut group = Group::new(&db, now, self.relayed).lock(&txn, changes).await?;
         let outcomes = group.apply_all(changes).await?;
         let Closed { pieces, news, signals, group, .. } = group.close(told)?;
         if !pieces.is_empty() {

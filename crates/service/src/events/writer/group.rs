@@ -58,7 +58,8 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(db: &'a DatabaseExecutor<'a>, now: Timestamp, relayed: bool) -> Self {
+    /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
+    pub fn new(db: &'a DatabaseExecutor<'a>, now: Timestamp, relayed: bool) -> Self {
         Self {
             db,
             now,
@@ -77,47 +78,34 @@ impl<'a> Group<'a> {
     }
 
     /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
-    pub async fn lock(
-        txn: &DatabaseTransaction,
-        db: &'a DatabaseExecutor<'a>,
-        changes: &[Change],
-        now: Timestamp,
-        relayed: bool,
-    ) -> Result<Self, AppError> {
-        let mut group = Self::new(db, now, relayed);
+    pub async fn lock(mut self, txn: &DatabaseTransaction, changes: &[Change]) -> Result<Self, AppError> {
         let ids: BTreeSet<ConversationId> = changes.iter().filter_map(Change::conversation_id).collect();
         if ids.is_empty() {
-            return Ok(group);
+            return Ok(self);
         }
-        group.conversations = query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
+        self.conversations = query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
         let people = people(changes);
         if !people.is_empty() {
-            for row in query::groups::standings(db, &people).await? {
-                group.stand(row.conversation_id, row.user_id, &row.role, row.display_name)?;
+            for row in query::groups::standings(self.db, &people).await? {
+                self.stand(row.conversation_id, row.user_id, &row.role, row.display_name)?;
             }
         }
-        messages::load_repeated(&mut group, changes).await?;
-        messages::load(&mut group, changes).await?;
-        Ok(group)
+        messages::load_repeated(&mut self, changes).await?;
+        messages::load(&mut self, changes).await?;
+        Ok(self)
     }
 
     /// Reads what messages will ask, without a lock.
-    pub async fn look(
-        db: &'a DatabaseExecutor<'a>,
-        changes: &[Change],
-        now: Timestamp,
-        relayed: bool,
-    ) -> Result<Self, AppError> {
-        let mut group = Self::new(db, now, relayed);
-        for row in query::groups::seen(db, &people(changes)).await? {
+    pub async fn look(mut self, changes: &[Change]) -> Result<Self, AppError> {
+        for row in query::groups::seen(self.db, &people(changes)).await? {
             let id = row.conversation.id;
-            group.conversations.insert(id, row.conversation);
+            self.conversations.insert(id, row.conversation);
             if let (Some(role), Some(name)) = (row.role, row.display_name) {
-                group.stand(id, row.user_id, &role, name)?;
+                self.stand(id, row.user_id, &role, name)?;
             }
         }
-        messages::load(&mut group, changes).await?;
-        Ok(group)
+        messages::load(&mut self, changes).await?;
+        Ok(self)
     }
 
     fn stand(&mut self, id: ConversationId, user: UserId, role: &str, display_name: String) -> Result<(), AppError> {

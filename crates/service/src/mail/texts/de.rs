@@ -50,7 +50,7 @@ pub(super) const TEXTS: Texts = Texts {
         subject: "Neue Anmeldung in deinem Konto",
         before: &[
             "Jemand hat sich in deinem Konto bei {{ host }} angemeldet, von einem Gerät oder Ort, den wir noch nicht kannten.",
-            "Zeit: {{ time }}{% if address %}. Adresse: {{ address }}{% endif %}{% if user_agent %}. Gerät: {{ user_agent }}{% endif %}",
+            "Zeit: {{ time }}{% if address %}. Adresse: {{ address }}{% endif %}{% if place %}. Ort: {{ place }}{% endif %}{% if user_agent %}. Gerät: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[

@@ -46,7 +46,7 @@ pub(super) const TEXTS: Texts = Texts {
         subject: "New sign-in to your account",
         before: &[
             "Somebody signed in to your account at {{ host }} from a device or a place that we had not seen before.",
-            "Time: {{ time }}{% if address %}. Address: {{ address }}{% endif %}{% if user_agent %}. Device: {{ user_agent }}{% endif %}",
+            "Time: {{ time }}{% if address %}. Address: {{ address }}{% endif %}{% if place %}. Place: {{ place }}{% endif %}{% if user_agent %}. Device: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[

@@ -48,7 +48,7 @@ pub(super) const TEXTS: Texts = Texts {
         subject: "Có lần đăng nhập mới vào tài khoản của bạn",
         before: &[
             "Có người đã đăng nhập vào tài khoản của bạn tại {{ host }} từ một thiết bị hoặc nơi mà chúng tôi chưa từng thấy.",
-            "Thời gian: {{ time }}{% if address %}. Địa chỉ: {{ address }}{% endif %}{% if user_agent %}. Thiết bị: {{ user_agent }}{% endif %}",
+            "Thời gian: {{ time }}{% if address %}. Địa chỉ: {{ address }}{% endif %}{% if place %}. Địa điểm: {{ place }}{% endif %}{% if user_agent %}. Thiết bị: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[

@@ -125,13 +125,18 @@ export type AssistantPage = {
 };
 
 /**
+ * What was done.
+ */
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
+
+/**
  * One line of the audit log.
  */
 export type AuditEntry = {
     /**
      * What was done, such as `auth.signin`.
      */
-    action: 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
+    action: AuditAction;
     actor?: UserId | null;
     /**
      * Their name today; none once the account is gone.
@@ -143,6 +148,7 @@ export type AuditEntry = {
     address?: string | null;
     created_at: Timestamp;
     id: AuditEntryId;
+    place?: Place | null;
     /**
      * What it was done to: an id or a network.
      */
@@ -235,6 +241,7 @@ export type ChangeConversationRequest = {
 export type ChangeMeRequest = {
     current_password?: string | null;
     display_name?: string | null;
+    language?: Language | null;
     /**
      * The new one; `current_password` must come with it.
      */
@@ -267,6 +274,30 @@ export type ChangeWorkspaceRequest = {
     join_domains?: Array<string> | null;
     name?: string | null;
 };
+
+export type ConfirmSignInRequest = {
+    /**
+     * Of a passkey, with `credential`: what `POST /r1/auth/passkeys/signin/start` gave.
+     */
+    challenge_id?: string | null;
+    /**
+     * What the authenticator shows.
+     */
+    code?: string | null;
+    /**
+     * `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+     */
+    credential?: {
+        [key: string]: unknown;
+    } | null;
+    password?: string | null;
+    recovery_code?: string | null;
+};
+
+/**
+ * By what one can show it.
+ */
+export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passkey';
 
 /**
  * A conversation, as one of its members sees it.
@@ -380,7 +411,7 @@ export type CreateWorkspaceRequest = {
 
 export type DeleteMeRequest = {
     /**
-     * Left out only where the account has none.
+     * Left out only where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
      */
     password?: string | null;
 };
@@ -391,7 +422,7 @@ export type EditMessageRequest = {
 
 export type EnrolAuthenticatorRequest = {
     /**
-     * Left out where the account has none; then the sign-in must not be older than ten minutes.
+     * Left out where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
      */
     password?: string | null;
 };
@@ -536,6 +567,17 @@ export type ForgotPasswordRequest = {
 };
 
 /**
+ * Whether one's sign-in is fresh.
+ */
+export type Freshness = {
+    fresh_until?: Timestamp | null;
+    /**
+     * What `POST /r1/auth/confirm` takes from this account; where it is empty, only a new sign-in helps.
+     */
+    methods: Array<ConfirmationMethod>;
+};
+
+/**
  * Who one is at a provider.
  */
 export type Identity = {
@@ -617,6 +659,11 @@ export type InvitedTo = {
     role: WorkspaceRole;
     workspace: OfferedWorkspace;
 };
+
+/**
+ * A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
+ */
+export type Language = 'en' | 'de' | 'vi';
 
 /**
  * One entry of a conversation's event log.
@@ -850,6 +897,20 @@ export type PasswordPolicy = {
     upper: boolean;
 };
 
+/**
+ * Where an address is.
+ */
+export type Place = {
+    /**
+     * As the database names it; none where only the country is known.
+     */
+    city?: string | null;
+    /**
+     * By its two letters (ISO 3166-1).
+     */
+    country: string;
+};
+
 export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export type ReadConversationRequest = {
@@ -878,6 +939,13 @@ export type RemoveAuthenticatorRequest = {
      * What the authenticator shows, or a recovery code.
      */
     code: string;
+};
+
+export type RenamePasskeyRequest = {
+    /**
+     * What its owner calls it.
+     */
+    name: string;
 };
 
 export type ResendVerificationRequest = {
@@ -1008,7 +1076,7 @@ export type Tokens = {
 };
 
 /**
- * A person, as others see them; `email` and `email_verified` only as they see themselves.
+ * A person, as others see them; the address and what belongs to signing in only as they see themselves.
  */
 export type User = {
     created_at: Timestamp;
@@ -1023,6 +1091,7 @@ export type User = {
      */
     has_password?: boolean | null;
     id: UserId;
+    language?: Language | null;
     last_seen?: Timestamp | null;
     presence?: PresenceStatus | null;
     role: UserRole;
@@ -1067,6 +1136,7 @@ export type UserSession = {
     current: boolean;
     id: SessionId;
     last_used_at: Timestamp;
+    place?: Place | null;
     user_agent?: string | null;
 };
 

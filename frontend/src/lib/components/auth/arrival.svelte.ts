@@ -2,9 +2,13 @@ import { goto } from '$app/navigation';
 import { page } from '$app/state';
 import { useApp } from '#lib/app.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
 import { startOf } from '#lib/stores/entrance.svelte.ts';
 import { forgetDetour, ownPath, recallDetour } from './detour.ts';
 import { entranceError } from './errors.ts';
+
+/** What somebody who is signed in puts right in the settings. */
+const LINKING = new Set(['link_required', 'fresh_sign_in_required']);
 
 /** Why one is at the door and where one wants to go; leads on there as soon as one is signed in. */
 export class Arrival {
@@ -34,6 +38,12 @@ export class Arrival {
     forgetDetour();
     if (this.linking && wasOutside) {
       location.replace(startOf(this.linking, this.next, { link: true }));
+      return;
+    }
+    if (this.error && !wasOutside && LINKING.has(this.error)) {
+      // Where one links by oneself what could not be linked by signing in.
+      toast(this.error === 'link_required' ? m.auth_link_from_settings() : m.error_fresh_sign_in());
+      void goto('/settings#identities', { replace: true });
       return;
     }
     if (this.error && !wasOutside) toast(entranceError(this.error));

@@ -3,10 +3,16 @@ import { getLocale } from '#lib/paraglide/runtime.js';
 
 const DAY = 86_400_000;
 
+/** The app's language, as it is written where the reader lives: “20 November” in Britain, “November 20” in America. */
+function regional(): string {
+  const language = getLocale();
+  return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
+}
+
 /** When something was, as short as a list needs it: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
 export function shortTime(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
-  const locale = getLocale();
+  const locale = regional();
   const days = daysBetween(at, now);
   if (days <= 0) return at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
   if (days < 7) return at.toLocaleDateString(locale, { weekday: 'short' });
@@ -17,7 +23,7 @@ export function shortTime(timestamp: string, now = new Date()): string {
 /** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
 export function longTime(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
-  const locale = getLocale();
+  const locale = regional();
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
   if (minutes < 1) return m.time_now();
   if (minutes < 60) return m.time_minutes_ago({ count: minutes });
@@ -33,7 +39,7 @@ export function longTime(timestamp: string, now = new Date()): string {
 export function shortDate(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const isThisYear = at.getFullYear() === now.getFullYear();
-  return at.toLocaleDateString(getLocale(), {
+  return at.toLocaleDateString(regional(), {
     day: 'numeric',
     month: 'long',
     ...(isThisYear ? {} : { year: 'numeric' })
@@ -42,7 +48,7 @@ export function shortDate(timestamp: string, now = new Date()): string {
 
 /** A moment to the second, for those who compare: “20 Nov 2026, 14:52:11”. */
 export function exactTime(timestamp: string): string {
-  return new Date(timestamp).toLocaleString(getLocale(), { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
+  return new Date(timestamp).toLocaleString(regional(), { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
 }
 
 export function isPast(timestamp: string, now = new Date()): boolean {
@@ -51,7 +57,7 @@ export function isPast(timestamp: string, now = new Date()): boolean {
 
 /** How long until then: “in 4 minutes”. */
 export function untilTime(timestamp: string, now = new Date()): string {
-  const format = new Intl.RelativeTimeFormat(getLocale(), { numeric: 'always' });
+  const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
   const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
   if (minutes < 90) return format.format(minutes, 'minute');
   const hours = Math.round(minutes / 60);

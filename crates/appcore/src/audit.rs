@@ -1,0 +1,99 @@
+//! What the audit log speaks of.
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
+};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What is written down. One row each: name, and name on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[$doc])* $name),* }
+
+        impl Action {
+            /// Every one, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// As it stands in the log.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+actions! {
+    SignUp = "auth.signup";
+    SignIn = "auth.signin";
+    SignInFailed = "auth.signin_failed";
+    SignOut = "auth.signout";
+    /// A token was used twice, and its session ended.
+    RefreshReused = "auth.refresh_reused";
+    /// Somebody who was signed in showed once more that it is them.
+    Confirmed = "auth.confirmed";
+    PasswordChanged = "auth.password_changed";
+    SecondFactorAdded = "auth.second_factor_added";
+    SecondFactorRemoved = "auth.second_factor_removed";
+    PasskeyAdded = "auth.passkey_added";
+    PasskeyRemoved = "auth.passkey_removed";
+    IdentityLinked = "auth.identity_linked";
+    IdentityUnlinked = "auth.identity_unlinked";
+    PasswordReset = "auth.password_reset";
+    EmailVerified = "auth.email_verified";
+    Exported = "user.exported";
+    Deleted = "user.deleted";
+    SessionEnded = "auth.session_ended";
+    WorkspaceCreated = "workspace.created";
+    WorkspaceChanged = "workspace.changed";
+    WorkspaceDeleted = "workspace.deleted";
+    WorkspaceJoined = "workspace.joined";
+    WorkspaceLeft = "workspace.left";
+    WorkspaceMemberAdded = "workspace.member_added";
+    WorkspaceMemberRemoved = "workspace.member_removed";
+    WorkspaceRoleChanged = "workspace.role_changed";
+    InvitationCreated = "workspace.invitation_created";
+    InvitationRevoked = "workspace.invitation_revoked";
+    InvitationAccepted = "workspace.invitation_accepted";
+    ApiKeyCreated = "auth.api_key_created";
+    ApiKeyRevoked = "auth.api_key_revoked";
+    /// By an administrator.
+    BanAdded = "admin.ban_added";
+    BanLifted = "admin.ban_lifted";
+    /// By the firewall.
+    AddressBanned = "firewall.address_banned";
+}
+
+impl PartialSchema for Action {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.iter().map(|action| action.as_str());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What was done."))
+            .enum_values(Some(names))
+            .into()
+    }
+}
+
+impl ToSchema for Action {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "AuditAction".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        let is_fit = |name: &str| {
+            name.split_once('.').is_some_and(|(subject, verb)| !subject.is_empty() && !verb.is_empty())
+                && name.chars().all(|letter| letter.is_ascii_lowercase() || "._".contains(letter))
+        };
+        assert!(names.iter().all(|name| is_fit(name)), "{names:?}");
+    }
+}

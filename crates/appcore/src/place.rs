@@ -1,0 +1,93 @@
+//! Where somebody is, as roughly as an address tells.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+/// A country by its two letters (ISO 3166-1), as proxies and databases name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// None: it names no country. `XX` stands for one that nobody knows, `T1` for the Tor network.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let [first, second] = text.trim().as_bytes() else { return None };
+        let letters = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
+        (letters.iter().all(u8::is_ascii_uppercase) && letters != *b"XX").then_some(Self(letters))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Two letters, or it would not be one.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("no country has this code"))
+    }
+}
+
+/// Where an address is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Place {
+    /// By its two letters (ISO 3166-1).
+    #[schema(value_type = String, min_length = 2, max_length = 2)]
+    pub country: Country,
+    /// As the database names it; none where only the country is known.
+    pub city: Option<String>,
+}
+
+impl Place {
+    /// From what is stored of it.
+    #[must_use]
+    pub fn stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
+        Some(Self { country: Country::parse(country?)?, city })
+    }
+}
+
+/// `Berlin, DE`
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(city) = &self.city {
+            write!(f, "{city}, ")?;
+        }
+        f.write_str(self.country.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_country_has_two_letters() {
+        for (text, expected) in [("DE", Some("DE")), (" vn ", Some("VN"))] {
+            assert_eq!(Country::parse(text).as_ref().map(Country::as_str), expected, "{text:?}");
+        }
+        for none in ["", "D", "DEU", "T1", "XX", "xx", "Ä", "D\u{0}", "<>"] {
+            assert_eq!(Country::parse(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_written_as_far_as_it_is_known() {
+        let place = |country, city: Option<&str>| Place::stored(country, city.map(str::to_owned));
+        assert_eq!(place(Some("DE"), Some("Berlin")).unwrap().to_string(), "Berlin, DE");
+        assert_eq!(place(Some("DE"), None).unwrap().to_string(), "DE");
+        assert_eq!(place(None, Some("Berlin")), None);
+        let json = serde_json::to_string(&place(Some("DE"), Some("Berlin"))).unwrap();
+        assert_eq!(json, r#"{"country":"DE","city":"Berlin"}"#);
+        assert!(serde_json::from_str::<Place>(r#"{"country":"T1","city":null}"#).is_err());
+    }
+}

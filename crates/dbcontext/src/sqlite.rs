@@ -1,0 +1,170 @@
+//! SQLite: one connection that writes, several that read, and one that takes the log into the file beside them.
+
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::{
+    AssertSqlSafe,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::time::MissedTickBehavior;
+
+use crate::connection::ACQUIRE_TIMEOUT;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const READERS: u32 = 8;
+/// How often it is looked how long SQLite's log is.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+/// Pages (of 4 KiB) from which they are taken into the file, beside the writer. Fewer wait: what is written over and over is taken once.
+const WORTHWHILE: i64 = 2_000;
+/// Pages from which the log is begun anew. It only can be when all of them are in the file, and beside a busy writer there are always some more.
+const LONG_LOG: i64 = 8_000;
+/// The last pages, which the writer may be made to wait for.
+const REMAINDER: i64 = 400;
+/// How often they are tried to be made so few.
+const PASSES: usize = 4;
+/// Pages from which the writer itself takes them into the file, however many they are: only where what is beside it does not get on.
+const OVERLONG_LOG: &str = "128000";
+
+/// The connections that [`Database`](crate::Database) has on SQLite and not elsewhere. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Sqlite {
+    pub writer: SqlitePool,
+    checkpoints: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens the file at `url`, which is made where it is missing, with its folder. Beside this: the connections that only read.
+    pub async fn open(url: &str) -> anyhow::Result<(Self, SqlitePool)> {
+        let options = SqliteConnectOptions::from_str(url)
+            .context("database.url is not a valid SQLite address")?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-16000");
+        keep_private(options.get_filename())?;
+        let pool = |size: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .min_connections(1)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                // A file does not hang up, and each test wakes a thread.
+                .test_before_acquire(false)
+        };
+        let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
+        let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
+        let checkpoints = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
+        tokio::spawn(checkpoint(checkpoints.clone(), writer.clone()));
+        let reader = pool(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .context("cannot open the SQLite database for reading")?;
+        Ok((Self { writer, checkpoints }, reader))
+    }
+
+    /// Executes `sql`, which may be several statements, as one transaction and in one call, because each call wakes a thread. Its
+    /// parameters are texts.
+    pub async fn transact(&self, sql: &str, texts: Vec<String>) -> Result<(), DbErr> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let sql = format!("BEGIN IMMEDIATE; {sql}; COMMIT");
+        // A call is broken off when nobody waits for it any more, and would leave its transaction open: so it is a task's own.
+        let transaction = tokio::spawn(async move {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for text in texts {
+                query = query.bind(text);
+            }
+            let done = query.execute(&mut *connection).await;
+            if done.is_err() {
+                // Where it has not begun there is nothing to roll back, and that is said as an error.
+                let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+            }
+            done.map(drop)
+        });
+        match transaction.await {
+            Ok(done) => done.map_err(failed),
+            Err(error) => Err(DbErr::Custom(error.to_string())),
+        }
+    }
+
+    pub async fn close(self) {
+        self.checkpoints.close().await;
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Takes the log into its file while others read and write, until the database is closed.
+async fn checkpoint(beside: SqlitePool, writer: SqlitePool) {
+    let mut tick = tokio::time::interval(CHECKPOINT_PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if beside.is_closed() {
+            return;
+        }
+        if let Err(error) = shorten_log(&beside, &writer).await {
+            tracing::warn!(%error, "SQLite's log could not be taken into its file");
+        }
+    }
+}
+
+/// What is done beside the writer costs it nothing. A long log is also begun anew, for which the writer must stand still: while the last few
+/// pages are taken over, and no longer.
+async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    let (length, _) = checkpoint_log(beside, "PRAGMA wal_checkpoint(NOOP)").await?;
+    if length < WORTHWHILE {
+        return Ok(());
+    }
+    for _ in 0..PASSES {
+        let (length, left) = take_over(beside).await?;
+        // Where nothing is left the writer begins anew by itself.
+        if length < LONG_LOG || left == 0 {
+            return Ok(());
+        }
+        if left < REMAINDER {
+            break;
+        }
+    }
+    take_over(writer).await.map(drop)
+}
+
+async fn take_over(connections: &SqlitePool) -> Result<(i64, i64), sqlx::Error> {
+    checkpoint_log(connections, "PRAGMA wal_checkpoint(PASSIVE)").await
+}
+
+/// How many pages the log has after it, and how many of them are not in the file yet.
+async fn checkpoint_log(connections: &SqlitePool, sql: &'static str) -> Result<(i64, i64), sqlx::Error> {
+    let (_, length, taken): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(connections).await?;
+    Ok((length, length - taken))
+}
+
+/// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
+fn keep_private(file: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
+    opened
+        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+        .with_context(|| format!("cannot open the database file {}", file.display()))
+}

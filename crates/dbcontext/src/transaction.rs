@@ -1,0 +1,82 @@
+//! Transactions.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    prelude::async_trait::async_trait,
+};
+
+use crate::at_home::AtHome;
+
+/// A transaction. Where it is dropped, and that may be anywhere, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    backend: DbBackend,
+    open: AtHome<DatabaseTransaction>,
+}
+
+impl Transaction {
+    pub(crate) fn new(open: DatabaseTransaction) -> Self {
+        Self { backend: open.get_database_backend(), open: AtHome::new(open) }
+    }
+
+    pub async fn commit(mut self) -> Result<(), DbErr> {
+        match self.open.take() {
+            Some(open) => AtHome::new(Box::pin(open.commit())).await,
+            None => Err(over()),
+        }
+    }
+
+    pub async fn rollback(mut self) -> Result<(), DbErr> {
+        match self.open.take() {
+            Some(open) => AtHome::new(Box::pin(open.rollback())).await,
+            None => Err(over()),
+        }
+    }
+
+    fn open(&self) -> Result<&DatabaseTransaction, DbErr> {
+        self.open.get().ok_or_else(over)
+    }
+}
+
+fn over() -> DbErr {
+    DbErr::Custom("the transaction is over".to_owned())
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.open()?.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.open()?.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.open()?.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.open()?.query_all_raw(statement).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Database;
+
+    #[test]
+    fn a_transaction_that_is_dropped_where_there_is_no_runtime_lets_the_next_one_begin() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("natter.db").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let db = runtime.block_on(Database::connect(&url, 1)).unwrap();
+        let begun = runtime.block_on(db.begin()).unwrap();
+        drop(begun);
+        runtime.block_on(async { db.begin().await.unwrap().commit().await.unwrap() });
+    }
+}

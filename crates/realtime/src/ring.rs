@@ -1,0 +1,156 @@
+//! Many sends with one system call, by io_uring(7).
+//!
+//! A conversation with a thousand readers is a thousand sends, and entering the kernel for each costs a sixth of what they cost. Here they are
+//! laid into a ring that the kernel reads, and made by one call. Each is tried once and waits for nothing, so that all are over when the call
+//! returns: nothing is under way between two calls.
+//!
+//! Where the kernel is too old for it, or forbids it as in many containers, the ring stays closed, and each send is a system call of its own.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd},
+};
+
+use io_uring::{IoUring, opcode, types::Fd};
+
+/// Sends that one call makes at most.
+const ENTRIES: usize = 1_024;
+/// What a send is answered that was not made.
+const NOT_NOW: i32 = -libc::EAGAIN;
+
+/// Bytes for a socket.
+pub type Send<'a> = (BorrowedFd<'a>, &'a [u8]);
+
+/// The ring of one thread.
+pub struct Ring {
+    ring: Option<IoUring>,
+    /// How far each send came: bytes, or the negative number of an error, as the kernel says it.
+    results: Vec<i32>,
+}
+
+impl Ring {
+    #[must_use]
+    pub fn open() -> Self {
+        let opened = IoUring::builder()
+            // One thread alone uses it, and waits for what it asks for: the kernel need not interrupt it.
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .build(ENTRIES as u32);
+        let ring = opened.inspect_err(|error| tracing::debug!(%error, "each send is a system call of its own")).ok();
+        Self { ring, results: Vec::new() }
+    }
+
+    /// One that is never used.
+    #[must_use]
+    pub const fn closed() -> Self {
+        Self { ring: None, results: Vec::new() }
+    }
+
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// Sends bytes on each socket as far as it takes them, and says how far that was, in the same order. No socket may be there twice: the second
+    /// send could be made where the first was not.
+    pub fn send<'a, T>(
+        &mut self,
+        sends: &'a [T],
+        parts: impl Fn(&'a T) -> Send<'a>,
+    ) -> impl Iterator<Item = io::Result<usize>> {
+        self.results.clear();
+        self.results.resize(sends.len(), NOT_NOW);
+        for (sends, results) in sends.chunks(ENTRIES).zip(self.results.chunks_mut(ENTRIES)) {
+            let Some(ring) = &mut self.ring else { break };
+            if let Err(error) = make(ring, sends.iter().map(&parts), results) {
+                tracing::warn!(%error, "io_uring has failed; from here on each send is a system call of its own");
+                // With what was laid into it and not made.
+                self.ring = None;
+            }
+        }
+        self.results.iter().map(|result| usize::try_from(*result).map_err(|_| io::Error::from_raw_os_error(-result)))
+    }
+}
+
+/// Makes as many sends as the ring has entries at most. When this returns none of them is under way.
+fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
+    for (at, (socket, bytes)) in sends.enumerate() {
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(at as u64);
+        // SAFETY: the socket and the bytes are borrowed for longer than the kernel uses them, which is until all are answered below.
+        #[expect(unsafe_code, reason = "the kernel reads what the compiler doesn't see it read")]
+        unsafe { ring.submission().push(&send) }.map_err(io::Error::other)?;
+    }
+    let mut answered = 0;
+    while answered < results.len() {
+        let outcome = ring.submit_and_wait(results.len() - answered);
+        for answer in ring.completion() {
+            if let Some(result) = results.get_mut(answer.user_data() as usize) {
+                *result = answer.result();
+            }
+            answered += 1;
+        }
+        match outcome {
+            Ok(_) => {}
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
+            // What the kernel has not taken it never will; what it has taken is waited for.
+            Err(error) if ring.submission().len() + answered >= results.len() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{ErrorKind, Read as _},
+        os::{fd::AsFd as _, unix::net::UnixStream},
+    };
+
+    use super::*;
+
+    #[test]
+    fn more_than_fit_into_the_ring_all_arrive_and_each_hears_how_far_it_came() {
+        let mut ring = Ring::open();
+        if !ring.is_open() {
+            return;
+        }
+        let pairs: Vec<(UnixStream, UnixStream)> = (0..400).map(|_| UnixStream::pair().unwrap()).collect();
+        for round in 0..4_u8 {
+            let frames: Vec<Vec<u8>> = (0..pairs.len()).map(|at| vec![round; at + 1]).collect();
+            let sends: Vec<Send<'_>> =
+                pairs.iter().zip(&frames).map(|((here, _), frame)| (here.as_fd(), frame.as_slice())).collect();
+            let results: Vec<usize> = ring.send(&sends, |send| *send).map(Result::unwrap).collect();
+            assert!(results.iter().zip(&frames).all(|(sent, frame)| *sent == frame.len()));
+            for ((_, mut there), frame) in pairs.iter().map(|(here, there)| (here, there)).zip(&frames) {
+                let mut read = vec![0; frame.len()];
+                there.read_exact(&mut read).unwrap();
+                assert_eq!(&read, frame);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_socket_takes_a_part_and_then_nothing_and_one_that_is_gone_says_so() {
+        let mut ring = Ring::open();
+        if !ring.is_open() {
+            return;
+        }
+        let ((full, _reader), (gone, there)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        drop(there);
+        let long = vec![0; 16 * 1024 * 1024];
+        let mut send = || {
+            let results: Vec<io::Result<usize>> =
+                ring.send(&[(full.as_fd(), long.as_slice()), (gone.as_fd(), b"1")], |send| *send).collect();
+            results.into_iter().map(|result| result.map_err(|error| error.kind())).collect::<Vec<_>>()
+        };
+        let first = send();
+        assert!(first[0].is_ok_and(|sent| sent > 0 && sent < long.len()), "{first:?}");
+        assert_eq!(first[1], Err(ErrorKind::BrokenPipe));
+        assert_eq!(send()[0], Err(ErrorKind::WouldBlock));
+    }
+}

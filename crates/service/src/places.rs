@@ -1,0 +1,80 @@
+//! Where addresses are: by a database that the operator has put there, in MaxMind's format (GeoLite2, DB-IP and others), else as a trusted
+//! proxy says.
+//!
+//! The file is read once, at the start, and nobody else is asked: no address leaves this machine.
+
+use std::{net::IpAddr, path::Path};
+
+use anyhow::Context as _;
+use appcore::{Country, Place};
+use maxminddb::{Reader, geoip2};
+
+/// The longest name of a city that is kept.
+const MAX_CITY_CHARS: usize = 80;
+
+/// What is known of places.
+pub struct Places {
+    database: Option<Reader<Vec<u8>>>,
+}
+
+impl Places {
+    /// Reads the database, where the settings name one.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else { return Ok(Self { database: None }) };
+        let broken = || format!("The setting server.geoip_database names {}, which can't be used", file.display());
+        let database = Reader::open_readfile(file).with_context(broken)?;
+        let kind = database.metadata().database_type.clone();
+        // A database of networks' owners, say, is in the same format.
+        if !["City", "Country", "Enterprise"].iter().any(|word| kind.contains(word)) {
+            return Err(anyhow::anyhow!("it is a database of {kind:?}, not of cities or countries"))
+                .with_context(broken);
+        }
+        tracing::info!(kind, "places of addresses are looked up");
+        Ok(Self { database: Some(database) })
+    }
+
+    /// Where an address is. What the database knows counts more than `told`, which a proxy may have passed on unseen.
+    #[must_use]
+    pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<Place> {
+        let found = address.and_then(|address| self.look_up(address));
+        found.or_else(|| told.map(|country| Place { country, city: None }))
+    }
+
+    fn look_up(&self, address: IpAddr) -> Option<Place> {
+        let database = self.database.as_ref()?;
+        let found = database.lookup(address.to_canonical()).and_then(|found| found.decode::<geoip2::City<'_>>());
+        let found = found.inspect_err(|error| tracing::debug!(%error, "an address could not be looked up")).ok()??;
+        let country = Country::parse(found.country.iso_code?)?;
+        let name = found.city.names.english.or(found.city.names.german);
+        let shown = |name: &str| name.chars().filter(|letter| !letter.is_control()).take(MAX_CITY_CHARS).collect();
+        let city: Option<String> = name.map(shown);
+        Some(Place { country, city: city.filter(|name| !name.trim().is_empty()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Option<Country> {
+        Country::parse(text)
+    }
+
+    #[test]
+    fn without_a_database_a_place_is_what_was_told() {
+        let places = Places::load(None).unwrap();
+        let here = Some(IpAddr::from([203, 0, 113, 7]));
+        assert_eq!(places.of(here, told("VN")).unwrap().to_string(), "VN");
+        assert_eq!(places.of(here, None), None);
+    }
+
+    #[test]
+    fn what_is_no_database_stops_the_start_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("places.mmdb");
+        let refused = |file: &Path| format!("{:#}", Places::load(Some(file)).err().unwrap());
+        assert!(refused(&file).contains("places.mmdb"), "{}", refused(&file));
+        std::fs::write(&file, "not this").unwrap();
+        assert!(refused(&file).starts_with("The setting server.geoip_database names"), "{}", refused(&file));
+    }
+}

@@ -1,0 +1,63 @@
+import type { AuditAction } from '#lib/api/identity.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** Every action that is recorded, as people call it. The compiler asks for the name of a new one. */
+const NAMES: Record<AuditAction, () => string> = {
+  'auth.signup': m.audit_auth_signup,
+  'auth.signin': m.audit_auth_signin,
+  'auth.signin_failed': m.audit_auth_signin_failed,
+  'auth.signout': m.audit_auth_signout,
+  'auth.session_ended': m.audit_auth_session_ended,
+  'auth.refresh_reused': m.audit_auth_refresh_reused,
+  'auth.confirmed': m.audit_auth_confirmed,
+  'auth.email_verified': m.audit_auth_email_verified,
+  'auth.password_changed': m.audit_auth_password_changed,
+  'auth.password_reset': m.audit_auth_password_reset,
+  'auth.second_factor_added': m.audit_auth_second_factor_added,
+  'auth.second_factor_removed': m.audit_auth_second_factor_removed,
+  'auth.passkey_added': m.audit_auth_passkey_added,
+  'auth.passkey_removed': m.audit_auth_passkey_removed,
+  'auth.identity_linked': m.audit_auth_identity_linked,
+  'auth.identity_unlinked': m.audit_auth_identity_unlinked,
+  'auth.api_key_created': m.audit_auth_api_key_created,
+  'auth.api_key_revoked': m.audit_auth_api_key_revoked,
+  'user.exported': m.audit_user_exported,
+  'user.deleted': m.audit_user_deleted,
+  'workspace.created': m.audit_workspace_created,
+  'workspace.changed': m.audit_workspace_changed,
+  'workspace.deleted': m.audit_workspace_deleted,
+  'workspace.joined': m.audit_workspace_joined,
+  'workspace.left': m.audit_workspace_left,
+  'workspace.member_added': m.audit_workspace_member_added,
+  'workspace.member_removed': m.audit_workspace_member_removed,
+  'workspace.role_changed': m.audit_workspace_role_changed,
+  'workspace.invitation_created': m.audit_workspace_invitation_created,
+  'workspace.invitation_revoked': m.audit_workspace_invitation_revoked,
+  'workspace.invitation_accepted': m.audit_workspace_invitation_accepted,
+  'firewall.address_banned': m.audit_firewall_address_banned,
+  'admin.ban_added': m.audit_admin_ban_added,
+  'admin.ban_lifted': m.audit_admin_ban_lifted
+};
+
+const SUBJECTS: Record<string, () => string> = {
+  auth: m.audit_of_accounts,
+  user: m.audit_of_accounts,
+  workspace: m.workspaces,
+  firewall: m.bans,
+  admin: m.bans
+};
+
+/** A newer server may record what this app does not know yet. */
+export function actionName(action: string): string {
+  return NAMES[action as AuditAction]?.() ?? action;
+}
+
+/** What one can choose from, by what it is about. */
+export function actionOptions(): { value: string; label: string; group?: string }[] {
+  const known = Object.keys(NAMES).map((value) => ({
+    value,
+    label: actionName(value),
+    group: SUBJECTS[value.split('.')[0] ?? '']?.()
+  }));
+  return [{ value: '', label: m.audit_all() }, ...known];
+}

@@ -1,0 +1,2 @@
+export { default as Lazy } from './lazy.svelte';
+export { default as LazyPage } from './lazy-page.svelte';

@@ -1,0 +1,134 @@
+// Everything by the keyboard alone: where the focus is can be seen, dialogs keep it, and give it back.
+
+import { apiOf, DESKTOP, expect, PASSWORD, test, Visitor } from './people.mjs';
+
+const MOST_STEPS = 80;
+
+/** Tab until it has the focus; each stop on the way can be seen. */
+async function tabTo(page, target) {
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
+    await page.keyboard.press('Tab');
+    const unseen = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return null;
+      const isMarked = (marked) => {
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(marked);
+        return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
+      };
+      // A field may wear its mark on the frame around it.
+      const frame = element.closest('label') ?? element;
+      const { width, height } = element.getBoundingClientRect();
+      return (isMarked(element) || isMarked(frame)) && width > 0 && height > 0 ? null : element.outerHTML.slice(0, 200);
+    });
+    expect(unseen, 'a stop without a mark').toBeNull();
+  }
+  await expect(target, `reached by ${MOST_STEPS} steps`).toBeFocused();
+}
+
+async function press(page, target) {
+  await tabTo(page, target);
+  await page.keyboard.press('Enter');
+}
+
+/** However often one goes on, one stays inside. */
+async function expectTrap(page, dialog) {
+  await expect(dialog).toBeVisible();
+  const isInside = () => dialog.evaluate((element) => element.contains(document.activeElement));
+  await expect.poll(isInside).toBe(true);
+  for (let step = 0; step < 15; step += 1) {
+    await page.keyboard.press(step < 10 ? 'Tab' : 'Shift+Tab');
+    expect(await isInside()).toBe(true);
+  }
+}
+
+/** Opens a dialog by its button, closes it, and is back at the button. */
+async function openAndLeave(page, button, dialog) {
+  await press(page, button);
+  await expectTrap(page, dialog);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  await expect(button).toBeFocused();
+}
+
+test('from signing in to the settings of a workspace, without a mouse', async ({ arrive, browser, server }) => {
+  const someone = await arrive('Anna');
+  const api = await apiOf(server, someone);
+  await api.call('POST', '/r1/workspaces', { name: 'Harbour' });
+
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const anna = new Visitor(await context.newPage(), 'Anna');
+  const { page } = anna;
+  const region = (name) => page.getByRole('region', { name, exact: true });
+  await page.goto('/sign-in');
+  await tabTo(page, page.getByLabel('Email'));
+  await page.keyboard.type(someone.email);
+  await tabTo(page, page.getByLabel('Password', { exact: true }));
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+
+  const self = page.getByRole('button', { name: new RegExp(`^You: ${someone.name}`) });
+  await expect(self).toBeVisible();
+  await press(page, self);
+  await expect(page.getByRole('menu')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(self).toBeFocused();
+  await page.keyboard.press('Enter');
+  const settings = page.getByRole('menuitem', { name: 'Settings' });
+  for (let step = 0; step < 10 && !(await settings.evaluate((item) => item === document.activeElement)); step += 1)
+    await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+
+  const devices = region('Devices');
+  await expect(devices.getByRole('listitem')).toHaveCount(3);
+  await openAndLeave(page, devices.getByRole('button', { name: 'End all others' }), page.getByRole('alertdialog'));
+  await page.keyboard.press('Enter');
+  await page.getByRole('alertdialog').waitFor();
+  await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'End all others' }));
+  await expect(devices.getByRole('listitem')).toHaveCount(1);
+
+  const keys = region('API keys');
+  const add = keys.getByRole('button', { name: 'New key' });
+  const dialog = page.getByRole('dialog');
+  await openAndLeave(page, add, dialog);
+  await page.keyboard.press('Enter');
+  await tabTo(page, dialog.getByLabel('Name'));
+  await page.keyboard.type('nightly');
+  await page.keyboard.press('Enter');
+  await expect(keys.getByText('nightly is ready')).toBeVisible();
+  await expect(add).toBeFocused();
+  const revoke = keys.getByRole('button', { name: 'Revoke nightly' });
+  await press(page, revoke);
+  await page.getByRole('alertdialog').waitFor();
+  await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }));
+  await expect(revoke).toHaveCount(0);
+  // The row is gone with its button: whoever goes on does so from there, and not from the top of the page.
+  await expect.poll(() => page.evaluate(() => document.activeElement === document.body)).toBe(false);
+
+  await press(page, page.getByRole('link', { name: 'Chats' }).first());
+  const where = page.getByRole('button', { name: /^Workspace:/ });
+  await press(page, where);
+  await expect(page.getByRole('menu')).toBeVisible();
+  await page.keyboard.press('ArrowDown');
+  const harbour = page.getByRole('menuitem', { name: 'Harbour' });
+  for (let step = 0; step < 10 && !(await harbour.evaluate((item) => item === document.activeElement)); step += 1)
+    await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Workspace: Harbour' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  const place = page.getByRole('menuitem', { name: 'Workspace settings' });
+  for (let step = 0; step < 10 && !(await place.evaluate((item) => item === document.activeElement)); step += 1)
+    await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { level: 1, name: 'Harbour' })).toBeVisible();
+  await tabTo(page, page.getByLabel('Workspace name'));
+  await page.keyboard.press('End');
+  await page.keyboard.type(' of all');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { level: 1, name: 'Harbour of all' })).toBeVisible();
+  await openAndLeave(page, region('Invitations').getByRole('button', { name: 'Invite', exact: true }), dialog);
+  await openAndLeave(page, region('Leave or delete').getByRole('button', { name: 'Delete…' }), dialog);
+  expect(anna.problems).toEqual([]);
+  await context.close();
+});

@@ -1,0 +1,144 @@
+// What the server holds against somebody for a while: too much at once, or their network altogether.
+
+import { request } from 'node:http';
+import { startServer } from '../clients/server.mjs';
+import { apiOf, DESKTOP, expect, PASSWORD, PHONE, test, Visitor } from './people.mjs';
+
+async function newcomer(browser, server, name, options = {}) {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
+  const visitor = new Visitor(await context.newPage(), name);
+  await visitor.signUp();
+  return visitor;
+}
+
+test.describe('an address that is kept out', () => {
+  let server;
+  let admin;
+  const browsersAddress = '127.0.0.1';
+
+  /** A call from another address than the browser's. */
+  function call(method, path, body) {
+    const { hostname, port } = new URL(server.url);
+    const headers = { 'content-type': 'application/json', ...(admin && { authorization: `Bearer ${admin}` }) };
+    return new Promise((resolve, reject) => {
+      const asking = request({ hostname, port, method, path, headers, localAddress: '127.0.0.2' }, (answer) => {
+        let text = '';
+        answer.on('data', (piece) => (text += piece)).on('end', () => {
+          if (answer.statusCode < 300) resolve(JSON.parse(text).data);
+          else reject(new Error(`${method} ${path}: ${answer.statusCode} ${text}`));
+        });
+      });
+      asking.on('error', reject).end(body && JSON.stringify(body));
+    });
+  }
+
+  const ban = (seconds) =>
+    call('POST', '/r1/admin/bans', { address: `${browsersAddress}/32`, seconds, reason: 'Guesses passwords' });
+
+  test.beforeAll(async () => {
+    server = await startServer({ RATE_LIMIT__ENABLED: 'true' });
+    const account = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };
+    admin = (await call('POST', '/r1/auth/signup', account)).access_token;
+  });
+  test.afterAll(() => server.stop());
+
+  test('sees how long, keeps what was typed, and goes on by itself when the ban is lifted', async ({ browser }) => {
+    const anna = await newcomer(browser, server, 'Anna');
+    await anna.openAssistant();
+    await anna.composer.fill('half a thought');
+    await anna.page.evaluate(() => (window.isSamePage = true));
+    const { id } = await ban(7200);
+    const title = anna.page.getByRole('heading', { name: 'Too many attempts came from your network' });
+    await expect(title).toBeVisible();
+    await expect(anna.page.getByRole('timer')).toHaveText(/^Goes on in 1(19|20) min$/);
+    await anna.page.keyboard.press('Escape');
+    await expect(title).toBeVisible();
+    await anna.expectFlawless('kept out in the middle of something');
+    await call('DELETE', `/r1/admin/bans/${id}`);
+    await expect(title).toHaveCount(0);
+    await expect(anna.composer).toHaveValue('half a thought');
+    await anna.write('a whole thought');
+    await anna.sees('a whole thought');
+    expect(await anna.page.evaluate(() => window.isSamePage)).toBe(true);
+    await anna.page.context().close();
+  });
+
+  test('gets a page that says so, which goes on by itself when the time is over', async ({ browser }) => {
+    const looks = [{ colorScheme: 'light' }, { ...PHONE, colorScheme: 'dark' }];
+    const pages = [];
+    for (const look of looks) pages.push(await (await browser.newContext({ baseURL: server.url, ...look })).newPage());
+    const visitors = pages.map((page) => new Visitor(page, 'Nobody'));
+    await ban(5);
+    for (const { page } of visitors) {
+      expect((await page.goto('/')).status()).toBe(403);
+      await expect(page.getByRole('heading')).toHaveText('Too many attempts came from your network');
+      await expect(page.getByText('Goes on in 1 minute')).toBeVisible();
+    }
+    for (const visitor of visitors) await visitor.expectFlawless('the page of somebody who is kept out');
+    for (const { page } of visitors) await expect(page.getByLabel('Email')).toBeVisible();
+    for (const { page } of visitors) await page.context().close();
+  });
+});
+
+/** A server for one test, which ends with it. */
+let own;
+async function ownServer(settings) {
+  own = await startServer(settings);
+  return own;
+}
+test.afterEach(async () => {
+  await own?.stop();
+  own = undefined;
+});
+
+test('what is read waits as long as the server says, says so, and comes', async ({ browser }) => {
+  const server = await ownServer({
+    RATE_LIMIT__ENABLED: 'true',
+    FIREWALL__VIOLATIONS_TO_BAN: '0',
+    RATE_LIMIT__READ__STRATEGY: 'sliding_window',
+    RATE_LIMIT__READ__LIMIT: '4',
+    RATE_LIMIT__READ__WINDOW: '2',
+  });
+  const anna = await newcomer(browser, server, 'Anna');
+  const { page } = anna;
+  const refused = [];
+  page.on('response', (answer) => answer.status() === 429 && refused.push(answer.url()));
+  const pill = page.getByText(/^A little fast\. This goes on in \d s\.$/);
+  await page.goto('/settings');
+  await expect(pill).toBeVisible();
+  await expect(page.getByRole('status').filter({ hasText: 'A little fast' })).toBeVisible();
+  const region = (name) => page.getByRole('region', { name, exact: true });
+  await expect(region('Devices').getByText('This one')).toBeVisible();
+  await expect(region('API keys').getByText(/There is none yet/)).toBeVisible();
+  await expect(pill).toHaveCount(0);
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  expect(refused.length).toBeGreaterThan(0);
+  await page.context().close();
+});
+
+test('what is written too fast waits, goes out by itself, all of it, once and in order', async ({ browser }) => {
+  const server = await ownServer({
+    RATE_LIMIT__ENABLED: 'true',
+    RATE_LIMIT__MESSAGE_SEND__STRATEGY: 'fixed_window',
+    RATE_LIMIT__MESSAGE_SEND__LIMIT: '2',
+    RATE_LIMIT__MESSAGE_SEND__WINDOW: '2',
+  });
+  const anna = await newcomer(browser, server, 'Anna');
+  const ben = await newcomer(browser, server, 'Ben');
+  await anna.openChatWith(ben);
+  const words = ['one', 'two', 'three', 'four'];
+  for (const word of words) await anna.write(word);
+  await expect(anna.page.getByText('Slow down a little.')).toBeVisible();
+  await expect(anna.page.getByText(/This goes out by itself in \d s\./)).toBeVisible();
+  const api = await apiOf(server, anna);
+  const conversation = anna.page.url().split('/').at(-1);
+  await expect
+    .poll(async () => {
+      const { items } = await api.call('GET', `/r1/conversations/${conversation}/messages`);
+      return items.map(({ content }) => content);
+    })
+    .toEqual(words);
+  await anna.sees('four');
+  await expect(anna.page.getByText('Slow down a little.')).toHaveCount(0);
+  for (const { page } of [anna, ben]) await page.context().close();
+});
