@@ -139,6 +139,7 @@ impl Client {
                 for (_, message) in ways.sent.into_iter().rev() {
                     unsent.push_front(message);
                 }
+                lock(&self.notes.progress).outstanding = unsent.len();
             }
             tokio::time::sleep(RECONNECT + self.dice.between(0, 60)).await;
         }

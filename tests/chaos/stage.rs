@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::{Member, Value};
+use reqwest::Method;
+use support::{Member, Value, every_item};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -168,17 +169,18 @@ impl Stage {
         }
         let mut members: Vec<BTreeSet<String>> = Vec::new();
         for (id, who) in self.ids.iter().zip(LOOKING) {
-            let conversation = self.people[who].conversation(id).await;
+            let conversation = patiently(&self.people[who], format!("/r1/conversations/{id}")).await;
             let listed = conversation["members"].as_array().cloned().unwrap_or_default();
             members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
         }
         loop {
+            // Before the heads are read: what was acknowledged after that would be missing in them, and its readers were cut off.
+            let outstanding: usize = self.writers.iter().map(|notes| lock(&notes.progress).outstanding).sum();
             let mut heads = BTreeMap::new();
             for (chat, who) in LOOKING.into_iter().enumerate() {
-                let head = self.people[who].conversation(&self.ids[chat]).await["last_seq"].as_i64().unwrap_or(0);
-                heads.insert(chat, head);
+                let conversation = patiently(&self.people[who], format!("/r1/conversations/{}", self.ids[chat])).await;
+                heads.insert(chat, conversation["last_seq"].as_i64().unwrap_or(0));
             }
-            let outstanding: usize = self.writers.iter().map(|notes| lock(&notes.progress).outstanding).sum();
             let behind = self.readers.iter().any(|notes| {
                 let user = lock(&notes.reader).user.clone();
                 notes.behind(&heads).keys().any(|chat| members[*chat].contains(&user))
@@ -195,8 +197,11 @@ impl Stage {
             client.abort();
         }
         for (chat, who) in LOOKING.into_iter().enumerate() {
-            let log = self.people[who].event_log(&self.ids[chat]).await;
-            let history = self.people[who].history(&self.ids[chat]).await;
+            let list = async |what| {
+                let path = format!("/r1/conversations/{}/{what}", self.ids[chat]);
+                every_item(&path, async |path| patiently(&self.people[who], path).await).await
+            };
+            let (log, history) = (list("events").await, list("messages").await);
             evidence.conversations.push(Conversation {
                 name: NAMES[chat],
                 log: log.iter().map(logged).collect(),
@@ -213,6 +218,19 @@ impl Stage {
         for notes in self.writers {
             evidence.surprises.append(&mut lock(&notes.surprises));
             evidence.writers.push(lock(&notes.writer).clone());
+        }
+    }
+}
+
+/// What is there. A connection to the database that died without a word is found out by whoever asks next, even when all ways are open.
+async fn patiently(member: &Member, path: String) -> Value {
+    let deadline = Instant::now() + ENDING;
+    loop {
+        let answer = member.try_send(member.request(Method::GET, &path)).await;
+        match answer {
+            Ok(answer) if !matches!(answer.status, 502..=504) => return answer.data(),
+            _ if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
+            _ => panic!("{path} could not be read after the last fault: {answer:?}"),
         }
     }
 }

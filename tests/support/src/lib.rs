@@ -38,7 +38,7 @@ pub use follower::Follower;
 pub use identity_provider::{IdentityProvider, SentBack, form};
 pub use instance::Instance;
 pub use mail_server::{Mail, MailServer};
-pub use member::{Anonymous, Member, new_email};
+pub use member::{Anonymous, Member, every_item, new_email};
 pub use nginx::Nginx;
 pub use place::{PATIENCE, free_port, natter, wait_until};
 pub use places::{Known, database_of_places};

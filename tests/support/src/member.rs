@@ -64,6 +64,21 @@ pub fn new_email(name: &str) -> String {
     format!("{}-{}@example.test", plain.to_lowercase(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// All that a path lists by number, the oldest first, as `read` gets each slice of it.
+pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let slice = read(format!("{path}?after_seq={after}&limit=200")).await;
+        let items = slice["items"].as_array().expect("a slice has items").clone();
+        after = items.last().and_then(|item| item["seq"].as_i64()).unwrap_or(after);
+        all.extend(items);
+        if slice["has_more"] != true {
+            return all;
+        }
+    }
+}
+
 impl Member {
     /// A new account, signed in with a bearer token.
     pub async fn sign_up(base: &str, name: &str) -> Self {
@@ -194,17 +209,7 @@ impl Member {
     }
 
     async fn read_all(&self, path: &str) -> Vec<Value> {
-        let mut all = Vec::new();
-        let mut after = 0;
-        loop {
-            let slice = self.get(&format!("{path}?after_seq={after}&limit=200")).await.data();
-            let items = slice["items"].as_array().expect("a slice has items").clone();
-            after = items.last().and_then(|item| item["seq"].as_i64()).unwrap_or(after);
-            all.extend(items);
-            if slice["has_more"] != true {
-                return all;
-            }
-        }
+        every_item(path, async |path| self.get(&path).await.data()).await
     }
 
     // ---- Real time ------------------------------------------------------------------------------------------------
