@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use appcore::{
     AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId,
-    event::{BusMessage, EventBus, MemoryBus},
+    event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
     view::{ConversationKind, MemberRole},
 };
@@ -289,6 +289,24 @@ async fn what_waits_together_is_committed_together() {
 }
 
 #[tokio::test]
+async fn a_name_is_remembered_until_the_bus_tells_that_it_changed() {
+    for fixture in each(true).await {
+        let conversation = fixture.open(&fixture.people).await;
+        let sender = fixture.people[0];
+        let name = async |client_id: &str| {
+            fixture.send(conversation, sender, client_id, "x").await.unwrap().message.sender.name
+        };
+        assert_eq!(name("c1").await, "Person 0");
+        let backend = fixture.db.writer().get_database_backend();
+        let sql = "UPDATE users SET display_name = 'Ada' WHERE id = $1";
+        fixture.db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, [sender.into()])).await.unwrap();
+        assert_eq!(name("c2").await, "Person 0", "it was read anew though nothing was told");
+        drop(fixture.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(sender))]));
+        assert_eq!(name("c3").await, "Ada");
+    }
+}
+
+#[tokio::test]
 async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
     for fixture in each(false).await {
         let [anna, ben, cleo] = fixture.people[..] else { panic!("three people") };
@@ -297,6 +315,7 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
         let sql = "UPDATE conversation_members SET role = CASE WHEN user_id = $1 THEN 'owner' WHEN user_id = $2 THEN 'admin' ELSE role END";
         let statement = Statement::from_sql_and_values(backend, sql, [anna.into(), cleo.into()]);
         fixture.db.writer().execute_raw(statement).await.unwrap();
+        fixture.send(group, anna, "early", "!").await.unwrap();
         let depart = async |user_id| {
             fixture.writer.submit(Change::Depart(Depart { conversation_id: group, user_id })).await.map(drop)
         };
@@ -315,7 +334,7 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
             .into_iter()
             .map(|event| event.kind)
             .collect();
-        assert_eq!(kinds, ["member.updated", "member.removed"]);
+        assert_eq!(kinds, ["message.created", "member.updated", "member.removed"]);
 
         // Whoever is out of the workspace is not let back in by whoever asks a moment too late.
         let now = Timestamp(1);

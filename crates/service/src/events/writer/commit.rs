@@ -2,9 +2,9 @@
 //!
 //! Messages are nearly all that is written, and two instances seldom write to the same conversation within the same few
 //! milliseconds. So a group of messages takes no lock before it knows what it wants to store: one statement reads, one stores
-//! everything if no conversation has moved since. That makes two round trips to PostgreSQL where locks make six. Where somebody
-//! was faster, the group is made again under locks, and so are the next ones for the same conversations. On SQLite nobody can be
-//! faster: this is the only process, and its only writer.
+//! everything if no conversation has moved since. That makes two round trips to PostgreSQL where locks make six, and one where all that
+//! would be read is [remembered](Memory). Where somebody was faster, the group is made again under locks, and so are the next ones for
+//! the same conversations. On SQLite nobody can be faster: this is the only process, and its only writer.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
 
 use appcore::{
     AppError, ConversationId, Timestamp,
-    event::{News, Signal},
+    event::{BusMessage, News, Signal},
 };
 use dbcontext::{
     Database,
@@ -26,6 +26,7 @@ use uuid::Uuid;
 use super::{
     change::{Change, Outcome},
     group::{Closed, Group},
+    memory::Memory,
 };
 
 /// How long a conversation is locked first after somebody else was faster.
@@ -40,26 +41,50 @@ pub(super) struct Committed {
     pub group: Option<Uuid>,
 }
 
+/// What became of a group without locks.
+enum Attempt {
+    Committed(Committed),
+    /// Something that must be unique is there already.
+    Repeated,
+    /// What was remembered is no longer so.
+    Outdated,
+    /// Somebody else was faster in these conversations.
+    Moved(Vec<ConversationId>),
+}
+
 pub(super) struct Committer {
     db: Database,
     /// With notes for the relay.
     relayed: bool,
     /// Conversations that other instances write to just now, and until when that is assumed.
     contended: HashMap<ConversationId, Instant>,
+    memory: Memory,
 }
 
 impl Committer {
     pub fn new(db: Database, relayed: bool) -> Self {
-        Self { db, relayed, contended: HashMap::new() }
+        Self { db, relayed, contended: HashMap::new(), memory: Memory::default() }
+    }
+
+    /// Takes in what the bus says.
+    pub fn heed(&mut self, message: &BusMessage) {
+        self.memory.heed(message);
     }
 
     /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
     /// or, when the connection broke in the commit itself, that nobody knows; a repeated `client_id` finds out.
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
-        if self.may_go_unlocked(changes)
-            && let Some(committed) = self.commit_unless_moved(changes, now, told).await?
-        {
-            return Ok(committed);
+        while self.may_go_unlocked(changes) {
+            match self.commit_unless_moved(changes, now, told).await? {
+                Attempt::Committed(committed) => return Ok(committed),
+                Attempt::Repeated => break,
+                // What was remembered is forgotten now, so that it is read the next time.
+                Attempt::Outdated => {}
+                Attempt::Moved(moved) => {
+                    let until = Instant::now() + CONTENDED;
+                    self.contended.extend(moved.into_iter().map(|id| (id, until)));
+                }
+            }
         }
         self.commit_locked(changes, now, told).await
     }
@@ -73,29 +98,37 @@ impl Committer {
         !changes.iter().filter_map(Change::conversation_id).any(|id| self.contended.contains_key(&id))
     }
 
-    /// `None`: something was in the way, and nothing was stored.
     async fn commit_unless_moved(
         &mut self,
         changes: &[Change],
         now: Timestamp,
         told: &[Uuid],
-    ) -> Result<Option<Committed>, AppError> {
+    ) -> Result<Attempt, AppError> {
         let db = DatabaseExecutor::from(self.db.log());
-        let mut group = Group::new(&db, now, self.relayed).look(changes).await?;
+        let mut group = Group::new(&db, now, self.relayed).look(changes, &mut self.memory).await?;
+        let is_remembered = group.is_remembered;
         let outcomes = group.apply_all(changes).await?;
-        let Closed { seen, pieces, news, signals, group } = group.close(told)?;
-        match query::groups::execute_unless_moved(&self.db, &seen, pieces).await? {
-            Claim::Executed => Ok(Some(Committed { outcomes, news, signals, group })),
-            Claim::Repeated => Ok(None),
-            Claim::Moved(moved) => {
-                let until = Instant::now() + CONTENDED;
-                self.contended.extend(moved.into_iter().map(|id| (id, until)));
-                Ok(None)
+        let Closed { seen, pieces, news, signals, group, conversations } = group.close(told)?;
+        Ok(match query::groups::execute_unless_moved(&self.db, &seen, pieces).await? {
+            Claim::Executed => {
+                self.memory.keep(conversations);
+                Attempt::Committed(Committed { outcomes, news, signals, group })
             }
-        }
+            Claim::Repeated => Attempt::Repeated,
+            Claim::Moved(_) if is_remembered => Attempt::Outdated,
+            Claim::Moved(moved) => Attempt::Moved(moved),
+        })
     }
 
-    async fn commit_locked(&self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
+    async fn commit_locked(
+        &mut self,
+        changes: &[Change],
+        now: Timestamp,
+        told: &[Uuid],
+    ) -> Result<Committed, AppError> {
+        for id in changes.iter().filter_map(Change::conversation_id) {
+            drop(self.memory.take(id));
+        }
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = DatabaseExecutor::from(&txn);
         let mut group = Group::new(&db, now, self.relayed).lock(&txn, changes).await?;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::{
     change::{Change, Outcome},
+    memory::{Known, Memory},
     messages,
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Closed {
     pub signals: Vec<Signal>,
     /// Its note, where other instances have to hear of it.
     pub group: Option<Uuid>,
+    /// The conversations as they are once all this is stored.
+    pub conversations: HashMap<ConversationId, Known>,
 }
 
 /// A person's standing in a conversation.
@@ -39,12 +42,19 @@ pub(super) struct Standing {
     pub display_name: String,
 }
 
+impl Standing {
+    fn parse(role: &str, display_name: String) -> Result<Self, AppError> {
+        Ok(Self { role: role.parse().map_err(AppError::internal)?, display_name })
+    }
+}
+
 pub(super) struct Group<'a> {
     pub db: &'a DatabaseExecutor<'a>,
     pub now: Timestamp,
     id: Option<Uuid>,
-    conversations: HashMap<ConversationId, ConversationState>,
-    standings: HashMap<(ConversationId, UserId), Standing>,
+    conversations: HashMap<ConversationId, Known>,
+    /// Some of it was not read but remembered.
+    pub is_remembered: bool,
     /// Messages by `client_id`: sent before, or earlier in this group.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
     /// What replies may point to.
@@ -65,7 +75,7 @@ impl<'a> Group<'a> {
             now,
             id: relayed.then(Uuid::now_v7),
             conversations: HashMap::new(),
-            standings: HashMap::new(),
+            is_remembered: false,
             sent: HashMap::new(),
             replied: HashSet::new(),
             assistants: HashMap::new(),
@@ -83,11 +93,13 @@ impl<'a> Group<'a> {
         if ids.is_empty() {
             return Ok(self);
         }
-        self.conversations = query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, row)).collect();
+        self.conversations =
+            query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
         let people = people(changes);
         if !people.is_empty() {
             for row in query::groups::standings(self.db, &people).await? {
-                self.stand(row.conversation_id, row.user_id, &row.role, row.display_name)?;
+                let standing = Standing::parse(&row.role, row.display_name)?;
+                self.set_standing(row.conversation_id, row.user_id, Some(standing));
             }
         }
         messages::load_repeated(&mut self, changes).await?;
@@ -95,23 +107,41 @@ impl<'a> Group<'a> {
         Ok(self)
     }
 
-    /// Reads what messages will ask, without a lock.
-    pub async fn look(mut self, changes: &[Change]) -> Result<Self, AppError> {
-        for row in query::groups::seen(self.db, &people(changes)).await? {
-            let id = row.conversation.id;
-            self.conversations.insert(id, row.conversation);
-            if let (Some(role), Some(name)) = (row.role, row.display_name) {
-                self.stand(id, row.user_id, &role, name)?;
+    /// Reads what messages will ask and is not remembered, without a lock.
+    pub async fn look(mut self, changes: &[Change], memory: &mut Memory) -> Result<Self, AppError> {
+        let mut unknown = Vec::new();
+        let mut half_known = HashMap::new();
+        for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
+            let id = people[0].0;
+            let Some(known) = memory.take(id) else {
+                unknown.extend_from_slice(people);
+                continue;
+            };
+            if people.iter().all(|(_, user)| known.standings.contains_key(user)) {
+                self.is_remembered = true;
+                self.conversations.insert(id, known);
+            } else {
+                unknown.extend_from_slice(people);
+                half_known.insert(id, known);
+            }
+        }
+        if !unknown.is_empty() {
+            for row in query::groups::seen(self.db, &unknown).await? {
+                let id = row.conversation.id;
+                let seq = row.conversation.last_seq;
+                self.conversations.entry(id).or_insert_with(|| {
+                    let unmoved = half_known.remove(&id).filter(|known: &Known| known.state.last_seq == seq);
+                    unmoved.unwrap_or_else(|| Known::new(row.conversation))
+                });
+                let standing = match (row.role, row.display_name) {
+                    (Some(role), Some(name)) => Some(Standing::parse(&role, name)?),
+                    _ => None,
+                };
+                self.set_standing(id, row.user_id, standing);
             }
         }
         messages::load(&mut self, changes).await?;
         Ok(self)
-    }
-
-    fn stand(&mut self, id: ConversationId, user: UserId, role: &str, display_name: String) -> Result<(), AppError> {
-        let role = role.parse().map_err(AppError::internal)?;
-        self.standings.insert((id, user), Standing { role, display_name });
-        Ok(())
     }
 
     /// Makes the changes one after the other; each has an outcome of its own.
@@ -148,11 +178,11 @@ impl<'a> Group<'a> {
 
     /// A conversation of this group that is there.
     pub fn conversation(&self, id: ConversationId) -> Result<&ConversationState, AppError> {
-        self.conversations.get(&id).ok_or_else(|| Code::NotFound.into())
+        self.conversations.get(&id).map(|known| &known.state).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn conversation_mut(&mut self, id: ConversationId) -> Result<&mut ConversationState, AppError> {
-        self.conversations.get_mut(&id).ok_or_else(|| Code::NotFound.into())
+        self.conversations.get_mut(&id).map(|known| &mut known.state).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn kind(&self, id: ConversationId) -> Result<ConversationKind, AppError> {
@@ -166,14 +196,14 @@ impl<'a> Group<'a> {
 
     /// Somebody's standing; whoever is no member learns nothing.
     pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&Standing, AppError> {
-        self.conversation(id)?;
-        self.standings.get(&(id, user)).ok_or_else(|| Code::NotFound.into())
+        self.conversations.get(&id).and_then(|known| known.standings.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn set_standing(&mut self, id: ConversationId, user: UserId, standing: Option<Standing>) {
+        let Some(known) = self.conversations.get_mut(&id) else { return };
         match standing {
-            Some(standing) => self.standings.insert((id, user), standing),
-            None => self.standings.remove(&(id, user)),
+            Some(standing) => known.standings.insert(user, standing),
+            None => known.standings.remove(&user),
         };
     }
 
@@ -212,7 +242,7 @@ impl<'a> Group<'a> {
         let heads: Vec<(ConversationId, i64)> = self
             .moved
             .iter()
-            .filter_map(|id| self.conversations.get(id).map(|conversation| (*id, conversation.last_seq)))
+            .filter_map(|id| self.conversations.get(id).map(|known| (*id, known.state.last_seq)))
             .collect();
         let mut seen: BTreeMap<ConversationId, i64> = BTreeMap::new();
         for event in &self.events {
@@ -240,7 +270,14 @@ impl<'a> Group<'a> {
             signals.push(Signal::JobsWaiting);
             pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
         }
-        Ok(Closed { seen: seen.into_iter().collect(), pieces, news: self.news, signals, group: noted })
+        Ok(Closed {
+            seen: seen.into_iter().collect(),
+            pieces,
+            news: self.news,
+            signals,
+            group: noted,
+            conversations: self.conversations,
+        })
     }
 }
 

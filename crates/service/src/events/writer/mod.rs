@@ -10,6 +10,7 @@ mod change;
 mod commit;
 mod departures;
 mod group;
+mod memory;
 mod messages;
 mod rooms;
 
@@ -17,7 +18,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use appcore::{
     AppError, Clock,
-    event::{BusMessage, EventBus},
+    event::{BusMessage, EventBus, Listener},
 };
 use dbcontext::{Database, query};
 use tokio::sync::{mpsc, oneshot};
@@ -59,7 +60,8 @@ impl Writer {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let (told, told_groups) = mpsc::unbounded_channel();
         let committer = Committer::new(db.clone(), relayed);
-        let task = Task { db, bus, clock, committer, told, told_groups, notes: Vec::new() };
+        let heard = bus.listen();
+        let task = Task { db, bus, heard, clock, committer, told, told_groups, notes: Vec::new() };
         tokio::spawn(task.run(submissions));
         Self { queue }
     }
@@ -82,6 +84,8 @@ impl Writer {
 struct Task {
     db: Database,
     bus: Arc<dyn EventBus>,
+    /// What may concern what the committer remembers.
+    heard: Listener,
     clock: Clock,
     committer: Committer,
     told: mpsc::UnboundedSender<Uuid>,
@@ -103,6 +107,7 @@ impl Task {
                     self.commit(mem::take(&mut waiting)).await;
                 }
                 Some(group) = self.told_groups.recv() => self.notes.push(group),
+                Some(message) = self.heard.recv() => self.committer.heed(&message),
                 () = tokio::time::sleep(QUIET), if !self.notes.is_empty() => self.forget_notes().await,
             }
         }
@@ -111,6 +116,9 @@ impl Task {
     async fn commit(&mut self, group: Vec<Submission>) {
         while let Ok(told) = self.told_groups.try_recv() {
             self.notes.push(told);
+        }
+        while let Ok(message) = self.heard.try_recv() {
+            self.committer.heed(&message);
         }
         let (changes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
