@@ -2,7 +2,8 @@
 //!
 //! There is one shard per worker thread and nothing in it is shared with another thread, so it needs no locks. It takes at most
 //! [`BATCH`] events, then writes each touched socket once, then lets others have the thread: what has queued up meanwhile goes
-//! out in one system call, and an event that comes alone is written at once.
+//! out in one system call, and an event that comes alone is written at once. When it is behind it rests for a moment between two
+//! rounds, so that more goes out in each.
 
 mod gap;
 mod rooms;
@@ -39,6 +40,12 @@ use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Out
 const BATCH: usize = 64;
 /// Bytes after which the sockets are written, so that a burst fits between two writes.
 const BATCH_BYTES: usize = 32 * 1024;
+/// After writing several events for so long, the shard rests: whoever waited for them sends what comes next, and the writer commits it.
+/// It goes out together then, where it would go in parts otherwise, each of them a round over all readers.
+const LONG_WRITE: Duration = Duration::from_millis(2);
+/// The rest is such a part of the writing before it.
+const REST_PART: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(2);
 /// Events that one look at the log gives to a room.
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
@@ -66,6 +73,8 @@ pub struct Shard {
     /// Somebody pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
+    /// Until when it rests after a long write.
+    rest: Cell<Option<Instant>>,
     is_draining: Cell<bool>,
     drained: Notify,
 }
@@ -83,6 +92,7 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
+            rest: Cell::new(None),
             is_draining: Cell::new(false),
             drained: Notify::new(),
             app,
@@ -153,6 +163,11 @@ impl Shard {
 
     /// Takes this message and those that wait behind it, then writes.
     async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
+        if let Some(end) = self.rest.take()
+            && Instant::now() < end
+        {
+            tokio::time::sleep_until(end).await;
+        }
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
@@ -174,6 +189,10 @@ impl Shard {
             rooms.flush();
             rooms.take_joined()
         };
+        let took = now.elapsed();
+        if taken > 1 && took >= LONG_WRITE {
+            self.rest.set(Some(now + took + (took / REST_PART).min(LONGEST_REST)));
+        }
         if !joined.is_empty() {
             self.look_again(joined);
         }

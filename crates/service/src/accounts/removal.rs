@@ -60,9 +60,9 @@ pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, devi
     let job = ForgetJob { user_id: by.user_id };
     jobs::ask_after(&tx, now, &job, STAND_BY).await?;
     tx.commit().await.map_err(app_error)?;
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
     tell_ended(app, ended).await;
     tell_revoked(app, revoked).await;
-    drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
     match pass_on(app, by.user_id).await {
         // What is left to do may take long, and nobody need wait for it.
         Ok(()) => {
