@@ -2,8 +2,8 @@
 //!
 //! There is one shard per worker thread and nothing in it is shared with another thread, so it needs no locks. It takes at most
 //! [`BATCH`] events, then writes each touched socket once, then lets others have the thread: what has queued up meanwhile goes
-//! out in one system call, and an event that comes alone is written at once. When it is behind it rests for a moment between two
-//! rounds, so that more goes out in each.
+//! out in one system call, and an event that comes alone is written at once. Between rounds that take long it rests for a moment, so
+//! that more goes out in each.
 
 mod gap;
 mod rooms;
@@ -40,8 +40,8 @@ use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Out
 const BATCH: usize = 64;
 /// Bytes after which the sockets are written, so that a burst fits between two writes.
 const BATCH_BYTES: usize = 32 * 1024;
-/// After writing several events for so long, the shard rests: whoever waited for them sends what comes next, and the writer commits it.
-/// It goes out together then, where it would go in parts otherwise, each of them a round over all readers.
+/// After writing the last of several events for so long, the shard takes no more for a moment: whoever waited for them sends what comes next,
+/// and the writer commits it. It goes out together then, where it would go in parts otherwise, each of them a round over all readers.
 const LONG_WRITE: Duration = Duration::from_millis(2);
 /// The rest is such a part of the writing before it.
 const REST_PART: u32 = 4;
@@ -138,12 +138,13 @@ impl Shard {
         let mut check = tokio::time::interval(SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let next_gap = self.rooms.borrow().next_gap();
+            let (next_gap, rest) = (self.rooms.borrow().next_gap(), self.rest.get());
             tokio::select! {
-                message = listener.recv() => {
+                message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
                     self.take(message, &mut listener).await;
                 }
+                () = until(rest), if rest.is_some() => self.rest.set(None),
                 () = self.touched.notified() => self.rooms.borrow_mut().flush(),
                 _ = tick.tick() => self.beat(),
                 () = until(next_gap) => self.ask_the_log(),
@@ -163,11 +164,6 @@ impl Shard {
 
     /// Takes this message and those that wait behind it, then writes.
     async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
-        if let Some(end) = self.rest.take()
-            && Instant::now() < end
-        {
-            tokio::time::sleep_until(end).await;
-        }
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
@@ -190,13 +186,14 @@ impl Shard {
             rooms.take_joined()
         };
         let took = now.elapsed();
-        if taken > 1 && took >= LONG_WRITE {
+        let is_behind = taken == BATCH || bytes >= BATCH_BYTES;
+        if taken > 1 && !is_behind && took >= LONG_WRITE {
             self.rest.set(Some(now + took + (took / REST_PART).min(LONGEST_REST)));
         }
         if !joined.is_empty() {
             self.look_again(joined);
         }
-        if taken == BATCH || bytes >= BATCH_BYTES {
+        if is_behind {
             tokio::task::yield_now().await;
         }
     }
