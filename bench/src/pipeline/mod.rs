@@ -1,5 +1,5 @@
 //! What stands around a request, and what it costs: the same small authenticated GET, answered by the program with everything on, with limits and
-//! firewall off, and by a bare handler of actix-web that knows the caller, reads the same row and writes the same bytes ([`bare`]).
+//! firewall off, without its log line, and by a bare handler of actix-web that knows the caller, reads the same row and writes the same bytes ([`bare`]).
 //!
 //! All of them get the same load on the same database, in turn and in several rounds. The server has a core to itself, so what it can answer in a
 //! second is told by the processor time that an answer takes, which others on the machine disturb less than the rate.
@@ -25,16 +25,18 @@ const WARM_UP: Duration = Duration::from_secs(1);
 enum Variant {
     Everything,
     WithoutLimits,
+    WithoutLog,
     Bare,
 }
 
 impl Variant {
-    const ALL: [Self; 3] = [Self::Everything, Self::WithoutLimits, Self::Bare];
+    const ALL: [Self; 4] = [Self::Everything, Self::WithoutLimits, Self::WithoutLog, Self::Bare];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Everything => "everything on",
             Self::WithoutLimits => "limits and firewall off",
+            Self::WithoutLog => "everything on but the log line",
             Self::Bare => "bare handler",
         }
     }
@@ -107,8 +109,8 @@ fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow
         ("NATTER__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
         ("NATTER__SERVER__PORT".to_owned(), port.to_string()),
         ("NATTER__SERVER__WORKERS".to_owned(), "1".to_owned()),
-        // As it is run.
-        ("RUST_LOG".to_owned(), "info".to_owned()),
+        // As it is run, where nothing else is said.
+        ("RUST_LOG".to_owned(), if variant == Variant::WithoutLog { "warn" } else { "info" }.to_owned()),
         // It is counted, and nothing is refused.
         limit("READ__LIMIT", "1000000"),
         limit("READ__WINDOW", "1"),
