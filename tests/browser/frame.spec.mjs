@@ -170,7 +170,8 @@ test('wrong input is told at its field, and nothing typed is lost', async ({ arr
   await expect(page.getByText('There is an account with this address.')).toBeVisible();
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
   await page.getByRole('link', { name: 'Sign in' }).click();
-  await page.getByLabel('Email').fill(anna.email);
+  await expect(page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
+  await expect(page.getByLabel('Email')).toHaveValue(anna.email);
   await page.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('alert')).toContainText('Email or password is wrong');

@@ -1,5 +1,6 @@
 // People in front of a browser, with verbs; and the server they talk over.
 
+import { setTimeout } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect } from '@playwright/test';
 import { freePort, Person, PASSWORD, startServer } from '../clients/server.mjs';
@@ -7,7 +8,29 @@ import { startUpstream } from './upstream.mjs';
 
 export { expect, PASSWORD };
 
+/** Each script comes so much later, as over a slow line: what a test forgets to wait for shows itself. */
+const SCRIPTS_LATE_MS = Number(process.env.SCRIPTS_LATE_MS ?? 0);
+
+async function late(context) {
+  if (SCRIPTS_LATE_MS > 0)
+    await context.route('**/*.js', async (route) => {
+      await setTimeout(SCRIPTS_LATE_MS);
+      await route.continue().catch(() => {}); // The page is gone.
+    });
+  return context;
+}
+
 export const test = base.extend({
+  browser: [
+    async ({ browser }, use) => {
+      const open = browser.newContext.bind(browser);
+      browser.newContext = async (options) => late(await open(options));
+      await use(browser);
+      browser.newContext = open;
+    },
+    { scope: 'worker' },
+  ],
+  context: async ({ context }, use) => use(await late(context)),
   upstream: [
     async ({}, use) => {
       const upstream = await startUpstream();

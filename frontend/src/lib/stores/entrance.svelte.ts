@@ -11,6 +11,9 @@ export class Entrance {
   #providers = $state.raw<Provider[]>([]);
   #policy = $state.raw<Policy>(USUAL);
 
+  /** The address typed at one of its forms, for the next: from signing up to signing in, say. */
+  address = '';
+
   readonly #api: Api;
   #loading: Promise<void> | undefined;
 

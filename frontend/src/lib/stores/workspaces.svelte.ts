@@ -34,12 +34,8 @@ export class Workspaces {
     line?.on(({ type }) => {
       if (type === 'workspace.changed' || type === 'resync') void this.load();
     });
-    // The first hello comes with the first reading; each later one after a time in which nothing was heard.
-    let isFirst = true;
-    line?.onHello(() => {
-      if (!isFirst) void this.load();
-      isFirst = false;
-    });
+    // What was read before the line was open may have changed before anybody told.
+    line?.onHello(() => void this.load());
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */

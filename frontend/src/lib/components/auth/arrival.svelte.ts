@@ -20,12 +20,14 @@ export class Arrival {
   readonly linking = this.error === 'link_required' ? (this.detour?.provider ?? null) : null;
 
   constructor() {
-    const { session } = useApp();
+    const { session, entrance } = useApp();
     // Somebody who is in already and only comes back from a provider is told there what happened.
     let wasOutside = false;
     $effect(() => {
       if (session.state === 'signed-out') wasOutside = true;
-      if (session.state === 'signed-in') this.#leave(wasOutside);
+      if (session.state !== 'signed-in') return;
+      entrance.address = '';
+      this.#leave(wasOutside);
     });
   }
 
