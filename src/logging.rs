@@ -14,6 +14,8 @@ const USUAL: &str = "info";
 /// Lines that wait for a reader who has stopped reading; what comes then is left out.
 const WAITING: usize = 16_384;
 
+/// What goes out in one write where many lines wait.
+const GATHERED: usize = 64 * 1024;
 /// How long the lines after one that was written at once are gathered.
 const REST: Duration = Duration::from_millis(5);
 
@@ -22,7 +24,7 @@ pub fn start() -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
         .thread_name("log")
-        .finish(Rested(BufWriter::new(io::stdout())));
+        .finish(Rested(BufWriter::with_capacity(GATHERED, io::stdout())));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     if io::stdout().is_terminal() {

@@ -22,7 +22,7 @@ const EVENTS: usize = 256;
 const TURN: usize = 16;
 /// How long nobody looks at the sockets when there was little. Who looks all the time holds the lock that the server's writes need to say
 /// that something has come, and where two cores are two threads of one, it takes half of the server's.
-const PAUSE: Duration = Duration::from_micros(50);
+pub const PAUSE: Duration = Duration::from_micros(50);
 /// So many sockets with something are a reason to look again at once.
 const MANY: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(90);

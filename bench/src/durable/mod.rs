@@ -98,6 +98,8 @@ pub async fn measure(
 ) -> anyhow::Result<Outcome> {
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
+    // What was written until now is on the disk: otherwise messages would wait behind it.
+    rustix::fs::sync();
     let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
     let before = Meter::read(&stage.app).await?;
     let many = throughput::measure(&stage.app, &pairs, warm_up, duration).await?;

@@ -20,8 +20,11 @@ pub fn configure(config: &mut ServiceConfig) {
     let only_get = || web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET") });
     config
         .service(web::resource("/r1/events").route(web::get().to(events)).default_service(only_get()))
-        .service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()))
-        .service(web::resource(["/socket.io", "/socket.io/"]).to(socket_io));
+        .service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
+    // Each by itself is compared; both together would be a pattern that every request is matched with.
+    for path in ["/socket.io", "/socket.io/"] {
+        config.service(web::resource(path).to(socket_io));
+    }
 }
 
 async fn events(http: HttpRequest, app: Data<App>) -> HttpResponse {

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use ::tracing::{Instrument, debug_span, info};
+use ::tracing::{Instrument, debug_span, field, info};
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::MessageBody,
@@ -18,32 +18,39 @@ use uuid::Uuid;
 /// The header that carries the id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
+const UNNAMED: HeaderValue = HeaderValue::from_static("-");
 
+/// The name under which a request stands in the log and in its answer.
 #[derive(Clone)]
-struct RequestId(String);
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The caller's own, when it is sane; else a new one.
+    #[must_use]
+    pub fn choose(headers: &HeaderMap) -> Self {
+        let is_sane = |id: &&HeaderValue| {
+            (1..=MAX_ID_BYTES).contains(&id.len())
+                && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+        };
+        Self(headers.get(REQUEST_ID).filter(is_sane).cloned().unwrap_or_else(|| {
+            let mut text = Uuid::encode_buffer();
+            HeaderValue::from_str(Uuid::now_v7().hyphenated().encode_lower(&mut text)).unwrap_or(UNNAMED)
+        }))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Caller(UserId);
 
-/// The caller's own id for the request, when it is sane; else a new one.
-#[must_use]
-pub fn choose_request_id(headers: &HeaderMap) -> String {
-    let sane = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= MAX_ID_BYTES
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
-    };
-    headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(sane)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
-}
-
-/// The name under which a request stands in the log.
+/// The [`RequestId`] that [`observe`] has given to a request.
 #[must_use]
 pub fn request_id(http: &HttpRequest) -> String {
-    http.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+    http.extensions().get::<RequestId>().map_or_else(String::new, |id| id.as_str().to_owned())
 }
 
 /// Has the log line say who called.
@@ -56,26 +63,24 @@ pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let (start, id, method) = (Instant::now(), choose_request_id(request.headers()), request.method().clone());
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let (start, id, method) = (Instant::now(), RequestId::choose(request.headers()), request.method().clone());
+    request.extensions_mut().insert(id.clone());
     // The line below says all of it; what is logged in between is worth the cost only to whoever looks closely.
-    let span = debug_span!("request", request_id = %id);
+    let span = debug_span!("request", request_id = id.as_str());
     async move {
         let result = next.call(request).await;
         let ms = start.elapsed().as_micros() as f64 / 1000.0;
         match result {
             Ok(mut response) => {
-                let user_id = response.request().extensions().get::<Caller>().map(|caller| caller.0.to_string());
+                let user_id = response.request().extensions().get::<Caller>().map(|caller| field::display(caller.0));
                 let route = response.request().match_pattern().unwrap_or_else(|| "(unknown)".to_owned());
-                info!(request_id = id, %method, route, status = response.status().as_u16(), ms, user_id, "request");
-                if let Ok(id) = HeaderValue::from_str(&id) {
-                    response.headers_mut().insert(REQUEST_ID, id);
-                }
+                info!(request_id = id.as_str(), %method, route, status = response.status().as_u16(), ms, user_id, "request");
+                response.headers_mut().insert(REQUEST_ID, id.0);
                 Ok(response)
             }
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
-                info!(request_id = id, %method, route = "(unknown)", status, ms, "request");
+                info!(request_id = id.as_str(), %method, route = "(unknown)", status, ms, "request");
                 Err(error)
             }
         }
@@ -93,7 +98,7 @@ mod tests {
         let chosen = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(text));
-            choose_request_id(&headers)
+            RequestId::choose(&headers).as_str().to_owned()
         };
         assert_eq!(chosen("trace-1.a:b_c"), "trace-1.a:b_c");
         for wrong in ["", "a b", "a\"b", "0123456789012345678901234567890123456789012345678901234567890123456789"] {
