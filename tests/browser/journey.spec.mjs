@@ -112,6 +112,8 @@ test('an own message can be edited by the arrow up', async ({ arrive }) => {
   await anna.openChatWith(ben);
   await anna.write('a tpyo');
   await anna.sees('a tpyo');
+  // Until the server has it there is nothing to edit.
+  await anna.sees(/^(Sent|Delivered)$/);
   await anna.composer.press('ArrowUp');
   await expect(anna.page.getByText('Editing a message')).toBeVisible();
   const editor = anna.page.locator(':focus');
