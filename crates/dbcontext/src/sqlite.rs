@@ -1,7 +1,8 @@
 //! SQLite: one connection that writes, several that read, and one that takes the log into the file beside them.
 
 use std::{
-    fs::{DirBuilder, OpenOptions, Permissions},
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     str::FromStr,
@@ -22,7 +23,7 @@ use crate::connection::ACQUIRE_TIMEOUT;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
 /// How often it is looked how long SQLite's log is.
-const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+const CHECKPOINT_PERIOD: Duration = Duration::from_millis(300);
 /// Pages (of 4 KiB) from which they are taken into the file, beside the writer. Fewer wait: what is written over and over is taken once.
 const WORTHWHILE: i64 = 2_000;
 /// Pages from which the log is begun anew. It only can be when all of them are in the file, and beside a busy writer there are always some more.
@@ -54,7 +55,7 @@ impl Sqlite {
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-16000");
-        keep_private(options.get_filename())?;
+        let file = Arc::new(open_private(options.get_filename())?);
         let pool = |size: u32| {
             SqlitePoolOptions::new()
                 .max_connections(size)
@@ -68,7 +69,7 @@ impl Sqlite {
         let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
         let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
         let checkpoints = pool(1).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        tokio::spawn(checkpoint(checkpoints.clone(), writer.clone()));
+        tokio::spawn(checkpoint(checkpoints.clone(), writer.clone(), file));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
@@ -110,7 +111,9 @@ fn failed(error: sqlx::Error) -> DbErr {
 }
 
 /// Takes the log into its file while others read and write, until the database is closed.
-async fn checkpoint(beside: SqlitePool, writer: SqlitePool) {
+///
+/// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
+async fn checkpoint(beside: SqlitePool, writer: SqlitePool, file: Arc<File>) {
     let mut tick = tokio::time::interval(CHECKPOINT_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -118,7 +121,7 @@ async fn checkpoint(beside: SqlitePool, writer: SqlitePool) {
         if beside.is_closed() {
             return;
         }
-        if let Err(error) = shorten_log(&beside, &writer).await {
+        if let Err(error) = shorten_log(&beside, &writer, &file).await {
             tracing::warn!(%error, "SQLite's log could not be taken into its file");
         }
     }
@@ -126,36 +129,46 @@ async fn checkpoint(beside: SqlitePool, writer: SqlitePool) {
 
 /// What is done beside the writer costs it nothing. A long log is also begun anew, for which the writer must stand still: while the last few
 /// pages are taken over, and no longer.
-async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    let (length, _) = checkpoint_log(beside, "PRAGMA wal_checkpoint(NOOP)").await?;
-    if length < WORTHWHILE {
+async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool, file: &Arc<File>) -> Result<(), sqlx::Error> {
+    if look(beside).await?.length < WORTHWHILE {
         return Ok(());
     }
     for _ in 0..PASSES {
-        let (length, left) = take_over(beside).await?;
+        take_over(beside).await?;
+        // What came meanwhile is not in what the passage itself tells.
+        let log = look(beside).await?;
         // Where nothing is left the writer begins anew by itself.
-        if length < LONG_LOG || left == 0 {
+        if log.length < LONG_LOG || log.left == 0 {
             return Ok(());
         }
-        if left < REMAINDER {
+        if log.left < REMAINDER {
             break;
         }
     }
-    take_over(writer).await.map(drop)
+    // SQLite brings the file to the disk only with the last page: what is there already the writer need not wait for.
+    let file = Arc::clone(file);
+    tokio::task::spawn_blocking(move || file.sync_data()).await.map_err(io::Error::from)??;
+    take_over(writer).await
 }
 
-async fn take_over(connections: &SqlitePool) -> Result<(i64, i64), sqlx::Error> {
-    checkpoint_log(connections, "PRAGMA wal_checkpoint(PASSIVE)").await
+/// Pages in the log, and how many of them are not in the file yet.
+struct Log {
+    length: i64,
+    left: i64,
 }
 
-/// How many pages the log has after it, and how many of them are not in the file yet.
-async fn checkpoint_log(connections: &SqlitePool, sql: &'static str) -> Result<(i64, i64), sqlx::Error> {
-    let (_, length, taken): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(connections).await?;
-    Ok((length, length - taken))
+async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
+    let (_, length, taken): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connections).await?;
+    Ok(Log { length, left: length - taken })
+}
+
+async fn take_over(connections: &SqlitePool) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connections).await.map(drop)
 }
 
 /// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
-fn keep_private(file: &Path) -> anyhow::Result<()> {
+fn open_private(file: &Path) -> anyhow::Result<File> {
     if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
         DirBuilder::new()
             .recursive(true)
@@ -165,6 +178,38 @@ fn keep_private(file: &Path) -> anyhow::Result<()> {
     }
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
     opened
-        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)).map(|()| opened))
         .with_context(|| format!("cannot open the database file {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_is_begun_anew_while_somebody_writes_all_the_time() {
+        const TIMES: usize = 3;
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("busy.db").display());
+        let (sqlite, _reader) = Sqlite::open(&url).await.unwrap();
+        let writer = sqlite.writer.clone();
+        sqlx::query("CREATE TABLE pages (id INTEGER PRIMARY KEY, text TEXT)").execute(&writer).await.unwrap();
+        let writing = tokio::spawn(async move {
+            for number in 0_i64.. {
+                let sql = "INSERT OR REPLACE INTO pages VALUES (? % 500, hex(zeroblob(20000)))";
+                sqlx::query(sql).bind(number).execute(&writer).await.unwrap();
+            }
+        });
+        let (mut lengths, mut anew) = (vec![0], 0);
+        while anew < TIMES && lengths.len() < 10_000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let length = look(&sqlite.checkpoints).await.unwrap().length;
+            anew += usize::from(lengths.last().is_some_and(|before| length < *before));
+            lengths.push(length);
+        }
+        writing.abort();
+        assert_eq!(anew, TIMES, "{lengths:?}");
+        let overlong: i64 = OVERLONG_LOG.parse().unwrap();
+        assert!(lengths.iter().all(|length| *length < overlong / 2), "{lengths:?}");
+    }
 }
