@@ -11,7 +11,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// Serves until it is asked to stop. What is under way then is brought to an end first.
 pub fn run(loaded: Loaded) -> anyhow::Result<()> {
-    let _log = logging::start();
+    let _log = logging::start()?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }

@@ -51,10 +51,11 @@ impl Timestamp {
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|moment| moment.to_offset(UtcOffset::UTC).format(format).ok());
-        f.write_str(text.as_deref().unwrap_or("1970-01-01T00:00:00.000Z"))
+        let mut text = *b"1970-01-01T00:00:00.000Z";
+        if let Ok(moment) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000) {
+            let _ = moment.to_offset(UtcOffset::UTC).format_into(&mut text.as_mut_slice(), format);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| std::fmt::Error)?)
     }
 }
 

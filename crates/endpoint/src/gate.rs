@@ -5,7 +5,11 @@ use std::cell::RefCell;
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
 use middleware::{
-    address::client_address, auth, firewall, guard, guard::Access, origin, rate_limit, tracing::note_caller,
+    address::client_address,
+    auth, firewall, guard,
+    guard::Access,
+    origin, rate_limit,
+    tracing::{note_caller, note_route},
 };
 use service::App;
 
@@ -20,6 +24,7 @@ pub(crate) async fn enter(
     http: HttpRequest,
     payload: Payload,
 ) -> Result<(Ctx, Source), HttpResponse> {
+    note_route(&http, def.path);
     match pass(def, &http, payload).await {
         Ok((ctx, source)) => Ok((ctx, source)),
         Err(error) => Err(answer::failure(&http, &error)),

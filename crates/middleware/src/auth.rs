@@ -26,8 +26,8 @@ impl Credentials {
     /// Other schemes than `Bearer` are meant for somebody on the way here.
     #[must_use]
     pub fn find(headers: &HeaderMap, config: &Config) -> Option<Self> {
-        let bearer =
-            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.split_once(' '));
+        let text = headers.get(AUTHORIZATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let bearer = text.and_then(|text| text.split_once(' '));
         match bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
             Some((_, token)) => Some(Self { token: token.trim().to_owned(), by_cookie: false }),
             None => cookies::find(headers, cookies::access_name(config.server.is_https()))

@@ -1,4 +1,4 @@
-//! What tells a browser how little it may do with our answers. A page's own headers stand; the rest is filled in.
+//! What tells a browser how little it may do with our answers.
 
 use actix_web::{
     Error,
@@ -13,19 +13,23 @@ use actix_web::{
 };
 use service::App;
 
-/// Data is never a page.
-const DATA_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
-
-const ALWAYS: [(HeaderName, HeaderValue); 6] = [
+const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), geolocation=(), microphone=(self), payment=()"),
+    ),
+];
+/// Where an answer does not say its own.
+const USUALLY: [(HeaderName, HeaderValue); 2] = [
+    (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+    // Data is never a page.
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     ),
 ];
 /// Two years, as browsers' preload lists ask for.
@@ -38,14 +42,13 @@ pub async fn add(
     let https = request.app_data::<Data<App>>().is_some_and(|app| app.config.server.is_https());
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
-    let missing = |headers: &actix_web::http::header::HeaderMap, name: &HeaderName| !headers.contains_key(name);
     for (name, value) in ALWAYS {
-        if missing(headers, &name) {
+        headers.insert(name, value);
+    }
+    for (name, value) in USUALLY {
+        if !headers.contains_key(&name) {
             headers.insert(name, value);
         }
-    }
-    if missing(headers, &CONTENT_SECURITY_POLICY) {
-        headers.insert(CONTENT_SECURITY_POLICY, DATA_POLICY);
     }
     if https {
         headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);

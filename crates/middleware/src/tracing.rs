@@ -2,7 +2,7 @@
 //!
 //! The line names the route, not the address: queries and ids stay out of the log, and tokens with them.
 
-use std::time::Instant;
+use std::{borrow::Cow, cell::Cell, time::Instant};
 
 use ::tracing::{Instrument, debug_span, field, info};
 use actix_web::{
@@ -44,18 +44,31 @@ impl RequestId {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Caller(UserId);
+/// A request on its way, and what is found out on it that its log line tells.
+struct Observed {
+    id: RequestId,
+    route: Cell<Option<&'static str>>,
+    caller: Cell<Option<UserId>>,
+}
 
 /// The [`RequestId`] that [`observe`] has given to a request.
 #[must_use]
 pub fn request_id(http: &HttpRequest) -> String {
-    http.extensions().get::<RequestId>().map_or_else(String::new, |id| id.as_str().to_owned())
+    http.extensions().get::<Observed>().map_or_else(String::new, |observed| observed.id.as_str().to_owned())
+}
+
+/// Spares the log line looking for the route.
+pub fn note_route(http: &HttpRequest, route: &'static str) {
+    if let Some(observed) = http.extensions().get::<Observed>() {
+        observed.route.set(Some(route));
+    }
 }
 
 /// Has the log line say who called.
 pub fn note_caller(http: &HttpRequest, user_id: UserId) {
-    http.extensions_mut().insert(Caller(user_id));
+    if let Some(observed) = http.extensions().get::<Observed>() {
+        observed.caller.set(Some(user_id));
+    }
 }
 
 /// Wraps everything, so that refusals are logged too.
@@ -64,7 +77,7 @@ pub async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), RequestId::choose(request.headers()), request.method().clone());
-    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(Observed { id: id.clone(), route: Cell::default(), caller: Cell::default() });
     // The line below says all of it; what is logged in between is worth the cost only to whoever looks closely.
     let span = debug_span!("request", request_id = id.as_str());
     async move {
@@ -72,9 +85,9 @@ pub async fn observe(
         let ms = start.elapsed().as_micros() as f64 / 1000.0;
         match result {
             Ok(mut response) => {
-                let user_id = response.request().extensions().get::<Caller>().map(|caller| field::display(caller.0));
-                let route = response.request().match_pattern().unwrap_or_else(|| "(unknown)".to_owned());
-                info!(request_id = id.as_str(), %method, route, status = response.status().as_u16(), ms, user_id, "request");
+                let (route, caller) = found(response.request());
+                let (request_id, status) = (id.as_str(), response.status().as_u16());
+                info!(request_id, %method, route = &*route, status, ms, user_id = caller.map(field::display), "request");
                 response.headers_mut().insert(REQUEST_ID, id.0);
                 Ok(response)
             }
@@ -87,6 +100,13 @@ pub async fn observe(
     }
     .instrument(span)
     .await
+}
+
+fn found(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
+    let noted = http.extensions().get::<Observed>().map(|observed| (observed.route.get(), observed.caller.get()));
+    let (route, caller) = noted.unwrap_or_default();
+    let matched = || http.match_pattern().map_or(Cow::Borrowed("(unknown)"), Cow::Owned);
+    (route.map_or_else(matched, Cow::Borrowed), caller)
 }
 
 #[cfg(test)]
