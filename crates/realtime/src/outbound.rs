@@ -41,6 +41,9 @@ pub struct Outbound {
     passed: RefCell<Option<Passed>>,
 }
 
+/// Up to whatever will be.
+const HELD: i64 = i64::MAX;
+
 /// On the heap only while there is something in it: a map of its own would make every connection larger.
 type Passed = Box<Skips>;
 
@@ -146,6 +149,20 @@ impl Outbound {
 
     pub fn set_slot(&self, slot: u8) {
         self.slot.set(slot);
+    }
+
+    /// Live events of the conversation are not for this connection until it is [released](Self::pass_no_more).
+    pub fn hold(&self, conversation: ConversationId) {
+        self.pass_until(conversation, HELD);
+    }
+
+    /// The person has left the conversation, so that nothing is held back from them any more. What their greeting promised stays: the leave
+    /// may be older than it, and those who came back before it have had what is between.
+    pub fn hold_no_more(&self, conversation: ConversationId) {
+        let until = self.passed.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
+        if until == Some(HELD) {
+            self.pass_no_more(conversation);
+        }
     }
 
     /// Live events of the conversation up to `seq` are not for this connection.

@@ -283,7 +283,7 @@ impl Rooms {
             if person.unfollow(conversation) {
                 for out in &person.connections {
                     room.remove(out);
-                    out.pass_no_more(conversation);
+                    out.hold_no_more(conversation);
                 }
             }
         }
@@ -352,7 +352,7 @@ impl Rooms {
         if !self.follows(out.user_id, conversation) {
             return Caught::Out;
         }
-        out.pass_until(conversation, i64::MAX);
+        out.hold(conversation);
         Caught::Behind
     }
 

@@ -229,6 +229,23 @@ async fn an_old_leave_does_not_put_out_who_came_back() {
 }
 
 #[tokio::test]
+async fn who_left_and_came_back_before_their_greeting_gets_nothing_again() {
+    let (mut rooms, id, now) = (rooms(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let behind = join(&mut rooms, ben, &[(id, 5)]);
+    // The database is further than what has passed by here.
+    let out = join(&mut rooms, anna, &[(id, 9)]);
+    for (seq, effect) in [(6, Effect::Unfollow(vec![anna])), (7, Effect::Follow(vec![anna]))] {
+        rooms.receive(&durable(id, seq, effect), now);
+    }
+    for seq in 8..=10 {
+        rooms.receive(&durable(id, seq, Effect::None), now);
+    }
+    assert_eq!(kinds(&out), ["event.10"]);
+    assert_eq!(kinds(&behind), ["event.6", "event.7", "event.8", "event.9", "event.10"]);
+}
+
+#[tokio::test]
 async fn what_was_lost_is_found_when_memberships_are_read_again() {
     let (mut rooms, kept, gone, found, user) =
         (rooms(), conversation(1), conversation(2), conversation(3), UserId::new());
