@@ -40,26 +40,27 @@ pub fn build(
         .app_data(shard)
         .app_data(socket_io)
         .configure(routes)
-        // From the inside to the outside: what stands last sees a request first.
-        .wrap(from_fn(cors::answer))
-        .wrap(from_fn(keep_out))
-        .wrap(from_fn(security_headers::add))
+        // What stands last sees a request first.
+        .wrap(from_fn(protect))
         .wrap(from_fn(tracing::observe))
 }
 
-/// Answers addresses that are kept out, before anything else is done for them.
-async fn keep_out<B: MessageBody>(
+/// Firewall, other origins, and what browsers are told. One step for actix, because each costs two boxes and a move of the answer.
+async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match firewall::admit(&request).await {
-        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
+    let https = request.app_data::<Data<App>>().is_some_and(|app| app.config.server.is_https());
+    let mut response = match firewall::admit(&request).await {
+        Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
             let answer = banned::page(request.request(), &refusal)
                 .unwrap_or_else(|| endpoint::failure(request.request(), &refusal));
-            Ok(request.into_response(answer).map_into_right_body())
+            request.into_response(answer).map_into_right_body()
         }
-    }
+    };
+    security_headers::add(response.headers_mut(), https);
+    Ok(response)
 }
 
 fn routes(config: &mut ServiceConfig) {

@@ -1,45 +1,80 @@
 //! From the list of endpoints to the routes of the server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use actix_web::{
-    FromRequest, Handler, HttpRequest, Resource, Responder,
+    Error, FromRequest, Handler, HttpRequest, Resource, Responder,
+    dev::{ResourceDef, ServiceRequest, ServiceResponse, fn_service},
     guard::fn_guard,
     http::Method,
     web::{self, ServiceConfig},
 };
+use appcore::Code;
+use middleware::tracing::note_route;
 
 use crate::{answer, endpoint_trait::EndpointDef, r1, streams};
 
-/// Everything under `/r1`, and Socket.IO. One resource per path, so that a wrong method is told which ones there are.
+/// What every endpoint's path begins with.
+const ROOT: &str = "/r1";
+
+/// The endpoints by their paths, in a tree: actix would try a hundred patterns one after the other.
+static PATHS: LazyLock<matchit::Router<Endpoints>> = LazyLock::new(paths);
+
+/// Those of one path.
+struct Endpoints {
+    path: &'static str,
+    fields: ResourceDef,
+    defs: Vec<&'static EndpointDef>,
+    /// Their methods, as a header lists them.
+    allowed: String,
+}
+
+/// Everything under `/r1`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     streams::configure(config);
-    // actix tries one path after the other: those without fields first, which are compared and not matched.
-    let mut by_path: BTreeMap<(bool, &str), Vec<&'static EndpointDef>> = BTreeMap::new();
+    LazyLock::force(&PATHS);
+    config.service(web::scope(ROOT).default_service(fn_service(dispatch)));
+}
+
+/// # Panics
+/// When two paths can't be told from each other, or one is not under the root.
+#[expect(clippy::expect_used, reason = "at start-up, and the same at each")]
+fn paths() -> matchit::Router<Endpoints> {
+    let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
     for def in r1::all() {
-        by_path.entry((def.path.contains('{'), def.path)).or_default().push(def);
+        by_path.entry(def.path).or_default().push(def);
     }
-    for ((_, path), defs) in by_path {
-        let mut resource = web::resource(path);
-        for def in &defs {
-            let (def, call) = (*def, def.call);
-            let method = def.method.clone();
-            // Whoever may read may ask for the head alone; actix leaves the body out.
-            let takes = fn_guard(move |ctx| {
-                ctx.head().method == method || (method == Method::GET && ctx.head().method == Method::HEAD)
-            });
-            resource = resource.route(
-                web::route()
-                    .guard(takes)
-                    .to(move |http: HttpRequest, payload: web::Payload| call(def, http, payload.into_inner())),
-            );
+    let mut paths = matchit::Router::new();
+    for (path, defs) in by_path {
+        let rest = path.strip_prefix(ROOT).expect("a path under the root");
+        let endpoints = Endpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
+        paths.insert(rest, endpoints).expect("a path that can be told from the others");
+    }
+    paths
+}
+
+async fn dispatch(mut request: ServiceRequest) -> Result<ServiceResponse, Error> {
+    let Ok(found) = PATHS.at(request.match_info().unprocessed()) else {
+        let failure = answer::failure(request.request(), &Code::NotFound.into());
+        return Ok(request.into_response(failure));
+    };
+    let (endpoints, has_fields) = (found.value, !found.params.is_empty());
+    if has_fields {
+        endpoints.fields.capture_match_info(&mut request);
+    }
+    let method = request.method();
+    // Whoever may read may ask for the head alone; actix leaves the body out.
+    let takes = |def: &&&EndpointDef| def.method == *method || (def.method == Method::GET && *method == Method::HEAD);
+    let def = endpoints.defs.iter().find(takes);
+    let (http, payload) = request.into_parts();
+    let response = match def {
+        Some(def) => (def.call)(def, http.clone(), payload).await,
+        None => {
+            note_route(&http, endpoints.path);
+            answer::wrong_method(&http, &endpoints.allowed)
         }
-        let allowed = allowed(&defs);
-        config.service(resource.default_service(web::to(move |http: HttpRequest| {
-            let response = answer::wrong_method(&http, &allowed);
-            async move { response }
-        })));
-    }
+    };
+    Ok(ServiceResponse::new(http, response))
 }
 
 /// An address that is only read. For what is no [`Endpoint`](crate::Endpoint).

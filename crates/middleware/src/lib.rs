@@ -1,7 +1,7 @@
 //! What stands around the endpoints: one file each.
 //!
-//! What need not know the endpoint is actix middleware ([`tracing::observe`], [`security_headers::add`], [`firewall::admit`], [`cors::answer`]), put
-//! in its order by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) is a function that the endpoint
+//! What need not know the endpoint ([`tracing::observe`], [`security_headers::add`], [`firewall::admit`], [`cors::answer`]) is put into actix middleware, in its
+//! order, by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) is a function that the endpoint
 //! crate's gate calls, and the upgrade of a real-time connection too.
 
 pub mod address;
