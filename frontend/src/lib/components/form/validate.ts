@@ -21,5 +21,5 @@ export function nameProblem(value: string): string | undefined {
 
 /** The server's rules are its owner's choice, so only what no server takes is refused here. */
 export function newPasswordProblem(value: string): string | undefined {
-  return value === '' ? m.password_missing() : undefined;
+  return value === '' ? m.password_new_missing() : undefined;
 }
