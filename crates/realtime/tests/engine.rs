@@ -227,7 +227,8 @@ async fn a_session_goes_over_to_websocket() {
         assert_eq!(socket.text().await, "3probe");
     });
     assert_eq!(polled, (200, "6".to_owned()));
-    assert!(server.socket(ENGINE, &sid).await.is_err(), "there is one already");
+    // There is one already.
+    server.socket(ENGINE, &sid).await.unwrap().ends().await;
     assert_eq!(server.post(ENGINE, &sid, "4waits").await.0, 200);
     socket.send("5").await;
     socket.send("4hello").await;
@@ -236,9 +237,15 @@ async fn a_session_goes_over_to_websocket() {
     for (method, body) in [("GET", ""), ("POST", "4again")] {
         assert_eq!(answer(server.request(method, ENGINE, &sid).body(body)).await.0, 400);
     }
-    assert!(server.socket(ENGINE, &sid).await.is_err(), "it has gone over");
+    // It has gone over.
+    server.socket(ENGINE, &sid).await.unwrap().ends().await;
     socket.send("4still").await;
     assert_eq!(socket.message().await, Message::text("4still"));
+    socket.send("1").await;
+    socket.ends().await;
+    drop(socket);
+    let is_over = async { while server.socket(ENGINE, &sid).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, is_over).await.expect("nobody is there any more");
 }
 
 #[actix_rt::test]

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
 use super::{Answer, Call, Engine, Host, Refused, Sid, Upgraded, Visitor};
+use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// How long a body may take.
 const BODY: Duration = Duration::from_secs(10);
@@ -119,7 +120,8 @@ pub fn respond(answer: Answer) -> HttpResponse {
     }
 }
 
-/// Brings a client on a socket to its session. The socket comes back where it is refused.
+/// Brings a client on a socket to its session. The socket comes back where there is no such session. Where the session has one already, or is
+/// about to, this one is taken and closed: that is no error of the client's, says Engine.IO.
 pub async fn go_over<H: Host>(
     engine: &Engine<H>,
     sid: &Sid,
@@ -128,11 +130,22 @@ pub async fn go_over<H: Host>(
     let Upgraded { socket, unread, preface, deflate } = upgraded;
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
-    let visitor = Visitor { socket, unread, preface, deflate, refused };
+    let visitor = Visitor { socket, unread, preface: preface.clone(), deflate, refused };
     engine.door().bring(sid, Call::Upgrade(Box::new(visitor)));
     match refusal.await {
         Err(_) => Ok(()),
-        Ok((socket, refused)) => Err(TcpStream::from_std(socket).ok().map(|socket| (socket, refused))),
+        Ok((socket, refused)) => {
+            let socket = TcpStream::from_std(socket).map_err(|_| None)?;
+            if refused != Refused::BadRequest {
+                return Err(Some((socket, refused)));
+            }
+            let sender = Sender::new(Some(socket), engine.settings().backlog);
+            sender.greet(preface);
+            sender.greet(frame::close_frame(Close::PROTOCOL));
+            sender.flush();
+            see_off(&sender).await;
+            Ok(())
+        }
     }
 }
 

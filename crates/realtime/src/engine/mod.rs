@@ -22,7 +22,7 @@ mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
     time::Duration,
 };
@@ -148,6 +148,8 @@ pub struct Engine<H: Host> {
     sessions: RefCell<HashMap<Uuid, Rc<Mailbox>>>,
     /// Those of them whose client has not been let in.
     strangers: Cell<usize>,
+    /// Sessions whose client has gone over to WebSocket, by their secret.
+    gone_over: RefCell<HashSet<Uuid>>,
 }
 
 impl<H: Host> Engine<H> {
@@ -162,6 +164,7 @@ impl<H: Host> Engine<H> {
             thread,
             sessions: RefCell::default(),
             strangers: Cell::new(0),
+            gone_over: RefCell::default(),
         });
         actix_rt::spawn(Rc::clone(&engine).receive(visits));
         engine
@@ -216,6 +219,7 @@ impl<H: Host> Engine<H> {
             let mailbox = self.sessions.borrow().get(&secret).cloned();
             match mailbox {
                 Some(mailbox) => mailbox.put(call),
+                None if self.gone_over.borrow().contains(&secret) => call.refuse(Refused::BadRequest),
                 None => call.refuse(Refused::UnknownSid),
             }
         }
@@ -226,6 +230,15 @@ impl<H: Host> Engine<H> {
         sessions.remove(&sid.secret);
         if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
             sessions.shrink_to_fit();
+        }
+    }
+
+    /// A session that had gone over to WebSocket has ended.
+    fn forget_gone_over(&self, sid: &Sid) {
+        let mut gone_over = self.gone_over.borrow_mut();
+        gone_over.remove(&sid.secret);
+        if gone_over.capacity() > 64 && gone_over.len() < gone_over.capacity() / 4 {
+            gone_over.shrink_to_fit();
         }
     }
 }

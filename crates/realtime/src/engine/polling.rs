@@ -62,18 +62,22 @@ pub(super) async fn serve<H: Host>(
     session.count_out();
     let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
     engine.forget(&sid);
-    while let Some(call) = mailbox.take() {
-        call.refuse(Refused::UnknownSid);
-    }
+    let calls = std::iter::from_fn(|| mailbox.take());
     match (end, probe) {
         (End::Upgraded, Some(probe)) => {
+            calls.for_each(|call| call.refuse(Refused::BadRequest));
             // Neither is there with a client that goes over as it should.
             refuse(poll, Refused::BadRequest);
             drop(post);
             let inbound = probe.conclude(&sender, engine.settings());
-            actix_rt::spawn(websocket::serve(guest, sender, inbound, rhythm));
+            engine.gone_over.borrow_mut().insert(sid.secret);
+            actix_rt::spawn(async move {
+                websocket::serve(guest, sender, inbound, rhythm).await;
+                engine.forget_gone_over(&sid);
+            });
         }
         _ => {
+            calls.for_each(|call| call.refuse(Refused::UnknownSid));
             guest.leave();
             refuse(poll, Refused::UnknownSid);
             if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = post {
