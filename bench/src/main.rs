@@ -60,12 +60,9 @@ struct Arguments {
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
-    /// Its rounds: many short ones, because a minute later the machine is another one.
-    #[arg(long, default_value_t = 12)]
+    /// Its rounds, of two seconds each.
+    #[arg(long, default_value_t = 60)]
     pipeline_rounds: usize,
-    /// Seconds of each of its measurements.
-    #[arg(long, default_value_t = 2)]
-    pipeline_seconds: u64,
     /// Short measurements, to see whether everything works.
     #[arg(long)]
     quick: bool,
@@ -101,7 +98,7 @@ fn main() -> anyhow::Result<()> {
     }
     let mut arguments = Arguments::parse();
     if arguments.pipeline {
-        return pipeline::measure(&arguments.natter, arguments.pipeline_rounds, arguments.pipeline_seconds);
+        return pipeline::measure(&arguments.natter, arguments.pipeline_rounds);
     }
     if arguments.storm {
         return storm::measure(arguments.storm_size);

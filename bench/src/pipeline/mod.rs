@@ -1,8 +1,9 @@
 //! What stands around a request, and what it costs: the same small authenticated GET, answered by the program with everything on, with limits and
 //! firewall off, without its log line, and by a bare handler of actix-web that knows the caller, reads the same row and writes the same bytes ([`bare`]).
 //!
-//! All of them get the same load on the same database, in turn and in several rounds. The server has a core to itself, so what it can answer in a
-//! second is told by the processor time that an answer takes, which others on the machine disturb less than the rate.
+//! All of them get the same load, in turn and for half a second each: what disturbs a machine that others share lasts for seconds, and meets each
+//! of them alike. The one that is asked has a core to itself, so what it can answer in a second is told by the processor time that an answer takes,
+//! which others on the machine disturb less than the rate.
 
 pub mod bare;
 mod firewall;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use support::{Anonymous, Caller, PASSWORD, free_port};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::machine::{self, Cores, Cpu, Quiet};
 use crate::server::Server;
@@ -20,6 +23,7 @@ use crate::server::Server;
 /// The path that is asked for.
 pub const PATH: &str = "/r1/users/me";
 const WARM_UP: Duration = Duration::from_secs(1);
+const SLICE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variant {
@@ -42,39 +46,46 @@ impl Variant {
     }
 }
 
-/// What one round gave.
+/// A server that answers as its variant does, with a database of its own.
+struct Subject {
+    variant: Variant,
+    server: Server,
+    token: String,
+    /// Where its data is, as long as it is measured.
+    _folder: TempDir,
+}
+
+/// What one slice gave.
 struct Outcome {
     variant: Variant,
     per_second: f64,
     /// Processor time of the server for one answer, in microseconds.
     cost: f64,
-    disturbance: f64,
 }
 
 /// Measures and prints.
-pub fn measure(natter: &Path, rounds: usize, seconds: u64) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
+pub fn measure(natter: &Path, rounds: usize) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     let natter = std::path::absolute(natter)?;
-    let token = prepare(cores, folder.path(), &natter)?;
     println!("{}", machine::describe());
+    let (folder, _) = prepare(cores, &natter)?;
     firewall::measure(folder.path())?;
+    let mut subjects =
+        Variant::ALL.into_iter().map(|variant| begin(cores, &natter, variant)).collect::<anyhow::Result<Vec<_>>>()?;
     cores.pin_generator()?;
-    let mut outcomes = Vec::new();
-    for round in 0..rounds {
-        let mut variants = Variant::ALL;
-        variants.rotate_left(round % Variant::ALL.len());
-        for variant in variants {
-            let outcome = measure_one(cores, folder.path(), &natter, &token, variant, Duration::from_secs(seconds))?;
-            let Outcome { per_second, cost, disturbance, .. } = outcome;
-            let (name, others) = (variant.name(), disturbance * 100.0);
-            println!(
-                "round {}: {name}: {per_second:.0} a second, {cost:.1} µs of processor time each, others had {others:.0} %",
-                round + 1
-            );
-            outcomes.push(outcome);
-        }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for subject in &subjects {
+        runtime.block_on(load::send(subject.server.address, &subject.token, WARM_UP))?;
     }
+    let quiet = Quiet::begin(cores)?;
+    let mut outcomes = Vec::new();
+    for _ in 0..rounds {
+        for subject in &subjects {
+            outcomes.push(measure_one(&runtime, subject)?);
+        }
+        subjects.rotate_left(1);
+    }
+    println!("{rounds} rounds, others had {:.0} %", quiet.disturbance()? * 100.0);
     println!("\n| | requests a second | processor time each, µs | slower than bare |\n|---|--:|--:|--:|");
     for variant in Variant::ALL {
         let of_variant = |value: fn(&Outcome) -> f64| {
@@ -82,7 +93,6 @@ pub fn measure(natter: &Path, rounds: usize, seconds: u64) -> anyhow::Result<()>
         };
         let costs = of_variant(|outcome| outcome.cost);
         let floors = outcomes.iter().filter(|outcome| outcome.variant == Variant::Bare).map(|bare| bare.cost);
-        // Against the bare handler of the same round: the machine is another one a minute later.
         // A core that does nothing else answers one over the cost.
         let slower = median(floors.zip(&costs).map(|(floor, cost)| (1.0 - floor / cost) * 100.0).collect());
         let rate = median(of_variant(|outcome| outcome.per_second));
@@ -96,15 +106,23 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+fn begin(cores: Cores, natter: &Path, variant: Variant) -> anyhow::Result<Subject> {
+    let (folder, token) = prepare(cores, natter)?;
+    let server = start(cores, folder.path(), natter, variant)?;
+    Ok(Subject { variant, server, token, _folder: folder })
+}
+
 /// A database with one account, and a token for it.
-fn prepare(cores: Cores, folder: &Path, natter: &Path) -> anyhow::Result<String> {
-    let server = start(cores, folder, natter, Variant::WithoutLimits)?;
+fn prepare(cores: Cores, natter: &Path) -> anyhow::Result<(TempDir, String)> {
+    let folder = tempfile::tempdir()?;
+    let server = start(cores, folder.path(), natter, Variant::WithoutLimits)?;
     let base = format!("http://{}", server.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tokens = runtime.block_on(async {
         Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201)
     });
-    tokens["access_token"].as_str().map(str::to_owned).context("no access token")
+    let token = tokens["access_token"].as_str().map(str::to_owned).context("no access token")?;
+    Ok((folder, token))
 }
 
 fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow::Result<Server> {
@@ -130,24 +148,10 @@ fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow
     Server::start(cores.server, folder, port, &program, &arguments, &environment)
 }
 
-fn measure_one(
-    cores: Cores,
-    folder: &Path,
-    natter: &Path,
-    token: &str,
-    variant: Variant,
-    duration: Duration,
-) -> anyhow::Result<Outcome> {
-    let server = start(cores, folder, natter, variant)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(load::send(server.address, token, WARM_UP))?;
-    let (quiet, before) = (Quiet::begin(cores)?, Cpu::of(server.process())?);
-    let answered = runtime.block_on(load::send(server.address, token, duration))?;
+fn measure_one(runtime: &Runtime, subject: &Subject) -> anyhow::Result<Outcome> {
+    let Subject { variant, server, token, .. } = subject;
+    let before = Cpu::of(server.process())?;
+    let answered = runtime.block_on(load::send(server.address, token, SLICE))?;
     let used = Cpu::of(server.process())?.since(before).total();
-    Ok(Outcome {
-        variant,
-        per_second: answered / duration.as_secs_f64(),
-        cost: used / answered * 1e6,
-        disturbance: quiet.disturbance()?,
-    })
+    Ok(Outcome { variant: *variant, per_second: answered / SLICE.as_secs_f64(), cost: used / answered * 1e6 })
 }
