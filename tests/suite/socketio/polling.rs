@@ -9,6 +9,7 @@ use crate::raw::{BINARY, CLOSE, Raw, TEXT, upgrade_headers};
 
 const SEPARATOR: char = '\u{1e}';
 const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
+const BAD_REQUEST: &str = r#"{"code":3,"message":"Bad request"}"#;
 
 /// A client that polls; each of its requests goes to the next of the addresses.
 pub struct Poller {
@@ -390,9 +391,14 @@ async fn nothing_is_lost_or_doubled_when_a_client_goes_over_to_websocket() {
     let first = seen[0];
     assert_eq!(seen, (first..=400).collect::<Vec<_>>());
     assert!(has_answered);
-    // The other transport is closed.
-    is_unknown(poller.get().await);
-    is_unknown(poller.post("3").await);
+    // The other transport is closed, and a second socket as well.
+    for refused in [poller.get().await, poller.post("3").await] {
+        assert_eq!(refused, (400, BAD_REQUEST.to_owned()));
+    }
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
+    assert_eq!(Raw::open(&app.url(), &path, "").await.close_code().await, Some(1002));
+    raw.send_text(r#"428["ping",{}]"#).await;
+    while raw.text().await != "438[{}]" {}
 }
 
 #[tokio::test]
@@ -403,10 +409,9 @@ async fn a_socket_that_does_not_work_leaves_the_session_where_it_is() {
     // Nothing waits: the poll is released so that the client can go over.
     let mut raw = poller.probe(&app.url()).await;
     assert_eq!(poller.get().await, (200, "6".to_owned()));
-    // A second socket is refused while the first is there.
+    // A second socket is closed while the first is there.
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
-    let (second, head) = Raw::knock(&app.url(), "GET", &path, &upgrade_headers("")).await;
-    assert_eq!((head.status, second.body().await["code"].as_i64()), (400, Some(3)));
+    assert_eq!(Raw::open(&app.url(), &path, "").await.close_code().await, Some(1002));
     // What is no step on the way ends the socket and not the session.
     raw.send_text(r#"42["ping",{}]"#).await;
     assert_eq!(raw.close_code().await, Some(1002));
@@ -420,7 +425,9 @@ async fn a_socket_that_does_not_work_leaves_the_session_where_it_is() {
     // One that just vanishes, too.
     drop(poller.probe(&app.url()).await);
     wait_until("the socket's end is seen", || async {
-        Raw::knock(&app.url(), "GET", &path, &upgrade_headers("")).await.1.status == 101
+        let mut raw = Raw::open(&app.url(), &path, "").await;
+        raw.send_text("2probe").await;
+        raw.frame().await == Some((TEXT, b"3probe".to_vec()))
     })
     .await;
     assert_eq!(poller.ask(3, "ping", json!({})).await, json!({}));
