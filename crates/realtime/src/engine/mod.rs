@@ -22,7 +22,7 @@ mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     rc::Rc,
     time::Duration,
 };
@@ -144,12 +144,10 @@ pub struct Engine<H: Host> {
     settings: Settings,
     door: Door,
     thread: u16,
-    /// Sessions whose client polls, by their secret.
-    sessions: RefCell<HashMap<Uuid, Rc<Mailbox>>>,
+    /// Sessions that began with polling, by their secret; without a mailbox once their client has gone over to WebSocket.
+    sessions: RefCell<HashMap<Uuid, Option<Rc<Mailbox>>>>,
     /// Those of them whose client has not been let in.
     strangers: Cell<usize>,
-    /// Sessions whose client has gone over to WebSocket, by their secret.
-    gone_over: RefCell<HashSet<Uuid>>,
 }
 
 impl<H: Host> Engine<H> {
@@ -164,7 +162,6 @@ impl<H: Host> Engine<H> {
             thread,
             sessions: RefCell::default(),
             strangers: Cell::new(0),
-            gone_over: RefCell::default(),
         });
         actix_rt::spawn(Rc::clone(&engine).receive(visits));
         engine
@@ -193,7 +190,7 @@ impl<H: Host> Engine<H> {
         let sender = Rc::new(Sender::new(None, self.settings.backlog));
         let guest = self.host.receive(caller, Rc::clone(&sender));
         let mailbox: Rc<Mailbox> = Rc::default();
-        self.sessions.borrow_mut().insert(sid.secret, Rc::clone(&mailbox));
+        self.sessions.borrow_mut().insert(sid.secret, Some(Rc::clone(&mailbox)));
         actix_rt::spawn(polling::serve(Rc::clone(self), sid, guest, sender, mailbox));
         Ok(packet::open(&sid, &self.settings, &["websocket"]).into())
     }
@@ -218,8 +215,8 @@ impl<H: Host> Engine<H> {
         while let Some(Visit { secret, call }) = visits.recv().await {
             let mailbox = self.sessions.borrow().get(&secret).cloned();
             match mailbox {
-                Some(mailbox) => mailbox.put(call),
-                None if self.gone_over.borrow().contains(&secret) => call.refuse(Refused::BadRequest),
+                Some(Some(mailbox)) => mailbox.put(call),
+                Some(None) => call.refuse(Refused::BadRequest),
                 None => call.refuse(Refused::UnknownSid),
             }
         }
@@ -230,15 +227,6 @@ impl<H: Host> Engine<H> {
         sessions.remove(&sid.secret);
         if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
             sessions.shrink_to_fit();
-        }
-    }
-
-    /// A session that had gone over to WebSocket has ended.
-    fn forget_gone_over(&self, sid: &Sid) {
-        let mut gone_over = self.gone_over.borrow_mut();
-        gone_over.remove(&sid.secret);
-        if gone_over.capacity() > 64 && gone_over.len() < gone_over.capacity() / 4 {
-            gone_over.shrink_to_fit();
         }
     }
 }

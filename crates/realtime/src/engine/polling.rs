@@ -61,22 +61,22 @@ pub(super) async fn serve<H: Host>(
     let end = session.run().await;
     session.count_out();
     let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
-    engine.forget(&sid);
     let calls = std::iter::from_fn(|| mailbox.take());
     match (end, probe) {
         (End::Upgraded, Some(probe)) => {
+            engine.sessions.borrow_mut().insert(sid.secret, None);
             calls.for_each(|call| call.refuse(Refused::BadRequest));
             // Neither is there with a client that goes over as it should.
             refuse(poll, Refused::BadRequest);
             drop(post);
             let inbound = probe.conclude(&sender, engine.settings());
-            engine.gone_over.borrow_mut().insert(sid.secret);
             actix_rt::spawn(async move {
                 websocket::serve(guest, sender, inbound, rhythm).await;
-                engine.forget_gone_over(&sid);
+                engine.forget(&sid);
             });
         }
         _ => {
+            engine.forget(&sid);
             calls.for_each(|call| call.refuse(Refused::UnknownSid));
             guest.leave();
             refuse(poll, Refused::UnknownSid);
