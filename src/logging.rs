@@ -18,7 +18,7 @@ const USUAL: &str = "info";
 /// A thread of its own writes it, so that nobody waits for whoever reads it; until what is returned is dropped.
 pub fn start() -> io::Result<LogThread> {
     let lines = Lines::default();
-    let thread = lines.write_to(io::stdout())?;
+    let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} lines were left out"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     if io::stdout().is_terminal() {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_target(false).init();

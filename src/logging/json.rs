@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, fmt, io::Write as _};
 
-use appcore::Clock;
+use appcore::{Clock, Timestamp};
 use serde::Serialize;
 use tracing::{
     Event, Subscriber,
@@ -26,12 +26,19 @@ impl JsonLayer {
         Self { lines, clock: Clock::system() }
     }
 
-    fn write(&self, line: &mut Vec<u8>, event: &Event<'_>) {
+    fn write(&self, kept: &mut Kept, event: &Event<'_>) {
+        let now = self.clock.now();
+        if kept.moment != Some(now) {
+            kept.moment = Some(now);
+            kept.moment_text = now.to_string();
+        }
         // What came by the `log` crate says in fields what others say of themselves.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        let line = &mut kept.line;
+        line.clear();
         let mut object = Object { line, is_empty: true };
-        object.debug("timestamp", &format_args!("{}", self.clock.now()));
+        object.text("timestamp", &kept.moment_text);
         object.text("level", metadata.level().as_str());
         event.record(&mut object);
         object.text("target", metadata.target());
@@ -41,14 +48,22 @@ impl JsonLayer {
 
 impl<S: Subscriber> Layer<S> for JsonLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+        thread_local!(static KEPT: Cell<Kept> = Cell::default());
         // Taken and put back: what is being written may log something itself.
-        let mut line = LINE.take();
-        line.clear();
-        self.write(&mut line, event);
-        self.lines.add(&line);
-        LINE.set(line);
+        let mut kept = KEPT.take();
+        self.write(&mut kept, event);
+        self.lines.add(&kept.line);
+        KEPT.set(kept);
     }
+}
+
+/// What a thread keeps for its next line.
+#[derive(Default)]
+struct Kept {
+    line: Vec<u8>,
+    /// Many lines are of the same millisecond.
+    moment: Option<Timestamp>,
+    moment_text: String,
 }
 
 /// An object that is being written.
@@ -144,30 +159,28 @@ mod tests {
     use super::*;
 
     /// Keeps the last line in place of a log.
-    struct Kept(Arc<Mutex<Vec<u8>>>, JsonLayer);
+    struct Last(Arc<Mutex<Kept>>, JsonLayer);
 
-    impl<S: Subscriber> Layer<S> for Kept {
+    impl<S: Subscriber> Layer<S> for Last {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut line = self.0.lock().unwrap();
-            line.clear();
-            self.1.write(&mut line, event);
+            self.1.write(&mut self.0.lock().unwrap(), event);
         }
     }
 
     #[test]
     fn whatever_is_logged_is_a_line_of_json() {
-        let kept = Arc::default();
-        let layer = Kept(Arc::clone(&kept), JsonLayer::new(Lines::default()));
+        let last: Arc<Mutex<Kept>> = Arc::default();
+        let layer = Last(Arc::clone(&last), JsonLayer::new(Lines::default()));
         let told = with_default(Registry::default().with(layer), || {
             let odd = "a \"quoted\"\\\n\u{1}\u{7f} ü 𝄞";
             tracing::warn!(odd, quoted = ?odd, shown = %odd, count = 7_u64, less = -7, half = 0.5, nan = f64::NAN, yes = true, "a {odd}");
             odd
         });
-        let line = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        let line = String::from_utf8(last.lock().unwrap().line.clone()).unwrap();
         assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         let timestamp = read["timestamp"].as_str().unwrap();
-        assert!(appcore::Timestamp::parse(timestamp).is_ok(), "{timestamp}");
+        assert!(Timestamp::parse(timestamp).is_ok(), "{timestamp}");
         let expected = serde_json::json!({
             "timestamp": timestamp, "level": "WARN", "message": format!("a {told}"), "odd": told, "quoted": format!("{told:?}"), "shown": told,
             "count": 7, "less": -7, "half": 0.5, "nan": null, "yes": true, "target": module_path!(),

@@ -47,14 +47,18 @@ struct Waiting {
 pub struct LogThread(Lines);
 
 impl Lines {
-    /// Starts the thread that writes them.
-    pub fn write_to(&self, out: impl Write + Send + 'static) -> io::Result<LogThread> {
+    /// Starts the thread that writes them, and logs how many were left out.
+    pub fn write_to(
+        &self,
+        out: impl Write + Send + 'static,
+        log_left_out: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<LogThread> {
         let lines = self.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || lines.carry(out))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || lines.carry(out, log_left_out))?;
         Ok(LogThread(self.clone()))
     }
 
-    fn carry(&self, mut out: impl Write) {
+    fn carry(&self, mut out: impl Write, log_left_out: impl Fn(u64)) {
         let mut taken = Vec::new();
         loop {
             let mut waiting = self.lock();
@@ -62,22 +66,24 @@ impl Lines {
                 waiting.is_idle = true;
                 waiting = self.0.come.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
+            if waiting.text.is_empty() {
+                waiting.is_done = true;
+                return self.0.come.notify_all();
+            }
             waiting.is_idle = false;
             let (is_over, left_out) = (waiting.is_over, mem::take(&mut waiting.left_out));
             mem::swap(&mut waiting.text, &mut taken);
             drop(waiting);
-            if left_out > 0 {
-                let _ = writeln!(taken, "{{\"level\":\"WARN\",\"message\":\"{left_out} lines were left out\"}}");
-            }
             // Who can't be written to can't be told of it either.
             let _ = out.write_all(&taken).and_then(|()| out.flush());
-            if is_over {
-                self.lock().is_done = true;
-                return self.0.come.notify_all();
-            }
             taken.clear();
             taken.shrink_to(KEPT);
-            thread::sleep(REST);
+            if left_out > 0 {
+                log_left_out(left_out);
+            }
+            if !is_over {
+                thread::sleep(REST);
+            }
         }
     }
 
@@ -156,7 +162,9 @@ mod tests {
     fn gated() -> (Lines, LogThread, mpsc::Sender<()>, Receiver<Vec<u8>>) {
         let ((permit, permits), (written, writes)) = (mpsc::channel(), mpsc::sync_channel(64));
         let lines = Lines::default();
-        let thread = lines.write_to(Gate { permits, written }).unwrap();
+        let log = lines.clone();
+        let log_left_out = move |count| writeln!(&log, "{count} were left out").unwrap();
+        let thread = lines.write_to(Gate { permits, written }, log_left_out).unwrap();
         (lines, thread, permit, writes)
     }
 
@@ -191,8 +199,7 @@ mod tests {
         drop(thread);
         let written = String::from_utf8(writes.try_iter().collect::<Vec<_>>().concat()).unwrap();
         assert!(written.len() <= 2 * MOST_WAITING + line.len(), "{} bytes", written.len());
-        let last = written.lines().last().unwrap().trim_start_matches('x');
-        let lost: usize = last.split_once("\"message\":\"").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+        let lost: usize = written.trim_start_matches('x').strip_suffix(" were left out\n").unwrap().parse().unwrap();
         let kept = written.bytes().filter(|byte| *byte == b'x').count() / line.len();
         assert_eq!(kept + lost, 3 * MOST_WAITING / line.len());
     }
