@@ -110,7 +110,8 @@ impl Subject {
     pub fn takes_part(self, part: Part) -> bool {
         match self {
             Self::Floor | Self::NatterTyping => part != Part::Idle,
-            Self::FloorLong | Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => part == Part::Fan1000,
+            Self::FloorLong => matches!(part, Part::Fan1000 | Part::Fan1000Half),
+            Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => part == Part::Fan1000,
             Self::Nchan | Self::NatterMsgpack => matches!(part, Part::Fan1000 | Part::Eight),
             Self::NatterSocketIo => matches!(part, Part::Fan1000 | Part::Eight | Part::Idle),
             Self::SocketIoRedis => matches!(part, Part::Fan1000 | Part::Rooms),

@@ -43,6 +43,8 @@ pub fn table(all: &All, durable: &Durable) -> String {
     line("… of Nchan", Goal::AtLeast(1.2), fan(Subject::NchanBuffer));
     line("… of Nchan, nothing kept", Goal::AtLeast(1.2), fan(Subject::Nchan));
     line("… of socket.io", Goal::AtLeast(2.0), fan(Subject::SocketIo));
+    let half = both.map(|own| all.ratio(Part::Fan1000Half, own, Subject::SocketIo, rate));
+    line("… of socket.io, at 50 messages a second, which it can send", Goal::AtLeast(2.0), half);
     let of = |figure: fn(&FanOut) -> f64| {
         both.map(|own| all.fan_out(Part::Fan1000, own, figure).map(|spread| spread.median))
     };
