@@ -146,20 +146,25 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                     view.is_excused = false;
                     view.is_out = !heads.contains_key(chat);
                 }
-                for chat in heads.keys() {
-                    views.entry(*chat).or_default().is_out = false;
+                let mut is_behind = false;
+                for (chat, head) in heads {
+                    let view = views.entry(*chat).or_default();
+                    view.is_out = false;
+                    // What comes live comes after the head; what is before it the reader asks for, until it gets it.
+                    view.is_excused = view.cursor < *head;
+                    is_behind |= view.is_excused;
                 }
-                let is_behind = heads.iter().any(|(chat, head)| views.get(chat).map_or(0, |view| view.cursor) < *head);
                 if !is_behind && !resumes {
                     settled = Some(*at);
                 }
             }
             Seen::Sync => syncs += 1,
-            Seen::Synced { refused } => {
+            Seen::Synced { refused, gone } => {
                 syncs = syncs.saturating_sub(1);
                 if syncs == 0 {
                     for (chat, view) in &mut views {
-                        view.is_excused &= refused.contains(chat);
+                        // Who is not in a conversation any more gets nothing of what it lacks there, but may still be told that it was removed.
+                        view.is_excused = gone.contains(chat) || (view.is_excused && refused.contains(chat));
                     }
                     if refused.is_empty() {
                         settled.get_or_insert(*at);

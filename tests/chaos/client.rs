@@ -298,20 +298,19 @@ impl Client {
             }
             "sync.done" if is_sync => {
                 ways.syncs.remove(&answers?);
-                let refused: BTreeSet<Chat> = payload["refused"]
-                    .as_array()?
-                    .iter()
-                    .filter(|refused| refused["code"] != "not_found")
-                    .filter_map(|refused| self.chats.get(refused["id"].as_str()?).copied())
-                    .collect();
+                let named = |entry: &&Value| self.chats.get(entry["id"].as_str()?).copied();
+                let (gone, refused): (Vec<&Value>, Vec<&Value>) =
+                    payload["refused"].as_array()?.iter().partition(|entry| entry["code"] == "not_found");
+                let [gone, refused] =
+                    [gone, refused].map(|some| some.iter().filter_map(named).collect::<BTreeSet<_>>());
                 let again = !refused.is_empty();
-                self.notes.saw(Seen::Synced { refused });
+                self.notes.saw(Seen::Synced { refused, gone });
                 return Some(again);
             }
             // A native client is told about each conversation that is refused, and then that the sync is done.
             "error" if is_sync && payload["conversation_id"].is_null() => {
                 ways.syncs.remove(&answers?);
-                self.notes.saw(Seen::Synced { refused: self.chats.values().copied().collect() });
+                self.notes.saw(Seen::Synced { refused: self.chats.values().copied().collect(), gone: BTreeSet::new() });
                 return Some(true);
             }
             "resync" => {

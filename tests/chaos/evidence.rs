@@ -100,9 +100,10 @@ pub enum Seen {
     },
     /// It asked for what it missed.
     Sync,
-    /// It got that; these conversations it was refused.
+    /// It got that; these conversations it was refused for now, and these because it is not in them any more.
     Synced {
         refused: BTreeSet<Chat>,
+        gone: BTreeSet<Chat>,
     },
     /// It was told to sync, these or all.
     Resync(Option<BTreeSet<Chat>>),

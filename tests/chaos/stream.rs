@@ -107,7 +107,7 @@ impl StreamReader {
                     self.notes.saw(Seen::Resync(Some(owed.clone())));
                 }
             }
-            "sync.done" => self.notes.saw(Seen::Synced { refused: owed.clone() }),
+            "sync.done" => self.notes.saw(Seen::Synced { refused: owed.clone(), gone: BTreeSet::new() }),
             "resync" => {
                 let named: Option<BTreeSet<Chat>> = payload["conversation_ids"]
                     .as_array()
@@ -140,7 +140,7 @@ impl StreamReader {
                 owed.remove(&chat);
             }
         }
-        self.notes.saw(Seen::Synced { refused: owed.clone() });
+        self.notes.saw(Seen::Synced { refused: owed.clone(), gone: BTreeSet::new() });
     }
 
     async fn fetch_one(&self, chat: Chat, id: &str) -> Option<()> {

@@ -26,6 +26,10 @@ fn hello(head: i64) -> Seen {
     Seen::Hello { heads: BTreeMap::from([(0, head)]), resumes: false }
 }
 
+fn synced() -> Seen {
+    Seen::Synced { refused: BTreeSet::new(), gone: BTreeSet::new() }
+}
+
 fn got(seq: i64) -> (Moment, Seen) {
     (seq * STEP + 50, Seen::Event(0, seq, event(seq)))
 }
@@ -44,10 +48,10 @@ fn truth() -> Evidence {
     seen.push((5_500, Seen::Sync));
     seen.push((5_510, Seen::Event(0, 4, event(4))));
     seen.push((5_510, Seen::Event(0, 5, event(5))));
-    seen.push((5_520, Seen::Synced { refused: BTreeSet::new() }));
+    seen.push((5_520, synced()));
     seen.push((5_600, Seen::Resync(None)));
     seen.push((5_600, Seen::Sync));
-    seen.push((5_610, Seen::Synced { refused: BTreeSet::new() }));
+    seen.push((5_610, synced()));
     seen.push(got(6));
     let mut did = vec![(0, Did::Connected)];
     did.extend((1..=6).map(|seq| (seq * STEP, Did::Sent { client_id: format!("c{seq}") })));
@@ -128,7 +132,7 @@ fn a_jump_is_excused_only_by_a_resync() {
             Seen::Sync,
             Seen::Event(0, 2, event(2)),
             Seen::Event(0, 3, event(3)),
-            Seen::Synced { refused: BTreeSet::new() },
+            synced(),
         ];
         run.readers[0].seen.splice(at..=at, told.map(|seen| (3_060, seen)));
     });
@@ -137,6 +141,37 @@ fn a_jump_is_excused_only_by_a_resync() {
         let at = place(run, 3);
         run.readers[0].seen.insert(at, (3_040, Seen::Resync(Some(BTreeSet::new()))));
     });
+}
+
+#[test]
+fn what_a_sync_could_not_give_is_lacked_until_one_does() {
+    // Behind from the first frame on, and refused: what comes live comes after the head that was named.
+    let refused = |run: &mut Evidence, refused: &[usize], gone: &[usize]| {
+        let [refused, gone] = [refused, gone].map(|some| some.iter().copied().collect());
+        let (first, third) = (place(run, 1), place(run, 3));
+        let told = [hello(2), Seen::Sync, Seen::Synced { refused, gone }, Seen::Event(0, 3, event(3))];
+        run.readers[0].seen.splice(first..=third, told.map(|seen| (3_040, seen)));
+    };
+    let comes_later = |run: &mut Evidence| {
+        let at = place(run, 3);
+        let told = [
+            Seen::Sync,
+            Seen::Event(0, 1, event(1)),
+            Seen::Event(0, 2, event(2)),
+            Seen::Event(0, 3, event(3)),
+            synced(),
+        ];
+        run.readers[0].seen.splice(at + 1..=at, told.map(|seen| (3_060, seen)));
+    };
+    finds_nothing(|run| {
+        refused(run, &[0], &[]);
+        comes_later(run);
+    });
+    finds_nothing(|run| {
+        refused(run, &[], &[0]);
+        comes_later(run);
+    });
+    finds(Lie::Gap, |run| refused(run, &[], &[]));
 }
 
 #[test]
@@ -246,7 +281,7 @@ fn what_was_committed_before_somebody_was_let_in_is_not_late() {
             (3_050, Seen::Sync),
             (4_300, Seen::Event(0, 2, event(2))),
             (4_300, added),
-            (4_310, Seen::Synced { refused: BTreeSet::new() }),
+            (4_310, synced()),
         ];
         run.readers[0].seen.splice(second..=third, comes);
     };
