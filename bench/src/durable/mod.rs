@@ -98,6 +98,10 @@ pub async fn measure(
 ) -> anyhow::Result<Outcome> {
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
+    if persistence != Persistence::Sqlite {
+        // The segments of the log that the round before has filled are used again: see `age_postgres` in bench/run.
+        stage.app.database.run("CHECKPOINT").await;
+    }
     // What was written until now is on the disk: otherwise messages would wait behind it.
     rustix::fs::sync();
     let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
