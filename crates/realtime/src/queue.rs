@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 /// Frames that one system call takes; the kernel's own limit is 1,024.
 const SLICES: usize = 64;
+/// What is more than this is not copied to be sent as one.
+const JOINED_BYTES: usize = 64 * 1024;
 /// A queue that held more than this gives its memory back once it is empty.
 const KEPT_CAPACITY: usize = 4;
 
@@ -30,6 +32,27 @@ pub struct Queue {
 /// More waits than may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
+
+/// The frames that were joined last, and what they are together: the readers of a conversation mostly wait for the same ones.
+#[derive(Default)]
+pub struct Joined {
+    frames: Vec<Bytes>,
+    whole: Bytes,
+}
+
+impl Joined {
+    fn join(&mut self, frames: &mut VecDeque<Bytes>) -> Bytes {
+        let is_same = |(one, other): (&Bytes, &Bytes)| one.as_ptr() == other.as_ptr() && one.len() == other.len();
+        if self.frames.len() == frames.len() && self.frames.iter().zip(&*frames).all(is_same) {
+            frames.clear();
+        } else {
+            self.frames.clear();
+            self.frames.extend(frames.drain(..));
+            self.whole = self.frames.concat().into();
+        }
+        self.whole.clone()
+    }
+}
 
 /// How far a write got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +121,15 @@ impl Queue {
         Some(frame)
     }
 
-    /// The frame that is there alone, if nothing of it has gone out.
-    pub fn pop_lone(&mut self) -> Option<Bytes> {
-        if self.frames.len() == 1 && self.sent == 0 { self.pop() } else { None }
+    /// All frames as one, if nothing of them has gone out and they are not many. Who has the same ones as the last taker shares its bytes.
+    pub fn take_whole(&mut self, joined: &mut Joined) -> Option<Bytes> {
+        if self.sent > 0 || self.frames.is_empty() || self.bytes > JOINED_BYTES {
+            return None;
+        }
+        let whole = if self.frames.len() == 1 { self.frames.pop_front()? } else { joined.join(&mut self.frames) };
+        self.account(whole.len());
+        self.release();
+        Some(whole)
     }
 
     /// Drops all that has not begun to go out. What has begun must end, or the client could not find the next frame.

@@ -74,6 +74,7 @@ impl Ring {
 
 /// Makes as many sends as the ring has entries at most. When this returns none of them is under way.
 fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
+    let mut entries = ring.submission();
     for (at, (socket, bytes)) in sends.enumerate() {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
@@ -82,8 +83,9 @@ fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: 
             .user_data(at as u64);
         // SAFETY: the socket and the bytes are borrowed for longer than the kernel uses them, which is until all are answered below.
         #[expect(unsafe_code, reason = "the kernel reads what the compiler doesn't see it read")]
-        unsafe { ring.submission().push(&send) }.map_err(io::Error::other)?;
+        unsafe { entries.push(&send) }.map_err(io::Error::other)?;
     }
+    drop(entries);
     let mut answered = 0;
     while answered < results.len() {
         let outcome = ring.submit_and_wait(results.len() - answered);

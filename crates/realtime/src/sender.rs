@@ -18,7 +18,7 @@ use tokio::{net::TcpStream, sync::Notify, time::Instant};
 use crate::{
     close::Close,
     deflate,
-    queue::{Progress, Queue},
+    queue::{Joined, Progress, Queue},
 };
 
 /// The part of the limit that may wait before whoever reads from the log waits too.
@@ -132,13 +132,14 @@ impl Sender {
         self.socket.get().filter(|_| is_ready)
     }
 
-    /// Takes the only frame out of the queue, to be sent past it, where the socket is ready and nobody waits for room.
+    /// Takes all that waits out of the queue, to be sent past it, where the socket is ready and nobody waits for room.
     #[must_use]
-    pub fn take_lone_frame(&self) -> Option<Bytes> {
-        if self.is_blocked.get() || !self.is_open() || self.socket.get().is_none() || !self.has_page_room() {
+    pub fn take_waiting(&self, joined: &mut Joined) -> Option<(Bytes, &TcpStream)> {
+        let socket = self.socket.get()?;
+        if self.is_blocked.get() || !self.is_open() || !self.has_page_room() {
             return None;
         }
-        self.queue.borrow_mut().pop_lone()
+        Some((self.queue.borrow_mut().take_whole(joined)?, socket))
     }
 
     /// How far the socket took a frame that went past the queue. The rest of it waits for the socket, before all others.

@@ -13,6 +13,8 @@ mod arrivals;
 mod gaps;
 
 use std::{
+    borrow::Borrow,
+    cell::OnceCell,
     collections::{HashMap, HashSet, VecDeque},
     os::fd::AsFd as _,
     rc::Rc,
@@ -32,6 +34,7 @@ use crate::{
     deflate,
     order::Order,
     outbound::Outbound,
+    queue::Joined,
     ring::Ring,
 };
 
@@ -200,7 +203,6 @@ impl Rooms {
         self.dirty.is_alone = true;
         self.receive(news, now);
         self.dirty.is_alone = false;
-        self.dirty.send();
     }
 
     /// Takes news from the bus.
@@ -293,38 +295,32 @@ impl Rooms {
     }
 
     fn deliver(&mut self, news: &SharedNews) {
-        let mut forms = Forms::of(Envelope::of(news));
+        let forms = Forms::of(Envelope::of(news));
         match &news.audience {
             Audience::Conversation(id) => {
                 let Some(room) = self.rooms.get(id) else { return };
                 let seq = news.position.map(|position| position.seq);
-                for out in &room.readers {
-                    if seq.is_none_or(|seq| out.wants(*id, seq)) {
-                        self.dirty.push(out, forms.get(out));
-                    }
-                }
+                let readers = room.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
+                self.dirty.deliver(readers, &forms);
             }
             Audience::Conversations(ids) => {
                 self.stamp += 1;
-                for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
-                    for out in room.readers.iter().filter(|out| out.takes(self.stamp)) {
-                        self.dirty.push(out, forms.get(out));
-                    }
-                }
+                let rooms = ids.iter().filter_map(|id| self.rooms.get(id));
+                let readers = rooms.flat_map(|room| &room.readers).filter(|out| out.takes(self.stamp));
+                self.dirty.deliver(readers, &forms);
             }
             Audience::Users(users) => {
                 self.stamp += 1;
                 let people = users.iter().filter_map(|user| self.people.get(user));
-                for out in people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp)) {
-                    self.dirty.push(out, forms.get(out));
-                }
+                let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
+                self.dirty.deliver(readers, &forms);
             }
         }
     }
 
     /// A frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        self.dirty.push(out, &out.fit(frame));
+        self.dirty.push(out, out.fit(frame));
     }
 
     /// Something may have been missed by everybody.
@@ -335,10 +331,8 @@ impl Rooms {
 
     fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
-        let mut forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
-        for out in outs {
-            self.dirty.push(out, forms.get(out));
-        }
+        let forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
+        self.dirty.deliver(outs, &forms);
     }
 
     /// The conversations that somebody here follows.
@@ -403,78 +397,87 @@ struct Dirty {
     outs: Vec<Rc<Outbound>>,
     /// What is delivered is the only frame for each connection: it goes past the queue where nothing waits there.
     is_alone: bool,
-    /// Frames that go past the queues, each for another connection.
-    sends: Vec<(Rc<Outbound>, Bytes)>,
     ring: Ring,
 }
 
 impl Dirty {
     fn new(ring: Ring) -> Self {
-        Self { outs: Vec::new(), is_alone: false, sends: Vec::new(), ring }
+        Self { outs: Vec::new(), is_alone: false, ring }
     }
 
-    fn push(&mut self, out: &Rc<Outbound>, frame: &Bytes) {
-        if self.is_alone
-            && let Some(socket) = out.ready_socket()
-        {
-            if self.ring.is_open() {
-                self.sends.push((Rc::clone(out), frame.clone()));
-            } else {
-                out.went_out(frame, socket.try_write(frame));
+    /// Nothing here counts references but what waits: an atomic count for each of a thousand readers would keep the processor from fetching the
+    /// next one's memory ahead.
+    fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
+        let mut ready: Vec<Ready<'_, &Bytes>> = Vec::new();
+        for out in outs {
+            let frame = forms.get(out);
+            match self.is_alone.then(|| out.ready_socket()).flatten() {
+                Some(socket) => ready.push((out, frame, socket)),
+                None => self.push(out, frame.clone()),
             }
-            return;
         }
-        out.push(frame.clone());
+        self.send(&ready);
+    }
+
+    fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+        out.push(frame);
         if out.becomes_dirty() {
             self.outs.push(Rc::clone(out));
         }
     }
 
     fn flush(&mut self) {
-        for out in self.outs.drain(..) {
+        let mut outs = std::mem::take(&mut self.outs);
+        let (mut joined, mut ready) = (Joined::default(), Vec::<Ready<'_, Bytes>>::new());
+        for out in &outs {
             out.cleaned();
-            match self.ring.is_open().then(|| out.take_lone_frame()).flatten() {
-                Some(frame) => self.sends.push((out, frame)),
+            let taken = self.ring.is_open().then(|| out.take_waiting(&mut joined)).flatten();
+            match taken {
+                Some((frames, socket)) => ready.push((out, frames, socket)),
                 None => out.flush(),
             }
         }
-        self.send();
+        self.send(&ready);
+        drop(ready);
+        outs.clear();
+        self.outs = outs;
     }
 
-    fn send(&mut self) {
-        let sends: Vec<(&Outbound, &Bytes, &TcpStream)> =
-            self.sends.iter().filter_map(|(out, frame)| Some((&**out, frame, out.socket()?))).collect();
-        if sends.len() < WORTH_A_RING {
-            for (out, frame, socket) in sends {
-                out.went_out(frame, socket.try_write(frame));
+    /// Each connection gets its bytes, as far as its socket takes them. None may be there twice.
+    fn send<T: Borrow<Bytes>>(&mut self, ready: &[Ready<'_, T>]) {
+        if ready.len() < WORTH_A_RING || !self.ring.is_open() {
+            for (out, frame, socket) in ready {
+                out.went_out(frame.borrow(), socket.try_write(frame.borrow()));
             }
         } else {
-            let outcomes = self.ring.send(&sends, |(_, frame, socket)| (socket.as_fd(), frame));
-            for ((out, frame, _), outcome) in sends.iter().zip(outcomes) {
-                out.went_out(frame, outcome);
+            let outcomes = self.ring.send(ready, |(_, frame, socket)| (socket.as_fd(), frame.borrow()));
+            for ((out, frame, _), outcome) in ready.iter().zip(outcomes) {
+                out.went_out(frame.borrow(), outcome);
             }
         }
-        self.sends.clear();
     }
 }
+
+/// Bytes that go past the queue of a connection, to its socket.
+type Ready<'a, T> = (&'a Outbound, T, &'a TcpStream);
 
 /// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
 struct Forms<'a> {
     envelope: Envelope<'a>,
-    plain: [Option<Bytes>; Wire::COUNT],
-    deflated: [Option<Bytes>; Wire::COUNT],
+    plain: [OnceCell<Bytes>; Wire::COUNT],
+    deflated: [OnceCell<Bytes>; Wire::COUNT],
 }
 
 impl<'a> Forms<'a> {
     fn of(envelope: Envelope<'a>) -> Self {
-        Self { envelope, plain: [const { None }; Wire::COUNT], deflated: [const { None }; Wire::COUNT] }
+        Self { envelope, plain: [const { OnceCell::new() }; Wire::COUNT], deflated: [const { OnceCell::new() }; Wire::COUNT] }
     }
 
-    fn get(&mut self, out: &Outbound) -> &Bytes {
+    fn get(&self, out: &Outbound) -> &Bytes {
         let wire = out.wire;
-        let plain = self.plain[wire.index()].get_or_insert_with(|| wire.encode(&self.envelope));
+        let plain = self.plain[wire.index()].get_or_init(|| wire.encode(&self.envelope));
         if out.deflates(plain.len()) {
-            self.deflated[wire.index()].get_or_insert_with(|| deflate::shrink(plain))
+            self.deflated[wire.index()].get_or_init(|| deflate::shrink(plain))
         } else {
             plain
         }
