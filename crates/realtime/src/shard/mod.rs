@@ -44,8 +44,8 @@ const BATCH_BYTES: usize = 32 * 1024;
 /// and the writer commits it. It goes out together then, where it would go in parts otherwise, each of them a round over all readers.
 const LONG_WRITE: Duration = Duration::from_millis(2);
 /// The rest is such a part of the writing before it.
-const REST_PART: u32 = 4;
-const LONGEST_REST: Duration = Duration::from_millis(2);
+const REST_PART: u32 = 2;
+const LONGEST_REST: Duration = Duration::from_millis(4);
 /// Events that one look at the log gives to a room.
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
