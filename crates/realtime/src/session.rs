@@ -7,7 +7,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
-    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{self, Poll, Waker},
@@ -344,7 +343,8 @@ impl Sends {
                 verdict.check()?;
             }
             let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to };
-            let mut sending = pin!(messages::send(&app, send));
+            // In a box, since a task is copied as a whole each time it is handed on.
+            let mut sending = Box::pin(messages::send(&app, send));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);
             let sent = match queued {

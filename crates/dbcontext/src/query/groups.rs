@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     messages::NamedMessage,
-    rows::{self, Column, Piece},
+    rows::{self, Column, Piece, Text},
 };
 use crate::{
     Database,
@@ -283,7 +283,10 @@ pub fn insert_messages(backend: DatabaseBackend, messages: &[NewMessage]) -> Res
     ];
     let names =
         "id, conversation_id, seq, sender_kind, sender_id, client_id, content, status, reply_to, model, created_at";
-    let sql = format!("INSERT INTO messages ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns));
+    static SQL: Text = Text::new();
+    let sql = SQL.get(backend, || {
+        format!("INSERT INTO messages ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns))
+    });
     let rows: Vec<Row> = messages
         .iter()
         .map(|message| Row {
@@ -323,8 +326,10 @@ pub fn insert(backend: DatabaseBackend, events: &[NewEvent]) -> Result<Piece, Ap
         Column::Uuid("group_id"),
     ];
     let names = "conversation_id, seq, kind, payload, created_at, group_id";
-    let sql =
-        format!("INSERT INTO conversation_events ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns));
+    static SQL: Text = Text::new();
+    let sql = SQL.get(backend, || {
+        format!("INSERT INTO conversation_events ({names}) SELECT {names} FROM {}", rows::unfold(backend, &columns))
+    });
     let rows: Vec<Row> = events
         .iter()
         .map(|event| Row {
@@ -347,10 +352,13 @@ pub fn advance(backend: DatabaseBackend, heads: &[(ConversationId, i64)], now: T
         last_seq: i64,
         at: i64,
     }
-    let sql = format!(
-        "UPDATE conversations SET last_seq = w.last_seq, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
-        rows::unfold(backend, &[Column::Uuid("id"), Column::Int("last_seq"), Column::Int("at")])
-    );
+    static SQL: Text = Text::new();
+    let sql = SQL.get(backend, || {
+        format!(
+            "UPDATE conversations SET last_seq = w.last_seq, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
+            rows::unfold(backend, &[Column::Uuid("id"), Column::Int("last_seq"), Column::Int("at")])
+        )
+    });
     let rows: Vec<Row> =
         heads.iter().map(|(id, last_seq)| Row { id: rows::hex(id.0), last_seq: *last_seq, at: now.0 }).collect();
     Piece::new(sql, &rows)
@@ -363,19 +371,24 @@ pub fn insert_group(backend: DatabaseBackend, id: Uuid, now: Timestamp) -> Resul
         id: String,
         created_at: i64,
     }
-    let columns = [Column::Uuid("id"), Column::Int("created_at")];
-    let sql = format!(
-        "INSERT INTO event_groups (id, created_at) SELECT id, created_at FROM {}",
-        rows::unfold(backend, &columns)
-    );
+    static SQL: Text = Text::new();
+    let sql = SQL.get(backend, || {
+        format!(
+            "INSERT INTO event_groups (id, created_at) SELECT id, created_at FROM {}",
+            rows::unfold(backend, &[Column::Uuid("id"), Column::Int("created_at")])
+        )
+    });
     Piece::new(sql, &[Row { id: rows::hex(id), created_at: now.0 }])
 }
 
 /// The news of these groups has gone out.
 pub fn remove_groups(backend: DatabaseBackend, ids: &[Uuid]) -> Result<Piece, AppError> {
-    let sql = format!(
-        "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
-        rows::unfold(backend, &[Column::Uuid("id")])
-    );
+    static SQL: Text = Text::new();
+    let sql = SQL.get(backend, || {
+        format!(
+            "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
+            rows::unfold(backend, &[Column::Uuid("id")])
+        )
+    });
     Piece::new(sql, &rows::ids(ids.iter().copied()))
 }

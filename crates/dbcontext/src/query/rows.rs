@@ -3,6 +3,8 @@
 //! The rows travel as a JSON array of objects; PostgreSQL unfolds it by `json_to_recordset`, SQLite by `json_each`. Ids stand in it
 //! as 32 hexadecimal digits, which both can read.
 
+use std::{borrow::Cow, sync::OnceLock};
+
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement, Value};
 use serde::Serialize;
@@ -38,7 +40,9 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
                 Column::Text(name) | Column::Int(name) => format!("value->>'{name}' AS {name}"),
             })
             .collect();
-        format!("(SELECT {} FROM json_each($1)) AS w", fields.join(", "))
+        // Read once: `value` is written out anew wherever it stands, which was half of what an insertion cost.
+        let rows = "WITH r AS MATERIALIZED (SELECT value FROM json_each($1))";
+        format!("({rows} SELECT {} FROM r) AS w", fields.join(", "))
     }
 }
 
@@ -75,13 +79,30 @@ pub(crate) struct IdRow {
 /// A statement that changes something, and the rows for its `$1`.
 #[derive(Debug)]
 pub struct Piece {
-    sql: String,
+    sql: Cow<'static, str>,
     rows: String,
 }
 
 impl Piece {
-    pub(crate) fn new(sql: String, rows: &impl Serialize) -> Result<Self, AppError> {
-        Ok(Self { sql, rows: serde_json::to_string(rows).map_err(AppError::internal)? })
+    pub(crate) fn new(sql: impl Into<Cow<'static, str>>, rows: &impl Serialize) -> Result<Self, AppError> {
+        Ok(Self { sql: sql.into(), rows: serde_json::to_string(rows).map_err(AppError::internal)? })
+    }
+}
+
+/// The text of a statement that each group needs, put together once for each kind of database.
+pub(crate) struct Text {
+    sqlite: OnceLock<String>,
+    postgres: OnceLock<String>,
+}
+
+impl Text {
+    pub const fn new() -> Self {
+        Self { sqlite: OnceLock::new(), postgres: OnceLock::new() }
+    }
+
+    pub fn get(&'static self, backend: DatabaseBackend, make: impl FnOnce() -> String) -> &'static str {
+        let text = if backend == DatabaseBackend::Postgres { &self.postgres } else { &self.sqlite };
+        text.get_or_init(make)
     }
 }
 
@@ -91,7 +112,7 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     let backend = db.get_database_backend();
     let sql = match (backend, pieces.as_slice()) {
         (_, []) => return Ok(()),
-        (_, [piece]) => piece.sql.clone(),
+        (_, [piece]) => piece.sql.to_string(),
         (DatabaseBackend::Postgres, pieces) => {
             format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows))
         }
