@@ -245,6 +245,43 @@ mod tests {
     }
 
     #[test]
+    fn those_who_wait_for_the_same_frames_share_their_bytes() {
+        let frames = [Bytes::from_static(b"12"), Bytes::from(vec![3, 4]), Bytes::from(vec![5])];
+        let waiting = |frames: &[Bytes]| {
+            let mut queue = Queue::new(10);
+            frames.iter().for_each(|frame| queue.push(frame.clone()).unwrap());
+            queue
+        };
+        let mut joined = Joined::default();
+        let mut take = |frames: &[Bytes]| {
+            let mut queue = waiting(frames);
+            let whole = queue.take_whole(&mut joined).unwrap();
+            assert!(queue.is_empty() && queue.bytes() == 0);
+            assert_eq!(whole, frames.concat());
+            whole
+        };
+        let (first, second) = (take(&frames), take(&frames));
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        // As long, and another frame.
+        take(&[frames[0].clone(), frames[1].clone(), Bytes::from(vec![6])]);
+        take(&frames[..2]);
+        assert_eq!(take(&frames[..1]).as_ptr(), frames[0].as_ptr());
+    }
+
+    #[test]
+    fn what_has_begun_and_what_is_long_is_not_taken_as_one() {
+        let mut joined = Joined::default();
+        let (mut begun, _) = filled(&[4, 4]);
+        let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
+        assert_eq!(begun.write(|_| writes.next().unwrap()).unwrap(), Progress::Blocked);
+        let (mut long, _) = filled(&[JOINED_BYTES, 1]);
+        for (queue, bytes) in [(&mut begun, 7), (&mut long, JOINED_BYTES + 1)] {
+            assert!(queue.take_whole(&mut joined).is_none());
+            assert_eq!(queue.bytes(), bytes);
+        }
+    }
+
+    #[test]
     fn an_empty_queue_holds_no_memory() {
         let (mut queue, _) = filled(&[1; 100]);
         queue.write(|slices| Ok(slices.iter().map(|slice| slice.len()).sum())).unwrap();

@@ -470,7 +470,11 @@ struct Forms<'a> {
 
 impl<'a> Forms<'a> {
     fn of(envelope: Envelope<'a>) -> Self {
-        Self { envelope, plain: [const { OnceCell::new() }; Wire::COUNT], deflated: [const { OnceCell::new() }; Wire::COUNT] }
+        Self {
+            envelope,
+            plain: [const { OnceCell::new() }; Wire::COUNT],
+            deflated: [const { OnceCell::new() }; Wire::COUNT],
+        }
     }
 
     fn get(&self, out: &Outbound) -> &Bytes {
