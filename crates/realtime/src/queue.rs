@@ -38,9 +38,16 @@ pub struct Overflow;
 pub struct Joined {
     frames: Vec<Bytes>,
     whole: Bytes,
+    copied: usize,
 }
 
 impl Joined {
+    /// Bytes that were copied, and are kept by those who took them.
+    #[must_use]
+    pub fn copied(&self) -> usize {
+        self.copied
+    }
+
     fn join(&mut self, frames: &mut VecDeque<Bytes>) -> Bytes {
         let is_same = |(one, other): (&Bytes, &Bytes)| one.as_ptr() == other.as_ptr() && one.len() == other.len();
         if self.frames.len() == frames.len() && self.frames.iter().zip(&*frames).all(is_same) {
@@ -49,6 +56,7 @@ impl Joined {
             self.frames.clear();
             self.frames.extend(frames.drain(..));
             self.whole = self.frames.concat().into();
+            self.copied += self.whole.len();
         }
         self.whole.clone()
     }

@@ -40,6 +40,8 @@ use crate::{
 
 /// Sends that are worth more than a system call each.
 const WORTH_A_RING: usize = 3;
+/// Bytes that are copied before they are sent: readers of many conversations may each wait for other frames.
+const COPIED: usize = 1024 * 1024;
 
 /// The news of one thread's connections.
 pub struct Rooms {
@@ -431,6 +433,11 @@ impl Dirty {
         let (mut joined, mut ready) = (Joined::default(), Vec::<Ready<'_, Bytes>>::new());
         for out in &outs {
             out.cleaned();
+            if joined.copied() > COPIED {
+                self.send(&ready);
+                ready.clear();
+                joined = Joined::default();
+            }
             let taken = self.ring.is_open().then(|| out.take_waiting(&mut joined)).flatten();
             match taken {
                 Some((frames, socket)) => ready.push((out, frames, socket)),

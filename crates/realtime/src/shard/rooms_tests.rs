@@ -389,6 +389,29 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
     }
 }
 
+#[tokio::test]
+async fn who_waits_for_what_nobody_else_does_gets_it_too() {
+    const LENGTH: usize = 30_000;
+    for ring in [Ring::open(), Ring::closed()] {
+        let mut rooms = Rooms::new(Clock::stopped_at(Timestamp(0)), ring);
+        let mut readers = Vec::new();
+        // More than is copied at a time.
+        for number in 0..=COPIED / LENGTH {
+            let id = conversation(number as u128);
+            readers.push(connect(&mut rooms, id).await);
+            for seq in 1..=2 {
+                let mut news = News::clone(&durable(id, seq, Effect::None));
+                news.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(LENGTH)).into();
+                rooms.receive(&news.into(), Instant::now());
+            }
+        }
+        rooms.flush();
+        for (out, client) in &mut readers {
+            assert_eq!(read_until(out, client, 2).await, [1, 2]);
+        }
+    }
+}
+
 /// What a connection was promised and what it got: from the number in its greeting on, everything in order, unless told to resync.
 struct Reader {
     out: Rc<Outbound>,
