@@ -407,8 +407,8 @@ impl Dirty {
         Self { outs: Vec::new(), is_alone: false, ring }
     }
 
-    /// Nothing here counts references but what waits: an atomic count for each of a thousand readers would keep the processor from fetching the
-    /// next one's memory ahead.
+    /// Brings each connection its form of one frame. Nothing here counts references but what waits: an atomic count for each of a thousand
+    /// readers would keep the processor from fetching the next one's memory ahead.
     fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
         let mut ready: Vec<Ready<'_, &Bytes>> = Vec::new();
         for out in outs {
