@@ -1,6 +1,7 @@
 //! SQLite: one connection that writes, several that read, and one that takes the log into the file beside them.
 
 use std::{
+    borrow::Cow,
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
@@ -18,7 +19,7 @@ use sqlx::{
 };
 use tokio::time::MissedTickBehavior;
 
-use crate::connection::ACQUIRE_TIMEOUT;
+use crate::{connection::ACQUIRE_TIMEOUT, query::Field};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
@@ -77,16 +78,21 @@ impl Sqlite {
         Ok((Self { writer, checkpoints }, reader))
     }
 
-    /// Executes `sql`, which may be several statements, as one transaction and in one call, because each call wakes a thread. Its
-    /// parameters are texts.
-    pub async fn transact(&self, sql: &str, texts: Vec<String>) -> Result<(), DbErr> {
+    /// Executes `sql`, which may be several statements, as one transaction and in one call, because each call wakes a thread.
+    pub async fn transact(&self, sql: &str, values: Vec<Field>) -> Result<(), DbErr> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         let sql = format!("BEGIN IMMEDIATE; {sql}; COMMIT");
         // A call is broken off when nobody waits for it any more, and would leave its transaction open: so it is a task's own.
         let transaction = tokio::spawn(async move {
             let mut query = sqlx::query(AssertSqlSafe(sql));
-            for text in texts {
-                query = query.bind(text);
+            for value in values {
+                query = match value {
+                    Field::Null => query.bind(None::<i64>),
+                    Field::Uuid(id) => query.bind(id),
+                    Field::Text(Cow::Borrowed(text)) => query.bind(text),
+                    Field::Text(Cow::Owned(text)) => query.bind(text),
+                    Field::Int(number) => query.bind(number),
+                };
             }
             let done = query.execute(&mut *connection).await;
             if done.is_err() {

@@ -8,7 +8,7 @@ use sea_orm::{
     Set, Statement, sea_query::Query,
 };
 
-use super::rows::{self, Column};
+use super::rows::Rows;
 use crate::{
     constraint::app_error,
     entity::{conversation, conversation_assistant, conversation_member},
@@ -189,13 +189,13 @@ impl From<MemberAssistant> for AssistantMember {
 
 /// The assistants of these conversations.
 pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<MemberAssistant>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "SELECT p.conversation_id, p.assistant_id, a.name, a.model FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
          JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted ORDER BY p.joined_at",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+        asked.table()
     );
-    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
-    MemberAssistant::find_by_statement(statement).all(db).await.map_err(app_error)
+    MemberAssistant::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// Makes an assistant a member; `false` when it is one already.

@@ -2,9 +2,8 @@
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
-use serde::Serialize;
 
-use super::rows::{self, Column};
+use super::rows::{Column, Rows};
 use crate::constraint::app_error;
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
@@ -130,30 +129,18 @@ pub async fn events<C: ConnectionTrait>(
 
 /// Puts other payloads in place.
 pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>) -> Result<(), AppError> {
-    #[derive(Serialize)]
-    struct Row {
-        conversation_id: String,
-        seq: i64,
-        payload: String,
-    }
     if events.is_empty() {
         return Ok(());
     }
     let columns = [Column::Uuid("conversation_id"), Column::Int("seq"), Column::Text("payload")];
+    let rows = events.into_iter().map(|event| [event.conversation_id.0.into(), event.seq.into(), event.payload.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
     let sql = format!(
         "UPDATE conversation_events SET payload = w.payload FROM {} \
          WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
-        rows::unfold(db.get_database_backend(), &columns)
+        rows.table()
     );
-    let rows: Vec<Row> = events
-        .into_iter()
-        .map(|event| Row {
-            conversation_id: rows::hex(event.conversation_id.0),
-            seq: event.seq,
-            payload: event.payload,
-        })
-        .collect();
-    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     Ok(())
 }
 

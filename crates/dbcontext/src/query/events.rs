@@ -4,7 +4,7 @@ use appcore::{AppError, ConversationId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
-use super::rows::{self, Column};
+use super::rows::Rows;
 use crate::{Transaction, constraint::app_error, entity::conversation_event};
 
 /// The log of a conversation after `after_seq`, oldest first.
@@ -55,12 +55,9 @@ pub async fn heads<C: ConnectionTrait>(
         id: ConversationId,
         last_seq: i64,
     }
-    let sql = format!(
-        "SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
-    );
-    let statement = rows::statement(db, sql, &rows::ids(ids.into_iter().map(|id| id.0)))?;
-    let heads = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
+    let sql = format!("SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id", asked.table());
+    let heads = Head::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
@@ -92,15 +89,13 @@ pub async fn untold(
     if groups.is_empty() {
         return Ok((groups, Vec::new()));
     }
+    let asked = Rows::ids(backend, groups.iter().copied());
     let sql = format!(
         "SELECT e.* FROM {} JOIN conversation_events e ON e.group_id = w.id ORDER BY e.conversation_id, e.seq",
-        rows::unfold(backend, &[Column::Uuid("id")])
+        asked.table()
     );
-    let events =
-        conversation_event::Model::find_by_statement(rows::statement(txn, sql, &rows::ids(groups.iter().copied()))?)
-            .all(txn)
-            .await
-            .map_err(app_error)?;
+    let found = conversation_event::Model::find_by_statement(asked.statement(sql)?);
+    let events = found.all(txn).await.map_err(app_error)?;
     Ok((groups, events))
 }
 

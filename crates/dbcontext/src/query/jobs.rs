@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use appcore::{AppError, InstanceId, JobId, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::rows::{self, Column, Piece};
+use super::{
+    pieces::Piece,
+    rows::{Column, Rows},
+};
 use crate::{constraint::app_error, entity::job::Model};
 
 /// A job that is asked for.
@@ -43,28 +45,7 @@ pub fn insert_after(
     asked_at: Timestamp,
     wait: Duration,
 ) -> Result<Piece, AppError> {
-    #[derive(Serialize)]
-    struct Row {
-        id: String,
-        kind: &'static str,
-        lane: String,
-        subject: String,
-        payload: String,
-        at: i64,
-        wait: i64,
-    }
-    let rows: Vec<Row> = jobs
-        .into_iter()
-        .map(|NewJob { kind, lane, subject, payload }| Row {
-            id: rows::hex(JobId::new().0),
-            kind,
-            lane,
-            subject: rows::hex(subject),
-            payload,
-            at: asked_at.millis(),
-            wait: i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
-        })
-        .collect();
+    let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     let columns = [
         Column::Uuid("id"),
         Column::Text("kind"),
@@ -74,11 +55,16 @@ pub fn insert_after(
         Column::Int("at"),
         Column::Int("wait"),
     ];
+    let rows = jobs.into_iter().map(|NewJob { kind, lane, subject, payload }| {
+        let at = asked_at.millis();
+        [JobId::new().0.into(), kind.into(), lane.into(), subject.into(), payload.into(), at.into(), wait.into()]
+    });
+    let rows = Rows::new(backend, columns, rows);
     let sql = format!(
         "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
          SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {} + w.wait, w.at, w.at FROM {}",
         now(backend),
-        rows::unfold(backend, &columns)
+        rows.table()
     );
     Piece::new(sql, &rows)
 }

@@ -2,9 +2,8 @@
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
-use serde::Serialize;
 
-use super::rows::{self, Column};
+use super::rows::{Column, Rows};
 use crate::constraint::app_error;
 
 /// A member with their name.
@@ -54,15 +53,15 @@ pub async fn of_conversations<C: ConnectionTrait>(
     ids: &[ConversationId],
     most: u32,
 ) -> Result<Vec<NamedMember>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "SELECT * FROM (SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at, \
            ROW_NUMBER() OVER (PARTITION BY m.conversation_id ORDER BY m.joined_at, m.user_id) AS place \
            FROM {} JOIN conversation_members m ON m.conversation_id = w.id AND NOT m.is_deleted JOIN users u ON u.id = m.user_id) AS named \
          WHERE place <= {most} ORDER BY place",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+        asked.table()
     );
-    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
-    NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)
+    NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// One member, if that is what they are.
@@ -92,32 +91,19 @@ pub async fn insert<C: ConnectionTrait>(
     people: impl IntoIterator<Item = (UserId, view::MemberRole)>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    #[derive(Serialize)]
-    struct Row {
-        conversation_id: String,
-        user_id: String,
-        role: &'static str,
-        joined_at: i64,
-    }
     let columns =
         [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Text("role"), Column::Int("joined_at")];
+    let people =
+        people.into_iter().map(|(user, role)| [id.0.into(), user.0.into(), role.as_str().into(), now.0.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, people);
     // SQLite reads `ON` after a FROM clause as part of a join, hence the WHERE.
     let sql = format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, read_seq, delivered_seq, is_deleted) \
          SELECT conversation_id, user_id, role, joined_at, 0, 0, FALSE FROM {} WHERE TRUE \
          ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, is_deleted = FALSE",
-        rows::unfold(db.get_database_backend(), &columns)
+        rows.table()
     );
-    let rows: Vec<Row> = people
-        .into_iter()
-        .map(|(user, role)| Row {
-            conversation_id: rows::hex(id.0),
-            user_id: rows::hex(user.0),
-            role: role.as_str(),
-            joined_at: now.0,
-        })
-        .collect();
-    db.execute_raw(rows::statement(db, sql, &rows)?).await.map_err(app_error)?;
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     Ok(())
 }
 
@@ -148,7 +134,7 @@ pub async fn set_role<C: ConnectionTrait>(
 }
 
 /// How far somebody says they have received and read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Reach {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
@@ -158,20 +144,6 @@ pub struct Reach {
 
 /// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now.
 pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<Reach>, AppError> {
-    #[derive(Serialize)]
-    struct Row {
-        conversation_id: String,
-        user_id: String,
-        delivered_seq: i64,
-        read_seq: i64,
-    }
-    #[derive(FromQueryResult)]
-    struct Moved {
-        conversation_id: ConversationId,
-        user_id: UserId,
-        delivered_seq: i64,
-        read_seq: i64,
-    }
     let backend = db.get_database_backend();
     let (least, most) =
         if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
@@ -181,6 +153,10 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<
         Column::Int("delivered_seq"),
         Column::Int("read_seq"),
     ];
+    let rows = reaches.iter().map(|reach| {
+        [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
+    });
+    let rows = Rows::new(backend, columns, rows);
     let sql = format!(
         "UPDATE conversation_members SET \
            delivered_seq = {most}(conversation_members.delivered_seq, {least}({most}(w.delivered_seq, w.read_seq), c.last_seq)), \
@@ -191,27 +167,9 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<
            AND (conversation_members.delivered_seq < {least}({most}(w.delivered_seq, w.read_seq), c.last_seq) \
                 OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
          RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, conversation_members.read_seq",
-        rows::unfold(backend, &columns)
+        rows.table()
     );
-    let rows: Vec<Row> = reaches
-        .iter()
-        .map(|reach| Row {
-            conversation_id: rows::hex(reach.conversation_id.0),
-            user_id: rows::hex(reach.user_id.0),
-            delivered_seq: reach.delivered_seq,
-            read_seq: reach.read_seq,
-        })
-        .collect();
-    let moved = Moved::find_by_statement(rows::statement(db, sql, &rows)?).all(db).await.map_err(app_error)?;
-    Ok(moved
-        .into_iter()
-        .map(|row| Reach {
-            conversation_id: row.conversation_id,
-            user_id: row.user_id,
-            delivered_seq: row.delivered_seq,
-            read_seq: row.read_seq,
-        })
-        .collect())
+    Reach::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// Which conversations these people are in, with their last number: what their connections follow.
@@ -225,12 +183,12 @@ pub async fn followed<C: ConnectionTrait>(
         conversation_id: ConversationId,
         last_seq: i64,
     }
+    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
     let sql = format!(
         "SELECT m.user_id, m.conversation_id, c.last_seq FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted ORDER BY c.last_activity_at DESC",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+        asked.table()
     );
-    let statement = rows::statement(db, sql, &rows::ids(users.iter().map(|id| id.0)))?;
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.user_id, row.conversation_id, row.last_seq)).collect())
 }

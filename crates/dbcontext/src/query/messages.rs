@@ -4,7 +4,7 @@ use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::rows::{self, Column};
+use super::rows::Rows;
 use crate::constraint::app_error;
 
 /// A message with its sender's name as it is now.
@@ -159,12 +159,12 @@ pub async fn history<C: ConnectionTrait>(
 
 /// The newest message of each of these conversations.
 pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL ORDER BY l.seq DESC LIMIT 1)",
-        rows::unfold(db.get_database_backend(), &[Column::Uuid("id")])
+        asked.table()
     );
-    let statement = rows::statement(db, sql, &rows::ids(ids.iter().map(|id| id.0)))?;
-    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// The newest messages up to and including `up_to_seq`, oldest first: what an assistant is given to read.

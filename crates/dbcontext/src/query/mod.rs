@@ -19,6 +19,7 @@ pub mod messages;
 mod page;
 pub mod passkeys;
 pub mod pending_sign_ins;
+mod pieces;
 mod rows;
 pub mod second_factors;
 pub mod sessions;
@@ -27,7 +28,8 @@ pub mod users;
 pub mod workspace_domains;
 pub mod workspaces;
 
-pub use rows::{Piece, execute};
+pub use pieces::{Piece, execute};
+pub(crate) use rows::Field;
 
 /// A value that stands in the statement itself. A partial index is used only where the plan can see that its condition holds, and plans don't
 /// know what parameters hold.

@@ -1,18 +1,16 @@
 //! Many rows in one parameter: the text of a statement stays the same however many there are, so it is prepared once.
 //!
-//! The rows travel as a JSON array of objects; PostgreSQL unfolds it by `json_to_recordset`, SQLite by `json_each`. Ids stand in it
-//! as 32 hexadecimal digits, which both can read.
+//! The rows travel as a JSON array. PostgreSQL unfolds objects by `json_to_recordset`, SQLite arrays by `json_each`, which finds a place
+//! faster than a name. Ids stand in it as 32 hexadecimal digits, which both can read.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::borrow::Cow;
 
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement, Value};
-use serde::Serialize;
+use sea_orm::{DatabaseBackend, Statement, Value};
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::{constraint::app_error, sqlite::Sqlite};
-
-/// What a column of the unfolded rows holds.
+/// What a column of the rows holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
     Uuid(&'static str),
@@ -20,7 +18,76 @@ pub(crate) enum Column {
     Int(&'static str),
 }
 
-/// The table expression that `$1` unfolds into, named `w`.
+impl Column {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uuid(name) | Self::Text(name) | Self::Int(name) => name,
+        }
+    }
+}
+
+/// What stands in a column of one row.
+#[derive(Clone, Debug)]
+pub(crate) enum Field {
+    Null,
+    Uuid(Uuid),
+    Text(Cow<'static, str>),
+    Int(i64),
+}
+
+impl From<Uuid> for Field {
+    fn from(id: Uuid) -> Self {
+        Self::Uuid(id)
+    }
+}
+
+impl From<i64> for Field {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<&'static str> for Field {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Field {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Field {
+    fn from(field: Option<T>) -> Self {
+        field.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<Field> for Value {
+    fn from(field: Field) -> Self {
+        match field {
+            Field::Null => Self::String(None),
+            Field::Uuid(id) => id.into(),
+            Field::Text(text) => text.into_owned().into(),
+            Field::Int(number) => number.into(),
+        }
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_none(),
+            Self::Uuid(id) => serializer.serialize_str(id.simple().encode_lower(&mut Uuid::encode_buffer())),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Int(number) => serializer.serialize_i64(*number),
+        }
+    }
+}
+
+/// The table expression named `w` into which a statement's only parameter unfolds.
 pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
     if backend == DatabaseBackend::Postgres {
         let fields: Vec<String> = columns
@@ -35,126 +102,75 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
     } else {
         let fields: Vec<String> = columns
             .iter()
-            .map(|column| match column {
-                Column::Uuid(name) => format!("unhex(value->>'{name}') AS {name}"),
-                Column::Text(name) | Column::Int(name) => format!("value->>'{name}' AS {name}"),
+            .enumerate()
+            .map(|(place, column)| match column {
+                Column::Uuid(name) => format!("unhex(value->>{place}) AS {name}"),
+                Column::Text(name) | Column::Int(name) => format!("value->>{place} AS {name}"),
             })
             .collect();
         // Read once: `value` is written out anew wherever it stands, which was half of what an insertion cost.
-        let rows = "WITH r AS MATERIALIZED (SELECT value FROM json_each($1))";
+        let rows = "WITH r AS MATERIALIZED (SELECT value FROM json_each(?))";
         format!("({rows} SELECT {} FROM r) AS w", fields.join(", "))
     }
 }
 
-/// A statement whose `$1` is `rows`.
-pub(crate) fn statement<C: ConnectionTrait>(
-    db: &C,
-    sql: impl Into<String>,
-    rows: &impl Serialize,
-) -> Result<Statement, AppError> {
-    let rows = serde_json::to_string(rows).map_err(AppError::internal)?;
-    Ok(Statement::from_sql_and_values(db.get_database_backend(), sql, [rows.into()]))
+/// Rows that a statement asks about or takes over.
+pub(crate) struct Rows<const N: usize> {
+    backend: DatabaseBackend,
+    columns: [Column; N],
+    rows: Vec<[Field; N]>,
 }
 
-/// An id as it stands in the rows.
-pub(crate) fn hex(id: Uuid) -> String {
-    id.simple().to_string()
+impl<const N: usize> Rows<N> {
+    pub fn new(backend: DatabaseBackend, columns: [Column; N], rows: impl IntoIterator<Item = [Field; N]>) -> Self {
+        Self { backend, columns, rows: rows.into_iter().collect() }
+    }
+
+    /// What they are in the text of the statement: a table expression named `w`.
+    pub fn table(&self) -> String {
+        unfold(self.backend, &self.columns)
+    }
+
+    /// What they are as its parameter.
+    pub fn parameter(&self) -> Result<String, AppError> {
+        serde_json::to_string(self).map_err(AppError::internal)
+    }
+
+    /// A statement that has no other parameter.
+    pub fn statement(&self, sql: impl Into<String>) -> Result<Statement, AppError> {
+        Ok(Statement::from_sql_and_values(self.backend, sql, [self.parameter()?.into()]))
+    }
+}
+
+impl Rows<1> {
+    /// Rows with the one field `id`.
+    pub fn ids(backend: DatabaseBackend, ids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self::new(backend, [Column::Uuid("id")], ids.into_iter().map(|id| [id.into()]))
+    }
+}
+
+impl<const N: usize> Serialize for Rows<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.iter().map(|fields| Row { of: self, fields }))
+    }
+}
+
+struct Row<'a, const N: usize> {
+    of: &'a Rows<N>,
+    fields: &'a [Field; N],
+}
+
+impl<const N: usize> Serialize for Row<'_, N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.of.backend == DatabaseBackend::Postgres {
+            serializer.collect_map(self.of.columns.iter().map(|column| column.name()).zip(self.fields))
+        } else {
+            serializer.collect_seq(self.fields)
+        }
+    }
 }
 
 /// Some of them again, so that their number is a power of two: each number is another statement for the database to prepare.
 pub(crate) fn rounded<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
     values.iter().cloned().cycle().take(if values.is_empty() { 0 } else { values.len().next_power_of_two() })
-}
-
-/// Ids as rows with the one field `id`.
-pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Vec<IdRow> {
-    ids.into_iter().map(|id| IdRow { id: hex(id) }).collect()
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct IdRow {
-    id: String,
-}
-
-/// A statement that changes something, and the rows for its `$1`.
-#[derive(Debug)]
-pub struct Piece {
-    sql: Cow<'static, str>,
-    rows: String,
-}
-
-impl Piece {
-    pub(crate) fn new(sql: impl Into<Cow<'static, str>>, rows: &impl Serialize) -> Result<Self, AppError> {
-        Ok(Self { sql: sql.into(), rows: serde_json::to_string(rows).map_err(AppError::internal)? })
-    }
-}
-
-/// The text of a statement that each group needs, put together once for each kind of database.
-pub(crate) struct Text {
-    sqlite: OnceLock<String>,
-    postgres: OnceLock<String>,
-}
-
-impl Text {
-    pub const fn new() -> Self {
-        Self { sqlite: OnceLock::new(), postgres: OnceLock::new() }
-    }
-
-    pub fn get(&'static self, backend: DatabaseBackend, make: impl FnOnce() -> String) -> &'static str {
-        let text = if backend == DatabaseBackend::Postgres { &self.postgres } else { &self.sqlite };
-        text.get_or_init(make)
-    }
-}
-
-/// Executes pieces that don't depend on each other, in one call: PostgreSQL gets them as one statement, because each one is a round
-/// trip, and SQLite as statements that follow each other, because each call wakes a thread.
-pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
-    let backend = db.get_database_backend();
-    let sql = match (backend, pieces.as_slice()) {
-        (_, []) => return Ok(()),
-        (_, [piece]) => piece.sql.to_string(),
-        (DatabaseBackend::Postgres, pieces) => {
-            format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows))
-        }
-        (_, pieces) => sequence(pieces),
-    };
-    db.execute_raw(Statement::from_sql_and_values(backend, sql, values(pieces))).await.map_err(app_error)?;
-    Ok(())
-}
-
-/// The same on SQLite, as a transaction of its own, with the database's own error.
-pub(crate) async fn transact(sqlite: &Sqlite, pieces: Vec<Piece>) -> Result<(), DbErr> {
-    let sql = sequence(&pieces);
-    sqlite.transact(&sql, pieces.into_iter().map(|piece| piece.rows).collect()).await
-}
-
-/// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
-/// them. It answers what `claim` yields.
-pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Statement {
-    // A piece whose rows are none changes nothing.
-    let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
-    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, expressions(&pieces, 3, guarded));
-    let wanted = i64::try_from(count).unwrap_or(i64::MAX);
-    let values = [claim.rows.into(), wanted.into()].into_iter().chain(values(pieces));
-    Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
-}
-
-/// The pieces as common table expressions.
-fn expressions(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
-    let parts = numbered(pieces, first, rows).enumerate();
-    parts.map(|(place, sql)| format!("p{place} AS ({sql})")).collect::<Vec<_>>().join(", ")
-}
-
-/// The pieces as statements that follow each other.
-fn sequence(pieces: &[Piece]) -> String {
-    numbered(pieces, 1, |rows| rows).collect::<Vec<_>>().join("; ")
-}
-
-/// The statements of the pieces, with their rows as the parameters from `first` on.
-fn numbered(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> impl Iterator<Item = String> {
-    pieces.iter().enumerate().map(move |(place, piece)| piece.sql.replace("$1", &rows(format!("${}", first + place))))
-}
-
-fn values(pieces: Vec<Piece>) -> impl Iterator<Item = Value> {
-    pieces.into_iter().map(|piece| piece.rows.into())
 }

@@ -250,11 +250,11 @@ impl<'a> Group<'a> {
         }
         let mut pieces = Vec::new();
         if !self.new_messages.is_empty() {
-            pieces.push(query::groups::insert_messages(backend, &self.new_messages)?);
+            pieces.push(query::groups::insert_messages(backend, self.new_messages)?);
         }
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
-            pieces.push(query::groups::insert(backend, &self.events)?);
+            pieces.push(query::groups::insert(backend, self.events)?);
         }
         if let Some(id) = noted {
             pieces.push(query::groups::insert_group(backend, id, self.now)?);
