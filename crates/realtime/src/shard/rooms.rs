@@ -410,7 +410,9 @@ impl Dirty {
     /// Brings each connection its form of one frame. Nothing here counts references but what waits: an atomic count for each of a thousand
     /// readers would keep the processor from fetching the next one's memory ahead.
     fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
-        let mut ready: Vec<Ready<'_, &Bytes>> = Vec::new();
+        let outs = outs.into_iter();
+        let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
+        let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);
         for out in outs {
             let frame = forms.get(out);
             match self.is_alone.then(|| out.ready_socket()).flatten() {
