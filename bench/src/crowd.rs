@@ -23,6 +23,8 @@ const TURN: usize = 16;
 /// How long nobody looks at the sockets when there was little. Who looks all the time holds the lock that the server's writes need to say
 /// that something has come, and where two cores are two threads of one, it takes half of the server's.
 pub const PAUSE: Duration = Duration::from_micros(50);
+/// Who is woken so much later than asked was kept waiting by the host: nobody else runs on this core.
+const STALL: Duration = Duration::from_millis(1);
 /// So many sockets with something are a reason to look again at once.
 const MANY: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -71,6 +73,10 @@ pub struct Count {
     pub times: Vec<u32>,
     /// How long the load generator itself had something to do.
     pub busy: Duration,
+    /// How long it slept.
+    pub asleep: Duration,
+    /// How much of that only because the host had other things to do.
+    pub stalled: Duration,
 }
 
 pub struct Crowd {
@@ -208,7 +214,7 @@ impl Crowd {
         }
         if count == 0 {
             between(self);
-            std::thread::sleep(PAUSE);
+            self.pause();
             return Ok(());
         }
         let begun = Instant::now();
@@ -220,9 +226,19 @@ impl Crowd {
         }
         self.count.busy += begun.elapsed();
         if count < MANY {
-            std::thread::sleep(PAUSE);
+            self.pause();
         }
         Ok(())
+    }
+
+    fn pause(&mut self) {
+        let begun = Instant::now();
+        std::thread::sleep(PAUSE);
+        let slept = begun.elapsed();
+        self.count.asleep += slept;
+        if slept > PAUSE + STALL {
+            self.count.stalled += slept - PAUSE;
+        }
     }
 
     fn hear(&mut self, id: usize) -> anyhow::Result<()> {

@@ -34,7 +34,7 @@ use world::World;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The share of the two cores that others may have during a measurement.
+/// The share of the two cores that others may have during a measurement, the host's other guests included.
 const TRIFLE: f64 = 0.03;
 /// How often a measurement is made at most until it was quiet enough.
 const TRIES: usize = 3;
@@ -234,7 +234,7 @@ fn tell(outcome: &Outcome) {
     if let Some(out) = fan_out {
         eprint!(
             "{:.0} per CPU-second, user {:.2} µs, system {:.2} µs, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, {} messages, {} lost, \
-             {} in disorder, {} ended, frame {:.0}, generator busy {:.0} %",
+             {} in disorder, {} ended, frame {:.0}, generator busy {:.0} %, stalled {:.1} %",
             out.per_cpu_second(),
             out.user_microseconds(),
             out.system_microseconds(),
@@ -247,6 +247,7 @@ fn tell(outcome: &Outcome) {
             out.ended,
             out.frame,
             out.generator * 100.0,
+            out.stalled * 100.0,
         );
     }
     if let Some(memory) = memory {

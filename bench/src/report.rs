@@ -81,7 +81,9 @@ fn introduction(peers: &Path, natter: &Path) -> String {
          - **Nchan** keeps the last ten messages in memory, as it does when nothing else is asked for; **nothing kept** turns that off.\n\
          - **Loop of write(2)** is a C program that writes each message to each reader's socket and does nothing else: what the kernel\n  \
            asks of everybody who writes once for each delivery. Long frames: as long as Natter's, which carry ids, sender and place.\n\
-         - The Redis of socket.io's adapter runs on the generator's core and is not counted.\n\n",
+         - The Redis of socket.io's adapter runs on the generator's core and is not counted.\n\
+         - **Stalled** is the share of the time in which the generator, alone on its core, was woken over a millisecond too late: the host did not let\n  \
+           it run, and presumably not the server either. Every server's p99 has that in it.\n\n",
         machine::describe(),
         node("socket.io"),
         node("@socket.io/redis-adapter"),
@@ -96,8 +98,8 @@ fn fan_out(all: &All, part: Part, pictures: &Path, text: &mut String) -> anyhow:
     let _ = write!(
         text,
         "![Processor time per delivery]({PICTURES}/{name}-cpu.svg)\n\n![Latency]({PICTURES}/{name}-latency.svg)\n\n\
-         | | deliveries per CPU-second | user µs | system µs | p50 ms | p99 ms | p99.9 ms | lost | frame bytes |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+         | | deliveries per CPU-second | user µs | system µs | p50 ms | p99 ms | p99.9 ms | lost | frame bytes | stalled % |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     let (mut costs, mut delays) = (Vec::new(), Vec::new());
     for subject in all.subjects(part) {
@@ -107,7 +109,7 @@ fn fan_out(all: &All, part: Part, pictures: &Path, text: &mut String) -> anyhow:
         let lost = get(subject, |out| crate::work::count(out.lost + out.disorder)).map_or(0.0, |spread| spread.most);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {lost:.0} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {lost:.0} | {} | {} |",
             subject.title(),
             thousands_between(rate),
             number(user, 2),
@@ -116,6 +118,7 @@ fn fan_out(all: &All, part: Part, pictures: &Path, text: &mut String) -> anyhow:
             number(p99, 2),
             number(p999, 2),
             number(get(subject, |out| out.frame), 0),
+            number(get(subject, |out| out.stalled * 100.0), 1),
         );
         let (label, is_own) = (subject.title().to_owned(), subject.is_natter());
         let values = [user, system].into_iter().flatten().map(|spread| spread.median).collect();

@@ -119,7 +119,7 @@ pub struct Outcome {
     /// Bytes of resident memory for each connection.
     #[serde(default)]
     pub memory: Option<f64>,
-    /// The share of both cores that others had meanwhile.
+    /// The share of both cores that others had meanwhile, other guests of the host included.
     #[serde(default)]
     pub disturbance: f64,
 }
@@ -142,6 +142,9 @@ pub struct FanOut {
     pub ended: usize,
     /// The share of the time in which the load generator had something to do.
     pub generator: f64,
+    /// The share of the time in which the host kept the load generator from running, and so presumably the server.
+    #[serde(default)]
+    pub stalled: f64,
 }
 
 impl FanOut {
@@ -200,8 +203,9 @@ pub fn measure(
     if let Some(profiler) = profiler {
         profiler.end()?;
     }
-    outcome.disturbance = quiet.disturbance()?;
     let mut count_now = std::mem::take(&mut crowd.count);
+    let stalled = count_now.stalled.as_secs_f64() / count_now.asleep.as_secs_f64().max(f64::EPSILON);
+    outcome.disturbance = quiet.disturbance()? + stalled;
     if count_now.deliveries == 0 {
         bail!("nothing was delivered: {}", running.server.last_words());
     }
@@ -220,6 +224,7 @@ pub fn measure(
         disorder: count_now.disorder,
         ended: crowd.ended,
         generator: count_now.busy.as_secs_f64() / seconds,
+        stalled,
     });
     Ok(outcome)
 }
