@@ -1,6 +1,9 @@
 //! Keys for programs: what they may do, what no key ever does, and that a revoked one is refused at once.
 
+use std::time::Duration;
+
 use support::{Application, Codec, Member, Setup, Socket, Value, json, wait_until};
+use tokio::time::timeout;
 
 use crate::raw::Raw;
 
@@ -163,6 +166,9 @@ mod cluster {
         let mut socket = there.connect().await;
         revoke(&anna, &program).await;
         assert_eq!(socket.closed().await.code, 4401);
+        // Connections and requests hear of it by ways of their own; without the news it would be remembered for five seconds.
+        let refused = wait_until("a 401", || async { there.get("/r1/users/me").await.status == 401 });
+        timeout(Duration::from_secs(2), refused).await.expect("a request hears of it too");
         there.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
 }
