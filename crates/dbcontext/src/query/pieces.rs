@@ -51,7 +51,7 @@ impl<const N: usize> Change<N> {
         Self { columns, sql, postgres: OnceLock::new(), sqlite: OnceLock::new(), lone: OnceLock::new() }
     }
 
-    /// A lone row, which is all there is while little is written, reaches SQLite field by field: as JSON it costs as much again as to store it.
+    /// A lone row, which is all there is while little is written, reaches SQLite field by field: JSON costs it more than storing.
     pub fn piece(
         &'static self,
         backend: DatabaseBackend,
