@@ -68,7 +68,8 @@ mod tests {
     /// `.cargo/config.toml` has SQLite built so. Otherwise it plans a statement again each time that its parameters hold something else.
     #[tokio::test]
     async fn a_statement_is_planned_once() {
-        let db = Database::connect("sqlite::memory:", 1).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         let asked =
             Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_compileoption_used('ENABLE_QPSG') AS is_on");
         let row = db.writer().query_one_raw(asked).await.unwrap().unwrap();
