@@ -1,0 +1,207 @@
+//! Takes SQLite's log into its file beside those who read and write, so that a commit hardly notices.
+//!
+//! SQLite's own checkpoint writes what the log has, page after page, and brings it to the disk at once. The writer's next commit then waits behind
+//! hundreds of pages: ten times as long as otherwise. So it is done in parts here ([`take_over`]): SQLite writes the pages and brings nothing to
+//! the disk; then the file is brought there a piece at a time, between which commits find their place. Meanwhile somebody holds on to what
+//! the log has, so that SQLite keeps it: whatever happens until the file is on the disk, the log has all of it.
+
+use std::{fs::File, io, os::fd::AsRawFd as _, sync::Arc, time::Duration};
+
+use sqlx::{SqliteConnection, Transaction, sqlite::SqlitePool};
+use tokio::time::MissedTickBehavior;
+
+/// How often it is looked how long the log is.
+const PERIOD: Duration = Duration::from_millis(300);
+/// Pages (of 4 KiB) in the log and not in the file, from which they are taken over. Fewer wait: what is written over and over is taken once.
+const WORTHWHILE: i64 = 2_000;
+/// Pages from which the log is begun anew. It only can be when all of them are in the file, and beside a busy writer there are always some more.
+const LONG_LOG: i64 = 16_000;
+/// The last pages, which the writer may be made to wait for.
+const REMAINDER: i64 = 64;
+/// How often they are tried to be made so few.
+const PASSES: usize = 6;
+/// Bytes that are brought to the disk at a time, and how many times it is done at most: a large file in larger pieces.
+const PIECE: u64 = 1024 * 1024;
+const PIECES: u64 = 4_096;
+
+/// Until the database is closed.
+///
+/// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
+pub(super) async fn run(beside: SqlitePool, writer: SqlitePool, file: Arc<File>) {
+    let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if beside.is_closed() {
+            return;
+        }
+        if let Err(error) = shorten_log(&beside, &writer, &file).await {
+            tracing::warn!(%error, "SQLite's log could not be taken into its file");
+        }
+    }
+}
+
+/// A long log is also begun anew, for which the writer must stand still: while the last few pages are taken over, and no longer.
+async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool, file: &Arc<File>) -> Result<(), sqlx::Error> {
+    let mut log = look(beside).await?;
+    if log.left >= WORTHWHILE {
+        log = take_over(beside, file).await?;
+    }
+    if log.length < LONG_LOG {
+        return Ok(());
+    }
+    for _ in 1..PASSES {
+        if log.left < REMAINDER {
+            break;
+        }
+        log = take_over(beside, file).await?;
+    }
+    // Where nothing is left the writer begins anew by itself.
+    if log.left > 0 {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
+    }
+    Ok(())
+}
+
+/// Pages in the log, and how many of them are not in the file yet.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub length: i64,
+    pub left: i64,
+}
+
+pub(super) async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
+    let (_, length, taken): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connections).await?;
+    Ok(Log { length, left: length - taken })
+}
+
+/// Brings what the log has now into the file and to the disk; the log after that.
+async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::Error> {
+    let reader = hold(beside).await?;
+    let mut connection = beside.acquire().await?;
+    if let Err(error) = copy_pages(&mut connection).await {
+        // It must not be used, nor be the last to close the file, while it brings nothing to the disk.
+        connection.close().await?;
+        return Err(error);
+    }
+    drop(connection);
+    let file = Arc::clone(file);
+    let written = tokio::task::spawn_blocking(move || write_out(&file)).await.map_err(io::Error::from)?;
+    if let Err(error) = written {
+        // SQLite takes these pages for written, and the system forgets them; only the log has them, and is read as a whole at the next
+        // start. PostgreSQL does the same (`data_sync_retry`).
+        tracing::error!(%error, "the database file can't be written; the server ends, and will read its log again");
+        std::process::abort();
+    }
+    reader.rollback().await?;
+    look(beside).await
+}
+
+/// As long as this reads what the log has now, SQLite does not write over it.
+async fn hold(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+    let mut reader = beside.begin().await?;
+    sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut *reader).await?;
+    Ok(reader)
+}
+
+/// SQLite writes pages into the file and brings nothing to the disk.
+async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    const COPY: &str = "PRAGMA synchronous = OFF; PRAGMA wal_checkpoint(PASSIVE); PRAGMA synchronous = FULL";
+    sqlx::raw_sql(COPY).execute(connection).await.map(drop)
+}
+
+/// Brings the file to the disk a piece at a time: a commit that comes meanwhile waits for one piece, and not for all.
+fn write_out(file: &File) -> io::Result<()> {
+    const FLAGS: u32 =
+        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let length = file.metadata()?.len();
+    let piece = PIECE.max(length / PIECES);
+    let mut begin = 0;
+    while begin < length {
+        let (Ok(from), Ok(bytes)) = (begin.try_into(), piece.try_into()) else { break };
+        // SAFETY: the file is open, and no memory is passed.
+        #[expect(unsafe_code, reason = "a system call that the standard library doesn't have")]
+        let outcome = unsafe { libc::sync_file_range(file.as_raw_fd(), from, bytes, FLAGS) };
+        if outcome != 0 {
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EIO | libc::ENOSPC | libc::EDQUOT) => return Err(error),
+                // Not everywhere are there pieces.
+                _ => break,
+            }
+        }
+        begin += piece;
+    }
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{OVERLONG_LOG, Sqlite},
+        *,
+    };
+
+    async fn open(folder: &tempfile::TempDir) -> Sqlite {
+        let url = format!("sqlite://{}", folder.path().join("natter.db").display());
+        let (sqlite, _reader) = Sqlite::open(&url).await.unwrap();
+        sqlx::query("CREATE TABLE pages (id INTEGER PRIMARY KEY, text TEXT)").execute(&sqlite.writer).await.unwrap();
+        sqlite
+    }
+
+    async fn write(writer: &SqlitePool, number: i64) {
+        let sql = "INSERT OR REPLACE INTO pages VALUES (? % 500, hex(zeroblob(20000)))";
+        sqlx::query(sql).bind(number).execute(writer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_log_is_begun_anew_while_somebody_writes_all_the_time() {
+        const TIMES: usize = 3;
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = open(&folder).await;
+        let writer = sqlite.writer.clone();
+        let writing = tokio::spawn(async move {
+            for number in 0.. {
+                write(&writer, number).await;
+            }
+        });
+        let (mut lengths, mut anew) = (vec![0], 0);
+        while anew < TIMES && lengths.len() < 10_000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let length = look(&sqlite.checkpoints).await.unwrap().length;
+            anew += usize::from(lengths.last().is_some_and(|before| length < *before));
+            lengths.push(length);
+        }
+        writing.abort();
+        assert_eq!(anew, TIMES, "{lengths:?}");
+        let overlong: i64 = OVERLONG_LOG.parse().unwrap();
+        assert!(lengths.iter().all(|length| *length < overlong / 2), "{lengths:?}");
+    }
+
+    #[tokio::test]
+    async fn the_log_keeps_what_is_not_on_the_disk_and_is_begun_anew_when_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = open(&folder).await;
+        write(&sqlite.writer, 1).await;
+        let reader = hold(&sqlite.checkpoints).await.unwrap();
+        let mut connection = sqlite.checkpoints.acquire().await.unwrap();
+        copy_pages(&mut connection).await.unwrap();
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
+        assert_eq!(synchronous, 2, "FULL again");
+        drop(connection);
+        let copied = look(&sqlite.checkpoints).await.unwrap();
+        assert_eq!(copied.left, 0);
+        write(&sqlite.writer, 2).await;
+        let kept = look(&sqlite.checkpoints).await.unwrap();
+        assert!(kept.length > copied.length, "{kept:?} after {copied:?}");
+        reader.rollback().await.unwrap();
+
+        let file = Arc::new(File::open(folder.path().join("natter.db")).unwrap());
+        let taken = take_over(&sqlite.checkpoints, &file).await.unwrap();
+        assert_eq!(taken.left, 0);
+        write(&sqlite.writer, 3).await;
+        let anew = look(&sqlite.checkpoints).await.unwrap();
+        assert!(anew.length < taken.length, "{anew:?} after {taken:?}");
+    }
+}
