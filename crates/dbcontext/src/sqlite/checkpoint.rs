@@ -87,8 +87,8 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::E
     }
     drop(connection);
     let file = Arc::clone(file);
-    let written = tokio::task::spawn_blocking(move || write_out(&file)).await.map_err(io::Error::from)?;
-    if let Err(error) = written {
+    let written = tokio::task::spawn_blocking(move || write_out(&file)).await;
+    if let Err(error) = written.map_err(io::Error::from).flatten() {
         // SQLite takes these pages for written, and the system forgets them; only the log has them, and is read as a whole at the next
         // start. PostgreSQL does the same (`data_sync_retry`).
         tracing::error!(%error, "the database file can't be written; the server ends, and will read its log again");
