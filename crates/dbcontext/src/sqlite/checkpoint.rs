@@ -24,7 +24,7 @@ const PASSES: usize = 6;
 const PIECE: u64 = 1024 * 1024;
 const PIECES: u64 = 4_096;
 
-/// Until the database is closed.
+/// Looks after the log until the database is closed.
 ///
 /// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
 pub(super) async fn run(beside: SqlitePool, writer: SqlitePool, file: Arc<File>) {
@@ -80,12 +80,13 @@ pub(super) async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
 async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::Error> {
     let reader = hold(beside).await?;
     let mut connection = beside.acquire().await?;
-    if let Err(error) = copy_pages(&mut connection).await {
+    let copied = copy_pages(&mut connection).await;
+    if copied.is_err() {
         // It must not be used, nor be the last to close the file, while it brings nothing to the disk.
-        connection.close().await?;
-        return Err(error);
+        connection.close_on_drop();
     }
     drop(connection);
+    // Also where that failed: some of it may be in the file already.
     let file = Arc::clone(file);
     let written = tokio::task::spawn_blocking(move || write_out(&file)).await;
     if let Err(error) = written.map_err(io::Error::from).flatten() {
@@ -95,6 +96,7 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::E
         std::process::abort();
     }
     reader.rollback().await?;
+    copied?;
     look(beside).await
 }
 
