@@ -32,6 +32,15 @@ pub enum Incoming {
     Other,
 }
 
+/// The server cut off a reader that was too far behind. At full speed that is this program's own doing: 256 KiB are there within 12 ms, and
+/// the host may keep it waiting that long.
+#[derive(Debug, thiserror::Error)]
+#[error("the server cut off a reader that was too slow")]
+pub struct CutOff;
+
+/// The close code for it.
+const SLOW_CONSUMER: u16 = 4508;
+
 pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)> {
     let address = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await?;
@@ -84,6 +93,9 @@ impl Reader {
             1 => classify(payload),
             8 => {
                 let code = payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+                if code == SLOW_CONSUMER {
+                    bail!(CutOff);
+                }
                 bail!("the server closed the connection with {code}");
             }
             9 => Incoming::Ping,
