@@ -32,7 +32,7 @@ pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answ
             None => Err(Code::NotFound.into()),
             // Nothing was missed, and what comes now comes live.
             Some(last) if cursor >= *last => Ok(cursor),
-            Some(_) => catch_up(speaker, id, cursor.max(0), None).await,
+            Some(last) => catch_up(speaker, id, cursor.max(0), *last, None).await,
         };
         match result {
             Ok(last_seq) => done.conversations.push(Reached { id, last_seq }),
@@ -72,8 +72,8 @@ struct Refused {
     code: Code,
 }
 
-/// Sends a stream what came after its cursor.
-pub async fn resume(speaker: &Speaker, cursor: sse::Cursor) {
+/// Sends a stream what came after its cursor, up to the numbers that its greeting named.
+pub async fn resume(speaker: &Speaker, cursor: sse::Cursor, heads: HashMap<ConversationId, i64>) {
     let user = speaker.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
     let mut positions: HashMap<ConversationId, i64> =
@@ -90,7 +90,8 @@ pub async fn resume(speaker: &Speaker, cursor: sse::Cursor) {
         *seq = (*seq).max(exact.seq);
     }
     for (id, seq) in positions {
-        if let Err(error) = catch_up(speaker, id, seq, Some(cursor)).await {
+        let head = heads.get(&id).copied().unwrap_or(seq);
+        if let Err(error) = catch_up(speaker, id, seq, head, Some(cursor)).await {
             tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
             speaker.answer("resync", &Resync { conversation_ids: Some([id]) }, &AnswerTo::Nobody);
         }
@@ -109,12 +110,14 @@ struct Resync {
     conversation_ids: Option<[ConversationId; 1]>,
 }
 
-/// Sends the conversation's events after `cursor`, then lets the live ones go on. Answers the last number that was sent.
+/// Sends the conversation's events after `cursor`, then lets the live ones go on. Answers the last number that was sent: `head`, which was
+/// committed before, or a later one.
 /// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
 async fn catch_up(
     speaker: &Speaker,
     id: ConversationId,
     cursor: i64,
+    head: i64,
     resumed_from: Option<sse::Cursor>,
 ) -> Result<i64, AppError> {
     let (shard, out, user) = (&speaker.shard, &speaker.out, speaker.principal.user_id);
@@ -151,6 +154,10 @@ async fn catch_up(
                 out.pass_no_more(id);
                 return Ok(at);
             }
+        }
+        // This thread may be behind the log itself, and would tell live what the client was told to expect from here.
+        if at < head && !is_last {
+            continue;
         }
         match shard.release(out, id, at) {
             Caught::Up | Caught::Out => return Ok(at),

@@ -73,7 +73,8 @@ pub async fn respond(
     }
     if let Some(cursor) = resumed {
         let speaker = Speaker { shard: Rc::clone(&shard), out: Rc::clone(&out), principal };
-        actix_rt::spawn(async move { catch_up::resume(&speaker, cursor).await });
+        let heads = conversations.into_iter().collect();
+        actix_rt::spawn(async move { catch_up::resume(&speaker, cursor, heads).await });
     }
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
