@@ -61,6 +61,31 @@ async fn a_stream_goes_on_where_it_was_left() {
     assert_eq!(stream.expect("message.created").await.payload["seq"], 231);
 }
 
+/// 249 events are in the log of which nobody told this instance, as when the one that committed them is gone: more than one page.
+#[tokio::test]
+async fn all_that_its_greeting_names_comes_before_it_is_live_though_the_instance_is_behind() {
+    let app = Setup::new().set("server.workers", 1).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut stream = ben.event_stream(None).await;
+    anna.send_message(&chat, "told").await;
+    stream.expect("message.created").await;
+    let untold = "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+         SELECT conversation_id, number, kind, payload, created_at FROM conversation_events CROSS JOIN \
+         (WITH RECURSIVE numbers (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM numbers WHERE number < 250) \
+         SELECT number FROM numbers) AS rest WHERE seq = 1";
+    app.database.run(untold).await;
+    app.database.run("UPDATE conversations SET last_seq = 250").await;
+    // The first one stays, so that the instance knows how far it has come.
+    let mut resumed = ben.event_stream(stream.last_event_id.as_deref()).await;
+    assert_eq!(resumed.next().await.payload["conversations"][0]["last_seq"], 250);
+    let mut missed = 0;
+    while resumed.next().await.kind != "sync.done" {
+        missed += 1;
+    }
+    assert_eq!(missed, 249);
+}
+
 #[tokio::test]
 async fn a_cursor_that_is_none_begins_afresh() {
     let app = Application::start().await;
