@@ -1,8 +1,9 @@
 //! What a client missed, from the log.
 //!
-//! While a conversation is read for a connection its live events are held back from that connection; once the log was read as far
-//! as the thread has passed events on, they go on from there. So the client sees each event once and in order, whatever happens
-//! meanwhile, and nothing has to be kept for it. Each event waits until the client has taken enough of those before it.
+//! While a conversation is read for a connection its live events are held back from that connection; once the log was read to
+//! where it ended when that began, and as far as the thread has passed events on, they go on from there. So the client sees each
+//! event once and in order, whatever happens meanwhile, and nothing has to be kept for it. Each event waits until the client has
+//! taken enough of those before it.
 
 use std::collections::HashMap;
 
@@ -110,8 +111,7 @@ struct Resync {
     conversation_ids: Option<[ConversationId; 1]>,
 }
 
-/// Sends the conversation's events after `cursor`, then lets the live ones go on. Answers the last number that was sent: `head`, which was
-/// committed before, or a later one.
+/// Sends the conversation's events after `cursor`, up to `head` at least, then lets the live ones go on. Answers the last number that was sent.
 /// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
 async fn catch_up(
     speaker: &Speaker,
