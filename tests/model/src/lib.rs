@@ -34,7 +34,11 @@ pub struct Bounds {
     pub events: u8,
     /// Events that one transaction holds at most.
     pub group: u8,
+    /// Events that one read of the log gives at most.
+    pub page: u8,
     pub readers: usize,
+    /// The readers are streams, which remember a moment and not a number: so many events that they have are asked for again.
+    pub margin: u8,
     /// Instances that die.
     pub crashes: u8,
     /// Times that an instance's subscription breaks, or the connection by which it publishes.
@@ -53,7 +57,19 @@ impl Bounds {
     /// Nothing goes wrong.
     #[must_use]
     pub const fn calm(events: u8, readers: usize) -> Self {
-        Self { events, group: 1, readers, crashes: 0, cuts: 0, outages: 0, doubles: 0, drops: 0, failures: 0 }
+        Self {
+            events,
+            group: 1,
+            page: events,
+            readers,
+            margin: 0,
+            crashes: 0,
+            cuts: 0,
+            outages: 0,
+            doubles: 0,
+            drops: 0,
+            failures: 0,
+        }
     }
 }
 
@@ -76,6 +92,8 @@ pub enum Mutation {
     ArrivesWithOldNews,
     /// A sync ends with the page that it read, whatever has passed by meanwhile.
     EndsSyncsTooEarly,
+    /// A sync ends as soon as it is as far as its instance, which may be behind the log and behind the reader.
+    EndsWhereItsInstanceIs,
     /// A note is taken away although Redis did not take the news.
     ForgetsNotesTooEarly,
     /// A gap is skipped without a word to the readers.
@@ -178,10 +196,19 @@ pub enum Link {
 /// A sync, as the instance goes through it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sync {
-    /// Everything up to here was sent; the next page is asked for.
-    At(u8),
-    /// The page is there: from here to there.
-    Page(u8, u8),
+    /// Everything up to here was sent; the next page is asked for. It goes on up to the second number at least.
+    At(u8, u8),
+    /// The page is there: from here to there, and how far it goes at least.
+    Page(u8, u8, u8),
+}
+
+/// A sync that has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// What the reader says that it has.
+    pub cursor: u8,
+    /// What the greeting of a stream named; without it, what the log has when the sync begins.
+    pub head: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -190,8 +217,8 @@ pub struct Reader {
     /// Live events up to this are not for this connection.
     pub passes: Option<i64>,
     pub sync: Option<Sync>,
-    /// Syncs that the reader asked for and that have not begun: their cursors.
-    pub asked: VecDeque<u8>,
+    /// Syncs that the reader asked for and that have not begun.
+    pub asked: VecDeque<Request>,
     /// What the reader has.
     pub cursor: u8,
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::{Action, Broken, Delivery, INSTANCES, Link, Mutation, Set, State, Sync};
+use crate::{Action, Broken, Delivery, INSTANCES, Link, Mutation, Request, Set, State, Sync};
 
 /// Syncs that one reader has under way at most; one more would only repeat.
 const SYNCS: usize = 2;
@@ -89,7 +89,7 @@ impl Delivery {
                 Link::Live(_) => match reader.sync {
                     None if !reader.asked.is_empty() => actions.push(Action::BeginSync(r)),
                     None => {}
-                    Some(Sync::At(_)) => actions.push(Action::ReadPage(r)),
+                    Some(Sync::At(..)) => actions.push(Action::ReadPage(r)),
                     Some(Sync::Page(..)) => actions.push(Action::SendPage(r)),
                 },
             }
@@ -153,9 +153,8 @@ impl Delivery {
             Action::FillGap(i) => {
                 if let Some((last, head)) = state.instances[i].fill.take() {
                     // What the log has after the last one that had been passed on when it was asked.
-                    for seq in (1..=head).filter(|seq| i64::from(*seq) > last) {
-                        state.offer(i, seq);
-                    }
+                    let page = (1..=head).filter(|seq| i64::from(*seq) > last).take(self.bounds.page.into());
+                    page.for_each(|seq| state.offer(i, seq));
                     self.conclude(state, i, last);
                 }
             }
@@ -171,11 +170,12 @@ impl Delivery {
                     state.readers[r].link = Link::Known(i, state.head);
                 }
             }
-            Action::Settle(r) => state.settle(r),
+            Action::Settle(r) => self.settle(state, r),
             Action::BeginSync(r) => state.begin_sync(r),
             Action::ReadPage(r) => {
-                if let Some(Sync::At(at)) = state.readers[r].sync {
-                    state.readers[r].sync = Some(Sync::Page(at, state.head));
+                if let Some(Sync::At(at, head)) = state.readers[r].sync {
+                    let end = state.head.min(at + self.bounds.page);
+                    state.readers[r].sync = Some(Sync::Page(at, end, head));
                 }
             }
             Action::SendPage(r) => self.send_page(state, r),
@@ -256,22 +256,45 @@ impl Delivery {
         }
     }
 
-    /// Sends a page of the log, then lets live events go on where the page ends.
+    /// Sends a page of the log; then lets live events go on where the page ends, if that is far enough.
     fn send_page(&self, state: &mut State, r: usize) {
-        let (Link::Live(i), Some(Sync::Page(at, head))) = (state.readers[r].link, state.readers[r].sync) else {
+        let (Link::Live(i), Some(Sync::Page(at, end, head))) = (state.readers[r].link, state.readers[r].sync) else {
             return;
         };
-        for seq in at + 1..=head {
+        for seq in at + 1..=end {
             state.arrive_at(r, seq);
         }
-        let Some(room) = &mut state.instances[i].room else { return };
-        room.expect(head.into());
         let reader = &mut state.readers[r];
-        (reader.sync, reader.passes) = match i64::from(head).cmp(&room.last()) {
-            Ordering::Less if !self.lacks(Mutation::EndsSyncsTooEarly) => (Some(Sync::At(head)), reader.passes),
+        if end < head && !self.lacks(Mutation::EndsWhereItsInstanceIs) {
+            reader.sync = Some(Sync::At(end, head));
+            return;
+        }
+        let Some(room) = &mut state.instances[i].room else { return };
+        room.expect(end.into());
+        (reader.sync, reader.passes) = match i64::from(end).cmp(&room.last()) {
+            Ordering::Less if !self.lacks(Mutation::EndsSyncsTooEarly) => (Some(Sync::At(end, head)), reader.passes),
             Ordering::Less | Ordering::Equal => (None, None),
-            Ordering::Greater => (None, Some(head.into())),
+            Ordering::Greater => (None, Some(end.into())),
         };
+    }
+    /// A reader is greeted with how far the conversation is, and asks for what it lacks.
+    fn settle(&self, state: &mut State, r: usize) {
+        let Link::Known(i, read) = state.readers[r].link else { return };
+        let instance = &mut state.instances[i];
+        let last = i64::from(read.max(instance.seen));
+        let room = instance.room.get_or_insert_with(|| realtime::order::Order::after(last));
+        room.expect(last);
+        let announced = last.max(room.last());
+        let reader = &mut state.readers[r];
+        reader.link = Link::Live(i);
+        reader.passes = (announced > room.last()).then_some(announced);
+        if self.bounds.margin > 0 {
+            let cursor = reader.cursor.saturating_sub(self.bounds.margin);
+            reader.asked.push_back(Request { cursor, head: u8::try_from(announced).ok() });
+        } else if announced > i64::from(reader.cursor) {
+            reader.asked.push_back(Request { cursor: reader.cursor, head: None });
+        }
+        state.forget_arrivals(i);
     }
 }
 
@@ -398,7 +421,7 @@ impl State {
     fn tell_to_resync(&mut self, i: usize) {
         for reader in self.readers.iter_mut().filter(|reader| reader.link == Link::Live(i)) {
             if reader.asked.len() < SYNCS {
-                reader.asked.push_back(reader.cursor);
+                reader.asked.push_back(Request { cursor: reader.cursor, head: None });
             }
         }
     }
@@ -412,29 +435,13 @@ impl State {
         instance.look = std::mem::take(&mut instance.look_again).then_some(head);
     }
 
-    fn settle(&mut self, r: usize) {
-        let Link::Known(i, read) = self.readers[r].link else { return };
-        let instance = &mut self.instances[i];
-        let last = i64::from(read.max(instance.seen));
-        let room = instance.room.get_or_insert_with(|| realtime::order::Order::after(last));
-        room.expect(last);
-        let announced = last.max(room.last());
-        let reader = &mut self.readers[r];
-        reader.link = Link::Live(i);
-        reader.passes = (announced > room.last()).then_some(announced);
-        if announced > i64::from(reader.cursor) {
-            reader.asked.push_back(reader.cursor);
-        }
-        self.forget_arrivals(i);
-    }
-
     fn begin_sync(&mut self, r: usize) {
         let reader = &mut self.readers[r];
-        if let Some(cursor) = reader.asked.pop_front()
-            && cursor < self.head
-        {
+        let Some(Request { cursor, head }) = reader.asked.pop_front() else { return };
+        // A stream catches up in any case; a sync that has nothing to ask for is over.
+        if head.is_some() || cursor < self.head {
             reader.passes = Some(i64::MAX);
-            reader.sync = Some(Sync::At(cursor));
+            reader.sync = Some(Sync::At(cursor, head.unwrap_or(self.head)));
         }
     }
 }

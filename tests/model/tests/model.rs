@@ -23,6 +23,11 @@ fn all_bounds() -> Vec<(&'static str, Bounds)> {
         ("one of two readers drops off", Bounds { drops: 1, ..Bounds::calm(2, 2) }),
         ("messages come again", Bounds { doubles: 2, ..Bounds::calm(3, 1) }),
         ("the log can't be read", Bounds { failures: 1, cuts: 1, ..Bounds::calm(3, 1) }),
+        ("pages are short", Bounds { page: 1, group: 2, drops: 1, ..Bounds::calm(3, 1) }),
+        ("pages are short and a connection to redis breaks", Bounds { page: 1, cuts: 1, ..Bounds::calm(3, 1) }),
+        ("a stream drops off twice", Bounds { page: 1, margin: 2, drops: 2, ..Bounds::calm(3, 1) }),
+        ("one of two streams drops off", Bounds { page: 1, margin: 2, drops: 1, ..Bounds::calm(2, 2) }),
+        ("a stream's writer dies", Bounds { page: 1, margin: 2, crashes: 1, ..Bounds::calm(3, 1) }),
     ]
 }
 
@@ -67,6 +72,7 @@ fn each_part_that_is_left_out_is_missed() {
         (Mutation::ForgetsTheSecondLook, "a connection to redis breaks"),
         (Mutation::ArrivesWithOldNews, "a connection to redis breaks"),
         (Mutation::EndsSyncsTooEarly, "nothing goes wrong"),
+        (Mutation::EndsWhereItsInstanceIs, "one of two streams drops off"),
         (Mutation::ForgetsNotesTooEarly, "a connection to redis breaks"),
         (Mutation::SkipsSilently, "the log can't be read"),
     ];
