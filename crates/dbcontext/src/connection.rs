@@ -1,5 +1,5 @@
 //! Connections. PostgreSQL has a pool, and a small one beside it for the writer of the event log; SQLite has one connection that
-//! writes and several that read ([`Sqlite`]).
+//! writes, one that commits messages, and several that read ([`Sqlite`]).
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use sea_orm::{
 use crate::{
     at_home::AtHome,
     patience::{self, Connections},
-    sqlite::Sqlite,
-    transaction::Transaction,
+    sqlite::{Sqlite, Turn},
+    transaction::{LogTransaction, Transaction},
 };
 
 /// How long a query may wait for a free connection before the caller gets a 503.
@@ -49,8 +49,9 @@ impl Database {
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
         let (sqlite, reader) = Sqlite::open(url).await?;
         let log = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
-        let reader = Connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader));
-        Ok(Self { reader, writer: Connections(log.clone()), log, sqlite: Some(sqlite) })
+        let reader = Connections { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), turns: None };
+        let writer = Connections { pool: log.clone(), turns: Some(sqlite.turns.clone()) };
+        Ok(Self { reader, writer, log, sqlite: Some(sqlite) })
     }
 
     async fn connect_postgres(url: &str, max_connections: u32) -> anyhow::Result<Self> {
@@ -80,7 +81,7 @@ impl Database {
         let connect = async |options| {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
-        let pool = Connections(connect(options).await?);
+        let pool = Connections { pool: connect(options).await?, turns: None };
         Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: None })
     }
 
@@ -99,7 +100,7 @@ impl Database {
     /// For changes of the schema, which may take their time.
     #[must_use]
     pub const fn schema(&self) -> &DatabaseConnection {
-        &self.writer.0
+        &self.writer.pool
     }
 
     /// For the writer of the event log alone.
@@ -110,21 +111,25 @@ impl Database {
 
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        AtHome::new(Box::pin(self.begin_on(&self.writer.0))).await.map(Transaction::new)
+        AtHome::new(Box::pin(self.begin_on(&self.writer.pool))).await.map(Transaction::new)
     }
 
     /// A transaction of the event log's writer, which no worker runs.
-    pub async fn begin_log(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.begin_on(&self.log).await
+    pub async fn begin_log(&self) -> Result<LogTransaction, DbErr> {
+        self.begin_on(&self.log).await.map(LogTransaction::new)
     }
 
-    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<(DatabaseTransaction, Option<Turn>), DbErr> {
+        let turn = match &self.sqlite {
+            Some(sqlite) => Some(sqlite.turns.take().await?),
+            None => None,
+        };
         let options = TransactionOptions {
             access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        connection.begin_with_options(options).await
+        Ok((connection.begin_with_options(options).await?, turn))
     }
 
     /// What there is only on SQLite.
@@ -139,7 +144,7 @@ impl Database {
 
     /// One round trip, for the health check.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        self.reader.0.ping().await
+        self.reader.pool.ping().await
     }
 
     /// Closes all connections; SQLite writes its log back into the file.
@@ -147,7 +152,7 @@ impl Database {
         if let Some(sqlite) = self.sqlite {
             sqlite.close().await;
         }
-        self.reader.0.close().await?;
+        self.reader.pool.close().await?;
         self.log.close().await
     }
 }

@@ -1,6 +1,7 @@
 //! What the database's errors mean to a caller.
 
 use appcore::{AppError, Code};
+use rusqlite::ErrorCode;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// Whether a unique constraint was violated: the caller turns it into the field or the conflict that it stands for.
@@ -20,6 +21,20 @@ pub fn app_error(error: DbErr) -> AppError {
             Class::Unstorable => AppError::refused(Code::Invalid, "A text holds a character that can't be stored."),
             Class::Defect => AppError::internal(error),
         },
+        _ => AppError::internal(error),
+    }
+}
+
+/// The same of the connection by which SQLite commits.
+pub(crate) fn sqlite_unique_violation(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE))
+}
+
+pub(crate) fn sqlite_error(error: rusqlite::Error) -> AppError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => AppError::unavailable(error),
         _ => AppError::internal(error),
     }
 }

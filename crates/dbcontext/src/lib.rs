@@ -11,4 +11,4 @@ mod transaction;
 
 pub use connection::Database;
 pub use patience::Connections;
-pub use transaction::Transaction;
+pub use transaction::{LogTransaction, Transaction};

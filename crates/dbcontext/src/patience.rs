@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
-use crate::at_home::AtHome;
+use crate::{at_home::AtHome, sqlite::Turns};
 
 /// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
 const STATEMENT: Duration = Duration::from_secs(12);
@@ -20,35 +20,49 @@ const PROOF: Duration = Duration::from_secs(2);
 
 /// Connections for single statements, each of which is given up in time, and may be dropped anywhere.
 #[derive(Clone, Debug)]
-pub struct Connections(pub(crate) DatabaseConnection);
+pub struct Connections {
+    pub(crate) pool: DatabaseConnection,
+    /// Where each statement has to wait for its turn.
+    pub(crate) turns: Option<Turns>,
+}
+
+impl Connections {
+    async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
+        let executing = AtHome::new(executing);
+        let in_turn = async {
+            let _turn = match &self.turns {
+                Some(turns) => Some(turns.take().await?),
+                None => None,
+            };
+            executing.await
+        };
+        match tokio::time::timeout(STATEMENT, in_turn).await {
+            Ok(answer) => answer,
+            Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))),
+        }
+    }
+}
 
 #[async_trait]
 impl ConnectionTrait for Connections {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+        self.pool.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        within(self.0.execute_raw(statement)).await
+        self.within(self.pool.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        within(self.0.execute_unprepared(sql)).await
+        self.within(self.pool.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        within(self.0.query_one_raw(statement)).await
+        self.within(self.pool.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        within(self.0.query_all_raw(statement)).await
-    }
-}
-
-async fn within<T>(executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
-    match tokio::time::timeout(STATEMENT, AtHome::new(executing)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))),
+        self.within(self.pool.query_all_raw(statement)).await
     }
 }
 

@@ -1,22 +1,25 @@
 //! Transactions.
 
+use std::ops::Deref;
+
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     prelude::async_trait::async_trait,
 };
 
-use crate::at_home::AtHome;
+use crate::{at_home::AtHome, sqlite::Turn};
 
 /// A transaction. Where it is dropped, and that may be anywhere, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
     backend: DbBackend,
     open: AtHome<DatabaseTransaction>,
+    _turn: Option<Turn>,
 }
 
 impl Transaction {
-    pub(crate) fn new(open: DatabaseTransaction) -> Self {
-        Self { backend: open.get_database_backend(), open: AtHome::new(open) }
+    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>)) -> Self {
+        Self { backend: open.get_database_backend(), open: AtHome::new(open), _turn: turn }
     }
 
     pub async fn commit(mut self) -> Result<(), DbErr> {
@@ -62,6 +65,34 @@ impl ConnectionTrait for Transaction {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.open()?.query_all_raw(statement).await
+    }
+}
+
+/// A transaction of the event log's writer, which no worker runs.
+#[derive(Debug)]
+pub struct LogTransaction {
+    open: DatabaseTransaction,
+    turn: Option<Turn>,
+}
+
+impl LogTransaction {
+    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>)) -> Self {
+        Self { open, turn }
+    }
+
+    pub async fn commit(self) -> Result<(), DbErr> {
+        let Self { open, turn } = self;
+        let committed = open.commit().await;
+        drop(turn);
+        committed
+    }
+}
+
+impl Deref for LogTransaction {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.open
     }
 }
 

@@ -122,19 +122,15 @@ pub async fn execute_unless_moved(
     if pieces.is_empty() {
         return Ok(Claim::Executed);
     }
-    let moved = match db.sqlite() {
-        Some(sqlite) => pieces::transact(sqlite, pieces).await.map(|()| Vec::new()),
-        None => {
-            let held = Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await;
-            held.map(|held| {
-                let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
-                seen.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect()
-            })
+    if let Some(sqlite) = db.sqlite() {
+        return sqlite.commit(pieces).await;
+    }
+    match Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await {
+        Ok(held) => {
+            let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
+            let moved: Vec<_> = seen.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect();
+            Ok(if moved.is_empty() { Claim::Executed } else { Claim::Moved(moved) })
         }
-    };
-    match moved {
-        Ok(moved) if moved.is_empty() => Ok(Claim::Executed),
-        Ok(moved) => Ok(Claim::Moved(moved)),
         Err(error) if unique_violation(&error) => Ok(Claim::Repeated),
         Err(error) => Err(app_error(error)),
     }

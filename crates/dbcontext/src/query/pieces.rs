@@ -4,10 +4,10 @@
 use std::{borrow::Cow, sync::OnceLock};
 
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value};
 
 use super::rows::{self, Column, Field, Rows};
-use crate::{constraint::app_error, sqlite::Sqlite};
+use crate::constraint::app_error;
 
 /// A statement that changes something, and what it is about.
 #[derive(Debug)]
@@ -19,6 +19,14 @@ pub struct Piece {
 impl Piece {
     pub(crate) fn new<const N: usize>(sql: impl Into<Cow<'static, str>>, rows: &Rows<N>) -> Result<Self, AppError> {
         Ok(Self { sql: sql.into(), values: vec![rows.parameter()?.into()] })
+    }
+
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    pub(crate) fn values(&self) -> &[Field] {
+        &self.values
     }
 }
 
@@ -97,17 +105,12 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
         (_, []) => return Ok(()),
         (_, [piece]) => piece.sql.to_string(),
         (DatabaseBackend::Postgres, pieces) => format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows)),
-        (_, pieces) => sequence(pieces),
+        // They follow each other, and take one parameter after the other.
+        (_, pieces) => pieces.iter().map(|piece| piece.sql.as_ref()).collect::<Vec<_>>().join("; "),
     };
     let values = values(pieces).map(Value::from);
     db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
     Ok(())
-}
-
-/// The same on SQLite, as a transaction of its own, with the database's own error.
-pub(crate) async fn transact(sqlite: &Sqlite, pieces: Vec<Piece>) -> Result<(), DbErr> {
-    let sql = sequence(&pieces);
-    sqlite.transact(&sql, values(pieces).collect()).await
 }
 
 /// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
@@ -129,11 +132,6 @@ fn expressions(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) 
     pieces.iter().enumerate().map(numbered).collect::<Vec<_>>().join(", ")
 }
 
-/// The pieces as statements of SQLite that follow each other, and take one parameter after the other.
-fn sequence(pieces: &[Piece]) -> String {
-    pieces.iter().map(|piece| piece.sql.as_ref()).collect::<Vec<_>>().join("; ")
-}
-
 fn values(pieces: Vec<Piece>) -> impl Iterator<Item = Field> {
     pieces.into_iter().flat_map(|piece| piece.values)
 }
@@ -143,6 +141,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::{query::groups::Claim, sqlite::Sqlite};
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 
@@ -169,7 +168,7 @@ mod tests {
         });
         let inserted = INSERT.piece(DatabaseBackend::Sqlite, rows).unwrap();
         let updated = UPDATE.piece(DatabaseBackend::Sqlite, (0..count).map(|number| [7.into(), id(number).into()]));
-        transact(&sqlite, vec![inserted, updated.unwrap()]).await.unwrap();
+        assert_eq!(sqlite.commit(vec![inserted, updated.unwrap()]).await.unwrap(), Claim::Executed);
         let sql = "SELECT id, of, name, note, size, typeof(id) || typeof(name) || typeof(size) FROM things ORDER BY id";
         sqlx::query_as(sql).fetch_all(&sqlite.writer).await.unwrap()
     }

@@ -10,6 +10,8 @@ use std::{fs::File, io, os::fd::AsRawFd as _, sync::Arc, time::Duration};
 use sqlx::{SqliteConnection, Transaction, sqlite::SqlitePool};
 use tokio::time::MissedTickBehavior;
 
+use super::Turns;
+
 /// How often it is looked how long the log is.
 const PERIOD: Duration = Duration::from_millis(300);
 /// Pages (of 4 KiB) in the log and not in the file, from which they are taken over. Fewer wait: what is written over and over is taken once.
@@ -27,7 +29,7 @@ const PIECES: u64 = 4_096;
 /// Looks after the log until the database is closed.
 ///
 /// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
-pub(super) async fn run(beside: SqlitePool, writer: SqlitePool, file: Arc<File>) {
+pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, Turns), file: Arc<File>) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -42,7 +44,11 @@ pub(super) async fn run(beside: SqlitePool, writer: SqlitePool, file: Arc<File>)
 }
 
 /// A long log is also begun anew, for which the writer must stand still: while the last few pages are taken over, and no longer.
-async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool, file: &Arc<File>) -> Result<(), sqlx::Error> {
+async fn shorten_log(
+    beside: &SqlitePool,
+    (writer, turns): &(SqlitePool, Turns),
+    file: &Arc<File>,
+) -> anyhow::Result<()> {
     let mut log = look(beside).await?;
     if log.left >= WORTHWHILE {
         log = take_over(beside, file).await?;
@@ -58,6 +64,7 @@ async fn shorten_log(beside: &SqlitePool, writer: &SqlitePool, file: &Arc<File>)
     }
     // Where nothing is left the writer begins anew by itself.
     if log.left > 0 {
+        let _turn = turns.take().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
     }
     Ok(())

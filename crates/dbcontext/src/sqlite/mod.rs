@@ -1,9 +1,11 @@
-//! SQLite: one connection that writes, several that read, and two that take the log into the file beside them.
+//! SQLite: two connections that write in turn, one of them only groups of messages; several that read; and two that take the log into the
+//! file beside them.
 
 mod checkpoint;
+mod committer;
+mod turns;
 
 use std::{
-    borrow::Cow,
     fs::{DirBuilder, File, OpenOptions, Permissions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
@@ -13,25 +15,39 @@ use std::{
 };
 
 use anyhow::Context;
-use sea_orm::{DbErr, RuntimeErr};
-use sqlx::{
-    AssertSqlSafe,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
-};
+use appcore::AppError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
-use crate::{connection::ACQUIRE_TIMEOUT, query::Field};
+use crate::{
+    connection::ACQUIRE_TIMEOUT,
+    constraint::{app_error, sqlite_error, sqlite_unique_violation},
+    query::{Piece, groups::Claim},
+};
+use committer::Committer;
+pub(crate) use turns::{Turn, Turns};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
 /// One reads and holds on to what is in the log, one takes it into the file.
 const CHECKPOINTERS: u32 = 2;
-/// Pages from which the writer itself takes them into the file, however many they are: only where what is beside it does not get on.
+/// Pages from which a writer itself takes them into the file, however many they are: only where what is beside it does not get on.
 const OVERLONG_LOG: &str = "128000";
+/// What holds for every connection.
+const SETTINGS: [(&str, &str); 4] = [
+    // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
+    ("synchronous", "FULL"),
+    ("foreign_keys", "ON"),
+    ("temp_store", "memory"),
+    ("cache_size", "-16000"),
+];
 
 /// The connections that [`Database`](crate::Database) has on SQLite and not elsewhere. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
+    /// One connection, for whoever's turn it is.
     pub writer: SqlitePool,
+    pub turns: Turns,
+    committer: Committer,
     checkpoints: SqlitePool,
 }
 
@@ -42,12 +58,8 @@ impl Sqlite {
             .context("database.url is not a valid SQLite address")?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .pragma("temp_store", "memory")
-            .pragma("cache_size", "-16000");
+            .busy_timeout(BUSY_TIMEOUT);
+        let options = SETTINGS.into_iter().fold(options, |options, (name, value)| options.pragma(name, value));
         let file = Arc::new(open_private(options.get_filename())?);
         let pool = |size: u32| {
             SqlitePoolOptions::new()
@@ -61,52 +73,35 @@ impl Sqlite {
         };
         let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
         let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
+        let settings = SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG)]);
+        let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
+        let committer = Committer::open(options.get_filename(), BUSY_TIMEOUT, &settings)
+            .context("cannot open the SQLite database")?;
+        let turns = Turns::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        tokio::spawn(checkpoint::run(checkpoints.clone(), writer.clone(), file));
+        tokio::spawn(checkpoint::run(checkpoints.clone(), (writer.clone(), turns.clone()), file));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
             .context("cannot open the SQLite database for reading")?;
-        Ok((Self { writer, checkpoints }, reader))
+        Ok((Self { writer, turns, committer, checkpoints }, reader))
     }
 
-    /// Executes `sql`, which may be several statements, as one transaction and in one call, because each call wakes a thread.
-    pub async fn transact(&self, sql: &str, values: Vec<Field>) -> Result<(), DbErr> {
-        let mut connection = self.writer.acquire().await.map_err(failed)?;
-        let sql = format!("BEGIN IMMEDIATE; {sql}; COMMIT");
-        // A call is broken off when nobody waits for it any more, and would leave its transaction open: so it is a task's own.
-        let transaction = tokio::spawn(async move {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for value in values {
-                query = match value {
-                    Field::Null => query.bind(None::<i64>),
-                    Field::Uuid(id) => query.bind(id),
-                    Field::Text(Cow::Borrowed(text)) => query.bind(text),
-                    Field::Text(Cow::Owned(text)) => query.bind(text),
-                    Field::Int(number) => query.bind(number),
-                };
-            }
-            let done = query.execute(&mut *connection).await;
-            if done.is_err() {
-                // Where it has not begun there is nothing to roll back, and that is said as an error.
-                let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-            }
-            done.map(drop)
-        });
-        match transaction.await {
-            Ok(done) => done.map_err(failed),
-            Err(error) => Err(DbErr::Custom(error.to_string())),
+    /// Executes all of `pieces`, or none of them.
+    pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Claim, AppError> {
+        let turn = self.turns.take().await.map_err(app_error)?;
+        match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
+            Ok(()) => Ok(Claim::Executed),
+            Err(error) if sqlite_unique_violation(&error) => Ok(Claim::Repeated),
+            Err(error) => Err(sqlite_error(error)),
         }
     }
 
     pub async fn close(self) {
         self.checkpoints.close().await;
+        self.committer.close().await;
     }
-}
-
-fn failed(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
 /// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.

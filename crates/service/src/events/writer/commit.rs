@@ -130,7 +130,7 @@ impl Committer {
             drop(self.memory.take(id));
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
-        let db = DatabaseExecutor::from(&txn);
+        let db = DatabaseExecutor::from(&*txn);
         let mut group = Group::new(&db, now, self.relayed).lock(&txn, changes).await?;
         let outcomes = group.apply_all(changes).await?;
         let Closed { pieces, news, signals, group, .. } = group.close(told)?;

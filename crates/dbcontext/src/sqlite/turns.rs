@@ -1,0 +1,25 @@
+//! Who may write.
+//!
+//! SQLite has one writer at a time, and makes whoever comes meanwhile look again every few milliseconds, in no order: beside groups that are
+//! committed without a pause, others might look in vain for seconds. So all take turns here, in the order in which they came.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnAcquireErr, DbErr};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::connection::ACQUIRE_TIMEOUT;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns(Arc<Mutex<()>>);
+
+/// The right to write, until it is dropped.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
+impl Turns {
+    pub async fn take(&self) -> Result<Turn, DbErr> {
+        tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0).lock_owned())
+            .await
+            .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+    }
+}
