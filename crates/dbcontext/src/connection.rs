@@ -120,10 +120,7 @@ impl Database {
     }
 
     async fn begin_on(&self, connection: &DatabaseConnection) -> Result<(DatabaseTransaction, Option<Turn>), DbErr> {
-        let turn = match &self.sqlite {
-            Some(sqlite) => Some(sqlite.turns.take().await?),
-            None => None,
-        };
+        let turn = self.writer.turn().await?;
         let options = TransactionOptions {
             access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),

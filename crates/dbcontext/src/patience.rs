@@ -11,7 +11,10 @@ use sea_orm::{
 };
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
-use crate::{at_home::AtHome, sqlite::Turns};
+use crate::{
+    at_home::AtHome,
+    sqlite::{Turn, Turns},
+};
 
 /// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
 const STATEMENT: Duration = Duration::from_secs(12);
@@ -22,18 +25,22 @@ const PROOF: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(crate) pool: DatabaseConnection,
-    /// Where each statement has to wait for its turn.
+    /// Where only one may write at a time.
     pub(crate) turns: Option<Turns>,
 }
 
 impl Connections {
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>, DbErr> {
+        match &self.turns {
+            Some(turns) => turns.take().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
         let executing = AtHome::new(executing);
         let in_turn = async {
-            let _turn = match &self.turns {
-                Some(turns) => Some(turns.take().await?),
-                None => None,
-            };
+            let _turn = self.turn().await?;
             executing.await
         };
         match tokio::time::timeout(STATEMENT, in_turn).await {

@@ -64,11 +64,11 @@ impl Committer {
 #[error("the connection by which SQLite commits is closed")]
 struct Closed;
 
-fn work(mut connection: Connection, orders: &Receiver<Order>) {
+fn work(connection: Connection, orders: &Receiver<Order>) {
     for order in orders {
         match order {
             Order::Commit { pieces, turn, done } => {
-                let result = commit(&mut connection, &pieces);
+                let result = commit(&connection, &pieces);
                 drop(turn);
                 // Whoever gave up waiting finds out by asking again.
                 let _ = done.send(result);
@@ -82,7 +82,7 @@ fn work(mut connection: Connection, orders: &Receiver<Order>) {
     }
 }
 
-fn commit(connection: &mut Connection, pieces: &[Piece]) -> Result<()> {
+fn commit(connection: &Connection, pieces: &[Piece]) -> Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let executed = execute(connection, pieces);
     if executed.is_err() && !connection.is_autocommit() {
