@@ -277,6 +277,7 @@ impl Delivery {
             Ordering::Greater => (None, Some(end.into())),
         };
     }
+
     /// A reader is greeted with how far the conversation is, and asks for what it lacks.
     fn settle(&self, state: &mut State, r: usize) {
         let Link::Known(i, read) = state.readers[r].link else { return };

@@ -1,7 +1,7 @@
 //! Commits groups of messages, on a thread of its own and with a connection of its own.
 //!
 //! A connection of the pool has a thread too, and hands each statement's result over by itself: a lone message woke the writer four times,
-//! twice of them only to wait for a lock. Here a whole transaction is one question and one answer.
+//! two of them only to wait for a lock. Here a whole transaction is one question and one answer.
 
 use std::{
     path::Path,
