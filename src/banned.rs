@@ -86,10 +86,10 @@ impl Words {
             };
             Self {
                 language: "en",
-                title: "Too many attempts came from your network",
-                sentence: "This server refuses your network for a while.",
-                wait: format!("Goes on in {count} {unit}"),
-                next: "This page goes on by itself. If you think that this is a mistake, ask whoever runs this server.",
+                title: "Too many attempts from your network",
+                sentence: "This server has blocked your network for a while.",
+                wait: format!("Trying again in {count} {unit}"),
+                next: "This page retries automatically. If you think this is a mistake, contact the server's admin.",
             }
         }
     }

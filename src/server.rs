@@ -22,8 +22,8 @@ use anyhow::Context as _;
 use appcore::config::Role;
 use middleware::{address::client_address, auth::Credentials, origin, tracing::RequestId};
 use realtime::{
-    Entrance, Gateway, Shard, SocketIo, WsBroadcaster,
-    upgrade::{self, Knock, Token},
+    Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
+    upgrade::{self, Token, UpgradeRequest},
 };
 use service::App;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -60,10 +60,10 @@ pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
     let door = listener.try_clone().context("the listener can't be shared")?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
-    let entrance = WsBroadcaster::start(Arc::clone(&app));
+    let shards = WsBroadcaster::start(Arc::clone(&app));
     let server = match config.role {
         Role::Worker => serve_health(&app, listener)?,
-        Role::All | Role::Web => serve_all(&app, &entrance, &Gateway::open(&app).await, listener)?,
+        Role::All | Role::Web => serve_all(&app, &shards, &Gateway::open(&app).await, listener)?,
     };
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
@@ -73,8 +73,8 @@ pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!(connections = entrance.total(), "stopping");
-    stop(&app, &entrance, &handle, door).await;
+    tracing::info!(connections = shards.total(), "stopping");
+    stop(&app, &shards, &handle, door).await;
     serving.await.context("the server has failed")?.context("the server has failed")
 }
 
@@ -84,12 +84,12 @@ fn builder(app: &App) -> actix_server::ServerBuilder {
     if config.workers == 0 { builder } else { builder.workers(config.workers) }
 }
 
-fn serve_all(app: &Arc<App>, entrance: &Entrance, gateway: &Gateway, listener: TcpListener) -> anyhow::Result<Server> {
-    let (app, entrance, gateway, builder) = (Arc::clone(app), entrance.clone(), gateway.clone(), builder(app));
+fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: TcpListener) -> anyhow::Result<Server> {
+    let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("natter", listener, move || {
-        let shard = Shard::start(Arc::clone(&app), entrance.clone());
+        let shard = Shard::start(Arc::clone(&app), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
         let application = app::build(Arc::clone(&app), Rc::clone(&shard), Rc::clone(&socket_io));
         let stopping = stopping.clone();
@@ -146,8 +146,8 @@ async fn take_over(
     let is_own_origin = origin::allowed(headers, config);
     let request_id = RequestId::choose(headers).as_str().to_owned();
     let address = client_address(request.peer_addr(), headers, config);
-    let knock = Knock { request, socket, unread: parts.read_buf, token, is_own_origin, address, request_id };
-    upgrade::answer(shard, socket_io, knock).await;
+    let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, is_own_origin, address, request_id };
+    upgrade::answer(shard, socket_io, upgrade).await;
     Ok(())
 }
 
@@ -187,16 +187,16 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Nobody new comes in; connections get their goodbye, requests their answer.
-async fn stop(app: &App, entrance: &Entrance, handle: &ServerHandle, door: TcpListener) {
+async fn stop(app: &App, shards: &ShardHandle, handle: &ServerHandle, door: TcpListener) {
     let grace = app.config.server.shutdown_grace;
     handle.pause().await;
     // From here on the kernel refuses, and a load balancer goes elsewhere at once.
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "the listener was closed already");
     }
-    let window = Duration::from_secs_f64(entrance.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
-    if tokio::time::timeout(grace / 2, entrance.drain(window)).await.is_err() {
-        tracing::warn!(connections = entrance.total(), "connections that did not end in time are dropped");
+    let window = Duration::from_secs_f64(shards.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
+    if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
+        tracing::warn!(connections = shards.total(), "connections that did not end in time are dropped");
     }
     handle.stop(true).await;
 }

@@ -29,7 +29,7 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
 
 /// Where a field comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Source {
     Path,
     Query,
     Header,
@@ -49,19 +49,19 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
         let optional = inner(&ty, "Option");
         let (plain, required) = (optional.unwrap_or(&ty), optional.is_none());
         match place {
-            Place::Path => {
+            Source::Path => {
                 reads.push(quote!(let #ident = source.path::<#ty>(#text)?;));
                 described.push(quote!(operation.path::<#ty>(#text, #documentation);));
                 path_names.push(text);
                 finds.push(quote!(Some(#ident)));
             }
-            Place::Page => {
+            Source::Page => {
                 reads.push(quote!(let #ident = source.page();));
                 described.push(quote!(operation.page();));
                 finds.push(quote!(#ident));
             }
-            Place::Query | Place::Header => {
-                let (read, describe) = if place == Place::Query {
+            Source::Query | Source::Header => {
+                let (read, describe) = if place == Source::Query {
                     (quote!(query), quote!(query))
                 } else {
                     (quote!(header), quote!(header))
@@ -71,7 +71,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 described.push(quote!(operation.#describe::<#plain>(#text, #documentation, #required);));
                 finds.push(quote!(#ident));
             }
-            Place::Body => {
+            Source::Body => {
                 // An optional value that may also be null tells "not said" from "nothing": `Option<Option<T>>`.
                 let read = match (required, inner(plain, "Option").is_some()) {
                     (true, _) => quote!(source.body::<#ty>(#text).required()),
@@ -129,16 +129,16 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     })
 }
 
-fn place(field: &Field) -> Result<Place> {
+fn place(field: &Field) -> Result<Source> {
     let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) else {
-        return Ok(Place::Body);
+        return Ok(Source::Body);
     };
     let place: Ident = attribute.parse_args()?;
     match place.to_string().as_str() {
-        "path" => Ok(Place::Path),
-        "query" => Ok(Place::Query),
-        "header" => Ok(Place::Header),
-        "page" => Ok(Place::Page),
+        "path" => Ok(Source::Path),
+        "query" => Ok(Source::Query),
+        "header" => Ok(Source::Header),
+        "page" => Ok(Source::Page),
         _ => Err(Error::new(
             place.span(),
             "a field comes from(path), from(query), from(header), from(page) or, with none of these, from the body",

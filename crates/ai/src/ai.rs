@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Limits, ProviderKind, ProviderSettings,
-    keys::{KeyPool, Lease, NoKey},
+    keys::{KeyLease, KeyPool, NoKey},
     provider::{Provider, demo::Demo, gemini::Gemini, openai::OpenAi},
     settings::{SettingsError, Target},
     wire::Http,
@@ -159,7 +159,12 @@ impl Upstream {
     }
 
     /// Asks once and waits for the first token, so that what fails before it can still be tried again.
-    async fn ask_with(&self, request: &ChatRequest, lease: &Lease, deadline: Instant) -> Result<ChatStream, AiError> {
+    async fn ask_with(
+        &self,
+        request: &ChatRequest,
+        lease: &KeyLease,
+        deadline: Instant,
+    ) -> Result<ChatStream, AiError> {
         let mut answer = self.provider.stream(request, lease.key(), deadline).await?;
         let first: ChatDelta = answer.next().await.unwrap_or(Err(AiError::Cut))?;
         Ok(stream::iter([Ok(first)]).chain(answer).boxed())

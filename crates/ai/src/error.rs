@@ -9,43 +9,43 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AiError {
     /// Too many requests, or every key is resting.
-    #[error("The assistant's provider is busy. Try again in {}.", in_words(.retry_after))]
+    #[error("The AI provider is busy. Try again in {}.", in_words(.retry_after))]
     Busy { retry_after: Option<Duration> },
     /// The provider answered 5xx or could not be reached.
-    #[error("The assistant's provider is not available right now. Try again in {}.", in_words(.retry_after))]
+    #[error("The AI provider is unavailable. Try again in {}.", in_words(.retry_after))]
     Unavailable { retry_after: Option<Duration> },
     /// Silence for too long, or an answer that took longer than allowed.
-    #[error("The assistant's provider took too long to answer. Try again.")]
+    #[error("The AI provider took too long to answer. Try again.")]
     Timeout,
     /// The stream ended before the answer did.
-    #[error("The answer was cut off before it was finished. Try again.")]
+    #[error("The answer was cut off. Try again.")]
     Cut,
     /// What came was not what the provider's protocol says.
-    #[error("The assistant's provider sent an answer that could not be understood. Try again.")]
+    #[error("The AI provider sent an answer Natter couldn't read. Try again.")]
     Garbled,
     /// The key is missing, wrong or not allowed.
-    #[error("The assistant's provider did not accept this server's credentials. An administrator has to check them.")]
+    #[error("The AI provider rejected this server's API key. Ask an admin to check it.")]
     Credentials,
     /// The account at the provider has no credit or quota left.
-    #[error("This server has used up its quota at the assistant's provider. An administrator has to look at it.")]
+    #[error("This server has used up its quota with the AI provider. Ask an admin to raise it.")]
     Quota,
     /// No such model here or at the provider.
-    #[error("The model that this assistant uses is not available. An administrator has to choose another.")]
+    #[error("This assistant's model isn't available. Ask an admin to choose another one.")]
     UnknownModel,
     /// The provider refused the request as it is.
-    #[error("The assistant's provider refused this request. Change the message and try again.")]
+    #[error("The AI provider rejected this request. Edit your message and send it again.")]
     Rejected,
     /// More text than the model takes.
-    #[error("This conversation is too long for the assistant's model. Start a new one.")]
+    #[error("This conversation is too long for the assistant. Start a new one.")]
     TooLong,
     /// The provider's filter refused the question or the whole answer.
-    #[error("The assistant's provider declined to answer this. Rephrase the message and try again.")]
+    #[error("The AI provider declined to answer. Rephrase your message and send it again.")]
     Declined,
     /// The answer ended without a word.
-    #[error("The assistant gave an empty answer. Try again.")]
+    #[error("The assistant returned an empty answer. Try again.")]
     Empty,
     /// The answer went over a limit of ours.
-    #[error("The answer was longer than this server allows.")]
+    #[error("The answer exceeded this server's length limit. Ask for a shorter one.")]
     TooLarge,
 }
 

@@ -84,7 +84,7 @@ pub enum NoKey {
 
 /// A key while one request uses it.
 #[derive(Debug)]
-pub struct Lease {
+pub struct KeyLease {
     pool: Arc<KeyPool>,
     index: usize,
     key: Option<Secret>,
@@ -101,7 +101,7 @@ impl KeyPool {
     }
 
     /// Lends the least used key for `model`, leaving out those in `tried`.
-    pub fn lend(self: &Arc<Self>, model: &str, tried: &[usize]) -> Result<Lease, NoKey> {
+    pub fn lend(self: &Arc<Self>, model: &str, tried: &[usize]) -> Result<KeyLease, NoKey> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(wait) = state.wait_for_minute(self.requests_per_minute, now) {
@@ -134,7 +134,7 @@ impl KeyPool {
             state.started.push_back(now);
         }
         drop(state);
-        Ok(Lease { pool: Arc::clone(self), index, key, model: model.to_owned() })
+        Ok(KeyLease { pool: Arc::clone(self), index, key, model: model.to_owned() })
     }
 
     // The state is whole between any two statements, so a panic elsewhere cannot have left it torn.
@@ -175,7 +175,7 @@ impl Slot {
     }
 }
 
-impl Lease {
+impl KeyLease {
     pub fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
     }
@@ -232,7 +232,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for KeyLease {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
@@ -253,7 +253,7 @@ mod tests {
         KeyPool::new(keys.iter().map(|&key| Secret::new(key)).collect(), None, Duration::from_secs(1))
     }
 
-    fn lend(pool: &Arc<KeyPool>) -> Lease {
+    fn lend(pool: &Arc<KeyPool>) -> KeyLease {
         pool.lend(MODEL, &[]).expect("a key")
     }
 
@@ -261,7 +261,7 @@ mod tests {
         AiError::Busy { retry_after: seconds.map(Duration::from_secs) }
     }
 
-    fn name(lease: &Lease) -> &str {
+    fn name(lease: &KeyLease) -> &str {
         lease.key().map_or("none", Secret::expose)
     }
 

@@ -133,7 +133,7 @@ impl Http {
 }
 
 /// An answer that is read from a stream of frames.
-struct Answer {
+struct StreamedAnswer {
     frames: Frames,
     decoder: Box<dyn Decoder>,
     linger: Duration,
@@ -142,7 +142,7 @@ struct Answer {
 
 /// Turns the bytes of an answer into what it says.
 fn read_answer(body: Body, decoder: Box<dyn Decoder>, limits: &Limits) -> ChatStream {
-    let answer = Answer { frames: Frames::new(body, limits), decoder, linger: limits.linger, spoke: false };
+    let answer = StreamedAnswer { frames: Frames::new(body, limits), decoder, linger: limits.linger, spoke: false };
     stream::unfold(Some(answer), |answer| async {
         let mut answer = answer?;
         let item = answer.next().await;
@@ -152,7 +152,7 @@ fn read_answer(body: Body, decoder: Box<dyn Decoder>, limits: &Limits) -> ChatSt
     .boxed()
 }
 
-impl Answer {
+impl StreamedAnswer {
     async fn next(&mut self) -> Result<ChatDelta, AiError> {
         loop {
             let frame = match self.decoder.ending() {

@@ -36,21 +36,21 @@ impl Content {
     pub fn parse(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let text = text.into();
         if text.trim().is_empty() {
-            return Err(AppError::field("content", "required", "Write something first."));
+            return Err(AppError::field("content", "required", "Write a message first."));
         }
         // Counting characters only where bytes leave a doubt.
         if text.len() > max_chars && text.chars().count() > max_chars {
             return Err(AppError::field(
                 "content",
                 "too_long",
-                format!("A message has at most {max_chars} characters."),
+                format!("Messages can have up to {max_chars} characters."),
             ));
         }
         if text.contains('\0') {
             return Err(AppError::field(
                 "content",
                 "invalid",
-                "The text holds a NUL character, which can't be stored.",
+                "The text contains a NUL character. Remove it and try again.",
             ));
         }
         Ok(Self(text))
@@ -74,7 +74,7 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
         return Err(AppError::field(field, "required", "This can't be empty."));
     }
     if text.chars().count() > max_chars {
-        return Err(AppError::field(field, "too_long", format!("At most {max_chars} characters.")));
+        return Err(AppError::field(field, "too_long", format!("Use {max_chars} characters or fewer.")));
     }
     if text.chars().any(char::is_control) {
         return Err(AppError::field(field, "invalid", "Control characters are not allowed here."));

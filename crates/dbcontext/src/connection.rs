@@ -10,9 +10,9 @@ use sea_orm::{
 };
 
 use crate::{
-    at_home::AtHome,
-    patience::{self, Connections},
+    runtime_bound::RuntimeBound,
     sqlite::{Sqlite, Turn},
+    timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
 };
 
@@ -49,8 +49,8 @@ impl Database {
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
         let (sqlite, reader) = Sqlite::open(url).await?;
         let log = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
-        let reader = Connections { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), turns: None };
-        let writer = Connections { pool: log.clone(), turns: Some(sqlite.turns.clone()) };
+        let reader = Connections { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), write_lock: None };
+        let writer = Connections { pool: log.clone(), write_lock: Some(sqlite.write_lock.clone()) };
         Ok(Self { reader, writer, log, sqlite: Some(sqlite) })
     }
 
@@ -62,7 +62,7 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .sqlx_logging(false)
-            .map_sqlx_postgres_pool_opts(patience::drop_the_silent)
+            .map_sqlx_postgres_pool_opts(timeout::drop_the_silent)
             .map_sqlx_postgres_opts(|options| {
                 options.options([
                     ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
@@ -81,7 +81,7 @@ impl Database {
         let connect = async |options| {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
-        let pool = Connections { pool: connect(options).await?, turns: None };
+        let pool = Connections { pool: connect(options).await?, write_lock: None };
         Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: None })
     }
 
@@ -111,7 +111,7 @@ impl Database {
 
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        AtHome::new(Box::pin(self.begin_on(&self.writer.pool))).await.map(Transaction::new)
+        RuntimeBound::new(Box::pin(self.begin_on(&self.writer.pool))).await.map(Transaction::new)
     }
 
     /// A transaction of the event log's writer, which no worker runs.

@@ -18,7 +18,10 @@ pub fn app_error(error: DbErr) -> AppError {
         DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause)
         {
             Class::Away => AppError::unavailable(error),
-            Class::Unstorable => AppError::refused(Code::Invalid, "A text holds a character that can't be stored."),
+            Class::Unstorable => AppError::refused(
+                Code::Invalid,
+                "The text contains a character that can't be stored. Remove it and try again.",
+            ),
             Class::Defect => AppError::internal(error),
         },
         _ => AppError::internal(error),

@@ -7,31 +7,31 @@ use sea_orm::{
     prelude::async_trait::async_trait,
 };
 
-use crate::{at_home::AtHome, sqlite::Turn};
+use crate::{runtime_bound::RuntimeBound, sqlite::Turn};
 
 /// A transaction. Where it is dropped, and that may be anywhere, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
     backend: DbBackend,
-    open: AtHome<DatabaseTransaction>,
+    open: RuntimeBound<DatabaseTransaction>,
     _turn: Option<Turn>,
 }
 
 impl Transaction {
     pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>)) -> Self {
-        Self { backend: open.get_database_backend(), open: AtHome::new(open), _turn: turn }
+        Self { backend: open.get_database_backend(), open: RuntimeBound::new(open), _turn: turn }
     }
 
     pub async fn commit(mut self) -> Result<(), DbErr> {
         match self.open.take() {
-            Some(open) => AtHome::new(Box::pin(open.commit())).await,
+            Some(open) => RuntimeBound::new(Box::pin(open.commit())).await,
             None => Err(over()),
         }
     }
 
     pub async fn rollback(mut self) -> Result<(), DbErr> {
         match self.open.take() {
-            Some(open) => AtHome::new(Box::pin(open.rollback())).await,
+            Some(open) => RuntimeBound::new(Box::pin(open.rollback())).await,
             None => Err(over()),
         }
     }

@@ -52,9 +52,9 @@ impl Fixture {
         Self { db, worker: InstanceId::new(), _folder: folder }
     }
 
-    async fn ask(&self, lane: &str) -> Uuid {
+    async fn ask(&self, key: &str) -> Uuid {
         let subject = Uuid::now_v7();
-        let job = NewJob { kind: "test", lane: lane.to_owned(), subject, payload: "{}".to_owned() };
+        let job = NewJob { kind: "test", concurrency_key: key.to_owned(), subject, payload: "{}".to_owned() };
         let asked = jobs::insert(self.db.writer().get_database_backend(), vec![job], Timestamp(0)).unwrap();
         dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
         subject
@@ -104,13 +104,13 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_first_worker_changes_nothing
 #[tokio::test]
 async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_for() {
     for fixture in each().await {
-        let first = fixture.ask("lane").await;
-        let second = fixture.ask("lane").await;
+        let first = fixture.ask("key").await;
+        let second = fixture.ask("key").await;
         let other = fixture.ask("other").await;
         let claim = fixture.claim(LONG).await.unwrap();
         assert_eq!(claim.subject, first);
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, other);
-        assert_eq!(fixture.claim(LONG).await, None, "its lane is taken");
+        assert_eq!(fixture.claim(LONG).await, None, "its key is taken");
         assert!(jobs::finish(fixture.db.writer(), claim.id, 1).await.unwrap());
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
     }
@@ -134,7 +134,7 @@ async fn a_buried_job_is_left_alone() {
     for fixture in each().await {
         fixture.ask("a").await;
         let claim = fixture.claim(NONE).await.unwrap();
-        assert!(jobs::bury(fixture.db.writer(), claim.id, claim.attempt, "hopeless").await.unwrap());
+        assert!(jobs::dead_letter(fixture.db.writer(), claim.id, claim.attempt, "hopeless").await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }
 }
@@ -156,8 +156,8 @@ async fn a_wish_to_stop_reaches_whoever_works_on_the_job_now_or_later() {
 #[tokio::test]
 async fn workers_that_race_get_each_job_once() {
     for fixture in each().await {
-        for lane in 0..40 {
-            fixture.ask(&lane.to_string()).await;
+        for key in 0..40 {
+            fixture.ask(&key.to_string()).await;
         }
         let racers = (0..8).map(|_| async {
             let mut got = Vec::new();

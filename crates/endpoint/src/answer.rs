@@ -53,7 +53,7 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
             Err(error) => failure(http, &error),
         },
         EncodedBody::Pieces(_) if form != WireForm::Json => {
-            failure(http, &AppError::refused(Code::NotAcceptable, "This is to be had as JSON only."))
+            failure(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
         }
         EncodedBody::Pieces(pieces) => start(http, status, form).streaming(enveloped(pieces)),
     }

@@ -25,7 +25,7 @@ pub(crate) async fn read(headers: &HeaderMap, payload: Payload) -> Result<Bytes,
     }
     match timeout(TIMEOUT, collect(payload)).await {
         Ok(body) => body,
-        Err(_) => Err(AppError::refused(Code::MalformedBody, "The request's body took too long to arrive.")),
+        Err(_) => Err(AppError::refused(Code::MalformedBody, "The request body took too long to arrive. Try again.")),
     }
 }
 
@@ -35,15 +35,16 @@ pub(crate) async fn read_form(headers: &HeaderMap, payload: Payload) -> Result<S
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_form = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM);
     if !body.is_empty() && !is_form {
-        return Err(AppError::refused(Code::UnsupportedMediaType, "Send a form."));
+        return Err(AppError::refused(Code::UnsupportedMediaType, "Send the body as a form."));
     }
-    String::from_utf8(body.to_vec()).map_err(|_| AppError::refused(Code::MalformedBody, "The form is not in UTF-8."))
+    String::from_utf8(body.to_vec()).map_err(|_| AppError::refused(Code::MalformedBody, "The form must be in UTF-8."))
 }
 
 async fn collect(mut payload: Payload) -> Result<Bytes, AppError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| AppError::refused(Code::MalformedBody, "The request's body broke off."))?;
+        let chunk =
+            chunk.map_err(|_| AppError::refused(Code::MalformedBody, "The request body was cut off. Try again."))?;
         if body.len() + chunk.len() > MAX_BYTES {
             return Err(too_large());
         }
@@ -53,5 +54,5 @@ async fn collect(mut payload: Payload) -> Result<Bytes, AppError> {
 }
 
 fn too_large() -> AppError {
-    AppError::refused(Code::TooLarge, "The request's body is larger than 1 MiB.")
+    AppError::refused(Code::TooLarge, "The request body must be 1 MiB or smaller.")
 }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
 use middleware::{address::client_address, auth, cookies, origin};
-use service::{App, accounts::Device, limits::Lease};
+use service::{App, accounts::Device, limits::ConcurrencyPermit};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -13,7 +13,7 @@ pub struct Ctx {
     pub(crate) principal: Option<Principal>,
     pub(crate) cookies: RefCell<Vec<Cookie<'static>>>,
     /// Where calls at the same time are counted: this one, until its answer is there.
-    pub(crate) _lease: Option<Lease>,
+    pub(crate) _lease: Option<ConcurrencyPermit>,
 }
 
 impl Ctx {

@@ -145,7 +145,7 @@ impl Source {
     pub fn finish<T: Validate>(&mut self, whole: Option<T>) -> Result<T, AppError> {
         let mut errors = std::mem::take(&mut self.errors);
         for name in self.body.keys().take(MAX_ERRORS) {
-            errors.push(FieldError::new(shortened(name), "unknown", "There is no such field."));
+            errors.push(FieldError::new(shortened(name), "unknown", "This field doesn't exist."));
         }
         if let Some(Err(refused)) = whole.as_ref().map(Validate::validate) {
             name_all(&refused, "", &mut errors);
@@ -181,7 +181,7 @@ impl<T: FromText> Text<'_, T> {
         let Some(text) = self.text else { return Some(None) };
         let value = T::from_text(&text);
         if value.is_none() {
-            self.errors.push(FieldError::new(self.name, "invalid", "This value can't be read."));
+            self.errors.push(FieldError::new(self.name, "invalid", "This value isn't valid."));
         }
         value.map(Some)
     }
@@ -228,7 +228,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
             self.errors.push(FieldError::new(
                 self.name,
                 "invalid",
-                "The text holds a NUL character, which can't be stored.",
+                "The text contains a NUL character. Remove it and try again.",
             ));
             return None;
         }
@@ -238,7 +238,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
                 self.errors.push(FieldError::new(
                     self.name,
                     "invalid",
-                    format!("This value can't be read: {}.", shortened(&error.to_string())),
+                    format!("This value isn't valid: {}.", shortened(&error.to_string())),
                 ));
                 None
             }
@@ -326,7 +326,7 @@ fn named(path: &str, error: &ValidationError) -> FieldError {
         ("length", false) => ("too_long".into(), at_most().into()),
         ("range", true) => ("too_small".into(), at_least().into()),
         ("range", false) => ("too_large".into(), at_most().into()),
-        (other, _) => (other.to_owned().into(), "This value is not accepted.".into()),
+        (other, _) => (other.to_owned().into(), "This value isn't valid.".into()),
     };
     FieldError::new(path.to_owned(), code, error.message.clone().unwrap_or(message))
 }

@@ -50,7 +50,7 @@ async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError>
 
 /// A handshake never comes here: its connection is taken over before.
 async fn no_handshake(http: HttpRequest) -> HttpResponse {
-    answer::failure(&http, &AppError::refused(Code::MalformedRequest, "Open this address as a WebSocket."))
+    answer::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
 }
 
 /// Long-polling; whose session it is is said within it.

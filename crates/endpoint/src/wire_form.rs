@@ -115,7 +115,7 @@ fn parse_message_pack(body: &[u8]) -> Result<Value, AppError> {
 fn malformed(reason: &str) -> AppError {
     AppError::refused(
         Code::MalformedBody,
-        format!("The request's body could not be read: {}.", crate::input::shortened(reason)),
+        format!("The request body couldn't be read: {}.", crate::input::shortened(reason)),
     )
 }
 

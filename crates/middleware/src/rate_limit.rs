@@ -10,7 +10,7 @@ use appcore::{
 };
 use service::{
     App,
-    limits::{Lease, Subject, Verdict},
+    limits::{ConcurrencyPermit, RateDecision, Subject},
 };
 
 use crate::address::client_address;
@@ -25,7 +25,7 @@ pub async fn count(
     http: &HttpRequest,
     group: RateGroup,
     user: Option<UserId>,
-) -> Result<Option<Lease>, AppError> {
+) -> Result<Option<ConcurrencyPermit>, AppError> {
     let peer = || client_address(http.peer_addr(), http.headers(), &app.config);
     let user = user.filter(|_| !app.limits.is_by_address(group)).map(Subject::User);
     // Without an address it is a request that this program makes to itself.
@@ -41,7 +41,7 @@ pub async fn count(
 
 /// What the answer says of the limit that the call was counted against.
 pub fn headers(http: &HttpRequest) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let verdict = http.extensions().get::<Verdict>().copied();
+    let verdict = http.extensions().get::<RateDecision>().copied();
     let limit = verdict.map(|verdict| (LIMIT, HeaderValue::from(verdict.limit)));
     let window = verdict.and_then(|verdict| verdict.window);
     let remaining = window.map(|window| (REMAINING, HeaderValue::from(window.remaining)));

@@ -69,19 +69,19 @@ type Token = IdToken<Extra, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, 
 type Claims = IdTokenClaims<Extra, CoreGenderClaim>;
 
 /// Why a token was refused; newer keys may help.
-pub(crate) enum Refusal {
+pub(crate) enum TokenError {
     UnknownKey,
     Final(OidcError),
 }
 
-pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<'_>) -> Result<Identity, Refusal> {
+pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<'_>) -> Result<Identity, TokenError> {
     if text.len() > MAX_BYTES {
         return Err(invalid("the token is too long"));
     }
     let token: Token = text.parse().map_err(invalid)?;
     let claims = verified(&token, keys, expected)?;
     let tenant = claims.additional_claims().tid.as_deref();
-    let issuer = quirks::token_issuer(expected.kind, expected.issuer, tenant).map_err(Refusal::Final)?;
+    let issuer = quirks::token_issuer(expected.kind, expected.issuer, tenant).map_err(TokenError::Final)?;
     if claims.issuer().as_str() != issuer {
         return Err(invalid("the token is another issuer's"));
     }
@@ -107,7 +107,11 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
     })
 }
 
-fn verified<'a>(token: &'a Token, keys: &CoreJsonWebKeySet, expected: &Expectation<'_>) -> Result<&'a Claims, Refusal> {
+fn verified<'a>(
+    token: &'a Token,
+    keys: &CoreJsonWebKeySet,
+    expected: &Expectation<'_>,
+) -> Result<&'a Claims, TokenError> {
     let at = |moment: Timestamp| DateTime::<Utc>::from_timestamp_millis(moment.millis()).unwrap_or_default();
     let (earliest, latest) = (at(expected.now.minus(MAX_AGE)), at(expected.now.plus(LEEWAY)));
     let with_leeway = at(expected.now.minus(LEEWAY));
@@ -136,7 +140,7 @@ fn verified<'a>(token: &'a Token, keys: &CoreJsonWebKeySet, expected: &Expectati
     };
     token.claims(&verifier, same).map_err(|error| match error {
         ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {
-            Refusal::UnknownKey
+            TokenError::UnknownKey
         }
         error => invalid(error),
     })
@@ -176,6 +180,6 @@ pub(crate) fn name_of(
     text(whole).or_else(parts)
 }
 
-fn invalid(reason: impl ToString) -> Refusal {
-    Refusal::Final(OidcError::invalid(reason))
+fn invalid(reason: impl ToString) -> TokenError {
+    TokenError::Final(OidcError::invalid(reason))
 }

@@ -17,7 +17,7 @@ use crate::{
     Identity, OidcError,
     discovery::{self, Discovery},
     http::{Http, HttpError},
-    id_token::{self, Expectation, Refusal},
+    id_token::{self, Expectation, TokenError},
     kept::Kept,
     quirks::{self, AppleKey},
     user_info,
@@ -195,13 +195,13 @@ impl Provider {
         let keys = self.keys.get(fetch).await?;
         let unknown = match id_token::read(id_token, &keys, &expected) {
             Ok(identity) => return Ok(identity),
-            Err(Refusal::Final(error)) => return Err(error),
-            Err(Refusal::UnknownKey) => || OidcError::invalid("the token's key is not known"),
+            Err(TokenError::Final(error)) => return Err(error),
+            Err(TokenError::UnknownKey) => || OidcError::invalid("the token's key is not known"),
         };
         let newer = self.keys.newer(&keys, fetch).await.ok_or_else(unknown)?;
         id_token::read(id_token, &newer, &expected).map_err(|refusal| match refusal {
-            Refusal::UnknownKey => unknown(),
-            Refusal::Final(error) => error,
+            TokenError::UnknownKey => unknown(),
+            TokenError::Final(error) => error,
         })
     }
 

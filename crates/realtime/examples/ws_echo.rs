@@ -32,7 +32,7 @@ struct Echo {
 }
 
 impl Handler for Echo {
-    fn has_place(&self) -> bool {
+    fn has_slot(&self) -> bool {
         self.sender.waiting() < ENOUGH
     }
 

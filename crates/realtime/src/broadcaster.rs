@@ -39,14 +39,14 @@ enum Note {
 impl WsBroadcaster {
     /// Starts it on the thread of the caller.
     #[must_use]
-    pub fn start(app: Arc<App>) -> Entrance {
+    pub fn start(app: Arc<App>) -> ShardHandle {
         let (total, counted) = watch::channel(0);
         let (notes, noted) = mpsc::unbounded_channel();
         actix_rt::spawn(keep_presence(Arc::clone(&app), noted));
         actix_rt::spawn(settle_presence(Arc::clone(&app)));
         let (shards, people) = (Vec::new(), HashMap::new());
         let broadcaster = Actor::start(Self { app, shards, people, notes: notes.clone(), total, is_draining: false });
-        Entrance { broadcaster, notes, total: counted }
+        ShardHandle { broadcaster, notes, total: counted }
     }
 
     fn hold(&self, user: UserId, how_long: Duration) {
@@ -192,13 +192,13 @@ impl Handler<Drain> for WsBroadcaster {
 
 /// The way to the broadcaster, from any thread.
 #[derive(Clone)]
-pub struct Entrance {
+pub struct ShardHandle {
     broadcaster: Addr<WsBroadcaster>,
     notes: mpsc::UnboundedSender<Note>,
     total: watch::Receiver<usize>,
 }
 
-impl Entrance {
+impl ShardHandle {
     /// Registers a connection of this person.
     pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
         match self.broadcaster.send(Arrive(user)).await {

@@ -9,23 +9,23 @@ use std::collections::HashMap;
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    event::{Effect, News, SharedNews},
+    event::{Effect, Envelope, SharedEnvelope},
 };
 use serde::Serialize;
 use service::conversations;
 
 use crate::{
-    codec::{AnswerTo, Envelope, Wire, sse},
-    session::Speaker,
-    shard::Caught,
+    codec::{AnswerTo, FrameBody, Wire, sse},
+    session::ClientContext,
+    shard::CatchUp,
 };
 
 /// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
-pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
+pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     let followed: HashMap<ConversationId, i64> =
-        match conversations::followed(speaker.app(), speaker.principal.user_id).await {
+        match conversations::followed(client.app(), client.principal.user_id).await {
             Ok(followed) => followed.into_iter().collect(),
-            Err(error) => return speaker.refuse(&error, answer_to),
+            Err(error) => return client.refuse(&error, answer_to),
         };
     let mut done = Done { conversations: Vec::new(), refused: Vec::new() };
     for (id, cursor) in cursors {
@@ -33,7 +33,7 @@ pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answ
             None => Err(Code::NotFound.into()),
             // Nothing was missed, and what comes now comes live.
             Some(last) if cursor >= *last => Ok(cursor),
-            Some(last) => catch_up(speaker, id, cursor.max(0), *last, None).await,
+            Some(last) => catch_up(client, id, cursor.max(0), *last, None).await,
         };
         match result {
             Ok(last_seq) => done.conversations.push(Reached { id, last_seq }),
@@ -41,18 +41,18 @@ pub async fn sync(speaker: &Speaker, cursors: HashMap<ConversationId, i64>, answ
                 done.refused.push(Refused { id, code: error.code() });
                 // An acknowledgement is given once, at the end; a native client can be told about each.
                 if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
-                    speaker.refuse_about(&error, Some(id), answer_to);
+                    client.refuse_about(&error, Some(id), answer_to);
                 }
             }
         }
-        if !speaker.out.is_open() {
+        if !client.out.is_open() {
             return;
         }
     }
     if matches!(answer_to, AnswerTo::Acknowledgement(_)) {
-        speaker.answer("sync.done", &done, &AnswerTo::Nobody);
+        client.answer("sync.done", &done, &AnswerTo::Nobody);
     }
-    speaker.answer("sync.done", &done, answer_to);
+    client.answer("sync.done", &done, answer_to);
 }
 
 #[derive(Serialize)]
@@ -74,15 +74,15 @@ struct Refused {
 }
 
 /// Sends a stream what came after its cursor, up to the numbers that its greeting named.
-pub async fn resume(speaker: &Speaker, cursor: sse::Cursor, heads: HashMap<ConversationId, i64>) {
-    let user = speaker.principal.user_id;
+pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<ConversationId, i64>) {
+    let user = client.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
     let mut positions: HashMap<ConversationId, i64> =
-        match service::events::positions_at(speaker.app(), user, since).await {
+        match service::events::positions_at(client.app(), user, since).await {
             Ok(positions) => positions.into_iter().collect(),
             Err(error) => {
-                speaker.refuse(&error, &AnswerTo::Nobody);
-                return speaker.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
+                client.refuse(&error, &AnswerTo::Nobody);
+                return client.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
             }
         };
     if let Some(exact) = cursor.position
@@ -92,18 +92,18 @@ pub async fn resume(speaker: &Speaker, cursor: sse::Cursor, heads: HashMap<Conve
     }
     for (id, seq) in positions {
         let head = heads.get(&id).copied().unwrap_or(seq);
-        if let Err(error) = catch_up(speaker, id, seq, head, Some(cursor)).await {
+        if let Err(error) = catch_up(client, id, seq, head, Some(cursor)).await {
             tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
-            speaker.answer("resync", &Resync { conversation_ids: Some([id]) }, &AnswerTo::Nobody);
+            client.answer("resync", &Resync { conversation_ids: Some([id]) }, &AnswerTo::Nobody);
         }
     }
     // From here on the reader's cursor is now, and not where it was when it left.
-    let now = speaker.app().clock.now();
+    let now = client.app().clock.now();
     let chunk = sse::encode(
-        &Envelope::control("sync.done", now, b"{}", None),
+        &FrameBody::control("sync.done", now, b"{}", None),
         Some(&sse::Cursor { moment: now, position: None }),
     );
-    speaker.shard.push(&speaker.out, chunk);
+    client.shard.push(&client.out, chunk);
 }
 
 #[derive(Serialize)]
@@ -114,14 +114,14 @@ struct Resync {
 /// Sends the conversation's events after `cursor`, up to `head` at least, then lets the live ones go on. Answers the last number that was sent.
 /// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
 async fn catch_up(
-    speaker: &Speaker,
+    client: &ClientContext,
     id: ConversationId,
     cursor: i64,
     head: i64,
     resumed_from: Option<sse::Cursor>,
 ) -> Result<i64, AppError> {
-    let (shard, out, user) = (&speaker.shard, &speaker.out, speaker.principal.user_id);
-    if shard.hold(out, id) == Caught::Out {
+    let (shard, out, user) = (&client.shard, &client.out, client.principal.user_id);
+    if shard.hold(out, id) == CatchUp::Out {
         return Err(Code::NotFound.into());
     }
     let mut at = cursor;
@@ -134,7 +134,7 @@ async fn catch_up(
                 return Err(error);
             }
         };
-        if let Some(first) = page.first().and_then(|news| news.position)
+        if let Some(first) = page.first().and_then(|envelope| envelope.position)
             && first.seq > at + 1
         {
             // Trimmed: the client loads the conversation afresh, and goes on live.
@@ -142,15 +142,15 @@ async fn catch_up(
             return Err(Code::CursorExpired.into());
         }
         let is_last = page.is_empty();
-        for news in &page {
-            let Some(position) = news.position else { continue };
+        for envelope in &page {
+            let Some(position) = envelope.position else { continue };
             out.has_room().await;
             if !out.is_open() {
                 return Ok(at);
             }
-            shard.push(out, encode(out.wire, news, resumed_from));
+            shard.push(out, encode(out.wire, envelope, resumed_from));
             at = position.seq;
-            if puts_out(news, user) && !shard.follows(user, id) {
+            if puts_out(envelope, user) && !shard.follows(user, id) {
                 out.pass_no_more(id);
                 return Ok(at);
             }
@@ -160,27 +160,27 @@ async fn catch_up(
             continue;
         }
         match shard.release(out, id, at) {
-            Caught::Up | Caught::Out => return Ok(at),
-            Caught::Behind if is_last && was_behind => {
+            CatchUp::Up | CatchUp::Out => return Ok(at),
+            CatchUp::Behind if is_last && was_behind => {
                 // What has passed by before is not in the log, so it was trimmed just now.
                 out.pass_no_more(id);
                 return Err(Code::CursorExpired.into());
             }
             // What passed by after an empty page was read is on the next one.
-            Caught::Behind => was_behind = true,
+            CatchUp::Behind => was_behind = true,
         }
     }
 }
 
-fn encode(wire: Wire, news: &SharedNews, resumed_from: Option<sse::Cursor>) -> bytes::Bytes {
+fn encode(wire: Wire, envelope: &SharedEnvelope, resumed_from: Option<sse::Cursor>) -> bytes::Bytes {
     match (wire, resumed_from) {
-        (Wire::Sse, Some(cursor)) => sse::encode(&Envelope::of(news), Some(&cursor)),
-        _ => wire.encode(&Envelope::of(news)),
+        (Wire::Sse, Some(cursor)) => sse::encode(&FrameBody::of(envelope), Some(&cursor)),
+        _ => wire.encode(&FrameBody::of(envelope)),
     }
 }
 
-fn puts_out(news: &News, user: UserId) -> bool {
-    match &news.effect {
+fn puts_out(envelope: &Envelope, user: UserId) -> bool {
+    match &envelope.effect {
         Effect::Unfollow(users) => users.contains(&user),
         Effect::UnfollowAll => true,
         Effect::None | Effect::Follow(_) => false,

@@ -107,11 +107,9 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 status: PresenceStatus,
             }
             match read::<Fields>(payload)?.status {
-                PresenceStatus::Offline => Err(AppError::field(
-                    "status",
-                    "invalid",
-                    "Say online, away or dnd; offline is who has no connection.",
-                )),
+                PresenceStatus::Offline => {
+                    Err(AppError::field("status", "invalid", "Use online, away or dnd. Offline is set automatically."))
+                }
                 status => Ok(Command::Presence(status)),
             }
         }
@@ -125,7 +123,7 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 return Err(AppError::field(
                     "cursors",
                     "too_long",
-                    format!("At most {SYNC_CONVERSATIONS} conversations in one sync."),
+                    format!("Sync up to {SYNC_CONVERSATIONS} conversations at a time."),
                 ));
             }
             Ok(Command::Sync(cursors))
@@ -148,7 +146,7 @@ fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
         // Where in the payload it is says nothing to whoever wrote it as an object.
         let complaint: String =
             complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
-        AppError::refused(Code::Invalid, format!("The payload can't be read: {complaint}."))
+        AppError::refused(Code::Invalid, format!("The payload isn't valid: {complaint}."))
     })
 }
 

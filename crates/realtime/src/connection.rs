@@ -8,12 +8,12 @@ use bytes::Bytes;
 use crate::{
     broadcaster::Permit,
     close::Close,
-    codec::{Envelope, Request, Wire, json, msgpack},
+    codec::{FrameBody, Request, Wire, json, msgpack},
     frame::Incoming,
     greeting,
     outbound::{Identity, Outbound},
     sender::Sender,
-    session::{Inbox, Speaker, WsSession},
+    session::{ClientContext, Inbox, WsSession},
     shard::{Arrival, Shard},
     socket::{self, Handler, Inbound},
 };
@@ -41,7 +41,7 @@ impl Opening {
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
         out.greet(preface);
-        out.greet(out.fit(wire.encode(&Envelope::control("hello", now, &hello, None))));
+        out.greet(out.fit(wire.encode(&FrameBody::control("hello", now, &hello, None))));
         out.flush();
         shard.watch(&out);
         shard.keep_out(&out);
@@ -49,7 +49,8 @@ impl Opening {
             out.close(Close::RESTARTING);
         }
         shard.end_when_expired(&out);
-        let inbox = WsSession::start(Speaker { shard: Rc::clone(&shard), out: Rc::clone(&out), principal }, permit);
+        let inbox =
+            WsSession::start(ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal }, permit);
         Live { shard, out, inbox }
     }
 }
@@ -63,8 +64,8 @@ pub(crate) struct Live {
 
 impl Live {
     /// Whether its session takes another command now.
-    pub(crate) fn has_place(&self) -> bool {
-        self.inbox.has_place()
+    pub(crate) fn has_slot(&self) -> bool {
+        self.inbox.has_slot()
     }
 
     /// Gives what the client asks for to its session.
@@ -94,10 +95,10 @@ impl Live {
 /// Serves a native connection to its end.
 pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
     let out = Rc::clone(&live.out);
-    let mut hearer = Hearer(live);
-    socket::exchange(&out, &mut inbound, &mut hearer).await;
-    hearer.0.leave();
-    drop((hearer, inbound));
+    let mut handler = FrameHandler(live);
+    socket::exchange(&out, &mut inbound, &mut handler).await;
+    handler.0.leave();
+    drop((handler, inbound));
     if !out.is_broken() {
         Box::pin(socket::see_off(&out)).await;
     }
@@ -105,11 +106,11 @@ pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
 }
 
 /// Reads what a native client asks for.
-struct Hearer(Live);
+struct FrameHandler(Live);
 
-impl Handler for Hearer {
-    fn has_place(&self) -> bool {
-        self.0.has_place()
+impl Handler for FrameHandler {
+    fn has_slot(&self) -> bool {
+        self.0.has_slot()
     }
 
     async fn take(&mut self, message: Incoming) -> Result<(), Close> {
@@ -117,11 +118,11 @@ impl Handler for Hearer {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
             Incoming::Text(_) if speaks_msgpack => {
-                self.0.ask(wrong_form("This connection speaks MessagePack, in binary frames."));
+                self.0.ask(wrong_form("This connection uses MessagePack. Send binary frames."));
             }
             Incoming::Text(text) => self.0.ask(json::decode(text.as_str())),
             Incoming::Binary(bytes) if speaks_msgpack => self.0.ask(msgpack::decode(&bytes)),
-            Incoming::Binary(_) => self.0.ask(wrong_form("This connection speaks JSON, in text frames.")),
+            Incoming::Binary(_) => self.0.ask(wrong_form("This connection uses JSON. Send text frames.")),
         }
         Ok(())
     }
@@ -145,7 +146,7 @@ mod tests {
         outbound::Outbound,
         queue::Queue,
         sender::Sender,
-        session::{Inbox, Speaker, WsSession},
+        session::{ClientContext, Inbox, WsSession},
         shard::size_of_person,
         socket::Inbound,
     };
@@ -167,7 +168,7 @@ mod tests {
             ("WsSession", size_of::<WsSession>()),
             ("Context<WsSession>", size_of::<actix::Context<WsSession>>()),
             ("Inbox", size_of::<Inbox>()),
-            ("Speaker", size_of::<Speaker>()),
+            ("ClientContext", size_of::<ClientContext>()),
             ("Permit", size_of::<Permit>()),
             ("Person", size_of_person()),
         ] {

@@ -40,6 +40,6 @@ pub mod socketio;
 pub mod sse;
 pub mod upgrade;
 
-pub use broadcaster::{Entrance, WsBroadcaster};
+pub use broadcaster::{ShardHandle, WsBroadcaster};
 pub use shard::Shard;
 pub use socketio::{Gateway, SocketIo};

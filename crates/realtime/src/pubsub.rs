@@ -15,7 +15,7 @@ use appcore::{
 use futures_util::{Stream, StreamExt as _};
 use redis::{Client, Msg};
 
-use crate::bus::{Parcel, SIGN_OF_LIFE, channels};
+use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
 
 /// How long connecting and subscribing may take.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -43,18 +43,19 @@ impl Actor for PubSubService {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let ear = Ear { client: self.client.clone(), instance: self.instance, local: Arc::clone(&self.local) };
-        ear.listen().into_actor(self).map(|(), _, _| ()).spawn(context);
+        let subscriber =
+            Subscriber { client: self.client.clone(), instance: self.instance, local: Arc::clone(&self.local) };
+        subscriber.listen().into_actor(self).map(|(), _, _| ()).spawn(context);
     }
 }
 
-struct Ear {
+struct Subscriber {
     client: Client,
     instance: InstanceId,
     local: Arc<MemoryBus>,
 }
 
-impl Ear {
+impl Subscriber {
     async fn listen(self) {
         let mut pause = SHORTEST_PAUSE;
         let mut was_away = false;
@@ -68,11 +69,11 @@ impl Ear {
                     pause = SHORTEST_PAUSE;
                     self.pass_on(messages).await;
                     tracing::warn!(
-                        "the connection to redis is lost: news of other instances comes from the database until it is back"
+                        "the connection to redis is lost: envelope of other instances comes from the database until it is back"
                     );
                 }
                 Ok(Err(error)) if !was_away => {
-                    tracing::warn!(%error, "redis is away: news of other instances comes from the database")
+                    tracing::warn!(%error, "redis is away: envelope of other instances comes from the database")
                 }
                 Ok(Err(_)) | Err(_) => {}
             }
@@ -97,12 +98,12 @@ impl Ear {
         tokio::pin!(messages);
         while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
             let bytes = message.get_payload_bytes();
-            if Parcel::origin(bytes) == Some(self.instance) {
+            if WireMessage::origin(bytes) == Some(self.instance) {
                 continue;
             }
-            match Parcel::open(bytes) {
-                Some(Parcel { message: Some(message), .. }) => self.local.deliver(&[message]),
-                Some(Parcel { message: None, .. }) => {}
+            match WireMessage::open(bytes) {
+                Some(WireMessage { message: Some(message), .. }) => self.local.deliver(&[message]),
+                Some(WireMessage { message: None, .. }) => {}
                 None => tracing::warn!(
                     channel = message.get_channel_name(),
                     "something that is not ours came through redis"

@@ -37,7 +37,7 @@ pub struct Sender {
     /// Wakes the connection's task, or the stream.
     task: Notify,
     /// Wakes whoever waits for room in the queue.
-    room: Notify,
+    subscription: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Sender {
             deflates_from: Cell::new(0),
             heard_at: Cell::new(Instant::now()),
             task: Notify::new(),
-            room: Notify::new(),
+            subscription: Notify::new(),
         }
     }
 
@@ -179,7 +179,7 @@ impl Sender {
         }
         self.flush();
         self.task.notify_one();
-        self.room.notify_waiters();
+        self.subscription.notify_waiters();
     }
 
     /// Ends it without a word: the other side is gone.
@@ -187,7 +187,7 @@ impl Sender {
         self.state.set(State::Broken);
         self.queue.borrow_mut().clear();
         self.task.notify_one();
-        self.room.notify_waiters();
+        self.subscription.notify_waiters();
     }
 
     /// Writes what waits, as far as the socket takes it.
@@ -209,7 +209,7 @@ impl Sender {
         match written {
             // Waking takes a lock: not for every delivery.
             Ok(Progress::Empty) if had_page_room => {}
-            Ok(Progress::Empty) => self.room.notify_waiters(),
+            Ok(Progress::Empty) => self.subscription.notify_waiters(),
             Ok(Progress::Blocked) => {
                 self.is_blocked.set(true);
                 self.task.notify_one();
@@ -232,7 +232,7 @@ impl Sender {
 
     fn tell_room(&self) {
         if self.has_page_room() {
-            self.room.notify_waiters();
+            self.subscription.notify_waiters();
         }
     }
 
@@ -257,7 +257,7 @@ impl Sender {
     /// Until an event from the log can be added without pushing the client over its limit, or the connection ends.
     pub async fn has_room(&self) {
         while self.is_open() && !self.has_page_room() {
-            self.room.notified().await;
+            self.subscription.notified().await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! [`WsSession`], the actor of one connection: who is speaking, what they asked for, what they are told in return.
 //!
-//! The task that reads the socket puts what was asked for into the session's [`Inbox`], each with a [`Place`]: so many may be under
+//! The task that reads the socket puts what was asked for into the session's [`Inbox`], each with a [`CommandSlot`]: so many may be under
 //! way at once, and while all places are taken nothing more is read. Messages are sent in the order in which they came, any number at a time, and their
 //! acknowledgements go out in that order. What the conversations have to tell does not come by here (see [`crate::shard`]).
 
@@ -44,7 +44,7 @@ const TYPING_PLACES: usize = 8;
 
 /// The actor of one connection.
 pub struct WsSession {
-    speaker: Rc<Speaker>,
+    client: Rc<ClientContext>,
     inbox: Rc<Inbox>,
     sends: Rc<Sends>,
     syncs: Rc<Syncs>,
@@ -59,15 +59,15 @@ struct Typing {
 
 impl WsSession {
     /// Starts the session on this thread; it takes its commands from the inbox until that is closed.
-    pub fn start(speaker: Speaker, permit: Permit) -> Rc<Inbox> {
+    pub fn start(client: ClientContext, permit: Permit) -> Rc<Inbox> {
         let inbox: Rc<Inbox> = Rc::default();
-        let speaker = Rc::new(speaker);
+        let client = Rc::new(client);
         let session = Self {
             inbox: Rc::clone(&inbox),
             sends: Rc::default(),
             syncs: Rc::default(),
             typing: HashMap::new(),
-            speaker,
+            client,
             _permit: permit,
         };
         Actor::start(session);
@@ -80,66 +80,72 @@ impl WsSession {
         active: bool,
         context: &mut Context<Self>,
     ) -> Result<(), AppError> {
-        let speaker = &self.speaker;
-        if !speaker.shard.follows(speaker.principal.user_id, conversation) {
+        let client = &self.client;
+        if !client.shard.follows(client.principal.user_id, conversation) {
             return Err(Code::NotFound.into());
         }
         let known = self.typing.remove(&conversation);
         if let Some(known) = &known {
             context.cancel_future(known.expiry);
         }
-        let is_limited = speaker.app().config.rate_limit.enabled;
+        let is_limited = client.app().config.rate_limit.enabled;
         if !active {
-            return if known.is_some() || !is_limited { speaker.tell_typing(conversation, false) } else { Ok(()) };
+            return if known.is_some() || !is_limited { client.tell_typing(conversation, false) } else { Ok(()) };
         }
         if self.typing.len() >= TYPING_PLACES {
             return Err(Code::RateLimited.into());
         }
         let expiry = context.run_later(TYPING, move |this, _| {
             this.typing.remove(&conversation);
-            this.speaker.log(this.speaker.tell_typing(conversation, false));
+            this.client.log(this.client.tell_typing(conversation, false));
         });
         let now = Instant::now();
         let fresh = known.map(|known| known.told_at).filter(|told_at| is_limited && now < *told_at + TYPING_NEWS);
         self.typing.insert(conversation, Typing { told_at: fresh.unwrap_or(now), expiry });
-        if fresh.is_none() { speaker.tell_typing(conversation, true) } else { Ok(()) }
+        if fresh.is_none() { client.tell_typing(conversation, true) } else { Ok(()) }
     }
 
-    fn handle_command(&mut self, answer_to: AnswerTo, command: Command, place: Place, context: &mut Context<Self>) {
-        let speaker = Rc::clone(&self.speaker);
+    fn handle_command(
+        &mut self,
+        answer_to: AnswerTo,
+        command: Command,
+        slot: CommandSlot,
+        context: &mut Context<Self>,
+    ) {
+        let client = Rc::clone(&self.client);
         if !command.only_reads()
-            && let Err(error) = speaker.principal.require_scope(Scope::Write)
+            && let Err(error) = client.principal.require_scope(Scope::Write)
         {
-            return speaker.refuse(&error, &answer_to);
+            return client.refuse(&error, &answer_to);
         }
         match command {
-            Command::Ping => speaker.answer("pong", &Nothing {}, &answer_to),
-            Command::Send(send) => self.sends.begin(speaker, *send, answer_to, place),
-            Command::Sync(cursors) => self.syncs.begin(speaker, cursors, answer_to, place),
+            Command::Ping => client.answer("pong", &Nothing {}, &answer_to),
+            Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
+            Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
                 let state = if is_read { ReceiptState::Read } else { ReceiptState::Delivered };
-                speaker.app().receipts.record(speaker.principal.user_id, conversation_id, seq, state);
+                client.app().receipts.record(client.principal.user_id, conversation_id, seq, state);
             }
             Command::Typing { conversation_id, active } => {
                 if let Err(error) = self.type_in(conversation_id, active, context) {
-                    speaker.refuse(&error, &answer_to);
+                    client.refuse(&error, &answer_to);
                 }
             }
             Command::Presence(status) => {
                 actix_rt::spawn(async move {
-                    if let Err(error) = presence::choose(speaker.app(), speaker.principal.user_id, status).await {
-                        speaker.refuse(&error, &answer_to);
+                    if let Err(error) = presence::choose(client.app(), client.principal.user_id, status).await {
+                        client.refuse(&error, &answer_to);
                     }
-                    drop(place);
+                    drop(slot);
                 });
             }
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
-                    match assistants::stop(speaker.app(), &speaker.principal, id).await {
-                        Ok(_) => speaker.answer("ack", &Nothing {}, &answer_to),
-                        Err(error) => speaker.refuse(&error, &answer_to),
+                    match assistants::stop(client.app(), &client.principal, id).await {
+                        Ok(_) => client.answer("ack", &Nothing {}, &answer_to),
+                        Err(error) => client.refuse(&error, &answer_to),
                     }
-                    drop(place);
+                    drop(slot);
                 });
             }
         }
@@ -156,16 +162,16 @@ impl Actor for WsSession {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         for conversation in self.typing.keys() {
-            self.speaker.log(self.speaker.tell_typing(*conversation, false));
+            self.client.log(self.client.tell_typing(*conversation, false));
         }
     }
 }
 
-impl StreamHandler<(Request, Place)> for WsSession {
-    fn handle(&mut self, (request, place): (Request, Place), context: &mut Self::Context) {
+impl StreamHandler<(Request, CommandSlot)> for WsSession {
+    fn handle(&mut self, (request, slot): (Request, CommandSlot), context: &mut Self::Context) {
         match request.command {
-            Ok(command) => self.handle_command(request.answer_to, command, place, context),
-            Err(error) => self.speaker.refuse(&error, &request.answer_to),
+            Ok(command) => self.handle_command(request.answer_to, command, slot, context),
+            Err(error) => self.client.refuse(&error, &request.answer_to),
         }
     }
 }
@@ -174,7 +180,7 @@ impl StreamHandler<(Request, Place)> for WsSession {
 /// the places, so it needs neither locks nor a channel's buffers.
 #[derive(Default)]
 pub struct Inbox {
-    requests: RefCell<VecDeque<(Request, Place)>>,
+    requests: RefCell<VecDeque<(Request, CommandSlot)>>,
     session: RefCell<Option<Waker>>,
     is_closed: Cell<bool>,
     taken: Cell<usize>,
@@ -183,14 +189,14 @@ pub struct Inbox {
 impl Inbox {
     /// Whether one more command may come in.
     #[must_use]
-    pub fn has_place(&self) -> bool {
+    pub fn has_slot(&self) -> bool {
         self.taken.get() < PLACES
     }
 
     pub fn put(self: &Rc<Self>, request: Request, out: &Rc<Outbound>) {
         self.taken.set(self.taken.get() + 1);
-        let place = Place { inbox: Rc::clone(self), out: Rc::clone(out) };
-        self.requests.borrow_mut().push_back((request, place));
+        let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out) };
+        self.requests.borrow_mut().push_back((request, slot));
         self.wake();
     }
 
@@ -206,7 +212,7 @@ impl Inbox {
         }
     }
 
-    fn poll(&self, context: &mut task::Context<'_>) -> Poll<Option<(Request, Place)>> {
+    fn poll(&self, context: &mut task::Context<'_>) -> Poll<Option<(Request, CommandSlot)>> {
         let mut requests = self.requests.borrow_mut();
         if let Some(next) = requests.pop_front() {
             if requests.is_empty() {
@@ -223,14 +229,14 @@ impl Inbox {
 }
 
 /// Held by a command while it is under way.
-pub struct Place {
+pub struct CommandSlot {
     inbox: Rc<Inbox>,
     out: Rc<Outbound>,
 }
 
-impl Drop for Place {
+impl Drop for CommandSlot {
     fn drop(&mut self) {
-        let was_full = !self.inbox.has_place();
+        let was_full = !self.inbox.has_slot();
         self.inbox.taken.set(self.inbox.taken.get() - 1);
         if was_full {
             self.out.wake();
@@ -239,7 +245,7 @@ impl Drop for Place {
 }
 
 /// Who speaks on a connection, and how they are answered.
-pub struct Speaker {
+pub struct ClientContext {
     pub shard: Rc<Shard>,
     pub out: Rc<Outbound>,
     pub principal: Principal,
@@ -248,7 +254,7 @@ pub struct Speaker {
 #[derive(Serialize)]
 struct Nothing {}
 
-impl Speaker {
+impl ClientContext {
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         self.shard.app()
@@ -268,7 +274,7 @@ impl Speaker {
     /// Says what is wrong; `conversation` where the refusal is about one of several.
     pub fn refuse_about(&self, error: &AppError, conversation: Option<ConversationId>, answer_to: &AnswerTo) {
         #[derive(Serialize)]
-        struct Refusal<'a> {
+        struct ErrorPayload<'a> {
             code: Code,
             message: &'a str,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -283,7 +289,7 @@ impl Speaker {
             tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
         }
         let message = error.sentence();
-        let refusal = Refusal {
+        let refusal = ErrorPayload {
             code: error.code(),
             message: &message,
             errors: error.fields(),
@@ -320,7 +326,7 @@ struct Sends {
     is_answering: Cell<bool>,
 }
 
-type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, Place);
+type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, CommandSlot);
 
 #[derive(Serialize)]
 struct Acknowledgement {
@@ -330,8 +336,8 @@ struct Acknowledgement {
 }
 
 impl Sends {
-    fn begin(self: &Rc<Self>, speaker: Rc<Speaker>, send: Send, answer_to: AnswerTo, place: Place) {
-        let (app, sender) = (Arc::clone(speaker.app()), speaker.principal.user_id);
+    fn begin(self: &Rc<Self>, client: Rc<ClientContext>, send: Send, answer_to: AnswerTo, slot: CommandSlot) {
+        let (app, sender) = (Arc::clone(client.app()), client.principal.user_id);
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(async move {
@@ -353,20 +359,20 @@ impl Sends {
             };
             Ok(Acknowledgement { message_id: sent.message.id, seq: sent.message.seq, duplicate: sent.duplicate })
         });
-        self.waiting.borrow_mut().push_back((answer_to, sending, place));
+        self.waiting.borrow_mut().push_back((answer_to, sending, slot));
         if !self.is_answering.replace(true) {
-            actix_rt::spawn(Rc::clone(self).answer(speaker));
+            actix_rt::spawn(Rc::clone(self).answer(client));
         }
     }
 
-    async fn answer(self: Rc<Self>, speaker: Rc<Speaker>) {
-        while let Some((answer_to, sending, place)) = self.next() {
+    async fn answer(self: Rc<Self>, client: Rc<ClientContext>) {
+        while let Some((answer_to, sending, slot)) = self.next() {
             match sending.await {
-                Ok(Ok(acknowledgement)) => speaker.answer("ack", &acknowledgement, &answer_to),
-                Ok(Err(error)) => speaker.refuse(&error, &answer_to),
-                Err(error) => speaker.refuse(&AppError::internal(error), &answer_to),
+                Ok(Ok(acknowledgement)) => client.answer("ack", &acknowledgement, &answer_to),
+                Ok(Err(error)) => client.refuse(&error, &answer_to),
+                Err(error) => client.refuse(&AppError::internal(error), &answer_to),
             }
-            drop(place);
+            drop(slot);
         }
         *self.waiting.borrow_mut() = VecDeque::new();
         self.is_answering.set(false);
@@ -384,26 +390,26 @@ struct Syncs {
     is_running: Cell<bool>,
 }
 
-type Sync = (AnswerTo, HashMap<ConversationId, i64>, Place);
+type Sync = (AnswerTo, HashMap<ConversationId, i64>, CommandSlot);
 
 impl Syncs {
     fn begin(
         self: &Rc<Self>,
-        speaker: Rc<Speaker>,
+        client: Rc<ClientContext>,
         cursors: HashMap<ConversationId, i64>,
         answer_to: AnswerTo,
-        place: Place,
+        slot: CommandSlot,
     ) {
-        self.waiting.borrow_mut().push_back((answer_to, cursors, place));
+        self.waiting.borrow_mut().push_back((answer_to, cursors, slot));
         if !self.is_running.replace(true) {
-            actix_rt::spawn(Rc::clone(self).run(speaker));
+            actix_rt::spawn(Rc::clone(self).run(client));
         }
     }
 
-    async fn run(self: Rc<Self>, speaker: Rc<Speaker>) {
-        while let Some((answer_to, cursors, place)) = self.next() {
-            catch_up::sync(&speaker, cursors, &answer_to).await;
-            drop(place);
+    async fn run(self: Rc<Self>, client: Rc<ClientContext>) {
+        while let Some((answer_to, cursors, slot)) = self.next() {
+            catch_up::sync(&client, cursors, &answer_to).await;
+            drop(slot);
         }
         *self.waiting.borrow_mut() = VecDeque::new();
         self.is_running.set(false);

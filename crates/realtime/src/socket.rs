@@ -84,7 +84,7 @@ pub struct Gone;
 /// Whoever does something with what a client sends.
 pub trait Handler {
     /// Whether it takes another message now. Where that changes, [`Sender::wake`] says so.
-    fn has_place(&self) -> bool;
+    fn has_slot(&self) -> bool;
 
     /// Takes a message; pings and goodbyes are seen to without it. An error ends the connection.
     fn take(&mut self, message: Incoming) -> impl Future<Output = Result<(), Close>>;
@@ -100,7 +100,7 @@ pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl
     take_messages(sender, inbound, handler).await;
     let mut in_turn = 0;
     while sender.is_open() {
-        let reads = handler.has_place();
+        let reads = handler.has_slot();
         tokio::select! {
             biased;
             () = sender.woken() => {}
@@ -133,7 +133,7 @@ pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl
 /// Hands on what has arrived, as far as there are places for it.
 async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let mut has_answered = false;
-    while sender.is_open() && handler.has_place() {
+    while sender.is_open() && handler.has_slot() {
         let taken = match inbound.next_message() {
             Ok(Some(Incoming::Ping(data))) => {
                 has_answered = true;

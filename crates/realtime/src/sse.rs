@@ -28,12 +28,12 @@ use crate::{
     catch_up,
     close::Close,
     codec::{
-        Envelope, Wire,
+        FrameBody, Wire,
         sse::{self, Cursor},
     },
     greeting,
     outbound::{Identity, Outbound},
-    session::Speaker,
+    session::ClientContext,
     shard::Shard,
 };
 
@@ -52,7 +52,7 @@ pub async fn respond(
 ) -> Result<HttpResponse, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
     principal.require_scope(Scope::Read)?;
-    let permit = shard.entrance().admit(principal.user_id).await?;
+    let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     let app = shard.app();
     let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, app.config.realtime.backlog_bytes);
@@ -64,7 +64,7 @@ pub async fn respond(
     // A stream that is resumed stays where it was until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
-    out.greet(sse::encode(&Envelope::control("hello", now, &hello, None), Some(&here)));
+    out.greet(sse::encode(&FrameBody::control("hello", now, &hello, None), Some(&here)));
     shard.watch(&out);
     shard.keep_out(&out);
     shard.end_when_expired(&out);
@@ -72,9 +72,9 @@ pub async fn respond(
         out.close(Close::RESTARTING);
     }
     if let Some(cursor) = resumed {
-        let speaker = Speaker { shard: Rc::clone(&shard), out: Rc::clone(&out), principal };
+        let client = ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal };
         let heads = conversations.into_iter().collect();
-        actix_rt::spawn(async move { catch_up::resume(&speaker, cursor, heads).await });
+        actix_rt::spawn(async move { catch_up::resume(&client, cursor, heads).await });
     }
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

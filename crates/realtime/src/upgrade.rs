@@ -45,7 +45,7 @@ pub const SOCKET_IO: &str = "/socket.io/";
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A request for a connection, and the socket that it came on.
-pub struct Knock {
+pub struct UpgradeRequest {
     pub request: Request,
     pub socket: TcpStream,
     /// What came behind the request.
@@ -66,38 +66,38 @@ pub struct Token {
 }
 
 /// Why a knock is not answered with a connection.
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub error: AppError,
     pub headers: Vec<(header::HeaderName, &'static str)>,
     /// Instead of the envelope.
     pub body: Option<&'static str>,
 }
 
-impl From<AppError> for Refusal {
+impl From<AppError> for Rejection {
     fn from(error: AppError) -> Self {
         Self { error, headers: Vec::new(), body: None }
     }
 }
 
-impl From<Code> for Refusal {
+impl From<Code> for Rejection {
     fn from(code: Code) -> Self {
         AppError::from(code).into()
     }
 }
 
 /// Answers a knock, and serves the connection that comes of it in a task of its own.
-pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, knock: Knock) {
+pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, upgrade: UpgradeRequest) {
     let begun = Instant::now();
     let (method, path, request_id) =
-        (knock.request.method().clone(), knock.request.path().to_owned(), knock.request_id.clone());
-    let result = match shard.app().firewall.check(|| knock.address) {
-        Err(banned) => Err((Refusal::from(banned), Some(knock))),
-        Ok(()) if knock.request.method() == Method::CONNECT => {
-            Err((Refusal::from(Code::MethodNotAllowed), Some(knock)))
+        (upgrade.request.method().clone(), upgrade.request.path().to_owned(), upgrade.request_id.clone());
+    let result = match shard.app().firewall.check(|| upgrade.address) {
+        Err(banned) => Err((Rejection::from(banned), Some(upgrade))),
+        Ok(()) if upgrade.request.method() == Method::CONNECT => {
+            Err((Rejection::from(Code::MethodNotAllowed), Some(upgrade)))
         }
-        Ok(()) if path == WEBSOCKET => open_native(&shard, knock).await,
-        Ok(()) if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(knock).await,
-        Ok(()) => Err((Refusal::from(Code::NotFound), Some(knock))),
+        Ok(()) if path == WEBSOCKET => open_native(&shard, upgrade).await,
+        Ok(()) if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(upgrade).await,
+        Ok(()) => Err((Rejection::from(Code::NotFound), Some(upgrade))),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
     // The same line that a request gets, for what is known here.
@@ -106,7 +106,7 @@ pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, knock: Knock) {
         Ok(user_id) => {
             tracing::info!(request_id, %method, route, status = 101, ms = milliseconds(), user_id, "request")
         }
-        Err((refusal, knock)) => {
+        Err((refusal, upgrade)) => {
             let (status, code) = (refusal.error.code().status(), refusal.error.code().as_str());
             match &refusal.error {
                 AppError::Internal(cause) | AppError::Unavailable(cause) => {
@@ -114,31 +114,34 @@ pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, knock: Knock) {
                 }
                 _ => tracing::info!(request_id, %method, path, status, code, ms = milliseconds(), "request"),
             }
-            if let Some(knock) = knock {
-                refuse(knock, &refusal).await;
+            if let Some(upgrade) = upgrade {
+                refuse(upgrade, &refusal).await;
             }
         }
     }
 }
 
 /// Answers whose connection it is.
-async fn open_native(shard: &Rc<Shard>, knock: Knock) -> Result<Option<String>, (Refusal, Option<Knock>)> {
+async fn open_native(
+    shard: &Rc<Shard>,
+    upgrade: UpgradeRequest,
+) -> Result<Option<String>, (Rejection, Option<UpgradeRequest>)> {
     let prepared = async {
-        verify(&knock.request)?;
-        let principal = identify(shard, &knock).await?;
-        let headers = knock.request.headers();
-        prepare(shard, principal, choose_wire(headers), knock.address).await.map_err(Refusal::from)
+        verify(&upgrade.request)?;
+        let principal = identify(shard, &upgrade).await?;
+        let headers = upgrade.request.headers();
+        prepare(shard, principal, choose_wire(headers), upgrade.address).await.map_err(Rejection::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
-        Err(refusal) => return Err((refusal, Some(knock))),
+        Err(refusal) => return Err((refusal, Some(upgrade))),
     };
     let protocol = match opening.wire {
         Wire::MessagePack => Some("natter.msgpack"),
-        _ if offers(knock.request.headers(), "natter.json") => Some("natter.json"),
+        _ if offers(upgrade.request.headers(), "natter.json") => Some("natter.json"),
         _ => None,
     };
-    let Knock { request, socket, unread, request_id, .. } = knock;
+    let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
     let deflate = agree(shard, request.headers());
     let preface = handshake::switching(request.headers(), protocol, deflate, &request_id);
     let inbound = inbound(shard, deflate, &unread);
@@ -161,7 +164,7 @@ pub(crate) async fn prepare(
     address: Option<IpAddr>,
 ) -> Result<Opening, AppError> {
     principal.require_scope(Scope::Read)?;
-    let permit = shard.entrance().admit(principal.user_id).await?;
+    let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, address })
 }
@@ -181,14 +184,14 @@ fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound 
 }
 
 /// Whoever shows a ticket is its holder; else by the token. A cookie counts only on our own pages.
-async fn identify(shard: &Shard, knock: &Knock) -> Result<Principal, Refusal> {
-    if let Some(ticket) = query(&knock.request, "ticket") {
+async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
+    if let Some(ticket) = query(&upgrade.request, "ticket") {
         return Ok(accounts::redeem_ticket(shard.app(), &ticket).await?);
     }
-    match &knock.token {
+    match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),
-        Some(token) if token.by_cookie && !knock.is_own_origin => Err(Code::CrossSite.into()),
-        Some(token) => Ok(recognise(shard.app(), &token.text, knock.address).await?),
+        Some(token) if token.by_cookie && !upgrade.is_own_origin => Err(Code::CrossSite.into()),
+        Some(token) => Ok(recognise(shard.app(), &token.text, upgrade.address).await?),
     }
 }
 
@@ -219,7 +222,7 @@ fn query(request: &Request, name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-pub(crate) fn verify(request: &Request) -> Result<(), Refusal> {
+pub(crate) fn verify(request: &Request) -> Result<(), Rejection> {
     let error = match ws::verify_handshake(request.head()) {
         Ok(()) => return Ok(()),
         Err(error) => error,
@@ -227,16 +230,16 @@ pub(crate) fn verify(request: &Request) -> Result<(), Refusal> {
     let malformed = |sentence: &'static str| AppError::refused(Code::MalformedRequest, sentence);
     Err(match error {
         ws::HandshakeError::GetMethodRequired => {
-            Refusal { error: Code::MethodNotAllowed.into(), headers: vec![(header::ALLOW, "GET")], body: None }
+            Rejection { error: Code::MethodNotAllowed.into(), headers: vec![(header::ALLOW, "GET")], body: None }
         }
-        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => Refusal {
-            error: malformed("Only version 13 of the WebSocket protocol is spoken here."),
+        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => Rejection {
+            error: malformed("Use version 13 of the WebSocket protocol."),
             headers: vec![(header::SEC_WEBSOCKET_VERSION, "13")],
             body: None,
         },
-        ws::HandshakeError::BadWebsocketKey => malformed("The header Sec-WebSocket-Key is missing or wrong.").into(),
+        ws::HandshakeError::BadWebsocketKey => malformed("The Sec-WebSocket-Key header is missing or invalid.").into(),
         ws::HandshakeError::NoWebsocketUpgrade | ws::HandshakeError::NoConnectionUpgrade => {
-            malformed("Open this address as a WebSocket.").into()
+            malformed("Connect to this endpoint with a WebSocket.").into()
         }
     })
 }
@@ -247,9 +250,9 @@ fn choose_wire(headers: &HeaderMap) -> Wire {
 }
 
 /// Writes the answer that the REST API would give, and closes.
-async fn refuse(knock: Knock, refusal: &Refusal) {
+async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
     use std::fmt::Write as _;
-    let Knock { mut socket, request_id, .. } = knock;
+    let UpgradeRequest { mut socket, request_id, .. } = upgrade;
     let error = &refusal.error;
     let status = actix_http::StatusCode::from_u16(error.code().status()).unwrap_or(actix_http::StatusCode::BAD_REQUEST);
     let failure = Failure {

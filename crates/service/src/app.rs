@@ -13,9 +13,9 @@ use crate::{
     assistants::Assistants,
     attempts::Attempts,
     audit,
+    batcher::Batcher,
     events::{Relay, Writer, retention},
     firewall::Firewall,
-    gather::Gather,
     limits::Limits,
     mail::Mailer,
     places::Places,
@@ -46,7 +46,7 @@ pub struct App {
     /// Failed sign-ins, and what else may be done only so often.
     pub(crate) attempts: Attempts,
     /// Who is in which conversations, for those who come in at the same time.
-    pub(crate) followed: Arc<Gather<UserId, Vec<(ConversationId, i64)>>>,
+    pub(crate) followed: Arc<Batcher<UserId, Vec<(ConversationId, i64)>>>,
 }
 
 impl App {

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One database and one bus, as instances share them.
-struct Place {
+struct Cluster {
     folder: TempDir,
     db: Database,
     bus: Arc<MemoryBus>,
@@ -40,10 +40,10 @@ struct Reader {
     app: Arc<App>,
     by: Principal,
     chat: ConversationId,
-    news: Listener,
+    envelope: Listener,
 }
 
-impl Place {
+impl Cluster {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/natter.db", folder.path().display());
@@ -79,7 +79,7 @@ impl Place {
             assistant_id: None,
         };
         let chat = conversations::create(&app, &by, new).await.unwrap().0.id;
-        Reader { app, by, chat, news: self.bus.listen() }
+        Reader { app, by, chat, envelope: self.bus.listen() }
     }
 }
 
@@ -102,15 +102,15 @@ impl Reader {
     /// The next news, which must be of this kind; receipts and the like are passed over.
     async fn hear(&mut self, kind: &str) -> Value {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.news.recv()).await.expect("news comes").unwrap();
-            let BusMessage::News(news) = message else { continue };
-            if news.kind == kind {
-                return serde_json::from_slice(&news.payload).unwrap();
+            let message = tokio::time::timeout(PATIENCE, self.envelope.recv()).await.expect("envelope comes").unwrap();
+            let BusMessage::Envelope(envelope) = message else { continue };
+            if envelope.kind == kind {
+                return serde_json::from_slice(&envelope.payload).unwrap();
             }
             assert!(
-                !news.kind.starts_with("message.") || news.kind == "message.delta",
+                !envelope.kind.starts_with("message.") || envelope.kind == "message.delta",
                 "{} came before {kind}",
-                news.kind
+                envelope.kind
             );
         }
     }
@@ -122,7 +122,7 @@ impl Reader {
 
 #[tokio::test]
 async fn an_answer_streams_and_ends_once() {
-    let place = Place::new().await;
+    let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let workers = [start_workers(place.instance().await), start_workers(place.instance().await)];
     let answer = reader.ask("1").await;
@@ -134,14 +134,14 @@ async fn an_answer_streams_and_ends_once() {
     for workers in workers {
         workers.drain().await;
     }
-    while let Ok(message) = reader.news.try_recv() {
-        assert!(!matches!(message, BusMessage::News(_)), "it was answered twice: {message:?}");
+    while let Ok(message) = reader.envelope.try_recv() {
+        assert!(!matches!(message, BusMessage::Envelope(_)), "it was answered twice: {message:?}");
     }
 }
 
 #[tokio::test]
 async fn a_stop_keeps_what_was_written() {
-    let place = Place::new().await;
+    let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let _workers = start_workers(Arc::clone(&reader.app));
     let answer = reader.ask("1").await;
@@ -155,7 +155,7 @@ async fn a_stop_keeps_what_was_written() {
 
 #[tokio::test]
 async fn an_instance_that_drains_hands_its_answer_to_the_other() {
-    let place = Place::new().await;
+    let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let first = start_workers(place.instance().await);
     let answer = reader.ask("1").await;

@@ -117,7 +117,7 @@ async fn each(relayed: bool) -> Vec<Fixture> {
 #[tokio::test]
 async fn numbers_are_gapless_and_news_comes_in_their_order() {
     for fixture in each(false).await {
-        let mut news = fixture.bus.listen();
+        let mut envelope = fixture.bus.listen();
         let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
         let sends = (0..400).map(|n| {
             let (fixture, conversations) = (&fixture, &conversations);
@@ -136,8 +136,8 @@ async fn numbers_are_gapless_and_news_comes_in_their_order() {
             assert_eq!(seqs, (1..=200).collect::<Vec<_>>(), "conversation {place}");
         }
         let mut last = std::collections::HashMap::new();
-        while let Ok(BusMessage::News(news)) = news.try_recv() {
-            let position = news.position.unwrap();
+        while let Ok(BusMessage::Envelope(envelope)) = envelope.try_recv() {
+            let position = envelope.position.unwrap();
             let before = last.insert(position.conversation_id, position.seq);
             assert_eq!(position.seq, before.map_or(0, |seq| seq + 1));
         }

@@ -54,7 +54,7 @@ fn answer_to(question: &str) -> String {
         quoted.push('…');
     }
     let about_question = if quoted.is_empty() {
-        "I got a message without text.".to_owned()
+        "Your message had no text.".to_owned()
     } else {
         format!("I got your message:\n\n> {quoted}\n\nIt has {} in it.", count(&question))
     };

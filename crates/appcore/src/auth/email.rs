@@ -26,14 +26,14 @@ impl Email {
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(FieldError::new("email", "required", "Enter an e-mail address."));
+            return Err(FieldError::new("email", "required", "Enter an email address."));
         }
         if text.len() > Self::MAX_BYTES {
-            return Err(FieldError::new("email", "too_long", "This e-mail address is too long."));
+            return Err(FieldError::new("email", "too_long", "This email address is too long."));
         }
         match text.split_once('@') {
             Some((local, domain)) if is_local(local) && is_domain(domain) => Ok(Self(text.to_ascii_lowercase())),
-            _ => Err(FieldError::new("email", "invalid", "This is not an e-mail address.")),
+            _ => Err(FieldError::new("email", "invalid", "Enter a valid email, such as name@example.com.")),
         }
     }
 

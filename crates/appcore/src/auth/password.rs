@@ -54,7 +54,7 @@ impl Password {
     ) -> Result<Self, Vec<FieldError>> {
         // Bytes first, so that nobody makes us count a mebibyte of characters.
         if text.len() > MAX_CHARS * 4 || text.chars().count() > MAX_CHARS {
-            return Err(vec![FieldError::new(field, "too_long", "A password has at most 128 characters.")]);
+            return Err(vec![FieldError::new(field, "too_long", "Use 128 characters or fewer.")]);
         }
         let lower = text.to_lowercase();
         let mut broken = Vec::new();
@@ -63,16 +63,16 @@ impl Password {
                 broken.push(FieldError::new(field, code, message));
             }
         };
-        let short = || format!("A password has at least {} characters.", policy.min_length).into();
+        let short = || format!("Use at least {} characters.", policy.min_length).into();
         rule(text.chars().count() >= policy.min_length, "too_short", short());
         let has = |wanted: bool, kind: fn(char) -> bool| !wanted || text.chars().any(kind);
-        rule(has(policy.upper, char::is_uppercase), "no_upper", "Add a capital letter to the password.".into());
-        rule(has(policy.lower, char::is_lowercase), "no_lower", "Add a small letter to the password.".into());
-        rule(has(policy.digit, char::is_numeric), "no_digit", "Add a digit to the password.".into());
+        rule(has(policy.upper, char::is_uppercase), "no_upper", "Add an uppercase letter.".into());
+        rule(has(policy.lower, char::is_lowercase), "no_lower", "Add a lowercase letter.".into());
+        rule(has(policy.digit, char::is_numeric), "no_digit", "Add a number.".into());
         let is_email = email.is_some_and(|email| lower == email.as_str() || lower == email.local());
-        rule(!is_email, "is_email", "The password must not be the e-mail address.".into());
+        rule(!is_email, "is_email", "Don't use your email as your password.".into());
         let is_common = policy.common && COMMON.contains(lower.as_str());
-        rule(!is_common, "common", "This password is among the first that attackers try. Choose another.".into());
+        rule(!is_common, "common", "This password is too common. Choose another one.".into());
         if broken.is_empty() { Ok(Self(text.to_owned())) } else { Err(broken) }
     }
 
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Password {
 
 /// Whether a shown password is the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordCheck {
     Right,
     /// The right one, but hashed by weaker settings than today's: hash it again.
     RightButOutdated,
@@ -111,21 +111,21 @@ pub fn hash(text: &str) -> anyhow::Result<String> {
 }
 
 /// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`].
-pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<Verdict> {
+pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
     let failed = |error| anyhow::anyhow!("a stored password hash can't be used: {error}");
     let hasher = hasher().map_err(failed)?;
     // Nobody has a password this long; the same work all the same.
     let shown = if text.len() > MAX_CHARS * 4 { "" } else { text };
     let Some(stored) = stored else {
         hasher.verify_password(shown.as_bytes(), &*DECOY).ok();
-        return Ok(Verdict::Wrong);
+        return Ok(PasswordCheck::Wrong);
     };
     let stored =
         PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
     match hasher.verify_password(shown.as_bytes(), &stored) {
-        Ok(()) if is_outdated(&stored) => Ok(Verdict::RightButOutdated),
-        Ok(()) => Ok(Verdict::Right),
-        Err(HashError::PasswordInvalid) => Ok(Verdict::Wrong),
+        Ok(()) if is_outdated(&stored) => Ok(PasswordCheck::RightButOutdated),
+        Ok(()) => Ok(PasswordCheck::Right),
+        Err(HashError::PasswordInvalid) => Ok(PasswordCheck::Wrong),
         Err(error) => Err(failed(error)),
     }
 }
@@ -214,12 +214,12 @@ mod tests {
         let kept = hash("Tr1ckyHorse").unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert_ne!(kept, hash("Tr1ckyHorse").unwrap(), "each has its own salt");
-        assert_eq!(verify("Tr1ckyHorse", Some(&kept)).unwrap(), Verdict::Right);
-        assert_eq!(verify("Tr1ckyHorsf", Some(&kept)).unwrap(), Verdict::Wrong);
-        assert_eq!(verify("Tr1ckyHorse", None).unwrap(), Verdict::Wrong);
+        assert_eq!(verify("Tr1ckyHorse", Some(&kept)).unwrap(), PasswordCheck::Right);
+        assert_eq!(verify("Tr1ckyHorsf", Some(&kept)).unwrap(), PasswordCheck::Wrong);
+        assert_eq!(verify("Tr1ckyHorse", None).unwrap(), PasswordCheck::Wrong);
         let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let old: PasswordHash = weaker.hash_password(b"Tr1ckyHorse").unwrap();
-        assert_eq!(verify("Tr1ckyHorse", Some(&old.to_string())).unwrap(), Verdict::RightButOutdated);
+        assert_eq!(verify("Tr1ckyHorse", Some(&old.to_string())).unwrap(), PasswordCheck::RightButOutdated);
         assert!(verify("x", Some("not a hash")).is_err());
     }
 

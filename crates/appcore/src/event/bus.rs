@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{News, Signal};
+use super::{Envelope, Signal};
 
 /// What goes over the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
-    News(Arc<News>),
+    Envelope(Arc<Envelope>),
     Signal(Signal),
 }
 

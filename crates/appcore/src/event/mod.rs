@@ -1,6 +1,6 @@
 //! What happens, and how the news of it travels.
 //!
-//! An [`Event`] is what clients see. Once it is sealed into [`News`] its payload is text that nobody serialises again:
+//! An [`Event`] is what clients see. Once it is sealed into [`Envelope`] its payload is text that nobody serialises again:
 //! the log stores it, the bus carries it, and every connection gets the same bytes. [`Signal`]s travel beside the news, from
 //! instance to instance, and never reach a client.
 
@@ -198,7 +198,7 @@ pub enum Effect {
 
 /// An event, sealed for delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
+pub struct Envelope {
     pub id: EventId,
     /// The event's `type`.
     pub kind: String,
@@ -210,7 +210,7 @@ pub struct News {
     pub payload: Bytes,
 }
 
-impl News {
+impl Envelope {
     /// Seals `event` for `audience`.
     pub fn seal(event: &Event, audience: Audience, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
@@ -258,4 +258,4 @@ pub enum Signal {
 }
 
 /// Shared, because every shard and every wire form looks at the same one.
-pub type SharedNews = Arc<News>;
+pub type SharedEnvelope = Arc<Envelope>;

@@ -10,8 +10,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: JobId,
     pub kind: String,
-    /// Of the jobs with the same lane one runs at a time.
-    pub lane: String,
+    /// Of the jobs with the same key one runs at a time.
+    #[sea_orm(column_name = "lane")]
+    pub concurrency_key: String,
     /// What it works on.
     pub subject: Uuid,
     /// What the kind needs, as JSON.

@@ -30,7 +30,7 @@ impl From<Model> for view::Assistant {
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
     row.into_active_model().insert(db).await.map_err(|error| {
         if unique_violation(&error) {
-            AppError::field("name", "taken", "There is already an assistant with this name in the workspace.")
+            AppError::field("name", "taken", "This workspace already has an assistant with this name.")
         } else {
             app_error(error)
         }

@@ -20,7 +20,7 @@ pub struct NewBan {
 
 /// Until when a network is kept out.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Standing {
+pub struct ActiveBan {
     pub network: String,
     pub expires_at: Timestamp,
 }
@@ -50,7 +50,7 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 /// At most `most` networks that are kept out now, those for the longest time first.
-pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Standing>, AppError> {
+pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
     let query = holding(now).select_only().column(ban::Column::Network);
     let latest = ban::Column::ExpiresAt.max();
     query

@@ -29,7 +29,7 @@ pub async fn positions_at<C: ConnectionTrait>(
     moment: Timestamp,
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Place {
+    struct FirstEvent {
         conversation_id: ConversationId,
         first_seq: i64,
     }
@@ -41,8 +41,8 @@ pub async fn positions_at<C: ConnectionTrait>(
          WHERE m.user_id = $1 AND NOT m.is_deleted GROUP BY e.conversation_id",
         [user.into(), moment.into()],
     );
-    let places = Place::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(places.into_iter().map(|place| (place.conversation_id, place.first_seq - 1)).collect())
+    let found = FirstEvent::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|first| (first.conversation_id, first.first_seq - 1)).collect())
 }
 
 /// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.

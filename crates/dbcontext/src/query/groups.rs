@@ -29,7 +29,7 @@ pub struct ConversationState {
 
 /// A person whose right to act in a conversation was looked up.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Standing {
+pub struct MemberState {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub role: String,
@@ -163,7 +163,7 @@ fn execute_where_seen(seen: &[(ConversationId, i64)], pieces: Vec<Piece>) -> Res
 pub async fn standings<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
-) -> Result<Vec<Standing>, AppError> {
+) -> Result<Vec<MemberState>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(
         "SELECT m.conversation_id, m.user_id, m.role, u.display_name FROM {} \
@@ -171,7 +171,7 @@ pub async fn standings<C: ConnectionTrait>(
          JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
         asked.table()
     );
-    Standing::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    MemberState::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 fn people(backend: DatabaseBackend, people: &[(ConversationId, UserId)]) -> Rows<2> {

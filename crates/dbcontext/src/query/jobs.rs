@@ -19,8 +19,8 @@ use crate::{constraint::app_error, entity::job::Model};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     pub kind: &'static str,
-    /// Of the jobs with the same lane one runs at a time.
-    pub lane: String,
+    /// Of the jobs with the same key one runs at a time.
+    pub concurrency_key: String,
     /// What it works on: by this it is found again.
     pub subject: Uuid,
     /// What its kind needs, as JSON.
@@ -55,9 +55,17 @@ pub fn insert_after(
         Column::Int("at"),
         Column::Int("wait"),
     ];
-    let rows = jobs.into_iter().map(|NewJob { kind, lane, subject, payload }| {
+    let rows = jobs.into_iter().map(|NewJob { kind, concurrency_key, subject, payload }| {
         let at = asked_at.millis();
-        [JobId::new().0.into(), kind.into(), lane.into(), subject.into(), payload.into(), at.into(), wait.into()]
+        [
+            JobId::new().0.into(),
+            kind.into(),
+            concurrency_key.into(),
+            subject.into(),
+            payload.into(),
+            at.into(),
+            wait.into(),
+        ]
     });
     let rows = Rows::new(backend, columns, rows);
     let sql = format!(
@@ -179,7 +187,7 @@ pub async fn postpone<C: ConnectionTrait>(
 }
 
 /// Puts a job among the dead letters.
-pub async fn bury<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
+pub async fn dead_letter<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
     let set = "status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
     change(db, set, vec![id.into(), attempt.into(), error.into()]).await
 }

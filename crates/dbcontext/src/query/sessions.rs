@@ -50,7 +50,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), A
 
 /// What must be known of a sign-in to let a request in.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Standing {
+pub struct LiveSession {
     pub id: SessionId,
     pub user_id: UserId,
     pub role: String,
@@ -63,7 +63,7 @@ pub async fn standings<C: ConnectionTrait>(
     db: &C,
     ids: &[SessionId],
     now: Timestamp,
-) -> Result<Vec<Standing>, AppError> {
+) -> Result<Vec<LiveSession>, AppError> {
     live(now)
         .filter(user_session::Column::Id.is_in(rounded(ids)))
         .select_only()

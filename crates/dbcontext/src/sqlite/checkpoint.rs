@@ -10,7 +10,7 @@ use std::{fs::File, io, os::fd::AsRawFd as _, sync::Arc, time::Duration};
 use sqlx::{SqliteConnection, Transaction, sqlite::SqlitePool};
 use tokio::time::MissedTickBehavior;
 
-use super::Turns;
+use super::WriteLock;
 
 /// How often it is looked how long the log is.
 const PERIOD: Duration = Duration::from_millis(300);
@@ -29,7 +29,7 @@ const PIECES: u64 = 4_096;
 /// Looks after the log until the database is closed.
 ///
 /// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
-pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, Turns), file: Arc<File>) {
+pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, WriteLock), file: Arc<File>) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -46,7 +46,7 @@ pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, Turns), file: A
 /// A long log is also begun anew, for which the writer must stand still: while the last few pages are taken over, and no longer.
 async fn shorten_log(
     beside: &SqlitePool,
-    (writer, turns): &(SqlitePool, Turns),
+    (writer, write_lock): &(SqlitePool, WriteLock),
     file: &Arc<File>,
 ) -> anyhow::Result<()> {
     let mut log = look(beside).await?;
@@ -64,7 +64,7 @@ async fn shorten_log(
     }
     // Where nothing is left the writer begins anew by itself.
     if log.left > 0 {
-        let _turn = turns.take().await?;
+        let _turn = write_lock.take().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
     }
     Ok(())

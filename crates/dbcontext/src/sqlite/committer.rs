@@ -16,7 +16,7 @@ use rusqlite::{
 };
 use tokio::sync::oneshot;
 
-use super::turns::Turn;
+use super::write_lock::Turn;
 use crate::query::{Field, Piece};
 
 /// Statements that are kept prepared: more than there are kinds.

@@ -3,7 +3,7 @@
 
 mod checkpoint;
 mod committer;
-mod turns;
+mod write_lock;
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
@@ -24,7 +24,7 @@ use crate::{
     query::{Piece, groups::Claim},
 };
 use committer::Committer;
-pub(crate) use turns::{Turn, Turns};
+pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
@@ -46,7 +46,7 @@ const SETTINGS: [(&str, &str); 4] = [
 pub(crate) struct Sqlite {
     /// One connection, for whoever's turn it is.
     pub writer: SqlitePool,
-    pub turns: Turns,
+    pub write_lock: WriteLock,
     committer: Committer,
     checkpoints: SqlitePool,
 }
@@ -77,20 +77,20 @@ impl Sqlite {
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
         let committer = Committer::open(options.get_filename(), BUSY_TIMEOUT, &settings)
             .context("cannot open the SQLite database")?;
-        let turns = Turns::default();
+        let write_lock = WriteLock::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        tokio::spawn(checkpoint::run(checkpoints.clone(), (writer.clone(), turns.clone()), file));
+        tokio::spawn(checkpoint::run(checkpoints.clone(), (writer.clone(), write_lock.clone()), file));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
             .context("cannot open the SQLite database for reading")?;
-        Ok((Self { writer, turns, committer, checkpoints }, reader))
+        Ok((Self { writer, write_lock, committer, checkpoints }, reader))
     }
 
     /// Executes all of `pieces`, or none of them.
     pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Claim, AppError> {
-        let turn = self.turns.take().await.map_err(app_error)?;
+        let turn = self.write_lock.take().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
             Ok(()) => Ok(Claim::Executed),
             Err(error) if sqlite_unique_violation(&error) => Ok(Claim::Repeated),

@@ -42,7 +42,7 @@ pub struct CreateApiKeyRequest {
     pub name: String,
     /// `read`: what GET gives, and following events; `write`: everything else; `gateway`: `/v1`. No key reaches the sign-in, keys and
     /// devices, or deletes the account.
-    #[validate(length(min = 1, max = 10, message = "Say what the key may be used for: read, write or gateway."))]
+    #[validate(length(min = 1, max = 10, message = "Choose at least one permission: read, write or gateway."))]
     pub scopes: Vec<Scope>,
     /// Left out: it is good until it is revoked.
     pub expires_at: Option<Timestamp>,

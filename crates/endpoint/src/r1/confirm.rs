@@ -4,7 +4,7 @@ use appcore::{AppError, Timestamp};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use serde_json::Value;
-use service::accounts::{self, Means, Proof, second_factor::Answer};
+use service::accounts::{self, Means, Proof, second_factor::SecondFactor};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
@@ -81,13 +81,13 @@ impl ConfirmSignInRequest {
         let Self { password, code, recovery_code, challenge_id, credential } = self;
         match (password, code, recovery_code, challenge_id, credential) {
             (Some(password), None, None, None, None) => Ok(Proof::Password(password)),
-            (None, Some(code), None, None, None) => Ok(Proof::SecondFactor(Answer::Code(code))),
-            (None, None, Some(code), None, None) => Ok(Proof::SecondFactor(Answer::RecoveryCode(code))),
+            (None, Some(code), None, None, None) => Ok(Proof::SecondFactor(SecondFactor::Code(code))),
+            (None, None, Some(code), None, None) => Ok(Proof::SecondFactor(SecondFactor::RecoveryCode(code))),
             (None, None, None, Some(ceremony), Some(credential)) => Ok(Proof::Passkey { ceremony, credential }),
             _ => Err(AppError::field(
                 "password",
                 "required",
-                "Send one proof: password, code, recovery_code or passkey.",
+                "Send exactly one of password, code, recovery_code or passkey.",
             )),
         }
     }

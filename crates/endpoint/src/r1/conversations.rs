@@ -260,7 +260,7 @@ impl Endpoint for AddMember {
         let who = match (request.user_id, request.assistant_id) {
             (Some(user), None) => Ok(user),
             (None, Some(assistant)) => Err(assistant),
-            _ => return Err(AppError::field("user_id", "required", "Say who: either user_id or assistant_id.")),
+            _ => return Err(AppError::field("user_id", "required", "Provide either user_id or assistant_id.")),
         };
         Ok(Reply::of(match conversations::add_member(ctx.app(), ctx.user()?, request.id, who).await? {
             NewMember::Person(member) => AddedMember::Person(member),

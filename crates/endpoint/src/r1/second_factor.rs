@@ -2,7 +2,7 @@
 
 use appcore::AppError;
 use natter_macro::{dto, endpoint};
-use service::accounts::second_factor::{self, Answer};
+use service::accounts::second_factor::{self, SecondFactor};
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -37,11 +37,13 @@ impl Endpoint for AnswerChallenge {
 
     async fn handle(ctx: &Ctx, request: AnswerChallengeRequest) -> Result<Reply<Tokens>, AppError> {
         let answer = match (request.code, request.recovery_code) {
-            (Some(code), None) => Answer::Code(code),
-            (None, Some(code)) => Answer::RecoveryCode(code),
-            (None, None) => return Err(AppError::field("code", "required", "Type the code of your authenticator.")),
+            (Some(code), None) => SecondFactor::Code(code),
+            (None, Some(code)) => SecondFactor::RecoveryCode(code),
+            (None, None) => {
+                return Err(AppError::field("code", "required", "Enter the code from your authenticator app."));
+            }
             (Some(_), Some(_)) => {
-                return Err(AppError::field("recovery_code", "invalid", "Send a code or a recovery code, not both."));
+                return Err(AppError::field("recovery_code", "invalid", "Send either a code or a recovery code."));
             }
         };
         let pair = second_factor::answer_challenge(ctx.app(), &request.challenge, answer, ctx.device()).await?;

@@ -57,7 +57,7 @@ impl Endpoint for ChangeMe {
                 Some(PasswordChange { current, new, field: "password", device: ctx.device() })
             }
             (Some(_), None) => {
-                return Err(AppError::field("current_password", "required", "Type your current password, too."));
+                return Err(AppError::field("current_password", "required", "Enter your current password too."));
             }
             (None, _) => None,
         };

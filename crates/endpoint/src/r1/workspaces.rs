@@ -215,7 +215,7 @@ impl Endpoint for AddWorkspaceMember {
         let who = match (request.user_id, request.email) {
             (Some(id), None) => Who::Id(id),
             (None, Some(email)) => Who::Email(email),
-            _ => return Err(AppError::field("user_id", "required", "Say who: either user_id or email.")),
+            _ => return Err(AppError::field("user_id", "required", "Provide either user_id or email.")),
         };
         let new = NewMember { who, role: request.role };
         let added = workspaces::add_member(ctx.app(), ctx.user()?, request.id, new).await?;

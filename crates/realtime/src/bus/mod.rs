@@ -1,8 +1,8 @@
 //! The bus that reaches other instances. The one within a process is [`appcore::event::MemoryBus`].
 
-mod parcel;
 mod redis;
+mod wire_message;
 
-pub(crate) use parcel::{Parcel, channels};
 pub use redis::RedisBus;
 pub(crate) use redis::SIGN_OF_LIFE;
+pub(crate) use wire_message::{WireMessage, channels};

@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::parcel::{CONTROL, Parcel, channel};
+use super::wire_message::{CONTROL, WireMessage, channel};
 use crate::pubsub::PubSubService;
 
 /// How long Redis may take to accept a connection.
@@ -104,13 +104,14 @@ impl Publisher {
     async fn publish(&mut self, batch: &[Publication], sign: bool) -> Result<(), BusError> {
         let mut pipe = redis::pipe();
         for message in batch.iter().flat_map(|publication| &publication.messages) {
-            let parcel =
-                Parcel::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
-            pipe.publish(channel(message), parcel).ignore();
+            let wire_message =
+                WireMessage::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
+            pipe.publish(channel(message), wire_message).ignore();
         }
         if sign {
-            let parcel = Parcel::seal(self.instance, None).map_err(|error| BusError::Away(error.to_string()))?;
-            pipe.publish(CONTROL, parcel).ignore();
+            let wire_message =
+                WireMessage::seal(self.instance, None).map_err(|error| BusError::Away(error.to_string()))?;
+            pipe.publish(CONTROL, wire_message).ignore();
         }
         let mut connection = self.connect().await?;
         match pipe.query_async::<()>(&mut connection).await {

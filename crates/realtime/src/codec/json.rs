@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{AnswerTo, Envelope, Payload, Request, text_frame};
+use super::{AnswerTo, FrameBody, Payload, Request, text_frame};
 use crate::command;
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ pub fn decode(text: &str) -> Request {
             answer_to: AnswerTo::frame(serde_json::from_str::<Named<'_>>(text).ok().map(|named| named.id)),
             command: Err(AppError::refused(
                 Code::MalformedFrame,
-                "A frame is a JSON object with id, type, timestamp and payload.",
+                "A frame must be a JSON object with id, type, timestamp and payload.",
             )),
         },
     }
@@ -47,7 +47,7 @@ pub fn decode(text: &str) -> Request {
 
 /// A text frame, header included.
 #[must_use]
-pub fn encode(envelope: &Envelope<'_>) -> Bytes {
+pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
     text_frame(envelope.payload.len() + envelope.overhead(), |out| envelope.write_json(out))
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn an_event_is_compact_json_in_a_text_frame() {
-        let envelope = Envelope {
+        let envelope = FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
             timestamp: Timestamp(0),
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn an_answer_names_its_question_whatever_characters_it_has() {
-        let envelope = Envelope::control("pong", Timestamp(0), b"{}", Some("a\"b\\é"));
+        let envelope = FrameBody::control("pong", Timestamp(0), b"{}", Some("a\"b\\é"));
         let frame = encode(&envelope);
         let value: serde_json::Value = serde_json::from_slice(&frame[4..]).unwrap();
         assert_eq!(value["reply_to"], "a\"b\\é");

@@ -10,7 +10,7 @@ pub mod sse;
 
 use std::borrow::Cow;
 
-use appcore::{AppError, EventId, Timestamp, event::News};
+use appcore::{AppError, EventId, Timestamp, event::Envelope};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -43,7 +43,7 @@ impl Wire {
 
     /// Encodes a frame for the socket.
     #[must_use]
-    pub fn encode(self, envelope: &Envelope<'_>) -> Bytes {
+    pub fn encode(self, envelope: &FrameBody<'_>) -> Bytes {
         match self {
             Self::Json => json::encode(envelope),
             Self::MessagePack => msgpack::encode(envelope),
@@ -65,7 +65,7 @@ impl Wire {
 
 /// One frame's content on its way out.
 #[derive(Clone, Copy, Debug)]
-pub struct Envelope<'a> {
+pub struct FrameBody<'a> {
     pub id: EventId,
     /// The frame's `type`.
     pub kind: &'a str,
@@ -78,16 +78,16 @@ pub struct Envelope<'a> {
     pub position: Option<appcore::event::Position>,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> FrameBody<'a> {
     #[must_use]
-    pub fn of(news: &'a News) -> Self {
+    pub fn of(envelope: &'a Envelope) -> Self {
         Self {
-            id: news.id,
-            kind: &news.kind,
-            timestamp: news.timestamp,
-            payload: &news.payload,
+            id: envelope.id,
+            kind: &envelope.kind,
+            timestamp: envelope.timestamp,
+            payload: &envelope.payload,
             reply_to: None,
-            position: news.position,
+            position: envelope.position,
         }
     }
 
@@ -184,8 +184,8 @@ impl Payload<'_> {
 pub fn encode_answer(wire: Wire, kind: &str, timestamp: Timestamp, payload: &[u8], answer_to: &AnswerTo) -> Bytes {
     match answer_to {
         AnswerTo::Acknowledgement(number) => socketio::encode_acknowledgement(*number, payload),
-        AnswerTo::Frame(id) => wire.encode(&Envelope::control(kind, timestamp, payload, Some(id))),
-        AnswerTo::Nobody => wire.encode(&Envelope::control(kind, timestamp, payload, None)),
+        AnswerTo::Frame(id) => wire.encode(&FrameBody::control(kind, timestamp, payload, Some(id))),
+        AnswerTo::Nobody => wire.encode(&FrameBody::control(kind, timestamp, payload, None)),
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AnswerTo, Envelope, Payload, Request};
+use super::{AnswerTo, FrameBody, Payload, Request};
 use crate::{
     command,
     frame::{Kind, Writer},
@@ -44,7 +44,7 @@ fn malformed(id: Option<String>) -> Request {
         answer_to: AnswerTo::frame(id.map(Into::into)),
         command: Err(AppError::refused(
             Code::MalformedFrame,
-            "A frame is a MessagePack map with id, type, timestamp and payload.",
+            "A frame must be a MessagePack map with id, type, timestamp and payload.",
         )),
     }
 }
@@ -62,7 +62,7 @@ struct Frame<'a> {
 
 /// A binary frame, header included.
 #[must_use]
-pub fn encode(envelope: &Envelope<'_>) -> Bytes {
+pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
     // Payloads are ours and always JSON; were one not, a client would see null where it was.
     let payload = serde_json::from_slice(envelope.payload).unwrap_or(Value::Null);
     let frame = Frame {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_map_in_a_binary_frame() {
-        let envelope = Envelope {
+        let envelope = FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
             timestamp: Timestamp(0),

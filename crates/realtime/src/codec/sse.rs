@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 use appcore::{Timestamp, event::Position};
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Envelope;
+use super::FrameBody;
 
 /// How far clocks and commits may be apart.
 pub const MARGIN: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Passing events leave the cursor where it was.
-    pub(super) fn of(envelope: &Envelope<'_>) -> Option<Self> {
+    pub(super) fn of(envelope: &FrameBody<'_>) -> Option<Self> {
         envelope.position.map(|position| Self { moment: envelope.timestamp, position: Some(position) })
     }
 
@@ -65,7 +65,7 @@ pub fn encode_retry(milliseconds: u32) -> Bytes {
 
 /// One chunk of the stream.
 #[must_use]
-pub fn encode(envelope: &Envelope<'_>, cursor: Option<&Cursor>) -> Bytes {
+pub fn encode(envelope: &FrameBody<'_>, cursor: Option<&Cursor>) -> Bytes {
     use std::fmt::Write as _;
     let mut out = BytesMut::with_capacity(envelope.payload.len() + envelope.overhead() + 90);
     // Writing into a growing buffer does not fail. Compact JSON has no line breaks.
@@ -88,8 +88,8 @@ mod tests {
     use super::*;
     use crate::codec::Wire;
 
-    fn envelope(position: Option<Position>) -> Envelope<'static> {
-        Envelope {
+    fn envelope(position: Option<Position>) -> FrameBody<'static> {
+        FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
             timestamp: Timestamp(12),

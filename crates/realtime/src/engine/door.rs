@@ -10,7 +10,7 @@ use super::{Refused, Sid};
 use crate::deflate::Agreement;
 
 /// What a request is answered with: a payload, or why not.
-pub type Answer = Result<Bytes, Refused>;
+pub type PollResult = Result<Bytes, Refused>;
 
 /// A body on its way; nothing comes when the client goes away before its end.
 pub type Body = oneshot::Receiver<Result<Bytes, Refused>>;
@@ -19,9 +19,9 @@ pub type Body = oneshot::Receiver<Result<Bytes, Refused>>;
 #[derive(Debug)]
 pub enum Call {
     /// GET: what waits, once there is something.
-    Poll(oneshot::Sender<Answer>),
+    Poll(oneshot::Sender<PollResult>),
     /// POST: packets from the client.
-    Post(Body, oneshot::Sender<Answer>),
+    Post(Body, oneshot::Sender<PollResult>),
     /// The client comes on a socket, to go over to it.
     Upgrade(Box<Visitor>),
 }

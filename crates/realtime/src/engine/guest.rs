@@ -27,7 +27,7 @@ pub enum Message<'a> {
 /// What a session does with what its client says.
 pub trait Guest: 'static {
     /// Whether it takes a message now. Who had none and has again wakes the sender.
-    fn has_place(&self) -> bool {
+    fn has_slot(&self) -> bool {
         true
     }
 

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Answer, Call, Engine, Host, Refused, Sid, Upgraded, Visitor};
+use super::{Call, Engine, Host, PollResult, Refused, Sid, Upgraded, Visitor};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// How long a body may take.
@@ -57,7 +57,7 @@ pub async fn poll<H: Host>(
     question: Question,
     payload: web::Payload,
     caller: impl FnOnce() -> H::Caller,
-) -> Answer {
+) -> PollResult {
     if question.transport == Transport::WebSocket {
         // Without a handshake that is nothing.
         return Err(Refused::BadRequest);
@@ -100,7 +100,7 @@ pub async fn read(mut payload: web::Payload, limit: usize) -> Option<Result<Byte
 
 /// The answer as HTTP.
 #[must_use]
-pub fn respond(answer: Answer) -> HttpResponse {
+pub fn respond(answer: PollResult) -> HttpResponse {
     match answer {
         Ok(payload) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))

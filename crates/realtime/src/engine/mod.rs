@@ -31,7 +31,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use door::{Answer, Body, Call, Door, Visitor};
+pub use door::{Body, Call, Door, PollResult, Visitor};
 pub use guest::{Deadline, Guest, Host, Message};
 pub use sid::{NoSid, Sid};
 
@@ -182,7 +182,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Begins a session whose client polls; the answer to its first request.
-    pub fn open_polling(self: &Rc<Self>, caller: H::Caller) -> Answer {
+    pub fn open_polling(self: &Rc<Self>, caller: H::Caller) -> PollResult {
         if self.strangers.get() >= self.settings.strangers {
             return Err(Refused::Full);
         }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Body, Call, Engine, Guest, Host, Message, Refused, Sid,
+    Body, Call, Engine, Guest, Host, Message, PollResult, Refused, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, Piece},
@@ -29,7 +29,7 @@ const PACKETS: usize = 16;
 /// what says so be on its way.
 const RELEASE: Duration = Duration::from_millis(50);
 
-type Reply = oneshot::Sender<Answer>;
+type Reply = oneshot::Sender<PollResult>;
 
 /// Serves a session to its end.
 pub(super) async fn serve<H: Host>(
@@ -227,7 +227,7 @@ impl<H: Host> Session<'_, H> {
                 }
                 return Err(self.end(Close::TOO_LARGE));
             }
-            Event::Signed(sign) => return self.heed(sign),
+            Event::Signed(sign) => return self.on_message(sign),
             Event::Abandoned => return Err(End::Over),
             Event::Ended(close) => return Err(self.end(close)),
             Event::Alarm => {
@@ -278,7 +278,7 @@ impl<H: Host> Session<'_, H> {
     }
 
     /// What the client says on the socket that it wants to go over to.
-    fn heed(&mut self, sign: Sign) -> Result<(), End> {
+    fn on_message(&mut self, sign: Sign) -> Result<(), End> {
         match sign {
             Sign::Asked => {
                 // Nothing must be under way on the other transport when the client leaves it.
@@ -330,7 +330,7 @@ impl<H: Host> Session<'_, H> {
 
     /// Hands on what the POST brought, as far as there are places for it.
     async fn take_packets(&mut self) -> Result<(), End> {
-        while matches!(self.post, Some(Post::Here(..))) && self.sender.is_open() && self.guest.has_place() {
+        while matches!(self.post, Some(Post::Here(..))) && self.sender.is_open() && self.guest.has_slot() {
             let Some(Post::Here(payload, _)) = &mut self.post else { return Ok(()) };
             let taken = match payload.next() {
                 None => {
@@ -358,7 +358,7 @@ impl<H: Host> Session<'_, H> {
         Ok(())
     }
 
-    fn answer_post(&mut self, answer: Answer) {
+    fn answer_post(&mut self, answer: PollResult) {
         if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = self.post.take() {
             // Whoever asked may be gone.
             let _ = reply.send(answer);

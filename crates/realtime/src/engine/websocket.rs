@@ -70,8 +70,8 @@ impl<G: Guest> Talk<G> {
 }
 
 impl<G: Guest> Handler for Talk<G> {
-    fn has_place(&self) -> bool {
-        self.guest.has_place()
+    fn has_slot(&self) -> bool {
+        self.guest.has_slot()
     }
 
     async fn take(&mut self, message: Incoming) -> Result<(), Close> {

@@ -43,7 +43,7 @@ impl Shard {
         self.outage.signs.set(self.outage.signs.get().wrapping_add(1));
         let is_new = self.outage.last_sign.replace(Some(now)).is_none();
         if is_new {
-            self.rooms.borrow_mut().resync_all();
+            self.subscriptions.borrow_mut().resync_all();
             actix_rt::spawn(Rc::clone(self).wait_for_the_end());
         }
         self.look(now);
@@ -59,7 +59,7 @@ impl Shard {
         }
         self.outage.last_sign.set(None);
         self.outage.last_look.set(None);
-        self.rooms.borrow_mut().resync_all();
+        self.subscriptions.borrow_mut().resync_all();
         self.touched.notify_one();
         self.look(Instant::now());
     }
@@ -95,17 +95,17 @@ impl Shard {
     }
 
     async fn expect_heads(&self) -> Result<(), AppError> {
-        let ids = self.rooms.borrow().conversations();
+        let ids = self.subscriptions.borrow().conversations();
         for ids in ids.chunks(CHUNK) {
             let heads = events::heads(&self.app, ids).await?;
-            self.rooms.borrow_mut().expect(&heads, Instant::now());
+            self.subscriptions.borrow_mut().expect(&heads, Instant::now());
         }
         self.touched.notify_one();
         Ok(())
     }
 
     async fn reread_all(self: &Rc<Self>) -> Result<(), AppError> {
-        let people = self.rooms.borrow().people();
+        let people = self.subscriptions.borrow().people();
         for people in people.chunks(CHUNK) {
             self.reread(people).await?;
         }

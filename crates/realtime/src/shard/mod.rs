@@ -6,7 +6,7 @@
 //! that more goes out in each.
 
 mod gap;
-mod rooms;
+mod subscriptions;
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ use std::{
 use appcore::{
     AppError, ConversationId, UserId,
     auth::CredentialId,
-    event::{BusMessage, Listener, SharedNews, Signal},
+    event::{BusMessage, Listener, SharedEnvelope, Signal},
 };
 use bytes::Bytes;
 use rand::Rng as _;
@@ -29,12 +29,12 @@ use tokio::{
     time::Instant,
 };
 
-pub use rooms::Caught;
-use rooms::Rooms;
+pub use subscriptions::CatchUp;
+use subscriptions::Subscriptions;
 #[cfg(test)]
-pub(crate) use rooms::size_of_person;
+pub(crate) use subscriptions::size_of_person;
 
-use crate::{broadcaster::Entrance, close::Close, heartbeat::Wheel, outbound::Outbound, ring::Ring};
+use crate::{broadcaster::ShardHandle, close::Close, heartbeat::Wheel, outbound::Outbound, ring::Ring};
 
 /// Events that are taken before the sockets are written.
 const BATCH: usize = 64;
@@ -67,8 +67,8 @@ pub enum Instruction {
 /// The connections of one worker thread.
 pub struct Shard {
     app: Arc<App>,
-    entrance: Entrance,
-    rooms: RefCell<Rooms>,
+    shards: ShardHandle,
+    subscriptions: RefCell<Subscriptions>,
     wheel: RefCell<Wheel>,
     /// Somebody pushed outside the shard's own loop.
     touched: Notify,
@@ -82,13 +82,13 @@ pub struct Shard {
 impl Shard {
     /// Starts the shard of this thread.
     #[must_use]
-    pub fn start(app: Arc<App>, entrance: Entrance) -> Rc<Self> {
+    pub fn start(app: Arc<App>, shards: ShardHandle) -> Rc<Self> {
         let (instructions, received) = mpsc::unbounded_channel();
-        entrance.add_shard(instructions);
+        shards.add_shard(instructions);
         let listener = app.bus.listen();
         let ring = if app.config.realtime.io_uring { Ring::open() } else { Ring::closed() };
         let shard = Rc::new(Self {
-            rooms: RefCell::new(Rooms::new(app.clock.clone(), ring)),
+            subscriptions: RefCell::new(Subscriptions::new(app.clock.clone(), ring)),
             wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
@@ -96,7 +96,7 @@ impl Shard {
             is_draining: Cell::new(false),
             drained: Notify::new(),
             app,
-            entrance,
+            shards,
         });
         actix_rt::spawn(Rc::clone(&shard).run(listener, received));
         shard
@@ -108,8 +108,8 @@ impl Shard {
     }
 
     #[must_use]
-    pub fn entrance(&self) -> &Entrance {
-        &self.entrance
+    pub fn shards(&self) -> &ShardHandle {
+        &self.shards
     }
 
     /// Whether this instance is about to stop.
@@ -138,14 +138,14 @@ impl Shard {
         let mut check = tokio::time::interval(SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let (next_gap, rest) = (self.rooms.borrow().next_gap(), self.rest.get());
+            let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
             tokio::select! {
                 message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
                     self.take(message, &mut listener).await;
                 }
                 () = until(rest), if rest.is_some() => self.rest.set(None),
-                () = self.touched.notified() => self.rooms.borrow_mut().flush(),
+                () = self.touched.notified() => self.subscriptions.borrow_mut().flush(),
                 _ = tick.tick() => self.beat(),
                 () = until(next_gap) => self.ask_the_log(),
                 _ = check.tick() => self.check_sessions(),
@@ -167,8 +167,8 @@ impl Shard {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
-            BusMessage::News(news) if listener.is_empty() => {
-                self.rooms.borrow_mut().receive_alone(news, now);
+            BusMessage::Envelope(envelope) if listener.is_empty() => {
+                self.subscriptions.borrow_mut().receive_alone(envelope, now);
             }
             _ => self.handle(first, now),
         }
@@ -181,9 +181,9 @@ impl Shard {
             self.handle(message, now);
         }
         let joined = {
-            let mut rooms = self.rooms.borrow_mut();
-            rooms.flush();
-            rooms.take_joined()
+            let mut subscriptions = self.subscriptions.borrow_mut();
+            subscriptions.flush();
+            subscriptions.take_joined()
         };
         let took = now.elapsed();
         let is_behind = taken == BATCH || bytes >= BATCH_BYTES;
@@ -200,7 +200,7 @@ impl Shard {
 
     fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
         match message {
-            BusMessage::News(news) => self.rooms.borrow_mut().receive(&news, now),
+            BusMessage::Envelope(envelope) => self.subscriptions.borrow_mut().receive(&envelope, now),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
                 self.end(sessions.into_iter().map(CredentialId::Session));
             }
@@ -217,12 +217,12 @@ impl Shard {
 
     fn end(&self, credentials: impl Iterator<Item = CredentialId>) {
         let ended: Vec<CredentialId> = credentials.collect();
-        self.rooms.borrow_mut().end(&ended);
+        self.subscriptions.borrow_mut().end(&ended);
     }
 
     /// Fills the gaps that have lasted.
     fn ask_the_log(self: &Rc<Self>) {
-        let due = self.rooms.borrow_mut().due_gaps(Instant::now());
+        let due = self.subscriptions.borrow_mut().due_gaps(Instant::now());
         for (conversation, last) in due {
             let shard = Rc::clone(self);
             actix_rt::spawn(async move {
@@ -236,12 +236,12 @@ impl Shard {
                 let mut rest = &logged[..];
                 while !rest.is_empty() {
                     let (part, after) = rest.split_at(portion(rest));
-                    shard.rooms.borrow_mut().offer(conversation, part);
-                    shard.rooms.borrow_mut().flush();
+                    shard.subscriptions.borrow_mut().offer(conversation, part);
+                    shard.subscriptions.borrow_mut().flush();
                     tokio::task::yield_now().await;
                     rest = after;
                 }
-                shard.rooms.borrow_mut().conclude(conversation, last, Instant::now());
+                shard.subscriptions.borrow_mut().conclude(conversation, last, Instant::now());
                 shard.touched.notify_one();
             });
         }
@@ -265,7 +265,7 @@ impl Shard {
         for arrival in arrivals {
             let followed: Vec<_> =
                 rows.iter().filter(|(user, ..)| *user == arrival.user).map(|(_, id, last)| (*id, *last)).collect();
-            if self.rooms.borrow().is_outdated(arrival.user, &followed) {
+            if self.subscriptions.borrow().is_outdated(arrival.user, &followed) {
                 // A join passed by in between, which asks for another look by itself.
                 continue;
             }
@@ -277,7 +277,7 @@ impl Shard {
 
     /// Writes down what concerns this person from now on, while their conversations are read.
     fn arrive(self: &Rc<Self>, user: UserId) -> Arrival {
-        self.rooms.borrow_mut().arrive(user);
+        self.subscriptions.borrow_mut().arrive(user);
         Arrival { shard: Rc::clone(self), user, is_settled: false }
     }
 
@@ -289,7 +289,7 @@ impl Shard {
         for _ in 1..READS {
             // What passes by is written down, but not what the bus has lost meanwhile.
             let is_from_before_a_gap = signs != self.outage.signs();
-            if !is_from_before_a_gap && !self.rooms.borrow().is_outdated(user, &followed) {
+            if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &followed) {
                 break;
             }
             signs = self.outage.signs();
@@ -319,34 +319,34 @@ impl Shard {
     /// The connection is over.
     pub fn leave(&self, out: &Rc<Outbound>) {
         self.wheel.borrow_mut().remove(out);
-        self.rooms.borrow_mut().leave(out);
+        self.subscriptions.borrow_mut().leave(out);
     }
 
     /// Sends a frame to one connection, together with what else is on its way there.
     pub fn push(&self, out: &Rc<Outbound>, frame: Bytes) {
-        self.rooms.borrow_mut().push(out, frame);
+        self.subscriptions.borrow_mut().push(out, frame);
         self.touched.notify_one();
     }
 
     #[must_use]
     pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.rooms.borrow().follows(user, conversation)
+        self.subscriptions.borrow().follows(user, conversation)
     }
 
-    /// See [`Rooms::hold`].
+    /// See [`Subscriptions::hold`].
     #[must_use]
-    pub fn hold(&self, out: &Rc<Outbound>, conversation: ConversationId) -> Caught {
-        self.rooms.borrow_mut().hold(out, conversation)
+    pub fn hold(&self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
+        self.subscriptions.borrow_mut().hold(out, conversation)
     }
 
-    /// See [`Rooms::release`].
+    /// See [`Subscriptions::release`].
     #[must_use]
-    pub fn release(&self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> Caught {
-        self.rooms.borrow_mut().release(out, conversation, seq)
+    pub fn release(&self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
+        self.subscriptions.borrow_mut().release(out, conversation, seq)
     }
 
     /// A part of the log, for a connection that catches up.
-    pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedNews>, AppError> {
+    pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedEnvelope>, AppError> {
         events::news_after(&self.app, conversation, after, PAGE).await
     }
 
@@ -392,10 +392,10 @@ impl Shard {
     }
 
     async fn put_out_ended(&self) -> Result<(), AppError> {
-        let credentials = self.rooms.borrow().credentials();
+        let credentials = self.subscriptions.borrow().credentials();
         for some in credentials.chunks(SESSIONS) {
             let ended = accounts::sessions::ended_among(&self.app, some).await?;
-            self.rooms.borrow_mut().end(&ended);
+            self.subscriptions.borrow_mut().end(&ended);
         }
         Ok(())
     }
@@ -409,21 +409,21 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// See [`Rooms::settle`]. The greeting must be pushed before anything else runs.
+    /// See [`Subscriptions::settle`]. The greeting must be pushed before anything else runs.
     pub fn settle(
         mut self,
         followed: &[(ConversationId, i64)],
         new: Option<&Rc<Outbound>>,
     ) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
-        self.shard.rooms.borrow_mut().settle(self.user, followed, new)
+        self.shard.subscriptions.borrow_mut().settle(self.user, followed, new)
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.shard.rooms.borrow_mut().abandon(self.user);
+            self.shard.subscriptions.borrow_mut().abandon(self.user);
         }
     }
 }
@@ -431,16 +431,16 @@ impl Drop for Arrival {
 /// Bytes that a message adds to a queue, roughly.
 fn weight(message: &BusMessage) -> usize {
     match message {
-        BusMessage::News(news) => news.payload.len(),
+        BusMessage::Envelope(envelope) => envelope.payload.len(),
         BusMessage::Signal(_) => 0,
     }
 }
 
 /// How many of these are pushed before the sockets are written.
-fn portion(news: &[SharedNews]) -> usize {
+fn portion(envelope: &[SharedEnvelope]) -> usize {
     let mut bytes = 0;
-    let fitting = news.iter().take_while(|news| {
-        bytes += news.payload.len();
+    let fitting = envelope.iter().take_while(|envelope| {
+        bytes += envelope.payload.len();
         bytes <= BATCH_BYTES
     });
     fitting.count().max(1)

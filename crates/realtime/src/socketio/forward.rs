@@ -13,10 +13,10 @@ use reqwest::{Client, RequestBuilder, StatusCode, Upgraded};
 
 use super::Instances;
 use crate::{
-    engine::{Answer, Refused, Sid, http},
+    engine::{PollResult, Refused, Sid, http},
     frame,
     shard::Shard,
-    upgrade::{Knock, SOCKET_IO},
+    upgrade::{SOCKET_IO, UpgradeRequest},
 };
 
 /// Marks a request that was handed on.
@@ -52,7 +52,7 @@ impl Forwarder {
     }
 
     /// The owner's answer to a poll or to packets. Where the owner is gone, so is the session.
-    pub async fn poll(&self, sid: &Sid, method: &Method, payload: web::Payload, shard: &Shard) -> Answer {
+    pub async fn poll(&self, sid: &Sid, method: &Method, payload: web::Payload, shard: &Shard) -> PollResult {
         let request = match *method {
             Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.patience),
             Method::POST => {
@@ -69,8 +69,8 @@ impl Forwarder {
     }
 
     /// The owner's side of a socket that the client wants to go over to.
-    pub async fn upgrade(&self, sid: &Sid, knock: &Knock) -> Result<Upgraded, Refused> {
-        let headers = knock.request.headers();
+    pub async fn upgrade(&self, sid: &Sid, upgrade: &UpgradeRequest) -> Result<Upgraded, Refused> {
+        let headers = upgrade.request.headers();
         let mut request = self
             .request(reqwest::Method::GET, sid, "websocket")
             .await?
@@ -103,7 +103,7 @@ fn unreachable(error: reqwest::Error) -> Refused {
 }
 
 /// Reads the answer of an instance: a payload, or a refusal that is handed on as it is.
-async fn fetch(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     let mut response = request.send().await?;
     let refused = match response.status().as_u16() {
         200 => None,

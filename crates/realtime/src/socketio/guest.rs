@@ -142,10 +142,10 @@ impl Client {
 }
 
 impl Guest for Client {
-    fn has_place(&self) -> bool {
+    fn has_slot(&self) -> bool {
         match &self.stage {
             Stage::Stranger(_) => true,
-            Stage::Known(live) => live.has_place(),
+            Stage::Known(live) => live.has_slot(),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{
     engine::{Door, Engine, Refused, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
-    upgrade::{Knock, Refusal, agree, verify},
+    upgrade::{Rejection, UpgradeRequest, agree, verify},
 };
 
 /// How much longer than the heartbeat a client waits for the next ping.
@@ -87,35 +87,38 @@ impl SocketIo {
     }
 
     /// Takes a socket over, or brings it to its session.
-    pub(crate) async fn open(self: &Rc<Self>, knock: Knock) -> Result<Option<String>, (Refusal, Option<Knock>)> {
-        let question = match http::Question::parse(knock.request.uri().query()) {
+    pub(crate) async fn open(
+        self: &Rc<Self>,
+        upgrade: UpgradeRequest,
+    ) -> Result<Option<String>, (Rejection, Option<UpgradeRequest>)> {
+        let question = match http::Question::parse(upgrade.request.uri().query()) {
             Ok(question) if question.transport == http::Transport::WebSocket => question,
-            Ok(_) => return Err((refusal(Refused::BadRequest), Some(knock))),
-            Err(refused) => return Err((refusal(refused), Some(knock))),
+            Ok(_) => return Err((refusal(Refused::BadRequest), Some(upgrade))),
+            Err(refused) => return Err((refusal(refused), Some(upgrade))),
         };
-        if let Err(refused) = verify(&knock.request) {
-            return Err((refused, Some(knock)));
+        if let Err(refused) = verify(&upgrade.request) {
+            return Err((refused, Some(upgrade)));
         }
         if question.sid.is_none() && self.shard.is_draining() {
-            return Err((AppError::unavailable(Stopping).into(), Some(knock)));
+            return Err((AppError::unavailable(Stopping).into(), Some(upgrade)));
         }
         if let Some((sid, forwarder)) =
-            question.sid.zip(self.forwarder(&question, knock.request.headers().contains_key(HOP)))
+            question.sid.zip(self.forwarder(&question, upgrade.request.headers().contains_key(HOP)))
         {
-            return match forwarder.upgrade(&sid, &knock).await {
+            return match forwarder.upgrade(&sid, &upgrade).await {
                 Ok(owner) => {
-                    let Knock { request, socket, unread, request_id, .. } = knock;
+                    let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
                     let preface = handshake::switching(request.headers(), None, None, &request_id);
                     let shard = Rc::clone(&self.shard);
                     actix_rt::spawn(async move { splice::join(&shard, socket, preface, owner, unread.freeze()).await });
                     Ok(None)
                 }
-                Err(refused) => Err((refusal(refused), Some(knock))),
+                Err(refused) => Err((refusal(refused), Some(upgrade))),
             };
         }
-        let deflate = agree(&self.shard, knock.request.headers());
-        let preface = handshake::switching(knock.request.headers(), None, deflate, &knock.request_id);
-        let Knock { request, socket, unread, token, is_own_origin, address, request_id } = knock;
+        let deflate = agree(&self.shard, upgrade.request.headers());
+        let preface = handshake::switching(upgrade.request.headers(), None, deflate, &upgrade.request_id);
+        let UpgradeRequest { request, socket, unread, token, is_own_origin, address, request_id } = upgrade;
         let upgraded = Upgraded { socket, unread, preface, deflate };
         let Some(sid) = question.sid else {
             self.engine.open_websocket(Caller { token, is_own_origin, address }, upgraded);
@@ -125,9 +128,16 @@ impl SocketIo {
             Ok(()) => Ok(None),
             Err(None) => Err((refusal(Refused::UnknownSid), None)),
             Err(Some((socket, refused))) => {
-                let knock =
-                    Knock { request, socket, unread: BytesMut::new(), token, is_own_origin, address, request_id };
-                Err((refusal(refused), Some(knock)))
+                let upgrade = UpgradeRequest {
+                    request,
+                    socket,
+                    unread: BytesMut::new(),
+                    token,
+                    is_own_origin,
+                    address,
+                    request_id,
+                };
+                Err((refusal(refused), Some(upgrade)))
             }
         }
     }
@@ -154,11 +164,11 @@ pub async fn respond(http: &HttpRequest, payload: web::Payload, caller: impl FnO
 #[error("this instance is about to stop")]
 struct Stopping;
 
-fn refusal(refused: Refused) -> Refusal {
+fn refusal(refused: Refused) -> Rejection {
     let code = match refused {
         Refused::TooLarge => Code::TooLarge,
         Refused::Full => Code::Unavailable,
         _ => Code::MalformedRequest,
     };
-    Refusal { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }
+    Rejection { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }
 }

@@ -56,8 +56,7 @@ pub async fn reset_password(
     let now = clock.now();
     let tx = db.begin().await.map_err(app_error)?;
     let user = users::by_email(&tx, email.as_str()).await?;
-    let user =
-        user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no account with this e-mail address."))?;
+    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "No account found with this email."))?;
     users::set_password(&tx, user.id, &hash, now).await?;
     rows::end_all(&tx, user.id, None, now).await?;
     audit::record(&tx, of_the_operator(Action::PasswordReset, user.id)).await?;

@@ -57,11 +57,11 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
     reauthenticate::require_fresh(app, by).await?;
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
     if new.scopes.is_empty() {
-        return Err(AppError::field("scopes", "required", "Say what the key may be used for: read, write or gateway."));
+        return Err(AppError::field("scopes", "required", "Choose at least one permission: read, write or gateway."));
     }
     let now = app.clock.now();
     if new.expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(AppError::field("expires_at", "invalid", "A key must expire in the future, or not at all."));
+        return Err(AppError::field("expires_at", "invalid", "Choose an expiration date in the future, or none."));
     }
     let key = format!("{MARK}{}", token::random_text().map_err(AppError::internal)?);
     let row = api_key::Model {
@@ -81,7 +81,7 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
     if rows::count(&tx, by.user_id).await? >= MAX_KEYS {
         return Err(AppError::refused(
             Code::WrongState,
-            format!("You have {MAX_KEYS} keys already. Revoke those that are not used."),
+            format!("You've reached the limit of {MAX_KEYS} API keys. Revoke one you don't use."),
         ));
     }
     rows::insert(&tx, row.clone()).await?;

@@ -14,9 +14,9 @@ use dbcontext::{
 
 use super::{
     api_keys,
-    standings::{Fingerprint, Memory, Standing},
+    standings::{CachedSession, Fingerprint, Memory},
 };
-use crate::{App, gather::Gather};
+use crate::{App, batcher::Batcher};
 
 /// How exactly the last use of a device or of a key is known.
 pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
@@ -24,10 +24,10 @@ pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// What is asked of the database for those who come in at the same time.
 #[derive(Default)]
 pub(super) struct LookUps {
-    standings: Arc<Gather<SessionId, Option<rows::Standing>>>,
-    touched: Arc<Gather<SessionId, ()>>,
-    pub(super) keys: Arc<Gather<Fingerprint, Option<KeyStanding>>>,
-    pub(super) keys_touched: Arc<Gather<ApiKeyId, ()>>,
+    standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
+    touched: Arc<Batcher<SessionId, ()>>,
+    pub(super) keys: Arc<Batcher<Fingerprint, Option<KeyStanding>>>,
+    pub(super) keys_touched: Arc<Batcher<ApiKeyId, ()>>,
 }
 
 /// Checks an access token's signature, kind and time, and that its session has not ended; or an API key.
@@ -67,7 +67,7 @@ pub(crate) async fn is_forged(app: &App, access_token: &str) -> bool {
 }
 
 /// The session's standing, as it is remembered or else as the database has it.
-pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<Standing>, AppError> {
+pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<CachedSession>, AppError> {
     let now = app.clock.now();
     match app.accounts.standings.recall(id).await {
         Memory::Ended => return Ok(None),
@@ -77,7 +77,7 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<Standing
     }
     let Some(row) = look_up(app, id, now).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
-    let standing = Standing { user_id: row.user_id, role, expires_at: row.expires_at };
+    let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
     app.accounts.standings.remember(id, standing);
     if row.last_used_at.plus(TOUCH_EVERY) <= now {
         let (db, touched) = (app.db.clone(), Arc::clone(&app.accounts.lookups.touched));
@@ -86,7 +86,7 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<Standing
     Ok(Some(standing))
 }
 
-async fn look_up(app: &App, id: SessionId, now: Timestamp) -> Result<Option<rows::Standing>, AppError> {
+async fn look_up(app: &App, id: SessionId, now: Timestamp) -> Result<Option<rows::LiveSession>, AppError> {
     let (db, clock) = (app.db.clone(), app.clock.clone());
     let gathered = app.accounts.lookups.standings.ask(id, move |ids| {
         let (db, now) = (db.clone(), clock.now());

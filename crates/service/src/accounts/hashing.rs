@@ -13,7 +13,7 @@ use std::{
 
 use appcore::{
     AppError, Code,
-    auth::password::{self, Verdict},
+    auth::password::{self, PasswordCheck},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -51,7 +51,7 @@ impl Hashing {
     }
 
     /// Takes as long when nothing is stored.
-    pub(super) async fn verify(&self, text: String, stored: Option<String>) -> Result<Verdict, AppError> {
+    pub(super) async fn verify(&self, text: String, stored: Option<String>) -> Result<PasswordCheck, AppError> {
         self.run(move || password::verify(&text, stored.as_deref())).await
     }
 
@@ -72,7 +72,7 @@ impl Hashing {
         if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
             return Ok(turn);
         }
-        let _place = Place::take(&self.waiting, self.max_waiting).ok_or_else(busy)?;
+        let _slot = QueueSlot::take(&self.waiting, self.max_waiting).ok_or_else(busy)?;
         match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(closed)) => Err(AppError::internal(closed)),
@@ -82,16 +82,16 @@ impl Hashing {
 }
 
 /// A place in the queue, given up when it is dropped.
-struct Place<'a>(&'a AtomicUsize);
+struct QueueSlot<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> QueueSlot<'a> {
     fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+        let slot = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(slot)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -100,7 +100,7 @@ impl Drop for Place<'_> {
 fn busy() -> AppError {
     AppError::Refused {
         code: Code::Unavailable,
-        message: Some("Very many people are signing in just now. Try again in a few seconds.".into()),
+        message: Some("Many people are signing in right now. Try again in a few seconds.".into()),
         retry_after: Some(RETRY_AFTER),
     }
 }

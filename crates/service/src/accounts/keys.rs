@@ -128,7 +128,7 @@ pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<Str
     signing_keys::remove_retired_before(&tx, now.minus(config.auth.access_ttl).minus(SLACK)).await?;
     let (kid, is_ours) = store_new(&tx, config, now).await.map_err(AppError::internal)?;
     if !is_ours {
-        return Err(AppError::refused(Code::Conflict, "The keys are being rotated by somebody else just now."));
+        return Err(AppError::refused(Code::Conflict, "The keys are already being rotated. Try again in a moment."));
     }
     tx.commit().await.map_err(app_error)?;
     Ok(kid)

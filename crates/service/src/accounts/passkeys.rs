@@ -88,7 +88,7 @@ pub async fn begin_registration(app: &App, by: &Principal) -> Result<Ceremony, A
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(app.db.reader(), account.id).await?;
     if known.len() >= MAX_PASSKEYS {
-        return Err(AppError::refused(Code::Conflict, "There are 50 passkeys already. Remove one first."));
+        return Err(AppError::refused(Code::Conflict, "You've reached the limit of 50 passkeys. Remove one first."));
     }
     let (mut asked, state) = site
         .start_passkey_registration(account.id.0, &account.email, &account.display_name, Some(known))
@@ -219,7 +219,10 @@ pub async fn remove(app: &App, by: &Principal, id: PasskeyId) -> Result<(), AppE
 
 fn open_site(app: &App) -> Result<&Webauthn, AppError> {
     app.accounts.site.as_ref().ok_or_else(|| {
-        AppError::refused(Code::WrongState, "Passkeys need a server that is reached by a name, not by an address.")
+        AppError::refused(
+            Code::WrongState,
+            "Passkeys need a domain name. They don't work when the server is opened by IP address.",
+        )
     })
 }
 
@@ -240,7 +243,7 @@ async fn take<T: DeserializeOwned>(app: &App, kind: Kind, ceremony: &str) -> Res
 
 fn read<T: DeserializeOwned>(credential: Value) -> Result<T, AppError> {
     serde_json::from_value(credential)
-        .map_err(|_| AppError::field("credential", "invalid", "This is no answer of an authenticator."))
+        .map_err(|_| AppError::field("credential", "invalid", "Couldn't read the passkey response. Try again."))
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value, AppError> {
@@ -253,7 +256,7 @@ fn view(row: passkey::Model) -> OwnPasskey {
 
 /// What was asked is forgotten, was answered before, or was asked of somebody else.
 fn late() -> AppError {
-    AppError::field("challenge_id", "invalid", "That took too long, or was answered before. Try again.")
+    AppError::field("challenge_id", "invalid", "This request timed out or was already used. Try again.")
 }
 
 fn refused(error: WebauthnError) -> AppError {

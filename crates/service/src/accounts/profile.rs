@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
-    auth::{Email, Password, Permission, Principal, password::Verdict},
+    auth::{Email, Password, Permission, Principal, password::PasswordCheck},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     view::User,
@@ -66,7 +66,7 @@ pub async fn search(
     page: PageRequest,
 ) -> Result<Page<User>, AppError> {
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Search for at most 200 characters."));
+        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
     }
     let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
     let (rows, total) = users::search(app.db.reader(), by.user_id, place.id, text, page).await?;
@@ -135,7 +135,7 @@ async fn verified(app: &App, account: &user::Model, change: PasswordChange) -> R
     let policy = &app.config.auth.password;
     let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
     let guess = guesses::begin(app, &account.email, Some(account.id), &change.device).await?;
-    if app.accounts.hashing.verify(change.current, account.password_hash.clone()).await? == Verdict::Wrong {
+    if app.accounts.hashing.verify(change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
         guess.failed().await;
         return Err(Code::PasswordWrong.into());
     }

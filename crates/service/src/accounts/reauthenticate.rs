@@ -5,7 +5,7 @@
 
 use appcore::{
     AppError, Code, Timestamp,
-    auth::{Principal, password::Verdict},
+    auth::{Principal, password::PasswordCheck},
 };
 use dbcontext::{
     constraint::app_error,
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     Device, guesses, passkeys,
-    second_factor::{self, Answer},
+    second_factor::{self, SecondFactor},
     signin,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 /// What is shown by somebody who is signed in.
 pub enum Proof {
     Password(String),
-    SecondFactor(Answer),
+    SecondFactor(SecondFactor),
     /// What was asked of the authenticator, and its answer.
     Passkey {
         ceremony: String,
@@ -111,7 +111,7 @@ pub async fn confirm(app: &App, by: &Principal, proof: Proof, device: &Device) -
 async fn examine(app: &App, account: &user::Model, proof: Proof) -> Result<(), AppError> {
     match proof {
         Proof::Password(shown) => match app.accounts.hashing.verify(shown, account.password_hash.clone()).await? {
-            Verdict::Wrong => Err(Code::PasswordWrong.into()),
+            PasswordCheck::Wrong => Err(Code::PasswordWrong.into()),
             _ => Ok(()),
         },
         Proof::SecondFactor(answer) => second_factor::show(app, account.id, &answer).await,
@@ -124,11 +124,11 @@ pub(super) async fn check(app: &App, by: &Principal, password: Option<String>) -
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     match (&account.password_hash, password) {
         (Some(stored), Some(shown)) => {
-            if app.accounts.hashing.verify(shown, Some(stored.clone())).await? == Verdict::Wrong {
+            if app.accounts.hashing.verify(shown, Some(stored.clone())).await? == PasswordCheck::Wrong {
                 return Err(Code::PasswordWrong.into());
             }
         }
-        (Some(_), None) => return Err(AppError::field("password", "required", "Type your password.")),
+        (Some(_), None) => return Err(AppError::field("password", "required", "Enter your password.")),
         (None, _) => require_fresh(app, by).await?,
     }
     Ok(account)

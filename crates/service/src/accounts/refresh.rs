@@ -39,7 +39,7 @@ pub async fn refresh(
     device: Device,
 ) -> Result<TokenPair, AppError> {
     if idempotency_key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
-        return Err(AppError::refused(Code::MalformedRequest, "Idempotency-Key has 1 to 255 characters."));
+        return Err(AppError::refused(Code::MalformedRequest, "Idempotency-Key must have 1 to 255 characters."));
     }
     if shown.len() > MAX_TOKEN_BYTES {
         return Err(Code::Unauthenticated.into());

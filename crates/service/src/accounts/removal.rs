@@ -29,7 +29,7 @@ use crate::{
     jobs::{self, Ended, Job, Work},
     mail::MailJob,
     presence,
-    workspaces::news::News,
+    workspaces::notice::ChangeNotice,
 };
 
 /// What is left of a name.
@@ -102,7 +102,7 @@ impl Job for ForgetJob {
     const KIND: &'static str = "forget";
     const LEAVES_NOTHING: bool = true;
 
-    fn lane(&self) -> String {
+    fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.user_id)
     }
 
@@ -149,7 +149,7 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
     let heir = departures::leave(&tx, id, user_id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
-        News::of(id, [heir]).tell(app);
+        ChangeNotice::of(id, [heir]).tell(app);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, UserId,
-    auth::{Email, password::Verdict},
+    auth::{Email, password::PasswordCheck},
     limit::Violation,
 };
 use dbcontext::{constraint::app_error, query::users};
@@ -38,13 +38,13 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
         }
     };
     let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
-    let (Some(account), Verdict::Right | Verdict::RightButOutdated) = (account, verdict) else {
+    let (Some(account), PasswordCheck::Right | PasswordCheck::RightButOutdated) = (account, verdict) else {
         guess.failed().await;
         return Err(refuse(app, account_id, &device).await);
     };
     guess.passed().await;
     let renewed = match verdict {
-        Verdict::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
+        PasswordCheck::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
         _ => None,
     };
     let now = app.clock.now();

@@ -118,7 +118,7 @@ pub(super) async fn role_of_newcomer<C: ConnectionTrait>(db: &C, app: &App) -> R
 pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
     let name = parse_line("display_name", text, MAX_NAME_CHARS)?;
     if name.chars().any(is_hidden) {
-        return Err(AppError::field("display_name", "invalid", "Invisible characters are not allowed in a name."));
+        return Err(AppError::field("display_name", "invalid", "Remove invisible characters from the name."));
     }
     Ok(name)
 }

@@ -25,7 +25,7 @@ const MAX_LIVE: usize = 100_000;
 
 /// A session that may be used.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(super) struct CachedSession {
     pub(super) user_id: UserId,
     pub(super) role: UserRole,
     pub(super) expires_at: Timestamp,
@@ -46,7 +46,7 @@ pub(super) struct KeyStanding {
 
 #[derive(Clone)]
 pub(super) struct Standings {
-    live: Arc<Recent<SessionId, Standing>>,
+    live: Arc<Recent<SessionId, CachedSession>>,
     ended: Cache<SessionId, ()>,
     live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
     revoked_keys: Cache<ApiKeyId, ()>,
@@ -54,7 +54,7 @@ pub(super) struct Standings {
 
 /// What is remembered of a session.
 pub(super) enum Memory {
-    Live(Standing),
+    Live(CachedSession),
     Ended,
     Unknown,
 }
@@ -72,12 +72,12 @@ impl Standings {
         standings
     }
 
-    async fn follow(self, mut news: Listener) {
+    async fn follow(self, mut envelope: Listener) {
         let mut tidying = tokio::time::interval(KEEP_LIVE);
         tidying.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let message = tokio::select! {
-                message = news.recv() => message,
+                message = envelope.recv() => message,
                 _ = tidying.tick() => {
                     self.live.tidy();
                     self.live_keys.tidy();
@@ -97,7 +97,7 @@ impl Standings {
                     self.live.retain(|_| false);
                     self.live_keys.retain(|_| false);
                 }
-                BusMessage::Signal(_) | BusMessage::News(_) => {}
+                BusMessage::Signal(_) | BusMessage::Envelope(_) => {}
             }
         }
     }
@@ -109,7 +109,7 @@ impl Standings {
         self.live.get(&id).map_or(Memory::Unknown, Memory::Live)
     }
 
-    pub(super) fn remember(&self, id: SessionId, standing: Standing) {
+    pub(super) fn remember(&self, id: SessionId, standing: CachedSession) {
         self.live.insert(id, standing);
     }
 
@@ -146,8 +146,8 @@ mod tests {
 
     use super::{super::tests::stage::until, *};
 
-    fn standing(user_id: UserId) -> Standing {
-        Standing { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }
+    fn standing(user_id: UserId) -> CachedSession {
+        CachedSession { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }
     }
 
     #[tokio::test]

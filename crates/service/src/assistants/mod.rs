@@ -94,7 +94,7 @@ pub async fn create(app: &App, by: &Principal, new: NewAssistant) -> Result<Assi
     let name = parse_line("name", &new.name, MAX_NAME)?;
     let model = new.model.map(|model| model.trim().to_owned()).filter(|model| !model.is_empty());
     if model.as_deref().is_some_and(|model| !app.assistants.ai.has_model(model)) {
-        return Err(AppError::field("model", "unknown", "This server has no such model."));
+        return Err(AppError::field("model", "unknown", "This model isn't available on this server."));
     }
     let system_prompt = new.system_prompt.map(|prompt| prompt.trim().to_owned()).filter(|prompt| !prompt.is_empty());
     if let Some(prompt) = &system_prompt {
@@ -104,7 +104,7 @@ pub async fn create(app: &App, by: &Principal, new: NewAssistant) -> Result<Assi
     if let Some(default) = query::assistants::get(app.db.reader(), DEFAULT_ID).await?
         && default.search_name == search_name
     {
-        return Err(AppError::field("name", "taken", "This is the name of the default assistant. Choose another."));
+        return Err(AppError::field("name", "taken", "The default assistant has this name. Choose another one."));
     }
     let now = app.clock.now();
     let row = assistant::Model {
@@ -124,14 +124,14 @@ pub async fn create(app: &App, by: &Principal, new: NewAssistant) -> Result<Assi
 
 fn check_prompt(prompt: &str) -> Result<(), AppError> {
     if prompt.chars().count() > MAX_SYSTEM_PROMPT {
-        let message = format!("A system prompt has at most {MAX_SYSTEM_PROMPT} characters.");
+        let message = format!("System prompts can have up to {MAX_SYSTEM_PROMPT} characters.");
         return Err(AppError::field("system_prompt", "too_long", message));
     }
     if prompt.contains('\0') {
         return Err(AppError::field(
             "system_prompt",
             "invalid",
-            "The text holds a NUL character, which can't be stored.",
+            "The text contains a NUL character. Remove it and try again.",
         ));
     }
     Ok(())
@@ -193,7 +193,7 @@ async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, App
         return Err(Code::NotFound.into());
     }
     if message.sender.kind != SenderKind::Assistant {
-        return Err(AppError::refused(Code::WrongState, "This is possible only with an assistant's answer."));
+        return Err(AppError::refused(Code::WrongState, "This is only available for an assistant's answer."));
     }
     Ok(message)
 }

@@ -9,7 +9,7 @@ use std::{
 use appcore::{Clock, Timestamp};
 use uuid::Uuid;
 
-use super::{Answer, Attempt, LIFETIME};
+use super::{Admission, Attempt, LIFETIME};
 
 /// When so many subjects are known, those are forgotten that nothing counts of any more.
 const MANY: usize = 10_000;
@@ -51,7 +51,7 @@ impl MemoryAttempts {
         Self { clock, subjects: Mutex::default() }
     }
 
-    pub fn begin(&self, attempt: &Attempt) -> Answer {
+    pub fn begin(&self, attempt: &Attempt) -> Admission {
         let now = self.clock.now();
         let mut subjects = self.lock();
         subjects.tidy(now);
@@ -68,10 +68,10 @@ impl MemoryAttempts {
             }
         }
         if let Some(wait) = wait {
-            return Answer::Spent(wait);
+            return Admission::Spent(wait);
         }
         if busy {
-            return Answer::Wait;
+            return Admission::Wait;
         }
         for subject in &attempt.subjects {
             let counter = subjects.known.entry(subject.clone()).or_insert_with(|| Counter {
@@ -81,7 +81,7 @@ impl MemoryAttempts {
             });
             counter.pending.insert(attempt.id, now.plus(LIFETIME));
         }
-        Answer::Go
+        Admission::Go
     }
 
     pub fn finish(&self, attempt: &Attempt, failed: bool) {

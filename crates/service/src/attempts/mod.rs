@@ -32,7 +32,7 @@ pub(crate) struct Quota {
 
 /// What the counting says to an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum Admission {
     Go,
     /// What is under way may use up what is left.
     Wait,
@@ -68,13 +68,13 @@ impl Attempts {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match self.counters.begin(&attempt).await {
-                Answer::Go => {
+                Admission::Go => {
                     attempt.counters = Some(Arc::clone(&self.counters));
                     return Ok(attempt);
                 }
-                Answer::Spent(wait) => return Err(refusal(wait)),
-                Answer::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(AGAIN)),
-                Answer::Wait => tokio::time::sleep(AGAIN).await,
+                Admission::Spent(wait) => return Err(refusal(wait)),
+                Admission::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(AGAIN)),
+                Admission::Wait => tokio::time::sleep(AGAIN).await,
             }
         }
     }
@@ -98,7 +98,7 @@ fn refusal(wait: Duration) -> AppError {
 }
 
 impl Counters {
-    async fn begin(&self, attempt: &Attempt) -> Answer {
+    async fn begin(&self, attempt: &Attempt) -> Admission {
         if let Some(shared) = &self.shared
             && let Some(answer) = shared.begin(attempt).await
         {

@@ -8,7 +8,7 @@ use std::{
 use appcore::Clock;
 use deadpool_redis::{Pool, redis::Script};
 
-use super::{Answer, Attempt, LIFETIME};
+use super::{Admission, Attempt, LIFETIME};
 
 /// Nobody waits long for a Redis that does not answer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -36,15 +36,15 @@ impl RedisAttempts {
     }
 
     /// `None`: Redis is away.
-    pub async fn begin(&self, attempt: &Attempt) -> Option<Answer> {
+    pub async fn begin(&self, attempt: &Attempt) -> Option<Admission> {
         let lifetime = millis(LIFETIME);
         let limit = i64::from(attempt.quota.limit);
         let answer =
             self.ask(&self.begin, attempt, [limit.to_string(), attempt.id.to_string(), lifetime.to_string()]).await?;
         Some(match u64::try_from(answer) {
-            Ok(0) => Answer::Go,
-            Ok(wait) => Answer::Spent(Duration::from_millis(wait)),
-            Err(_) => Answer::Wait,
+            Ok(0) => Admission::Go,
+            Ok(wait) => Admission::Spent(Duration::from_millis(wait)),
+            Err(_) => Admission::Wait,
         })
     }
 

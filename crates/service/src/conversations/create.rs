@@ -35,7 +35,7 @@ pub struct NewConversation {
 /// Begins a conversation. `false` beside it: the pair had one already, and this is it.
 pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(Conversation, bool), AppError> {
     if new.member_ids.len() > MAX_MEMBERS {
-        return Err(AppError::field("member_ids", "too_long", format!("At most {MAX_MEMBERS} people at once.")));
+        return Err(AppError::field("member_ids", "too_long", format!("Add up to {MAX_MEMBERS} people at a time.")));
     }
     let title = match new.title.as_deref().map(str::trim) {
         None | Some("") => None,
@@ -46,11 +46,7 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();
     if !together.is_empty() && !workspaces::are_together(app, workspace_id, &together).await? {
-        return Err(AppError::field(
-            "member_ids",
-            "not_found",
-            "Somebody among these people is not in this workspace.",
-        ));
+        return Err(AppError::field("member_ids", "not_found", "Some of these people aren't in this workspace."));
     }
     let assistant = assistant(app, workspace_id, &new).await?;
     let (own_role, pair_key) = match new.kind {
@@ -91,10 +87,10 @@ fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(),
     let wrong = |message| Err(AppError::field("member_ids", "invalid", message));
     match (kind, others.len()) {
         (ConversationKind::Single, 1) | (ConversationKind::Group, 2..) | (ConversationKind::Assistant, 0) => Ok(()),
-        (ConversationKind::Single, _) => wrong("A conversation of two needs exactly one other person."),
+        (ConversationKind::Single, _) => wrong("A direct message needs exactly one other person."),
         (ConversationKind::Group, _) => wrong("A group needs at least two other people."),
         (ConversationKind::Assistant, _) => {
-            wrong("A chat with an assistant has no other people. Begin a group instead.")
+            wrong("A conversation with an assistant can't include other people. Create a group instead.")
         }
     }
 }
@@ -104,14 +100,14 @@ async fn assistant(app: &App, workspace: WorkspaceId, new: &NewConversation) -> 
     let meant = match (new.kind, new.assistant_id) {
         (ConversationKind::Single, None) | (ConversationKind::Group, None) => return Ok(None),
         (ConversationKind::Single, Some(_)) => {
-            return Err(AppError::field("assistant_id", "invalid", "A conversation of two people has no assistant."));
+            return Err(AppError::field("assistant_id", "invalid", "You can't add an assistant to a direct message."));
         }
         (ConversationKind::Assistant, None) => query::assistants::DEFAULT_ID,
         (ConversationKind::Assistant | ConversationKind::Group, Some(id)) => id,
     };
     match query::assistants::usable_in(app.db.reader(), workspace, meant).await? {
         Some(assistant) => Ok(Some(assistant.id)),
-        None => Err(AppError::field("assistant_id", "not_found", "There is no such assistant in this workspace.")),
+        None => Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace.")),
     }
 }
 

@@ -70,17 +70,13 @@ pub async fn add_member(
     let change = match who {
         Ok(user_id) => {
             if !workspaces::are_together(app, conversation.workspace_id, &[user_id]).await? {
-                return Err(AppError::field("user_id", "not_found", "This person is not in this workspace."));
+                return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
             }
             Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
         }
         Err(assistant_id) => {
             if query::assistants::usable_in(app.db.reader(), conversation.workspace_id, assistant_id).await?.is_none() {
-                return Err(AppError::field(
-                    "assistant_id",
-                    "not_found",
-                    "There is no such assistant in this workspace.",
-                ));
+                return Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace."));
             }
             Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
         }

@@ -2,13 +2,13 @@
 
 use appcore::{
     AppError, EventId, UserId,
-    event::{Audience, Effect, News, Position},
+    event::{Audience, Effect, Envelope, Position},
 };
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
 
 /// Seals a row again, as it was when it happened. The audience of a conversation's creation is not in the log: the relay knows it.
-pub(super) fn news(row: conversation_event::Model) -> Result<News, AppError> {
+pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppError> {
     #[derive(Deserialize)]
     struct Added {
         member: Member,
@@ -28,7 +28,7 @@ pub(super) fn news(row: conversation_event::Model) -> Result<News, AppError> {
         _ => Effect::None,
     };
     let position = Position { conversation_id: row.conversation_id, seq: row.seq };
-    Ok(News {
+    Ok(Envelope {
         id: EventId::at(position),
         kind: row.kind,
         timestamp: row.created_at,
@@ -67,7 +67,7 @@ mod tests {
             Event::MemberRemoved { conversation_id, seq: 2, user_id },
             Event::ConversationDeleted { conversation_id, seq: 3 },
         ] {
-            let told = News::seal(&event, Audience::Conversation(conversation_id), Timestamp(5)).unwrap();
+            let told = Envelope::seal(&event, Audience::Conversation(conversation_id), Timestamp(5)).unwrap();
             let row = conversation_event::Model {
                 conversation_id,
                 seq: event.position().unwrap().seq,
@@ -76,7 +76,7 @@ mod tests {
                 created_at: Timestamp(5),
                 group_id: None,
             };
-            assert_eq!(news(row).unwrap(), told);
+            assert_eq!(envelope(row).unwrap(), told);
         }
     }
 }

@@ -8,7 +8,7 @@ mod writer;
 use appcore::{
     AppError, Code, ConversationId, Timestamp, UserId,
     auth::Principal,
-    event::SharedNews,
+    event::SharedEnvelope,
     page::{MAX_PAGE_SIZE, Slice},
     view::LoggedEvent,
 };
@@ -61,9 +61,9 @@ pub async fn news_after(
     id: ConversationId,
     after_seq: i64,
     limit: u64,
-) -> Result<Vec<SharedNews>, AppError> {
+) -> Result<Vec<SharedEnvelope>, AppError> {
     let rows = query::events::after(app.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
-    rows.into_iter().map(|row| log::news(row).map(Into::into)).collect()
+    rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
 }
 
 /// Where a person's conversations stood at a moment, for those in which something has happened since.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{
     AppError,
-    event::{Audience, BusMessage, Effect, News},
+    event::{Audience, BusMessage, Effect, Envelope},
 };
 use dbcontext::query;
 use sea_orm::ConnectionTrait as _;
@@ -43,7 +43,7 @@ impl Relay {
                     Ok(told) if told >= BATCH as usize => {}
                     Ok(_) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "the relay could not repeat news");
+                        tracing::warn!(%error, "the relay could not repeat envelope");
                         break;
                     }
                 }
@@ -65,13 +65,13 @@ async fn repeat(app: &App) -> Result<usize, AppError> {
     }
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
-        let mut news = log::news(row)?;
-        if let Some(position) = news.position.filter(|position| position.seq == 0) {
+        let mut envelope = log::envelope(row)?;
+        if let Some(position) = envelope.position.filter(|position| position.seq == 0) {
             let members = query::members::of_conversation(&txn, position.conversation_id).await?;
             let users: Vec<_> = members.into_iter().map(|member| member.user_id).collect();
-            news = News { effect: Effect::Follow(users.clone()), audience: Audience::Users(users), ..news };
+            envelope = Envelope { effect: Effect::Follow(users.clone()), audience: Audience::Users(users), ..envelope };
         }
-        messages.push(BusMessage::News(Arc::new(news)));
+        messages.push(BusMessage::Envelope(Arc::new(envelope)));
     }
     let count = messages.len();
     let told = app.bus.publish(messages).await;

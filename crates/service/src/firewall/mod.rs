@@ -98,9 +98,9 @@ impl Firewall {
             is_due: Notify::new(),
         });
         if firewall.is_on {
-            let news = firewall.bus.listen();
+            let envelope = firewall.bus.listen();
             firewall.read().await?;
-            tokio::spawn(Arc::clone(&firewall).follow(news));
+            tokio::spawn(Arc::clone(&firewall).follow(envelope));
             tokio::spawn(Arc::clone(&firewall).keep());
         }
         Ok(firewall)
@@ -212,7 +212,7 @@ impl Firewall {
     fn parse(&self, request: &BanRequest) -> Result<(IpNet, String), AppError> {
         let network = network::parse(&request.address).and_then(|network| {
             if self.trusted.iter().any(|trusted| trusted.contains(&network)) {
-                let sentence = "This is one of the trusted proxies, which can't be banned.";
+                let sentence = "This is a trusted proxy and can't be banned.";
                 return Err(AppError::field("address", "trusted", sentence));
             }
             Ok(network)
@@ -220,7 +220,7 @@ impl Firewall {
         let seconds = if (1..=MAX_SECONDS).contains(&request.seconds) {
             Ok(())
         } else {
-            Err(AppError::field("seconds", "invalid", format!("A ban lasts from 1 to {MAX_SECONDS} seconds.")))
+            Err(AppError::field("seconds", "invalid", format!("Choose a duration from 1 to {MAX_SECONDS} seconds.")))
         };
         let reason = parse_line("reason", &request.reason, MAX_REASON_CHARS);
         match (network, seconds, reason) {
@@ -285,13 +285,13 @@ impl Firewall {
         Ok(())
     }
 
-    async fn follow(self: Arc<Self>, mut news: Listener) {
-        while let Some(message) = news.recv().await {
+    async fn follow(self: Arc<Self>, mut envelope: Listener) {
+        while let Some(message) = envelope.recv().await {
             match message {
                 BusMessage::Signal(Signal::Banned { network, until }) => self.book.put(network, until),
                 // A ban may have been among what was lost.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
-                BusMessage::Signal(_) | BusMessage::News(_) => {}
+                BusMessage::Signal(_) | BusMessage::Envelope(_) => {}
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
         Err(_) => text.parse().ok().map(of),
     };
     let network = network.ok_or_else(|| {
-        AppError::field("address", "invalid", "Write an address or a network such as 203.0.113.0/24 or 2001:db8::/48.")
+        AppError::field("address", "invalid", "Enter an IP address or range, such as 203.0.113.0/24 or 2001:db8::/48.")
     })?;
     let widest = match network {
         IpNet::V4(_) => WIDEST_IPV4,
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
         return Err(AppError::field(
             "address",
             "too_wide",
-            format!("This network is too large to be banned: name parts of it, of /{widest} at most."),
+            format!("This range is too large to ban. Use ranges of /{widest} or smaller."),
         ));
     }
     Ok(network.trunc())

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{AiError, ChatDelta, ChatRequest};
 use appcore::{
     AppError, Code, MessageId,
-    event::{Audience, BusMessage, Event, News},
+    event::{Audience, BusMessage, Envelope, Event},
     view::{Message, MessageStatus},
 };
 use dbcontext::query;
@@ -44,8 +44,8 @@ const FINISH_AGAIN: [Duration; 5] = [
 const MOST_ATTEMPTS: i32 = 8;
 
 /// What a failure of ours is called to the reader.
-const OUR_FAULT: &str = "Something went wrong on this server. Try again.";
-const QUESTION_GONE: &str = "The message that this answers was deleted.";
+const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
+const QUESTION_GONE: &str = "The message this replies to was deleted.";
 
 /// Why the writing was broken off.
 #[derive(Debug, PartialEq, Eq)]
@@ -201,9 +201,9 @@ fn tell(app: &App, answer: &AnswerJob, draft: &mut Draft) {
     let conversation_id = answer.conversation_id;
     let event =
         Event::MessageDelta { conversation_id, message_id: answer.answer_id, offset: piece.offset, text: piece.text };
-    match News::seal(&event, Audience::Conversation(conversation_id), app.clock.now()) {
+    match Envelope::seal(&event, Audience::Conversation(conversation_id), app.clock.now()) {
         // Passing: nobody waits for it to arrive, and who misses it reads the message.
-        Ok(news) => drop(app.bus.publish(vec![BusMessage::News(Arc::new(news))])),
+        Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
         Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),
     }
 }

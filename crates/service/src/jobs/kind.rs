@@ -30,8 +30,8 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Send {
         USUAL_PLACES
     }
 
-    /// Of the jobs with the same lane one runs at a time.
-    fn lane(&self) -> String;
+    /// Of the jobs with the same concurrency_key one runs at a time.
+    fn concurrency_key(&self) -> String;
 
     /// What it works on: by this it is found again.
     fn subject(&self) -> Uuid;
@@ -42,7 +42,7 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Send {
     fn new_job(&self) -> Result<NewJob, AppError> {
         Ok(NewJob {
             kind: Self::KIND,
-            lane: self.lane(),
+            concurrency_key: self.concurrency_key(),
             subject: self.subject(),
             payload: serde_json::to_string(self).map_err(AppError::internal)?,
         })

@@ -75,7 +75,7 @@ impl Job for AnswerJob {
     }
 
     /// An assistant gives its answers in one conversation one after the other.
-    fn lane(&self) -> String {
+    fn concurrency_key(&self) -> String {
         format!("{}:{}:{}", Self::KIND, self.conversation_id, self.assistant_id)
     }
 

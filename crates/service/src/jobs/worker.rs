@@ -154,7 +154,7 @@ async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Ar
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
     }
     drop(place);
-    // Another job may have waited for this one's place, or its lane.
+    // Another job may have waited for this one's place, or its concurrency_key.
     wake.notify_one();
 }
 
@@ -169,7 +169,7 @@ async fn conclude(app: &App, claim: &job::Model, kind: &Kind, ended: Result<Ende
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
         Ok(Ended::Hopeless(reason)) => {
             tracing::error!(reason, job = %id, kind = claim.kind, "a job can't be done");
-            query::jobs::bury(db, id, attempt, &reason).await?;
+            query::jobs::dead_letter(db, id, attempt, &reason).await?;
         }
         Ok(Ended::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;
@@ -181,7 +181,7 @@ async fn conclude(app: &App, claim: &job::Model, kind: &Kind, ended: Result<Ende
             let tried = usize::try_from(attempt).unwrap_or(0).saturating_sub(1);
             match SCHEDULE.get(tried) {
                 Some(&wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
-                None => query::jobs::bury(db, id, attempt, &error.to_string()).await?,
+                None => query::jobs::dead_letter(db, id, attempt, &error.to_string()).await?,
             };
         }
     }

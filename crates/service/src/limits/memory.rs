@@ -20,7 +20,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use super::{Subject, Verdict, Window, sliding, until_room};
+use super::{RateDecision, Subject, Window, sliding, until_room};
 
 /// How often what is over is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ impl MemoryLimits {
         Self { clock, state }
     }
 
-    pub fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> (Verdict, Option<Place>) {
+    pub fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> (RateDecision, Option<ConcurrencySlot>) {
         let key = (group, subject);
         match limit.strategy {
             Strategy::FixedWindow | Strategy::SlidingWindow => (self.count(key, limit), None),
@@ -77,7 +77,7 @@ impl MemoryLimits {
         }
     }
 
-    fn count(&self, key: Key, limit: Limit) -> Verdict {
+    fn count(&self, key: Key, limit: Limit) -> RateDecision {
         let (window, elapsed) = window_of(self.clock.now(), limit.window);
         let mut counter = self.state.counters.entry(key).or_default();
         match window.saturating_sub(counter.window) {
@@ -91,7 +91,7 @@ impl MemoryLimits {
         let used = sliding(before, counter.now, elapsed, limit.window);
         if used + 1.0 > f64::from(limit.limit) {
             let retry_after = if is_sliding { until_room(before, counter.now, elapsed, limit) } else { left };
-            return Verdict {
+            return RateDecision {
                 limit: limit.limit,
                 window: Some(Window { remaining: 0, reset: left }),
                 retry_after: Some(retry_after),
@@ -100,30 +100,30 @@ impl MemoryLimits {
         counter.now += 1;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the limit")]
         let remaining = (f64::from(limit.limit) - used - 1.0).max(0.0) as u32;
-        Verdict { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after: None }
+        RateDecision { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after: None }
     }
 
-    fn draw(&self, group: RateGroup, limit: Limit, subject: Subject) -> Verdict {
+    fn draw(&self, group: RateGroup, limit: Limit, subject: Subject) -> RateDecision {
         let Some(buckets) = self.state.buckets.get(&group) else {
-            return Verdict { limit: limit.limit, window: None, retry_after: None };
+            return RateDecision { limit: limit.limit, window: None, retry_after: None };
         };
         let (remaining, retry_after) = match buckets.check_key(&subject) {
             Ok(snapshot) => (snapshot.remaining_burst_capacity(), None),
             Err(early) => (0, Some(early.wait_time_from(buckets.clock().now()))),
         };
         let reset = limit.window.mul_f64(f64::from(limit.limit - remaining.min(limit.limit)) / f64::from(limit.limit));
-        Verdict { limit: limit.limit, window: Some(Window { remaining, reset }), retry_after }
+        RateDecision { limit: limit.limit, window: Some(Window { remaining, reset }), retry_after }
     }
 
-    fn enter(&self, key: Key, limit: Limit) -> (Verdict, Option<Place>) {
+    fn enter(&self, key: Key, limit: Limit) -> (RateDecision, Option<ConcurrencySlot>) {
         let mut under_way = self.state.under_way.entry(key).or_default();
         if *under_way >= limit.limit {
             let retry_after = Some(Duration::from_secs(1));
-            return (Verdict { limit: limit.limit, window: None, retry_after }, None);
+            return (RateDecision { limit: limit.limit, window: None, retry_after }, None);
         }
         *under_way += 1;
-        let place = Place { state: Arc::clone(&self.state), key };
-        (Verdict { limit: limit.limit, window: None, retry_after: None }, Some(place))
+        let place = ConcurrencySlot { state: Arc::clone(&self.state), key };
+        (RateDecision { limit: limit.limit, window: None, retry_after: None }, Some(place))
     }
 }
 
@@ -160,12 +160,12 @@ async fn sweep(state: Weak<State>, clock: Clock) {
 }
 
 /// A call that is under way.
-pub(super) struct Place {
+pub(super) struct ConcurrencySlot {
     state: Arc<State>,
     key: Key,
 }
 
-impl Drop for Place {
+impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
         let left = self.state.under_way.get_mut(&self.key).map(|mut under_way| {
             *under_way = under_way.saturating_sub(1);

@@ -53,7 +53,7 @@ impl fmt::Display for Subject {
 
 /// What the counting says of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct RateDecision {
     pub limit: u32,
     /// What is left, and when all of it is there again; nothing of the kind is known of concurrency.
     pub window: Option<Window>,
@@ -67,7 +67,7 @@ pub struct Window {
     pub reset: Duration,
 }
 
-impl Verdict {
+impl RateDecision {
     /// An error for a call that is one too many.
     pub fn check(&self) -> Result<(), AppError> {
         match self.retry_after {
@@ -82,11 +82,11 @@ impl Verdict {
 
 /// A call that is under way, where calls at the same time are counted; it is over when this is dropped.
 #[must_use]
-pub struct Lease(#[expect(dead_code, reason = "it is there to be dropped")] Held);
+pub struct ConcurrencyPermit(#[expect(dead_code, reason = "it is there to be dropped")] Held);
 
 enum Held {
-    Here(#[expect(dead_code, reason = "it is there to be dropped")] memory::Place),
-    Shared(#[expect(dead_code, reason = "it is there to be dropped")] redis::Place),
+    Here(#[expect(dead_code, reason = "it is there to be dropped")] memory::ConcurrencySlot),
+    Shared(#[expect(dead_code, reason = "it is there to be dropped")] redis::ConcurrencySlot),
 }
 
 /// The counters of this instance.
@@ -113,7 +113,7 @@ impl Limits {
     }
 
     /// Counts a call. Nothing is said where nothing is limited.
-    pub async fn take(&self, group: RateGroup, subject: Subject) -> Option<(Verdict, Option<Lease>)> {
+    pub async fn take(&self, group: RateGroup, subject: Subject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
         if !self.config.enabled {
             return None;
         }
@@ -122,10 +122,10 @@ impl Limits {
         if let Some(shared) = &self.shared
             && let Some((verdict, place)) = shared.take(group, limit, subject).await
         {
-            return Some((verdict, place.map(|place| Lease(Held::Shared(place)))));
+            return Some((verdict, place.map(|place| ConcurrencyPermit(Held::Shared(place)))));
         }
         let (verdict, place) = self.own.take(group, limit, subject);
-        Some((verdict, place.map(|place| Lease(Held::Here(place)))))
+        Some((verdict, place.map(|place| ConcurrencyPermit(Held::Here(place)))))
     }
 }
 

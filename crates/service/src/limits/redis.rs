@@ -16,7 +16,7 @@ use deadpool_redis::{
 };
 use uuid::Uuid;
 
-use super::{Subject, Verdict, Window};
+use super::{RateDecision, Subject, Window};
 
 /// A limit must not make anybody wait for a Redis that does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -50,7 +50,12 @@ impl RedisLimits {
     }
 
     /// `None`: Redis is away.
-    pub async fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> Option<(Verdict, Option<Place>)> {
+    pub async fn take(
+        &self,
+        group: RateGroup,
+        limit: Limit,
+        subject: Subject,
+    ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
         if self.clock.now().millis() < self.paused_until.load(Ordering::Relaxed) {
             return None;
         }
@@ -68,7 +73,7 @@ impl RedisLimits {
         }
     }
 
-    async fn ask(&self, key: String, limit: Limit) -> anyhow::Result<(Verdict, Option<Place>)> {
+    async fn ask(&self, key: String, limit: Limit) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
         let mut connection = self.pool.get().await?;
         let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
         let script = match limit.strategy {
@@ -80,7 +85,7 @@ impl RedisLimits {
         // Is it allowed; how many are left; milliseconds until all are there again; milliseconds that are worth waiting.
         let (allowed, remaining, reset, wait): (bool, u32, u64, u64) =
             script.key(key).arg(limit.limit).arg(window).invoke_async(&mut connection).await?;
-        let verdict = Verdict {
+        let verdict = RateDecision {
             limit: limit.limit,
             window: Some(Window { remaining, reset: Duration::from_millis(reset) }),
             retry_after: (!allowed).then(|| Duration::from_millis(wait.max(1))),
@@ -93,14 +98,14 @@ impl RedisLimits {
         connection: &mut deadpool_redis::Connection,
         key: String,
         limit: Limit,
-    ) -> anyhow::Result<(Verdict, Option<Place>)> {
+    ) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
         let id = Uuid::now_v7().simple().to_string();
         let lifetime = i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX);
         let allowed: bool =
             self.enter.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
         let retry_after = (!allowed).then_some(Duration::from_secs(1));
-        let place = allowed.then(|| Place { pool: self.pool.clone(), key, id });
-        Ok((Verdict { limit: limit.limit, window: None, retry_after }, place))
+        let place = allowed.then(|| ConcurrencySlot { pool: self.pool.clone(), key, id });
+        Ok((RateDecision { limit: limit.limit, window: None, retry_after }, place))
     }
 
     fn pause(&self, error: &anyhow::Error) {
@@ -110,13 +115,13 @@ impl RedisLimits {
 }
 
 /// A call that is under way.
-pub(super) struct Place {
+pub(super) struct ConcurrencySlot {
     pool: Pool,
     key: String,
     id: String,
 }
 
-impl Drop for Place {
+impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
         // Without a runtime the program ends, and the entry with its lifetime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -8,7 +8,7 @@ use appcore::{
     limit::{RateGroup, Strategy},
 };
 
-use super::{Lease, Limits, Subject, Verdict, sliding, until_room};
+use super::{ConcurrencyPermit, Limits, RateDecision, Subject, sliding, until_room};
 
 const DAY: u64 = 86_400;
 
@@ -48,7 +48,7 @@ fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<Limits>> {
     each
 }
 
-async fn take(limits: &Limits, subject: Subject) -> (Verdict, Option<Lease>) {
+async fn take(limits: &Limits, subject: Subject) -> (RateDecision, Option<ConcurrencyPermit>) {
     limits.take(RateGroup::Write, subject).await.unwrap()
 }
 

@@ -41,7 +41,7 @@ impl Job for MailJob {
     const LEAVES_NOTHING: bool = true;
 
     /// Letters to one person keep their order.
-    fn lane(&self) -> String {
+    fn concurrency_key(&self) -> String {
         let name = match &self.to {
             Recipient::User(id) => id.to_string(),
             Recipient::Account(email) | Recipient::Address { email, .. } => email.as_str().to_owned(),

@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 
 use appcore::{
     AppError, ConversationId, InstanceId, Timestamp, UserId,
-    event::{Audience, BusMessage, Event, News},
+    event::{Audience, BusMessage, Envelope, Event},
     view::{Presence, PresenceStatus},
 };
 use futures_util::future::BoxFuture;
@@ -66,9 +66,9 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
         for presence in changes {
             let Some(conversations) = audiences.remove(&presence.user_id) else { continue };
             let event = Event::Presence(presence.clone());
-            let news = News::seal(&event, Audience::Conversations(conversations), app.clock.now())
+            let envelope = Envelope::seal(&event, Audience::Conversations(conversations), app.clock.now())
                 .map_err(AppError::internal)?;
-            messages.push(BusMessage::News(news.into()));
+            messages.push(BusMessage::Envelope(envelope.into()));
         }
         // Nobody waits for it: whoever misses it sees the next one.
         drop(app.bus.publish(messages));

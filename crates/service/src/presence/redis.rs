@@ -73,8 +73,8 @@ impl RedisPresence {
             for person in people {
                 call.arg(person.to_string());
             }
-            let news: Vec<(usize, String, String)> = call.invoke_async(&mut connection).await?;
-            came.extend(news.into_iter().filter_map(|(place, chosen, seen)| {
+            let envelope: Vec<(usize, String, String)> = call.invoke_async(&mut connection).await?;
+            came.extend(envelope.into_iter().filter_map(|(place, chosen, seen)| {
                 let user_id = *people.get(place)?;
                 Some(Presence {
                     user_id,

@@ -20,8 +20,8 @@ fn stores() -> Vec<Arc<dyn PresenceStore>> {
     stores
 }
 
-fn only(person: UserId, news: Vec<Presence>) -> Vec<PresenceStatus> {
-    news.into_iter().filter(|presence| presence.user_id == person).map(|presence| presence.status).collect()
+fn only(person: UserId, envelope: Vec<Presence>) -> Vec<PresenceStatus> {
+    envelope.into_iter().filter(|presence| presence.user_id == person).map(|presence| presence.status).collect()
 }
 
 async fn status(store: &dyn PresenceStore, person: UserId) -> Presence {
@@ -34,7 +34,7 @@ async fn comes_once_goes_once_and_is_remembered() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
-        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal is no news");
+        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal is no envelope");
         assert!(only(person, store.settle(Timestamp(1_500)).await).is_empty());
         assert_eq!(only(person, store.settle(Timestamp(2_000)).await), [PresenceStatus::Offline]);
         assert!(only(person, store.settle(Timestamp(2_001)).await).is_empty());

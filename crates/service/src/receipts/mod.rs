@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use appcore::{
     AppError, Clock, Code, ConversationId, UserId,
-    event::{Audience, BusMessage, Event, EventBus, News},
+    event::{Audience, BusMessage, Envelope, Event, EventBus},
 };
 use dbcontext::{
     Database,
@@ -99,9 +99,9 @@ async fn store(db: &Database, bus: &dyn EventBus, clock: &Clock, reaches: &[Reac
             delivered_seq: moved.delivered_seq,
             read_seq: moved.read_seq,
         };
-        let news = News::seal(&event, Audience::Conversation(moved.conversation_id), clock.now())
+        let envelope = Envelope::seal(&event, Audience::Conversation(moved.conversation_id), clock.now())
             .map_err(AppError::internal)?;
-        messages.push(BusMessage::News(Arc::new(news)));
+        messages.push(BusMessage::Envelope(Arc::new(envelope)));
     }
     if !messages.is_empty() {
         drop(bus.publish(messages));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use appcore::{
     AppError, ConversationId, UserId,
-    event::{Audience, BusMessage, Event, News},
+    event::{Audience, BusMessage, Envelope, Event},
 };
 
 use crate::App;
@@ -12,8 +12,8 @@ use crate::App;
 /// Tells a conversation's members that somebody writes, or has stopped. The caller has checked that they are a member.
 pub fn set(app: &App, user_id: UserId, conversation_id: ConversationId, active: bool) -> Result<(), AppError> {
     let event = Event::Typing { conversation_id, user_id, active };
-    let news =
-        News::seal(&event, Audience::Conversation(conversation_id), app.clock.now()).map_err(AppError::internal)?;
-    drop(app.bus.publish(vec![BusMessage::News(Arc::new(news))]));
+    let envelope =
+        Envelope::seal(&event, Audience::Conversation(conversation_id), app.clock.now()).map_err(AppError::internal)?;
+    drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))]));
     Ok(())
 }

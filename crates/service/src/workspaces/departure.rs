@@ -48,7 +48,7 @@ impl Job for DepartureJob {
     const KIND: &'static str = "departure";
     const LEAVES_NOTHING: bool = true;
 
-    fn lane(&self) -> String {
+    fn concurrency_key(&self) -> String {
         format!("departure:{}", self.workspace_id)
     }
 

@@ -17,7 +17,7 @@ use dbcontext::{
     query::{users, workspace_domains as rows, workspaces},
 };
 
-use super::{find, news::News};
+use super::{find, notice::ChangeNotice};
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
@@ -56,7 +56,7 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, app.clock.now()).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    News::of(id, [by.user_id]).tell(app);
+    ChangeNotice::of(id, [by.user_id]).tell(app);
     find(app, by, id).await
 }
 
@@ -72,21 +72,21 @@ fn verified_domain(user: &user::Model) -> Option<&str> {
 pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
     let wrong = |code: &'static str, message: String| Err(AppError::field("join_domains", code, message));
     if wanted.len() > MAX_DOMAINS {
-        return wrong("too_long", format!("A workspace has at most {MAX_DOMAINS} domains."));
+        return wrong("too_long", format!("A workspace can have up to {MAX_DOMAINS} domains."));
     }
     let own = verified_domain(by);
     let mut domains = Vec::new();
     for text in wanted {
         let text = text.trim().trim_start_matches('@');
         let Ok(address) = Email::parse(&format!("somebody@{text}")) else {
-            return wrong("invalid", format!("{text:?} is no domain of e-mail addresses."));
+            return wrong("invalid", format!("{text:?} isn't a valid email domain."));
         };
         let domain = address.domain().to_owned();
         if PUBLIC.contains(domain.as_str()) || !domain.contains('.') {
-            return wrong("public", format!("Anybody can have an address at {domain}. Invite people instead."));
+            return wrong("public", format!("Anyone can get an email at {domain}. Invite people instead."));
         }
         if !known.contains(&domain) && own != Some(domain.as_str()) {
-            return wrong("not_yours", format!("Your own address must be at {domain}, and verified."));
+            return wrong("not_yours", format!("To add {domain}, you need a verified email at that domain."));
         }
         if !domains.contains(&domain) {
             domains.push(domain);

@@ -22,7 +22,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{admit, members::may_bring_in, news::News};
+use super::{admit, members::may_bring_in, notice::ChangeNotice};
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
@@ -69,25 +69,32 @@ pub async fn create(
             (Some(Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?), 1)
         }
         (Some(_), Some(_)) => {
-            return Err(AppError::field("max_uses", "invalid", "An invitation by mail is for one person."));
+            return Err(AppError::field("max_uses", "invalid", "An email invitation can only be used by one person."));
         }
         (None, Some(uses)) if (1..=MAX_USES).contains(&uses) => (None, uses),
         (None, Some(_)) => {
-            return Err(AppError::field("max_uses", "invalid", format!("A link is good for 1 to {MAX_USES} people.")));
+            return Err(AppError::field(
+                "max_uses",
+                "invalid",
+                format!("A link can be used by 1 to {MAX_USES} people."),
+            ));
         }
         (None, None) => {
-            return Err(AppError::field("max_uses", "required", "Say for whom: an email, or max_uses for a link."));
+            return Err(AppError::field("max_uses", "required", "Provide an email, or max_uses for a link."));
         }
     };
     let expires_at = new.expires_at.unwrap_or_else(|| now.plus(USUAL_TTL));
     if expires_at <= now || expires_at > now.plus(MAX_TTL) {
-        return Err(AppError::field("expires_at", "invalid", "An invitation expires within a year from now."));
+        return Err(AppError::field("expires_at", "invalid", "Choose an expiration date within the next year."));
     }
     let tx = app.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
     may_bring_in(&tx, by, workspace_id, role).await?;
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
-        return Err(AppError::refused(Code::WrongState, format!("{MAX_OPEN} invitations stand already. Revoke some.")));
+        return Err(AppError::refused(
+            Code::WrongState,
+            format!("You have {MAX_OPEN} open invitations. Revoke some first."),
+        ));
     }
     let known = match &email {
         Some(email) => users::by_email(&tx, email.as_str()).await?,
@@ -185,7 +192,7 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    News::of(id, [by.user_id]).tell(app);
+    ChangeNotice::of(id, [by.user_id]).tell(app);
     Ok(led_to)
 }
 
@@ -203,7 +210,7 @@ pub(crate) async fn show<C: ConnectionTrait>(
     email: &Email,
     now: Timestamp,
 ) -> Result<Shown, AppError> {
-    let unknown = || AppError::field("invitation", "not_found", "There is no such invitation.");
+    let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
     let shown = find(db, token, now).await?.ok_or_else(unknown)?;
     workspaces::lock(db, shown.invitation.workspace_id).await?;
     shown.must_stand(now)?;

@@ -15,7 +15,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{departure, news::News, permitted, wrong_state};
+use super::{departure, notice::ChangeNotice, permitted, wrong_state};
 use crate::{
     App,
     accounts::fill_in_presence,
@@ -46,7 +46,7 @@ pub async fn members(
     page: PageRequest,
 ) -> Result<Page<WorkspaceMember>, AppError> {
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Search for at most 200 characters."));
+        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
     }
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(app.db.reader(), by.user_id, id, text, page).await?;
@@ -73,14 +73,14 @@ pub async fn add_member(
             users::by_email(&tx, email.as_str()).await?
         }
     };
-    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "There is no such account."))?;
+    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "No account found."))?;
     if !rows::add(&tx, id, user.id, role, app.clock.now()).await? {
         return Err(Code::AlreadyMember.into());
     }
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
-    News::of(id, [user.id]).tell(app);
+    ChangeNotice::of(id, [user.id]).tell(app);
     view(member)
 }
 
@@ -96,12 +96,12 @@ pub(super) async fn may_bring_in<C: ConnectionTrait>(
         return Err(AppError::field(
             "role",
             "invalid",
-            "A new member can't be the owner. Hand the ownership over afterwards.",
+            "A new member can't be the owner. Add them first, then make them the owner.",
         ));
     }
     may_give(seen.role()?, role)?;
     if seen.kind == WorkspaceKind::Personal.as_str() {
-        return Err(wrong_state("A personal workspace has no other members. Create a workspace for all of you."));
+        return Err(wrong_state("You can't add people to a personal workspace. Create a new workspace instead."));
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ pub async fn set_role(
     audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // The caller, too: with the ownership their own role changes.
-    News::of(id, [by.user_id, user_id]).tell(app);
+    ChangeNotice::of(id, [by.user_id, user_id]).tell(app);
     view(member)
 }
 
@@ -151,7 +151,7 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     departure::ask(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    News::of(id, [user_id]).tell(app);
+    ChangeNotice::of(id, [user_id]).tell(app);
     departure::take_out(app, id, user_id).await
 }
 
@@ -161,7 +161,7 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     rows::lock(&tx, id).await?;
     let seen = permitted(&tx, by, id, Permission::See).await?;
     if seen.kind == WorkspaceKind::Personal.as_str() {
-        return Err(wrong_state("Your personal workspace is yours as long as your account is there."));
+        return Err(wrong_state("You can't leave your personal workspace."));
     }
     if seen.role()? == WorkspaceRole::Owner {
         return Err(Code::OwnerMustTransfer.into());
@@ -171,7 +171,7 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    News::of(id, [by.user_id]).tell(app);
+    ChangeNotice::of(id, [by.user_id]).tell(app);
     departure::take_out(app, id, by.user_id).await
 }
 

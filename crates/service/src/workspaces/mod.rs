@@ -8,7 +8,7 @@ mod departure;
 mod domains;
 pub mod invitations;
 mod members;
-pub(crate) mod news;
+pub(crate) mod notice;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +48,7 @@ const PERSONAL_NAME: &str = "Personal";
 
 /// A workspace that somebody is in, and what they are there.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Membership {
     pub id: WorkspaceId,
     pub role: WorkspaceRole,
 }
@@ -102,7 +102,7 @@ pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[Strin
     let tx = app.db.begin().await.map_err(app_error)?;
     let user = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if rows::count_owned(&tx, by.user_id).await? >= MAX_OWNED {
-        return Err(AppError::refused(Code::WrongState, format!("Nobody owns more than {MAX_OWNED} workspaces.")));
+        return Err(AppError::refused(Code::WrongState, format!("You can own up to {MAX_OWNED} workspaces.")));
     }
     let join_domains = domains::parse(join_domains, &[], &user)?;
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
@@ -126,7 +126,7 @@ pub async fn update(
     let seen = permitted(&tx, by, id, Permission::Configure).await?;
     if let Some(name) = name.filter(|name| *name != seen.name) {
         if seen.kind == WorkspaceKind::Shared.as_str() {
-            return Err(wrong_state("This workspace is named by the installation's settings."));
+            return Err(wrong_state("This workspace's name is set in the server's configuration."));
         }
         rows::rename(&tx, id, &name, app.clock.now()).await?;
     }
@@ -136,14 +136,14 @@ pub async fn update(
         let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
         let domains = domains::parse(&wanted, &known, &user)?;
         if !domains.is_empty() && seen.kind != WorkspaceKind::Team.as_str() {
-            return Err(wrong_state("Only a team's workspace can be joined by the domain of an address."));
+            return Err(wrong_state("Email domains can only be used with team workspaces."));
         }
         workspace_domains::replace(&tx, id, &domains).await?;
     }
     audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
-    let news = news::to_all(&tx, id).await?;
+    let envelope = notice::to_all(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
-    news.tell(app);
+    envelope.tell(app);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -153,15 +153,15 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
     rows::lock(&tx, id).await?;
     let seen = permitted(&tx, by, id, Permission::Delete).await?;
     if seen.kind != WorkspaceKind::Team.as_str() {
-        return Err(wrong_state("Only a team's workspace can be deleted."));
+        return Err(wrong_state("Only team workspaces can be deleted."));
     }
     let now = app.clock.now();
-    let news = news::to_all(&tx, id).await?;
+    let envelope = notice::to_all(&tx, id).await?;
     rows::delete(&tx, id, now).await?;
     departure::ask(&tx, now, id, None).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    news.tell(app);
+    envelope.tell(app);
     departure::dissolve(app, id).await
 }
 
@@ -172,13 +172,13 @@ pub async fn resolve(
     by: &Principal,
     id: Option<WorkspaceId>,
     permission: Permission,
-) -> Result<Place, AppError> {
+) -> Result<Membership, AppError> {
     let seen = match id {
         Some(id) => rows::find(app.db.reader(), by.user_id, id).await?,
         None => rows::usual(app.db.reader(), by.user_id).await?,
     };
     let seen = seen.ok_or(Code::NotFound)?;
-    let place = Place { id: seen.id, role: seen.role()? };
+    let place = Membership { id: seen.id, role: seen.role()? };
     if place.role.may(permission) { Ok(place) } else { Err(Code::Forbidden.into()) }
 }
 

@@ -70,7 +70,7 @@ fn read(packet: Packet) -> Result<Packed, Close> {
         Content::Event { number, data, attachments } => {
             let mut request = request(data.as_str(), number)?;
             if !attachments.is_empty() {
-                request.command = Err(AppError::refused(Code::MalformedFrame, "No command takes binary data."));
+                request.command = Err(AppError::refused(Code::MalformedFrame, "Commands can't contain binary data."));
             }
             Packed::Request(request)
         }

@@ -115,7 +115,7 @@ async fn create(
         return Err(Code::SignupClosed.into());
     }
     let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
-        AppError::refused(Code::OauthInvalid, "The provider did not tell an e-mail address, which an account needs.")
+        AppError::refused(Code::OauthInvalid, "The provider didn't share your email. Allow it there, then try again.")
     })?;
     let name = newcomer.name.as_deref().and_then(shown).or_else(|| shown(email.local()));
     let now = app.clock.now();

@@ -26,7 +26,7 @@ impl Providers {
 
     pub(super) fn find(&self, name: &str) -> Result<&Provider, AppError> {
         let found = self.0.iter().find(|provider| provider.name() == name);
-        found.ok_or_else(|| AppError::refused(Code::NotFound, "There is no provider of this name."))
+        found.ok_or_else(|| AppError::refused(Code::NotFound, "This sign-in provider doesn't exist."))
     }
 
     pub(super) fn kind_of(&self, name: &str) -> Option<OauthKind> {

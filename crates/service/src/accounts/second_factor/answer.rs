@@ -7,7 +7,7 @@ use dbcontext::{
     query::{pending_sign_ins, second_factors as rows, users},
 };
 
-use super::{Verdict, recovery, try_code, wrong};
+use super::{CodeCheck, recovery, try_code, wrong};
 use crate::{
     App,
     accounts::{
@@ -21,7 +21,7 @@ use crate::{
 const MAX_FAILURES: i32 = 5;
 
 /// What is shown for a challenge, or to confirm who one is.
-pub enum Answer {
+pub enum SecondFactor {
     Code(String),
     RecoveryCode(String),
 }
@@ -30,7 +30,7 @@ pub enum Answer {
 pub async fn answer_challenge(
     app: &App,
     challenge: &str,
-    answer: Answer,
+    answer: SecondFactor,
     device: Device,
 ) -> Result<TokenPair, AppError> {
     let now = app.clock.now();
@@ -48,7 +48,7 @@ pub async fn answer_challenge(
         }
         tried => tried?,
     };
-    if verdict == Verdict::Wrong {
+    if verdict == CodeCheck::Wrong {
         pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
         tx.commit().await.map_err(app_error)?;
         signin::note_failure(app, Some(user_id), &device).await;
@@ -63,27 +63,27 @@ pub async fn answer_challenge(
 }
 
 /// Takes the second factor of somebody who is signed in already.
-pub(in crate::accounts) async fn show(app: &App, user_id: UserId, answer: &Answer) -> Result<(), AppError> {
+pub(in crate::accounts) async fn show(app: &App, user_id: UserId, answer: &SecondFactor) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let verdict = try_answer(&tx, app, user_id, answer, app.clock.now()).await?;
     // A wrong one is counted.
     tx.commit().await.map_err(app_error)?;
-    if verdict == Verdict::Right { Ok(()) } else { Err(wrong()) }
+    if verdict == CodeCheck::Right { Ok(()) } else { Err(wrong()) }
 }
 
 async fn try_answer(
     tx: &Transaction,
     app: &App,
     user_id: UserId,
-    answer: &Answer,
+    answer: &SecondFactor,
     now: Timestamp,
-) -> Result<Verdict, AppError> {
+) -> Result<CodeCheck, AppError> {
     match answer {
-        Answer::Code(code) => try_code(tx, app, user_id, code, now).await,
-        Answer::RecoveryCode(code) => {
+        SecondFactor::Code(code) => try_code(tx, app, user_id, code, now).await,
+        SecondFactor::RecoveryCode(code) => {
             let used = rows::use_code(tx, user_id, &recovery::fingerprint(code), now).await?;
-            Ok(if used { Verdict::Right } else { Verdict::Wrong })
+            Ok(if used { CodeCheck::Right } else { CodeCheck::Wrong })
         }
     }
 }

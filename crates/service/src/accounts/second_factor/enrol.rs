@@ -9,7 +9,7 @@ use dbcontext::{
     query::{second_factors as rows, users},
 };
 
-use super::{Verdict, recovery, totp, try_code, wrong};
+use super::{CodeCheck, recovery, totp, try_code, wrong};
 use crate::{
     App,
     accounts::reauthenticate,
@@ -36,7 +36,10 @@ pub async fn enrol(app: &App, by: &Principal, password: Option<String>) -> Resul
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, account.id).await?.ok_or(Code::Unauthenticated)?;
     if account.second_factor {
-        return Err(AppError::refused(Code::WrongState, "An authenticator is set up already. Remove it first."));
+        return Err(AppError::refused(
+            Code::WrongState,
+            "You already have an authenticator app set up. Remove it first.",
+        ));
     }
     rows::begin(&tx, account.id, stored, is_sealed, app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
@@ -56,12 +59,12 @@ pub async fn confirm(app: &App, by: &Principal, code: &str) -> Result<Vec<Secret
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if account.second_factor {
-        return Err(AppError::refused(Code::WrongState, "The authenticator is confirmed already."));
+        return Err(AppError::refused(Code::WrongState, "Your authenticator app is already set up."));
     }
     if rows::lock(&tx, account.id).await?.is_none() {
-        return Err(AppError::refused(Code::WrongState, "Set an authenticator up first."));
+        return Err(AppError::refused(Code::WrongState, "Set up an authenticator app first."));
     }
-    if try_code(&tx, app, account.id, code, now).await? == Verdict::Wrong {
+    if try_code(&tx, app, account.id, code, now).await? == CodeCheck::Wrong {
         tx.commit().await.map_err(app_error)?;
         return Err(wrong());
     }
@@ -79,10 +82,10 @@ pub async fn remove(app: &App, by: &Principal, code: &str) -> Result<(), AppErro
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !account.second_factor {
-        return Err(AppError::refused(Code::WrongState, "No authenticator is set up."));
+        return Err(AppError::refused(Code::WrongState, "You don't have an authenticator app set up."));
     }
     let recovered = rows::use_code(&tx, account.id, &recovery::fingerprint(code), now).await?;
-    if !recovered && try_code(&tx, app, account.id, code, now).await? == Verdict::Wrong {
+    if !recovered && try_code(&tx, app, account.id, code, now).await? == CodeCheck::Wrong {
         tx.commit().await.map_err(app_error)?;
         return Err(wrong());
     }

@@ -14,14 +14,14 @@ use dbcontext::{Transaction, query::second_factors as rows};
 
 pub(super) use self::answer::show;
 pub use self::{
-    answer::{Answer, answer_challenge},
+    answer::{SecondFactor, answer_challenge},
     enrol::{Enrolment, confirm, enrol, remove},
 };
 use crate::App;
 
 /// What came of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum CodeCheck {
     Right,
     Wrong,
 }
@@ -33,15 +33,15 @@ async fn try_code(
     user_id: UserId,
     code: &str,
     now: Timestamp,
-) -> Result<Verdict, AppError> {
-    let Some(mut row) = rows::lock(tx, user_id).await? else { return Ok(Verdict::Wrong) };
+) -> Result<CodeCheck, AppError> {
+    let Some(mut row) = rows::lock(tx, user_id).await? else { return Ok(CodeCheck::Wrong) };
     let secret = totp::opened(&row, app.config.auth.key_encryption_secret.as_ref())?;
     totp::check_patience(&row, now)?;
     let verdict = match totp::use_code(&secret, code, now, &mut row)? {
-        true => Verdict::Right,
-        false => Verdict::Wrong,
+        true => CodeCheck::Right,
+        false => CodeCheck::Wrong,
     };
-    if verdict == Verdict::Wrong {
+    if verdict == CodeCheck::Wrong {
         totp::count_failure(&mut row, now);
     }
     rows::update(tx, row).await?;

@@ -86,7 +86,7 @@ pub(super) fn check_patience(row: &Model, now: Timestamp) -> Result<(), AppError
     let wait = Duration::from_millis(u64::try_from(until.millis() - now.millis()).unwrap_or_default());
     Err(AppError::Refused {
         code: Code::TooManySignins,
-        message: Some("Too many codes were wrong. Wait, or use a recovery code.".into()),
+        message: Some("Too many wrong codes. Wait a while, or use a recovery code.".into()),
         retry_after: Some(wait),
     })
 }

@@ -8,24 +8,24 @@ use appcore::{
 use dbcontext::query::{self, groups::NewMessage};
 
 use super::{
+    batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
-    group::Group,
     messages::target,
 };
 use crate::jobs::{AnswerJob, Job as _};
 
-pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
+pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
     let conversation_id = begin.conversation_id;
-    group.conversation(conversation_id)?;
-    if query::messages::get(group.db, begin.answer_id).await?.is_some() {
+    batch.conversation(conversation_id)?;
+    if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Deleted by a reader meanwhile: not found, and the job ends.
-        let message = target(group, conversation_id, begin.answer_id).await?;
+        let message = target(batch, conversation_id, begin.answer_id).await?;
         if message.status != MessageStatus::Streaming {
             return Ok(Outcome::Message(Box::new(message)));
         }
-        return restart(group, message, begin.model.clone()).await;
+        return restart(batch, message, begin.model.clone()).await;
     }
-    let name = query::conversations::assistants(group.db, &[conversation_id])
+    let name = query::conversations::assistants(batch.db, &[conversation_id])
         .await?
         .into_iter()
         .find(|assistant| assistant.assistant_id == begin.assistant_id)
@@ -46,13 +46,13 @@ pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<
         reactions: Vec::new(),
         edited_at: None,
         deleted_at: None,
-        created_at: group.now,
+        created_at: batch.now,
     };
-    group.emit(conversation_id, |seq| {
+    batch.emit(conversation_id, |seq| {
         message.seq = seq;
         Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
     })?;
-    group.new_messages.push(NewMessage {
+    batch.new_messages.push(NewMessage {
         id: message.id,
         conversation_id,
         seq: message.seq,
@@ -63,20 +63,20 @@ pub(super) async fn begin(group: &mut Group<'_>, begin: &BeginAnswer) -> Result<
         status: MessageStatus::Streaming.as_str(),
         reply_to: begin.reply_to,
         model: begin.model.clone(),
-        created_at: group.now,
+        created_at: batch.now,
     });
     Ok(Outcome::Message(Box::new(message)))
 }
 
-pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Result<Outcome, AppError> {
+pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Result<Outcome, AppError> {
     let conversation_id = finish.conversation_id;
-    let mut message = target(group, conversation_id, finish.answer_id).await?;
-    group.conversation(conversation_id)?;
+    let mut message = target(batch, conversation_id, finish.answer_id).await?;
+    batch.conversation(conversation_id)?;
     if message.status != MessageStatus::Streaming {
         return Ok(Outcome::Message(Box::new(message)));
     }
     query::messages::set_answer(
-        group.db,
+        batch.db,
         message.id,
         &finish.content,
         finish.status,
@@ -88,7 +88,7 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
     message.status = finish.status;
     message.reason.clone_from(&finish.reason);
     message.model = finish.model.clone().or(message.model);
-    group.emit(conversation_id, |seq| {
+    batch.emit(conversation_id, |seq| {
         let message = Box::new(message.clone());
         match finish.status {
             MessageStatus::Failed => Event::MessageFailed {
@@ -106,16 +106,16 @@ pub(super) async fn finish(group: &mut Group<'_>, finish: &FinishAnswer) -> Resu
     Ok(Outcome::Message(Box::new(message)))
 }
 
-pub(super) async fn regenerate(group: &mut Group<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
-    group.standing(regenerate.conversation_id, regenerate.by)?;
-    let message = target(group, regenerate.conversation_id, regenerate.message_id).await?;
+pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
+    batch.standing(regenerate.conversation_id, regenerate.by)?;
+    let message = target(batch, regenerate.conversation_id, regenerate.message_id).await?;
     let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
         (message.sender.kind, message.sender.id, message.reply_to)
     else {
-        return Err(AppError::refused(Code::WrongState, "Only an assistant's answer can be asked for again."));
+        return Err(AppError::refused(Code::WrongState, "Only an assistant's answer can be regenerated."));
     };
     if message.status == MessageStatus::Streaming {
-        return Err(AppError::refused(Code::WrongState, "This answer is still being written. Stop it first."));
+        return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
     }
     let job = AnswerJob {
         conversation_id: message.conversation_id,
@@ -123,19 +123,19 @@ pub(super) async fn regenerate(group: &mut Group<'_>, regenerate: &Regenerate) -
         assistant_id: appcore::AssistantId(assistant),
         answer_id: message.id,
     };
-    group.ask(job.new_job()?);
-    restart(group, message, None).await
+    batch.ask(job.new_job()?);
+    restart(batch, message, None).await
 }
 
 /// Puts an answer back to its beginning.
-async fn restart(group: &mut Group<'_>, mut message: Message, model: Option<String>) -> Result<Outcome, AppError> {
-    query::messages::set_answer(group.db, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
+async fn restart(batch: &mut Batch<'_>, mut message: Message, model: Option<String>) -> Result<Outcome, AppError> {
+    query::messages::set_answer(batch.db, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
     message.content.clear();
     message.status = MessageStatus::Streaming;
     message.reason = None;
     message.model = model.or(message.model);
     let conversation_id = message.conversation_id;
-    group.emit(conversation_id, |seq| Event::MessageUpdated {
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,
         seq,
         message: Box::new(message.clone()),

@@ -13,7 +13,7 @@ use std::{
 
 use appcore::{
     AppError, ConversationId, Timestamp,
-    event::{BusMessage, News, Signal},
+    event::{BusMessage, Envelope, Signal},
 };
 use dbcontext::{
     Database,
@@ -24,8 +24,8 @@ use sea_orm::DatabaseExecutor;
 use uuid::Uuid;
 
 use super::{
+    batch::{Batch, Closed},
     change::{Change, Outcome},
-    group::{Closed, Group},
     memory::Memory,
 };
 
@@ -35,10 +35,10 @@ const CONTENDED: Duration = Duration::from_secs(1);
 /// What a committed group hands back.
 pub(super) struct Committed {
     pub outcomes: Vec<Result<Outcome, AppError>>,
-    pub news: Vec<News>,
+    pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
     /// Its note, where other instances have to hear of it.
-    pub group: Option<Uuid>,
+    pub batch: Option<Uuid>,
 }
 
 /// What became of a group without locks.
@@ -67,8 +67,8 @@ impl Committer {
     }
 
     /// Takes in what the bus says.
-    pub fn heed(&mut self, message: &BusMessage) {
-        self.memory.heed(message);
+    pub fn on_message(&mut self, message: &BusMessage) {
+        self.memory.on_message(message);
     }
 
     /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
@@ -105,14 +105,14 @@ impl Committer {
         told: &[Uuid],
     ) -> Result<Attempt, AppError> {
         let db = DatabaseExecutor::from(self.db.log());
-        let mut group = Group::new(&db, now, self.relayed).look(changes, &mut self.memory).await?;
-        let is_remembered = group.is_remembered;
-        let outcomes = group.apply_all(changes).await?;
-        let Closed { seen, pieces, news, signals, group, conversations } = group.close(told)?;
+        let mut batch = Batch::new(&db, now, self.relayed).look(changes, &mut self.memory).await?;
+        let is_remembered = batch.is_remembered;
+        let outcomes = batch.apply_all(changes).await?;
+        let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
         Ok(match query::groups::execute_unless_moved(&self.db, &seen, pieces).await? {
             Claim::Executed => {
                 self.memory.keep(conversations);
-                Attempt::Committed(Committed { outcomes, news, signals, group })
+                Attempt::Committed(Committed { outcomes, envelopes, signals, batch })
             }
             Claim::Repeated => Attempt::Repeated,
             Claim::Moved(_) if is_remembered => Attempt::Outdated,
@@ -131,13 +131,13 @@ impl Committer {
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = DatabaseExecutor::from(&*txn);
-        let mut group = Group::new(&db, now, self.relayed).lock(&txn, changes).await?;
-        let outcomes = group.apply_all(changes).await?;
-        let Closed { pieces, news, signals, group, .. } = group.close(told)?;
+        let mut batch = Batch::new(&db, now, self.relayed).lock(&txn, changes).await?;
+        let outcomes = batch.apply_all(changes).await?;
+        let Closed { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
         if !pieces.is_empty() {
             query::execute(&db, pieces).await?;
         }
         txn.commit().await.map_err(app_error)?;
-        Ok(Committed { outcomes, news, signals, group })
+        Ok(Committed { outcomes, envelopes, signals, batch })
     }
 }

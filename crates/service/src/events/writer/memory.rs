@@ -17,7 +17,7 @@ use appcore::{
 };
 use dbcontext::query::groups::ConversationState;
 
-use super::group::Standing;
+use super::batch::ActingMember;
 
 /// How long what was read may be used.
 const KEEP: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const MOST: usize = 50_000;
 #[derive(Debug)]
 pub(super) struct Known {
     pub state: ConversationState,
-    pub standings: HashMap<UserId, Standing>,
+    pub standings: HashMap<UserId, ActingMember>,
     since: Instant,
 }
 
@@ -76,11 +76,11 @@ impl Memory {
     }
 
     /// Takes in what the bus says.
-    pub fn heed(&mut self, message: &BusMessage) {
+    pub fn on_message(&mut self, message: &BusMessage) {
         match message {
             // Another instance has written there.
-            BusMessage::News(news) => {
-                if let Some(position) = news.position
+            BusMessage::Envelope(envelopes) => {
+                if let Some(position) = envelopes.position
                     && self
                         .conversations
                         .get(&position.conversation_id)

@@ -8,37 +8,37 @@ use appcore::{
 use dbcontext::query::{self, groups::NewMessage, messages::NamedMessage};
 
 use super::{
+    batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
-    group::Group,
 };
 use crate::jobs::{AnswerJob, Job as _};
 
 /// Reads which of the messages were sent before.
-pub(super) async fn load_repeated(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
+pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked: Vec<(ConversationId, UserId, &str)> =
         sends(changes).map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
     if asked.is_empty() {
         return Ok(());
     }
-    for row in query::groups::repeated(group.db, &asked).await? {
+    for row in query::groups::repeated(batch.db, &asked).await? {
         let message = Message::try_from(row)?;
         if let (Some(sender), Some(client_id)) = (message.sender.id, message.client_id.clone()) {
-            group.sent.insert((message.conversation_id, UserId(sender), client_id), message);
+            batch.sent.insert((message.conversation_id, UserId(sender), client_id), message);
         }
     }
     Ok(())
 }
 
 /// Reads what messages refer to: those that they answer, and the assistants that they may be for.
-pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<(), AppError> {
+pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let replies: Vec<(ConversationId, MessageId)> =
         sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
     if !replies.is_empty() {
-        group.replied.extend(query::groups::existing(group.db, &replies).await?);
+        batch.replied.extend(query::groups::existing(batch.db, &replies).await?);
     }
     let mut addressed: Vec<ConversationId> = Vec::new();
     for send in sends(changes) {
-        let may_ask = match group.kind(send.conversation_id) {
+        let may_ask = match batch.kind(send.conversation_id) {
             Ok(ConversationKind::Assistant) => true,
             Ok(ConversationKind::Group) => send.content.as_str().contains('@'),
             Ok(ConversationKind::Single) | Err(_) => false,
@@ -48,8 +48,8 @@ pub(super) async fn load(group: &mut Group<'_>, changes: &[Change]) -> Result<()
         }
     }
     if !addressed.is_empty() {
-        for assistant in query::conversations::assistants(group.db, &addressed).await? {
-            group.assistants.entry(assistant.conversation_id).or_default().push(assistant);
+        for assistant in query::conversations::assistants(batch.db, &addressed).await? {
+            batch.assistants.entry(assistant.conversation_id).or_default().push(assistant);
         }
     }
     Ok(())
@@ -59,19 +59,19 @@ fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
     changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None })
 }
 
-pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome, AppError> {
-    let name = group.standing(send.conversation_id, send.sender)?.display_name.clone();
+pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome, AppError> {
+    let name = batch.standing(send.conversation_id, send.sender)?.display_name.clone();
     let key = (send.conversation_id, send.sender, send.client_id.as_str().to_owned());
-    if let Some(message) = group.sent.get(&key) {
+    if let Some(message) = batch.sent.get(&key) {
         return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
     }
     if let Some(reply_to) = send.reply_to
-        && !group.replied.contains(&(send.conversation_id, reply_to))
+        && !batch.replied.contains(&(send.conversation_id, reply_to))
     {
         return Err(AppError::field(
             "reply_to",
             "not_found",
-            "The message that this answers is not in this conversation.",
+            "The message you're replying to isn't in this conversation.",
         ));
     }
     let mut message = Message {
@@ -89,14 +89,14 @@ pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome,
         reactions: Vec::new(),
         edited_at: None,
         deleted_at: None,
-        created_at: group.now,
+        created_at: batch.now,
     };
     let conversation_id = send.conversation_id;
-    group.emit(conversation_id, |seq| {
+    batch.emit(conversation_id, |seq| {
         message.seq = seq;
         Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
     })?;
-    group.new_messages.push(NewMessage {
+    batch.new_messages.push(NewMessage {
         id: message.id,
         conversation_id,
         seq: message.seq,
@@ -107,17 +107,17 @@ pub(super) fn send(group: &mut Group<'_>, send: &SendMessage) -> Result<Outcome,
         status: MessageStatus::Complete.as_str(),
         reply_to: message.reply_to,
         model: None,
-        created_at: group.now,
+        created_at: batch.now,
     });
-    ask_assistants(group, &message)?;
-    group.sent.insert(key, message.clone());
+    ask_assistants(batch, &message)?;
+    batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
 }
 
 /// In an assistant's chat every message is for it; elsewhere the ones that name it.
-fn ask_assistants(group: &mut Group<'_>, message: &Message) -> Result<(), AppError> {
-    let Some(present) = group.assistants.get(&message.conversation_id) else { return Ok(()) };
-    let always = group.kind(message.conversation_id)? == ConversationKind::Assistant;
+fn ask_assistants(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let Some(present) = batch.assistants.get(&message.conversation_id) else { return Ok(()) };
+    let always = batch.kind(message.conversation_id)? == ConversationKind::Assistant;
     let asked: Vec<AnswerJob> = present
         .iter()
         .filter(|assistant| always || mentions(&message.content, &assistant.name))
@@ -129,7 +129,7 @@ fn ask_assistants(group: &mut Group<'_>, message: &Message) -> Result<(), AppErr
         })
         .collect();
     for job in asked {
-        group.ask(job.new_job()?);
+        batch.ask(job.new_job()?);
     }
     Ok(())
 }
@@ -144,20 +144,20 @@ fn mentions(text: &str, name: &str) -> bool {
     })
 }
 
-pub(super) async fn edit(group: &mut Group<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
-    group.standing(edit.conversation_id, edit.by)?;
-    let mut message = target(group, edit.conversation_id, edit.message_id).await?;
+pub(super) async fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
+    batch.standing(edit.conversation_id, edit.by)?;
+    let mut message = target(batch, edit.conversation_id, edit.message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
-        return Err(AppError::refused(Code::Forbidden, "Only who wrote a message can edit it."));
+        return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     if message.content == edit.content.as_str() {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    query::messages::edit(group.db, edit.message_id, edit.content.as_str(), group.now).await?;
+    query::messages::edit(batch.db, edit.message_id, edit.content.as_str(), batch.now).await?;
     edit.content.as_str().clone_into(&mut message.content);
-    message.edited_at = Some(group.now);
+    message.edited_at = Some(batch.now);
     let conversation_id = edit.conversation_id;
-    group.emit(conversation_id, |seq| Event::MessageUpdated {
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,
         seq,
         message: Box::new(message.clone()),
@@ -165,29 +165,29 @@ pub(super) async fn edit(group: &mut Group<'_>, edit: &EditMessage) -> Result<Ou
     Ok(Outcome::Message(Box::new(message)))
 }
 
-pub(super) async fn delete(group: &mut Group<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
-    let role = group.standing(delete.conversation_id, delete.by)?.role;
-    let message = target(group, delete.conversation_id, delete.message_id).await?;
+pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
+    let role = batch.standing(delete.conversation_id, delete.by)?.role;
+    let message = target(batch, delete.conversation_id, delete.message_id).await?;
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
     if !own && role == MemberRole::Member {
         return Err(AppError::refused(
             Code::Forbidden,
-            "Only who wrote a message, or an owner of the conversation, can delete it.",
+            "Only the author, or an owner or admin of the conversation, can delete this message.",
         ));
     }
-    query::messages::delete(group.db, delete.message_id, group.now).await?;
+    query::messages::delete(batch.db, delete.message_id, batch.now).await?;
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
-    group.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
+    batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
     Ok(Outcome::Done)
 }
 
 /// A message of the conversation that is still there.
 pub(super) async fn target(
-    group: &Group<'_>,
+    batch: &Batch<'_>,
     conversation_id: ConversationId,
     id: MessageId,
 ) -> Result<Message, AppError> {
-    let row: NamedMessage = query::messages::get(group.db, id).await?.ok_or(Code::NotFound)?;
+    let row: NamedMessage = query::messages::get(batch.db, id).await?.ok_or(Code::NotFound)?;
     if row.conversation_id != conversation_id || row.deleted_at.is_some() {
         return Err(Code::NotFound.into());
     }

@@ -2,17 +2,17 @@
 //!
 //! Changes queue up while one transaction commits; all that wait then go into the next. No timer is involved, so a lone message
 //! waits for nothing, and under load the cost of a commit is shared. In one transaction: who may do what, the numbers, the messages,
-//! the log and the jobs ([`group`]; under locks or without: [`commit`]). After the commit each caller gets its answer and the news
+//! the log and the jobs ([`batch`]; under locks or without: [`commit`]). After the commit each caller gets its answer and the news
 //! goes onto the bus.
 
 mod answers;
+mod batch;
 mod change;
 mod commit;
+mod conversations;
 mod departures;
-mod group;
 mod memory;
 mod messages;
-mod rooms;
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -106,22 +106,22 @@ impl Task {
                     }
                     self.commit(mem::take(&mut waiting)).await;
                 }
-                Some(group) = self.told_groups.recv() => self.notes.push(group),
-                Some(message) = self.heard.recv() => self.committer.heed(&message),
+                Some(batch) = self.told_groups.recv() => self.notes.push(batch),
+                Some(message) = self.heard.recv() => self.committer.on_message(&message),
                 () = tokio::time::sleep(QUIET), if !self.notes.is_empty() => self.forget_notes().await,
             }
         }
     }
 
-    async fn commit(&mut self, group: Vec<Submission>) {
+    async fn commit(&mut self, batch: Vec<Submission>) {
         while let Ok(told) = self.told_groups.try_recv() {
             self.notes.push(told);
         }
         while let Ok(message) = self.heard.try_recv() {
-            self.committer.heed(&message);
+            self.committer.on_message(&message);
         }
         let (changes, replies): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
+            batch.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
         // A deadlock or a lost connection is worth one more try before anybody hears of it.
         let mut result = self.attempt(&changes).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
@@ -130,7 +130,7 @@ impl Task {
         match result {
             Ok(committed) => self.conclude(committed, replies),
             Err(AppError::Unavailable(cause)) => {
-                tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "a group could not be committed");
+                tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "a batch could not be committed");
                 for reply in replies {
                     let _ = reply.send(Err(AppError::unavailable(anyhow::anyhow!("the database is away"))));
                 }
@@ -142,7 +142,7 @@ impl Task {
             }
             // One change has made the database refuse the group; the others must not suffer for it.
             Err(error) => {
-                tracing::warn!(%error, changes = changes.len(), "a group was refused; its changes are committed one by one");
+                tracing::warn!(%error, changes = changes.len(), "a batch was refused; its changes are committed one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
                     match self.attempt(std::slice::from_ref(&change)).await {
                         Ok(committed) => self.conclude(committed, vec![reply]),
@@ -170,24 +170,24 @@ impl Task {
 
     /// Answers the callers and tells everyone.
     fn conclude(&self, committed: Committed, replies: Vec<oneshot::Sender<Result<Outcome, AppError>>>) {
-        let Committed { outcomes, news, signals, group } = committed;
+        let Committed { outcomes, envelopes, signals, batch } = committed;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let _ = reply.send(outcome);
         }
-        let messages: Vec<BusMessage> = news
+        let messages: Vec<BusMessage> = envelopes
             .into_iter()
-            .map(|news| BusMessage::News(Arc::new(news)))
+            .map(|envelopes| BusMessage::Envelope(Arc::new(envelopes)))
             .chain(signals.into_iter().map(BusMessage::Signal))
             .collect();
         if messages.is_empty() {
             return;
         }
         let left = self.bus.publish(messages);
-        if let Some(group) = group {
+        if let Some(batch) = batch {
             let told = self.told.clone();
             tokio::spawn(async move {
                 if matches!(left.await, Ok(Ok(()))) {
-                    let _ = told.send(group);
+                    let _ = told.send(batch);
                 }
             });
         }

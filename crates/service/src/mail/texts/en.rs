@@ -4,73 +4,75 @@ use super::{Text, Texts};
 
 pub(super) const TEXTS: Texts = Texts {
     verification: Text {
-        subject: "Confirm your e-mail address",
-        before: &["Somebody created an account at {{ host }} with this e-mail address. If that was you, confirm it:"],
-        action: "Confirm the address",
+        subject: "Verify your email",
+        before: &["An account on {{ host }} was created with this email address. If that was you, verify your email:"],
+        action: "Verify email",
         after: &[
-            "The link is good for 24 hours and works once. You will be asked to sign in again.",
-            "If that was not you, do nothing: nobody learns that you got this mail.",
+            "This link works once and expires in 24 hours. You'll be asked to sign in again.",
+            "If it wasn't you, ignore this email. No one will know you received it.",
         ],
     },
     password_reset: Text {
-        subject: "Choose a new password",
-        before: &["Somebody asked for a new password for your account at {{ host }}. If that was you, choose one:"],
-        action: "Choose a new password",
+        subject: "Reset your password",
+        before: &[
+            "We received a request to reset the password for your account on {{ host }}. If that was you, choose a new one:",
+        ],
+        action: "Reset your password",
         after: &[
-            "The link is good for one hour and works once. All your devices will be signed out.",
-            "If that was not you, do nothing: your password stays as it is.",
+            "This link works once and expires in one hour. A new password signs you out on all devices.",
+            "If it wasn't you, ignore this email. Your password won't change.",
         ],
     },
     invitation: Text {
-        subject: "{{ inviter }} invites you to {{ workspace }}",
+        subject: "{{ inviter }} invited you to {{ workspace }}",
         before: &["{{ inviter }} invites you to the workspace \"{{ workspace }}\" at {{ host }}."],
-        action: "See the invitation",
+        action: "View invitation",
         after: &[
-            "The invitation is good until {{ time }}, for this e-mail address only.",
-            "If you don't know who that is, do nothing.",
+            "The invitation is for this email address only and expires on {{ time }}.",
+            "If you don't know this person, ignore this email.",
         ],
     },
     claim: Text {
         subject: "Is this your account?",
         before: &[
-            "Somebody signed in at {{ host }} through {{ provider }} with this e-mail address. There is an account with the address already, but nobody has ever confirmed it.",
-            "If you signed in, take the account over:",
+            "Someone signed in to {{ host }} through {{ provider }} with this email address. An account with it already exists, but the address was never verified.",
+            "If that was you, claim the account:",
         ],
-        action: "This is my account",
+        action: "Claim account",
         after: &[
-            "The link is good for one hour and works once. The password that the account has now, and everybody who is signed in to it, will be out.",
-            "If that was not you, do nothing.",
+            "This link works once and expires in one hour. Claiming the account removes its current password and signs out all its devices.",
+            "If it wasn't you, ignore this email.",
         ],
     },
     new_device: Text {
         subject: "New sign-in to your account",
         before: &[
-            "Somebody signed in to your account at {{ host }} from a device or a place that we had not seen before.",
-            "Time: {{ time }}{% if address %}. Address: {{ address }}{% endif %}{% if place %}. Place: {{ place }}{% endif %}{% if user_agent %}. Device: {{ user_agent }}{% endif %}",
+            "Your account on {{ host }} was used to sign in from a new device or location.",
+            "Time: {{ time }}{% if address %}. IP address: {{ address }}{% endif %}{% if place %}. Location: {{ place }}{% endif %}{% if user_agent %}. Device: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[
-            "If that was you, there is nothing to do.",
-            "If not, change your password and sign all other devices out, in the settings under Devices.",
+            "If that was you, you don't need to do anything.",
+            "If it wasn't you, change your password in Settings, then sign out all other devices under Devices.",
         ],
     },
     password_changed: Text {
         subject: "Your password was changed",
-        before: &["The password of your account at {{ host }} was changed at {{ time }}."],
+        before: &["The password for your account on {{ host }} was changed on {{ time }}."],
         action: "",
         after: &[
-            "If that was you, there is nothing to do.",
-            "If not, ask for a new password on the sign-in page at once.",
+            "If that was you, you don't need to do anything.",
+            "If it wasn't you, reset your password on the sign-in page right away.",
         ],
     },
     sign_up_attempt: Text {
-        subject: "You have an account already",
+        subject: "You already have an account",
         before: &[
-            "Somebody tried to create an account at {{ host }} with this e-mail address, but you have one already.",
-            "If that was you, sign in instead; on the sign-in page you can ask for a new password.",
+            "Someone tried to create an account on {{ host }} with this email address, but you already have one.",
+            "If that was you, sign in instead. Forgot your password? Reset it on the sign-in page.",
         ],
         action: "",
-        after: &["If that was not you, do nothing: your account stays as it is."],
+        after: &["If it wasn't you, ignore this email. Your account hasn't changed."],
     },
-    footer: "This mail was sent by Natter at {{ host }}. Nobody reads answers to it.",
+    footer: "Sent by Natter on {{ host }}. Replies to this email aren't read.",
 };

@@ -20,13 +20,13 @@ const ORIGIN: usize = 16;
 
 /// A message from some instance.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
+pub(crate) struct WireMessage {
     pub origin: InstanceId,
     /// None: a sign of life.
     pub message: Option<BusMessage>,
 }
 
-impl Parcel {
+impl WireMessage {
     pub(crate) fn seal(origin: InstanceId, message: Option<&BusMessage>) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let mut bytes = BytesMut::with_capacity(512);
         bytes.put_slice(origin.0.as_bytes());
@@ -63,8 +63,8 @@ fn shard(number: u8) -> String {
 
 /// The channel that a message goes to: all of one conversation go the same way.
 pub(crate) fn channel(message: &BusMessage) -> String {
-    let BusMessage::News(news) = message else { return CONTROL.to_owned() };
-    let conversation = match (&news.position, &news.audience) {
+    let BusMessage::Envelope(envelope) = message else { return CONTROL.to_owned() };
+    let conversation = match (&envelope.position, &envelope.audience) {
         (Some(position), _) => position.conversation_id,
         (None, Audience::Conversation(id)) => *id,
         (None, Audience::Conversations(_) | Audience::Users(_)) => return CONTROL.to_owned(),
@@ -79,7 +79,7 @@ mod tests {
 
     use appcore::{
         ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
-        event::{Effect, News, Position, Signal},
+        event::{Effect, Envelope, Position, Signal},
     };
     use proptest::prelude::*;
 
@@ -87,8 +87,8 @@ mod tests {
 
     fn messages() -> Vec<BusMessage> {
         let conversation_id = ConversationId::new();
-        let news = |audience, position, effect| {
-            BusMessage::News(Arc::new(News {
+        let envelope = |audience, position, effect| {
+            BusMessage::Envelope(Arc::new(Envelope {
                 id: EventId::new(),
                 kind: "message.created".into(),
                 timestamp: Timestamp(1_234_567),
@@ -99,9 +99,9 @@ mod tests {
             }))
         };
         vec![
-            news(Audience::Conversation(conversation_id), Some(Position { conversation_id, seq: 9 }), Effect::None),
-            news(Audience::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
-            news(Audience::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
+            envelope(Audience::Conversation(conversation_id), Some(Position { conversation_id, seq: 9 }), Effect::None),
+            envelope(Audience::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
+            envelope(Audience::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),
@@ -112,11 +112,14 @@ mod tests {
     fn what_is_sealed_opens_as_it_was() {
         let origin = InstanceId::new();
         for message in messages() {
-            let bytes = Parcel::seal(origin, Some(&message)).unwrap();
-            assert_eq!(Parcel::origin(&bytes), Some(origin));
-            assert_eq!(Parcel::open(&bytes), Some(Parcel { origin, message: Some(message) }));
+            let bytes = WireMessage::seal(origin, Some(&message)).unwrap();
+            assert_eq!(WireMessage::origin(&bytes), Some(origin));
+            assert_eq!(WireMessage::open(&bytes), Some(WireMessage { origin, message: Some(message) }));
         }
-        assert_eq!(Parcel::open(&Parcel::seal(origin, None).unwrap()), Some(Parcel { origin, message: None }));
+        assert_eq!(
+            WireMessage::open(&WireMessage::seal(origin, None).unwrap()),
+            Some(WireMessage { origin, message: None })
+        );
     }
 
     #[test]
@@ -129,7 +132,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = Parcel::open(&bytes);
+            let _ = WireMessage::open(&bytes);
         }
     }
 }

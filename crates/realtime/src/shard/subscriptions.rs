@@ -5,7 +5,7 @@
 //!
 //! **Arriving.** Which conversations a person is in must be read from the database, and while that takes its time, news goes on. So
 //! whoever arrives is written down first; from then on the highest number of every conversation that passes by is kept, and every
-//! change of that person's memberships. When the answer is there, both are laid together ([`Rooms::settle`]): the greeting can name, for
+//! change of that person's memberships. When the answer is there, both are laid together ([`Subscriptions::settle`]): the greeting can name, for
 //! each conversation, a number up to which the client must catch up by itself, and from which on everything comes live. The same is done
 //! when the bus has lost something, and shortly after each join, so that no news that came late can leave a wrong follower behind.
 
@@ -23,14 +23,14 @@ use std::{
 use appcore::{
     Clock, ConversationId, UserId,
     auth::CredentialId,
-    event::{Audience, Effect, Position, SharedNews},
+    event::{Audience, Effect, Position, SharedEnvelope},
 };
 use bytes::Bytes;
 use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     close::Close,
-    codec::{Envelope, Wire},
+    codec::{FrameBody, Wire},
     deflate,
     order::Order,
     outbound::Outbound,
@@ -44,9 +44,9 @@ const WORTH_A_RING: usize = 3;
 const COPIED: usize = 1024 * 1024;
 
 /// The news of one thread's connections.
-pub struct Rooms {
+pub struct Subscriptions {
     clock: Clock,
-    rooms: HashMap<ConversationId, Room>,
+    subscriptions: HashMap<ConversationId, Subscription>,
     people: HashMap<UserId, Person>,
     /// People whose conversations are being read just now.
     arrivals: usize,
@@ -60,8 +60,8 @@ pub struct Rooms {
     stamp: u64,
 }
 
-struct Room {
-    order: Order<SharedNews>,
+struct Subscription {
+    order: Order<SharedEnvelope>,
     readers: Vec<Rc<Outbound>>,
     /// Stands in `gaps`, or the log is being read for it.
     is_late: bool,
@@ -114,7 +114,7 @@ impl Person {
 
 /// How a connection stands after a page of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caught {
+pub enum CatchUp {
     /// It gets the conversation live from here.
     Up,
     /// More has passed by meanwhile.
@@ -123,12 +123,12 @@ pub enum Caught {
     Out,
 }
 
-impl Rooms {
+impl Subscriptions {
     #[must_use]
     pub fn new(clock: Clock, ring: Ring) -> Self {
         Self {
             clock,
-            rooms: HashMap::new(),
+            subscriptions: HashMap::new(),
             people: HashMap::new(),
             arrivals: 0,
             seen: HashMap::new(),
@@ -144,10 +144,10 @@ impl Rooms {
         let Some(person) = self.people.get_mut(&out.user_id) else { return };
         person.connections.retain(|other| !Rc::ptr_eq(other, out));
         for id in &person.follows {
-            if let Some(room) = self.rooms.get_mut(id) {
-                room.remove(out);
-                if room.readers.is_empty() {
-                    self.rooms.remove(id);
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                subscription.remove(out);
+                if subscription.readers.is_empty() {
+                    self.subscriptions.remove(id);
                 }
             }
         }
@@ -160,8 +160,8 @@ impl Rooms {
             return;
         }
         for id in std::mem::take(&mut person.follows) {
-            if self.rooms.get(&id).is_some_and(|room| room.readers.is_empty()) {
-                self.rooms.remove(&id);
+            if self.subscriptions.get(&id).is_some_and(|subscription| subscription.readers.is_empty()) {
+                self.subscriptions.remove(&id);
             }
         }
         if person.arriving.is_none() {
@@ -201,42 +201,42 @@ impl Rooms {
 
     /// Takes news from the bus behind which nothing waits, and sends it at once, past the queues: a second round over thousands of readers
     /// would find none of them in the processor's cache any more.
-    pub fn receive_alone(&mut self, news: &SharedNews, now: Instant) {
+    pub fn receive_alone(&mut self, envelope: &SharedEnvelope, now: Instant) {
         self.dirty.is_alone = true;
-        self.receive(news, now);
+        self.receive(envelope, now);
         self.dirty.is_alone = false;
     }
 
     /// Takes news from the bus.
-    pub fn receive(&mut self, news: &SharedNews, now: Instant) {
+    pub fn receive(&mut self, envelope: &SharedEnvelope, now: Instant) {
         if self.arrivals > 0
-            && let Some(position) = news.position
+            && let Some(position) = envelope.position
         {
-            self.write_down(position, &news.effect);
+            self.write_down(position, &envelope.effect);
         }
-        match news.position {
-            Some(position) if position.seq > 0 => self.receive_durable(position, news, now),
+        match envelope.position {
+            Some(position) if position.seq > 0 => self.receive_durable(position, envelope, now),
             Some(position) => {
-                self.follow(position, &news.effect);
-                self.deliver(news);
+                self.follow(position, &envelope.effect);
+                self.deliver(envelope);
             }
-            None => self.deliver(news),
+            None => self.deliver(envelope),
         }
     }
 
-    fn receive_durable(&mut self, position: Position, news: &SharedNews, now: Instant) {
+    fn receive_durable(&mut self, position: Position, envelope: &SharedEnvelope, now: Instant) {
         let Position { conversation_id, seq } = position;
-        if !self.rooms.contains_key(&conversation_id) {
+        if !self.subscriptions.contains_key(&conversation_id) {
             // Nobody here follows it, unless this very event lets somebody in.
-            if !self.lets_in(&news.effect) {
+            if !self.lets_in(&envelope.effect) {
                 return;
             }
-            self.rooms.insert(conversation_id, Room::after(seq - 1));
+            self.subscriptions.insert(conversation_id, Subscription::after(seq - 1));
         }
-        let Some(room) = self.rooms.get_mut(&conversation_id) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(&conversation_id) else { return };
         let mut passed = Vec::new();
-        room.order.offer(seq, SharedNews::clone(news), &mut passed);
-        room.note_gap(conversation_id, now, &mut self.gaps);
+        subscription.order.offer(seq, SharedEnvelope::clone(envelope), &mut passed);
+        subscription.note_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
             // Others had waited for it: each connection gets them in one write.
             self.dirty.is_alone = false;
@@ -250,12 +250,12 @@ impl Rooms {
     }
 
     /// What is in order: joins take effect before their event is delivered, leaves after.
-    fn pass(&mut self, passed: &[SharedNews]) {
-        for news in passed {
-            let Some(position) = news.position else { continue };
-            self.follow(position, &news.effect);
-            self.deliver(news);
-            match &news.effect {
+    fn pass(&mut self, passed: &[SharedEnvelope]) {
+        for envelope in passed {
+            let Some(position) = envelope.position else { continue };
+            self.follow(position, &envelope.effect);
+            self.deliver(envelope);
+            match &envelope.effect {
                 Effect::Unfollow(users) => self.unfollow(position.conversation_id, users),
                 Effect::UnfollowAll => {
                     let users: Vec<UserId> = self.people.keys().copied().collect();
@@ -273,42 +273,46 @@ impl Rooms {
                 continue;
             };
             if person.follow(position.conversation_id) {
-                let room = self.rooms.entry(position.conversation_id).or_insert_with(|| Room::after(position.seq));
-                room.readers.extend(person.connections.iter().cloned());
+                let subscription = self
+                    .subscriptions
+                    .entry(position.conversation_id)
+                    .or_insert_with(|| Subscription::after(position.seq));
+                subscription.readers.extend(person.connections.iter().cloned());
                 self.joined.push(*user);
             }
         }
     }
 
     fn unfollow(&mut self, conversation: ConversationId, users: &[UserId]) {
-        let Some(room) = self.rooms.get_mut(&conversation) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         for user in users {
             let Some(person) = self.people.get_mut(user) else { continue };
             if person.unfollow(conversation) {
                 for out in &person.connections {
-                    room.remove(out);
+                    subscription.remove(out);
                     out.hold_no_more(conversation);
                 }
             }
         }
-        if room.readers.is_empty() {
-            self.rooms.remove(&conversation);
+        if subscription.readers.is_empty() {
+            self.subscriptions.remove(&conversation);
         }
     }
 
-    fn deliver(&mut self, news: &SharedNews) {
-        let forms = Forms::of(Envelope::of(news));
-        match &news.audience {
+    fn deliver(&mut self, envelope: &SharedEnvelope) {
+        let forms = Forms::of(FrameBody::of(envelope));
+        match &envelope.audience {
             Audience::Conversation(id) => {
-                let Some(room) = self.rooms.get(id) else { return };
-                let seq = news.position.map(|position| position.seq);
-                let readers = room.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
+                let Some(subscription) = self.subscriptions.get(id) else { return };
+                let seq = envelope.position.map(|position| position.seq);
+                let readers = subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
                 self.dirty.deliver(readers, &forms);
             }
             Audience::Conversations(ids) => {
                 self.stamp += 1;
-                let rooms = ids.iter().filter_map(|id| self.rooms.get(id));
-                let readers = rooms.flat_map(|room| &room.readers).filter(|out| out.takes(self.stamp));
+                let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
+                let readers =
+                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
                 self.dirty.deliver(readers, &forms);
             }
             Audience::Users(users) => {
@@ -333,40 +337,40 @@ impl Rooms {
 
     fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
-        let forms = Forms::of(Envelope::control("resync", self.clock.now(), payload.as_bytes(), None));
+        let forms = Forms::of(FrameBody::control("resync", self.clock.now(), payload.as_bytes(), None));
         self.dirty.deliver(outs, &forms);
     }
 
     /// The conversations that somebody here follows.
     #[must_use]
     pub fn conversations(&self) -> Vec<ConversationId> {
-        self.rooms.keys().copied().collect()
+        self.subscriptions.keys().copied().collect()
     }
 
     /// Live events of the conversation are not for this connection until it has caught up from the log.
-    pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> Caught {
+    pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
         if !self.follows(out.user_id, conversation) {
-            return Caught::Out;
+            return CatchUp::Out;
         }
         out.hold(conversation);
-        Caught::Behind
+        CatchUp::Behind
     }
 
     /// The connection has got everything up to `seq` from the log.
-    pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> Caught {
+    pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
         let is_in = self.follows(out.user_id, conversation);
-        let Some(room) = self.rooms.get_mut(&conversation).filter(|_| is_in) else {
+        let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {
             out.pass_no_more(conversation);
-            return Caught::Out;
+            return CatchUp::Out;
         };
-        room.order.expect(seq);
-        room.note_gap(conversation, Instant::now(), &mut self.gaps);
-        match seq.cmp(&room.order.last()) {
-            std::cmp::Ordering::Less => return Caught::Behind,
+        subscription.order.expect(seq);
+        subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
+        match seq.cmp(&subscription.order.last()) {
+            std::cmp::Ordering::Less => return CatchUp::Behind,
             std::cmp::Ordering::Equal => out.pass_no_more(conversation),
             std::cmp::Ordering::Greater => out.pass_until(conversation, seq),
         }
-        Caught::Up
+        CatchUp::Up
     }
 
     /// People whose memberships are to be looked at again.
@@ -381,7 +385,7 @@ impl Rooms {
     }
 }
 
-impl Room {
+impl Subscription {
     fn after(seq: i64) -> Self {
         Self { order: Order::after(seq), readers: Vec::new(), is_late: false }
     }
@@ -472,13 +476,13 @@ type Ready<'a, T> = (&'a Outbound, T, &'a TcpStream);
 
 /// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
 struct Forms<'a> {
-    envelope: Envelope<'a>,
+    envelope: FrameBody<'a>,
     plain: [OnceCell<Bytes>; Wire::COUNT],
     deflated: [OnceCell<Bytes>; Wire::COUNT],
 }
 
 impl<'a> Forms<'a> {
-    fn of(envelope: Envelope<'a>) -> Self {
+    fn of(envelope: FrameBody<'a>) -> Self {
         Self {
             envelope,
             plain: [const { OnceCell::new() }; Wire::COUNT],
@@ -498,5 +502,5 @@ impl<'a> Forms<'a> {
 }
 
 #[cfg(test)]
-#[path = "rooms_tests.rs"]
+#[path = "subscriptions_tests.rs"]
 mod tests;

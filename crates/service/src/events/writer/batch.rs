@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId,
-    event::{Audience, Event, News, Signal},
+    event::{Audience, Envelope, Event, Signal},
     view::{ConversationKind, MemberRole, Message},
 };
 use dbcontext::query::{
@@ -27,28 +27,28 @@ pub(super) struct Closed {
     /// The conversations that get events, and how far they had come before.
     pub seen: Vec<(ConversationId, i64)>,
     pub pieces: Vec<Piece>,
-    pub news: Vec<News>,
+    pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
     /// Its note, where other instances have to hear of it.
-    pub group: Option<Uuid>,
+    pub batch: Option<Uuid>,
     /// The conversations as they are once all this is stored.
     pub conversations: HashMap<ConversationId, Known>,
 }
 
 /// A person's standing in a conversation.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct ActingMember {
     pub role: MemberRole,
     pub display_name: String,
 }
 
-impl Standing {
+impl ActingMember {
     fn parse(role: &str, display_name: String) -> Result<Self, AppError> {
         Ok(Self { role: role.parse().map_err(AppError::internal)?, display_name })
     }
 }
 
-pub(super) struct Group<'a> {
+pub(super) struct Batch<'a> {
     pub db: &'a DatabaseExecutor<'a>,
     pub now: Timestamp,
     id: Option<Uuid>,
@@ -63,11 +63,11 @@ pub(super) struct Group<'a> {
     moved: BTreeSet<ConversationId>,
     pub new_messages: Vec<NewMessage>,
     events: Vec<NewEvent>,
-    news: Vec<News>,
+    envelopes: Vec<Envelope>,
     jobs: Vec<NewJob>,
 }
 
-impl<'a> Group<'a> {
+impl<'a> Batch<'a> {
     /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
     pub fn new(db: &'a DatabaseExecutor<'a>, now: Timestamp, relayed: bool) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl<'a> Group<'a> {
             moved: BTreeSet::new(),
             new_messages: Vec::new(),
             events: Vec::new(),
-            news: Vec::new(),
+            envelopes: Vec::new(),
             jobs: Vec::new(),
         }
     }
@@ -98,7 +98,7 @@ impl<'a> Group<'a> {
         let people = people(changes);
         if !people.is_empty() {
             for row in query::groups::standings(self.db, &people).await? {
-                let standing = Standing::parse(&row.role, row.display_name)?;
+                let standing = ActingMember::parse(&row.role, row.display_name)?;
                 self.set_standing(row.conversation_id, row.user_id, Some(standing));
             }
         }
@@ -134,7 +134,7 @@ impl<'a> Group<'a> {
                     unmoved.unwrap_or_else(|| Known::new(row.conversation))
                 });
                 let standing = match (row.role, row.display_name) {
-                    (Some(role), Some(name)) => Some(Standing::parse(&role, name)?),
+                    (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
                     _ => None,
                 };
                 self.set_standing(id, row.user_id, standing);
@@ -161,18 +161,18 @@ impl<'a> Group<'a> {
             Change::Send(change) => messages::send(self, change),
             Change::Edit(change) => messages::edit(self, change).await,
             Change::Delete(change) => messages::delete(self, change).await,
-            Change::Create(change) => super::rooms::create(self, change).await,
-            Change::Update(change) => super::rooms::update(self, change).await,
-            Change::DeleteConversation(change) => super::rooms::delete(self, change).await,
-            Change::AddMember(change) => super::rooms::add_member(self, change).await,
-            Change::AddAssistant(change) => super::rooms::add_assistant(self, change).await,
-            Change::RemoveMember(change) => super::rooms::remove_member(self, change).await,
+            Change::Create(change) => super::conversations::create(self, change).await,
+            Change::Update(change) => super::conversations::update(self, change).await,
+            Change::DeleteConversation(change) => super::conversations::delete(self, change).await,
+            Change::AddMember(change) => super::conversations::add_member(self, change).await,
+            Change::AddAssistant(change) => super::conversations::add_assistant(self, change).await,
+            Change::RemoveMember(change) => super::conversations::remove_member(self, change).await,
             Change::Depart(change) => super::departures::depart(self, change).await,
-            Change::SetRole(change) => super::rooms::set_role(self, change).await,
+            Change::SetRole(change) => super::conversations::set_role(self, change).await,
             Change::BeginAnswer(change) => super::answers::begin(self, change).await,
             Change::FinishAnswer(change) => super::answers::finish(self, change).await,
             Change::Regenerate(change) => super::answers::regenerate(self, change).await,
-            Change::Dissolve(id) => super::rooms::dissolve(self, *id).await,
+            Change::Dissolve(id) => super::conversations::dissolve(self, *id).await,
         }
     }
 
@@ -195,11 +195,11 @@ impl<'a> Group<'a> {
     }
 
     /// Somebody's standing; whoever is no member learns nothing.
-    pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&Standing, AppError> {
+    pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
         self.conversations.get(&id).and_then(|known| known.standings.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
 
-    pub fn set_standing(&mut self, id: ConversationId, user: UserId, standing: Option<Standing>) {
+    pub fn set_standing(&mut self, id: ConversationId, user: UserId, standing: Option<ActingMember>) {
         let Some(known) = self.conversations.get_mut(&id) else { return };
         match standing {
             Some(standing) => known.standings.insert(user, standing),
@@ -219,16 +219,16 @@ impl<'a> Group<'a> {
 
     /// Appends an event whose number is known.
     pub fn append(&mut self, id: ConversationId, seq: i64, event: &Event, audience: Audience) -> Result<(), AppError> {
-        let news = News::seal(event, audience, self.now).map_err(AppError::internal)?;
+        let envelopes = Envelope::seal(event, audience, self.now).map_err(AppError::internal)?;
         self.events.push(NewEvent {
             conversation_id: id,
             seq,
-            kind: news.kind.clone(),
-            payload: String::from_utf8(news.payload.to_vec()).map_err(AppError::internal)?,
+            kind: envelopes.kind.clone(),
+            payload: String::from_utf8(envelopes.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             group_id: self.id,
         });
-        self.news.push(news);
+        self.envelopes.push(envelopes);
         Ok(())
     }
 
@@ -273,9 +273,9 @@ impl<'a> Group<'a> {
         Ok(Closed {
             seen: seen.into_iter().collect(),
             pieces,
-            news: self.news,
+            envelopes: self.envelopes,
             signals,
-            group: noted,
+            batch: noted,
             conversations: self.conversations,
         })
     }

@@ -11,7 +11,7 @@ use appcore::{
 };
 use tokio::time::Instant;
 
-use super::{Person, Room, Rooms};
+use super::{Person, Subscription, Subscriptions};
 use crate::outbound::Outbound;
 
 impl Person {
@@ -21,8 +21,8 @@ impl Person {
     }
 }
 
-impl Rooms {
-    /// From now on what concerns this person is written down, until [`Rooms::settle`] or [`Rooms::abandon`].
+impl Subscriptions {
+    /// From now on what concerns this person is written down, until [`Subscriptions::settle`] or [`Subscriptions::abandon`].
     pub fn arrive(&mut self, user: UserId) {
         self.arrivals += 1;
         self.people.entry(user).or_default().arriving.get_or_insert_default().count += 1;
@@ -62,20 +62,20 @@ impl Rooms {
         let mut found = Vec::new();
         for (id, last) in &mut answer {
             *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
-            let room = self.rooms.entry(*id).or_insert_with(|| Room::after(*last));
+            let subscription = self.subscriptions.entry(*id).or_insert_with(|| Subscription::after(*last));
             if !person.follows(*id) {
-                room.readers.extend(person.connections.iter().cloned());
+                subscription.readers.extend(person.connections.iter().cloned());
                 found.push(*id);
             }
-            room.order.expect(*last);
-            *last = (*last).max(room.order.last());
+            subscription.order.expect(*last);
+            *last = (*last).max(subscription.order.last());
             if let Some(new) = new {
-                room.readers.push(Rc::clone(new));
-                if *last > room.order.last() {
+                subscription.readers.push(Rc::clone(new));
+                if *last > subscription.order.last() {
                     new.pass_until(*id, *last);
                 }
             }
-            room.note_gap(*id, now, &mut self.gaps);
+            subscription.note_gap(*id, now, &mut self.gaps);
         }
         if !found.is_empty() {
             person.follows.reserve_exact(found.len());

@@ -2,21 +2,21 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use appcore::{ConversationId, event::SharedNews};
+use appcore::{ConversationId, event::SharedEnvelope};
 use tokio::time::Instant;
 
-use super::{Room, Rooms};
+use super::{Subscription, Subscriptions};
 
 /// How long a gap may last before the log is asked.
 pub(super) const GAP: Duration = Duration::from_millis(100);
 
-impl Rooms {
+impl Subscriptions {
     /// How far conversations have come, whatever the bus has told.
     pub fn expect(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
         for (id, last) in heads {
-            if let Some(room) = self.rooms.get_mut(id) {
-                room.order.expect(*last);
-                room.note_gap(*id, now, &mut self.gaps);
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                subscription.order.expect(*last);
+                subscription.note_gap(*id, now, &mut self.gaps);
             }
         }
     }
@@ -35,23 +35,23 @@ impl Rooms {
                 break;
             }
             self.gaps.pop_front();
-            let Some(room) = self.rooms.get_mut(&id) else { continue };
-            if room.order.is_waiting() {
-                due.push((id, room.order.last()));
+            let Some(subscription) = self.subscriptions.get_mut(&id) else { continue };
+            if subscription.order.is_waiting() {
+                due.push((id, subscription.order.last()));
             } else {
-                room.is_late = false;
+                subscription.is_late = false;
             }
         }
         due
     }
 
     /// What the log has after the last number that a room passed on, or a part of it.
-    pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedNews]) {
-        let Some(room) = self.rooms.get_mut(&conversation) else { return };
+    pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedEnvelope]) {
+        let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         let mut passed = Vec::new();
-        for news in logged {
-            if let Some(position) = news.position {
-                room.order.offer(position.seq, SharedNews::clone(news), &mut passed);
+        for envelope in logged {
+            if let Some(position) = envelope.position {
+                subscription.order.offer(position.seq, SharedEnvelope::clone(envelope), &mut passed);
             }
         }
         self.pass(&passed);
@@ -60,27 +60,29 @@ impl Rooms {
     /// The log has been offered from `last` on. If that did not help the room, its readers are told to resync and it goes on with
     /// what it has.
     pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
-        let Some(room) = self.rooms.get_mut(&conversation) else { return };
-        room.is_late = false;
-        if !room.order.is_waiting() {
+        let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
+        subscription.is_late = false;
+        if !subscription.order.is_waiting() {
             return;
         }
-        if room.order.last() == last {
+        if subscription.order.last() == last {
             let mut passed = Vec::new();
-            room.order.skip_gap(&mut passed);
-            let readers = room.readers.clone();
+            subscription.order.skip_gap(&mut passed);
+            let readers = subscription.readers.clone();
             self.tell_to_resync(&readers, Some(&[conversation]));
             self.pass(&passed);
         }
         // The log has more, or there is another gap behind this one.
-        if let Some(room) = self.rooms.get_mut(&conversation).filter(|room| room.order.is_waiting()) {
-            room.is_late = true;
+        if let Some(subscription) =
+            self.subscriptions.get_mut(&conversation).filter(|subscription| subscription.order.is_waiting())
+        {
+            subscription.is_late = true;
             self.gaps.push_front((now, conversation));
         }
     }
 }
 
-impl Room {
+impl Subscription {
     pub(super) fn note_gap(
         &mut self,
         id: ConversationId,

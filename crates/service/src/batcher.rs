@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 const MOST: usize = 512;
 
 /// One kind of question.
-pub struct Gather<K, V> {
+pub struct Batcher<K, V> {
     waiting: Mutex<Waiting<K, V>>,
 }
 
@@ -26,13 +26,13 @@ struct Waiting<K, V> {
     is_asking: bool,
 }
 
-impl<K, V> Default for Gather<K, V> {
+impl<K, V> Default for Batcher<K, V> {
     fn default() -> Self {
         Self { waiting: Mutex::new(Waiting { questions: Vec::new(), is_asking: false }) }
     }
 }
 
-impl<K, V> Gather<K, V>
+impl<K, V> Batcher<K, V>
 where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
@@ -69,14 +69,14 @@ where
     }
 }
 
-impl<K, V> Gather<K, V> {
+impl<K, V> Batcher<K, V> {
     fn lock(&self) -> MutexGuard<'_, Waiting<K, V>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whoever asks for all. Should it end early, those who wait are let go and the next one asks.
-struct Turn<K, V>(Arc<Gather<K, V>>);
+struct Turn<K, V>(Arc<Batcher<K, V>>);
 
 impl<K, V> Turn<K, V>
 where
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    type Doubles = Arc<Gather<u32, u32>>;
+    type Doubles = Arc<Batcher<u32, u32>>;
 
     /// Answers each number with its double, once the gate is opened for a statement.
     fn ask(

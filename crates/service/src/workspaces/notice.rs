@@ -5,7 +5,7 @@
 
 use appcore::{
     AppError, UserId, WorkspaceId,
-    event::{Audience, BusMessage, Event, News as Sealed},
+    event::{Audience, BusMessage, Envelope, Event},
 };
 use dbcontext::query::workspaces as rows;
 use sea_orm::ConnectionTrait;
@@ -17,17 +17,17 @@ const MOST_TOLD: u64 = 10_000;
 
 /// Whom it concerns.
 #[must_use]
-pub(crate) struct News {
+pub(crate) struct ChangeNotice {
     workspace_id: WorkspaceId,
     people: Vec<UserId>,
 }
 
 /// For everybody who is in the workspace now.
-pub(super) async fn to_all<C: ConnectionTrait>(db: &C, workspace_id: WorkspaceId) -> Result<News, AppError> {
-    Ok(News { workspace_id, people: rows::member_ids(db, workspace_id, MOST_TOLD).await? })
+pub(super) async fn to_all<C: ConnectionTrait>(db: &C, workspace_id: WorkspaceId) -> Result<ChangeNotice, AppError> {
+    Ok(ChangeNotice { workspace_id, people: rows::member_ids(db, workspace_id, MOST_TOLD).await? })
 }
 
-impl News {
+impl ChangeNotice {
     pub(crate) fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
@@ -40,9 +40,9 @@ impl News {
             return;
         }
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
-        match Sealed::seal(&event, Audience::Users(self.people), app.clock.now()) {
-            Ok(news) => drop(app.bus.publish(vec![BusMessage::News(news.into())])),
-            Err(error) => tracing::error!(%error, "the news of a workspace could not be sealed"),
+        match Envelope::seal(&event, Audience::Users(self.people), app.clock.now()) {
+            Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+            Err(error) => tracing::error!(%error, "the envelope of a workspace could not be sealed"),
         }
     }
 }

@@ -12,12 +12,12 @@ use tokio::runtime::Handle;
 
 /// Something that is dropped within the runtime in which it was made, wherever that happens.
 #[derive(Debug)]
-pub(crate) struct AtHome<T> {
+pub(crate) struct RuntimeBound<T> {
     runtime: Handle,
     inside: Option<T>,
 }
 
-impl<T> AtHome<T> {
+impl<T> RuntimeBound<T> {
     pub fn new(inside: T) -> Self {
         Self { runtime: Handle::current(), inside: Some(inside) }
     }
@@ -32,7 +32,7 @@ impl<T> AtHome<T> {
     }
 }
 
-impl<F: Future + Unpin> Future for AtHome<F> {
+impl<F: Future + Unpin> Future for RuntimeBound<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -40,7 +40,7 @@ impl<F: Future + Unpin> Future for AtHome<F> {
     }
 }
 
-impl<T> Drop for AtHome<T> {
+impl<T> Drop for RuntimeBound<T> {
     fn drop(&mut self) {
         let _entered = self.runtime.enter();
         drop(self.inside.take());
@@ -65,8 +65,8 @@ mod tests {
     fn what_holds_a_connection_may_be_dropped_where_there_is_no_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let entered = runtime.enter();
-        let held = AtHome::new(GivenBackByATask);
-        let mut question = AtHome::new(Box::pin(async {
+        let held = RuntimeBound::new(GivenBackByATask);
+        let mut question = RuntimeBound::new(Box::pin(async {
             let _connection = GivenBackByATask;
             pending::<()>().await;
         }));

@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::connection::ACQUIRE_TIMEOUT;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Turns(Arc<Mutex<()>>);
+pub(crate) struct WriteLock(Arc<Mutex<()>>);
 
 /// The right to write, until it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;
 
-impl Turns {
+impl WriteLock {
     pub async fn take(&self) -> Result<Turn, DbErr> {
         tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0).lock_owned())
             .await

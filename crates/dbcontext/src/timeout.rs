@@ -12,8 +12,8 @@ use sea_orm::{
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    at_home::AtHome,
-    sqlite::{Turn, Turns},
+    runtime_bound::RuntimeBound,
+    sqlite::{Turn, WriteLock},
 };
 
 /// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
@@ -26,19 +26,19 @@ const PROOF: Duration = Duration::from_secs(2);
 pub struct Connections {
     pub(crate) pool: DatabaseConnection,
     /// Where only one may write at a time.
-    pub(crate) turns: Option<Turns>,
+    pub(crate) write_lock: Option<WriteLock>,
 }
 
 impl Connections {
     pub(crate) async fn turn(&self) -> Result<Option<Turn>, DbErr> {
-        match &self.turns {
-            Some(turns) => turns.take().await.map(Some),
+        match &self.write_lock {
+            Some(write_lock) => write_lock.take().await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
-        let executing = AtHome::new(executing);
+        let executing = RuntimeBound::new(executing);
         let in_turn = async {
             let _turn = self.turn().await?;
             executing.await
