@@ -1,0 +1,58 @@
+//! Everything that an account holds, for its owner.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ApiKey, ConversationKind, MemberRole, Message, User, UserSession, Workspace};
+use crate::{ConversationId, Timestamp};
+
+/// Everything that an account holds, for its owner.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Export {
+    pub user: User,
+    pub sessions: Vec<UserSession>,
+    pub known_devices: Vec<ExportedDevice>,
+    pub identities: Vec<ExportedIdentity>,
+    pub passkeys: Vec<ExportedPasskey>,
+    pub api_keys: Vec<ApiKey>,
+    pub workspaces: Vec<Workspace>,
+    pub conversations: Vec<ExportedConversation>,
+    /// What the person wrote; what others wrote is theirs.
+    pub messages: Vec<Message>,
+}
+
+/// From where somebody has signed in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedDevice {
+    pub address: String,
+    pub user_agent: String,
+    pub last_seen_at: Timestamp,
+}
+
+/// An account with a provider by which somebody signs in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedIdentity {
+    pub provider: String,
+    pub email: Option<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+/// A passkey, as its owner has named it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedPasskey {
+    pub name: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A conversation that somebody is or was in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedConversation {
+    pub id: ConversationId,
+    pub kind: ConversationKind,
+    pub title: Option<String>,
+    pub role: MemberRole,
+    pub joined_at: Timestamp,
+    pub left: bool,
+}

@@ -1,0 +1,70 @@
+//! Messages and their senders.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stored_by_name;
+use crate::{ConversationId, MessageId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    /// The number of the event that created it.
+    pub seq: i64,
+    pub client_id: Option<String>,
+    pub sender: Sender,
+    /// Empty once deleted.
+    pub content: String,
+    pub status: MessageStatus,
+    /// The message that this one answers.
+    pub reply_to: Option<MessageId>,
+    /// Why an assistant's message failed, for the reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The model that wrote an assistant's message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Files; none yet.
+    #[schema(value_type = Vec<Object>)]
+    pub attachments: Vec<serde_json::Value>,
+    /// Reactions; none yet.
+    #[schema(value_type = Vec<Object>)]
+    pub reactions: Vec<serde_json::Value>,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// Who a message is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sender {
+    pub kind: SenderKind,
+    /// A `UserId` or an `AssistantId`; none for the system and for deleted accounts.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub id: Option<uuid::Uuid>,
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderKind {
+    User,
+    Assistant,
+    System,
+    Deleted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageStatus {
+    Complete,
+    Streaming,
+    Failed,
+    Stopped,
+}
+
+stored_by_name! {
+    SenderKind { User = "user", Assistant = "assistant", System = "system", Deleted = "deleted" }
+    MessageStatus { Complete = "complete", Streaming = "streaming", Failed = "failed", Stopped = "stopped" }
+}

@@ -1,0 +1,78 @@
+//! People, their presence and their signed-in devices.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stored_by_name;
+use crate::{Language, Place, SessionId, Timestamp, UserId};
+
+/// A person, as others see them; the address and what belongs to signing in only as they see themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    pub id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the address was shown to be theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+    /// Whether there is a password; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_password: Option<bool>,
+    /// Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
+    /// What mail to them is written in; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    pub display_name: String,
+    pub role: UserRole,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<PresenceStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// What a person is on this whole installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserRole {
+    User,
+    Admin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceStatus {
+    Online,
+    Away,
+    Dnd,
+    Offline,
+}
+
+/// A person's presence, as the `presence` event and the user list show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Presence {
+    pub user_id: UserId,
+    pub status: PresenceStatus,
+    pub last_seen: Option<Timestamp>,
+}
+
+/// One signed-in device.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UserSession {
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    /// Where the address is, as far as it is known; nobody else is told.
+    pub place: Option<Place>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+stored_by_name! {
+    UserRole { User = "user", Admin = "admin" }
+    PresenceStatus { Online = "online", Away = "away", Dnd = "dnd", Offline = "offline" }
+}
