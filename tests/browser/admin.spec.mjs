@@ -8,15 +8,15 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   const { page } = admin;
   await page.goto('/');
   await page.getByRole('link', { name: 'Admin' }).click();
-  await expect(page.getByText('Nobody is kept out.')).toBeVisible();
-  await page.getByRole('button', { name: 'Ban an address' }).click();
+  await expect(page.getByText('No bans. The firewall')).toBeVisible();
+  await page.getByRole('button', { name: 'Ban an IP address' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('Address or range').fill('203.0.113');
+  await dialog.getByLabel('IP address or range').fill('203.0.113');
   await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
-  await expect(dialog.getByText(/An address or a range/)).toBeVisible();
-  await expect(dialog.getByText('Say why.')).toBeVisible();
+  await expect(dialog.getByText(/Enter an IP address or range/)).toBeVisible();
+  await expect(dialog.getByText('Enter a reason.')).toBeVisible();
   await admin.expectFlawless('the form for a ban');
-  await dialog.getByLabel('Address or range').fill('203.0.113.0/24');
+  await dialog.getByLabel('IP address or range').fill('203.0.113.0/24');
   await dialog.getByLabel('For').selectOption('7200');
   await dialog.getByLabel('Reason').fill('Keeps guessing passwords');
   await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
@@ -30,16 +30,16 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
 
   await page.getByRole('link', { name: 'Audit log' }).click();
   const rows = page.getByRole('row');
-  const added = rows.filter({ hasText: 'Address banned' });
+  const added = rows.filter({ hasText: 'IP address banned' });
   await expect(added).toContainText(server.admin.display_name);
   await added.getByRole('button').click();
   await expect(rows).toHaveCount(2);
-  await expect(page.getByRole('combobox', { name: 'What to show' })).toHaveValue('admin.ban_added');
+  await expect(page.getByRole('combobox', { name: 'Filter by action' })).toHaveValue('admin.ban_added');
   await admin.expectFlawless('the audit log');
-  await page.getByRole('combobox', { name: 'What to show' }).selectOption({ label: 'Ban lifted' });
+  await page.getByRole('combobox', { name: 'Filter by action' }).selectOption({ label: 'Ban lifted' });
   await expect(rows.filter({ hasText: 'Ban lifted' })).toHaveCount(1);
   await expect(rows).toHaveCount(2);
-  await page.getByRole('button', { name: 'Remove the filter' }).click();
+  await page.getByRole('button', { name: 'Clear filter' }).click();
   await expect(added).toBeVisible();
   await context.close();
 });
@@ -53,7 +53,7 @@ for (const { name, options } of [
     const context = await browser.newContext({ baseURL: server.url, ...options });
     const admin = await signInAsAdmin(context, server);
     await admin.page.goto('/admin');
-    await expect(admin.page.getByText('Nobody is kept out.')).toBeVisible();
+    await expect(admin.page.getByText('No bans. The firewall')).toBeVisible();
     await admin.expectFlawless('the bans');
     await admin.page.goto('/admin/audit-log');
     await expect(admin.page.getByRole('table')).toBeVisible();
@@ -69,8 +69,8 @@ test('what of it can not be loaded says so, and comes when it is tried again', a
   const lists = /\/r1\/admin\//;
   await page.route(lists, (route) => route.abort());
   for (const [path, sentence] of [
-    ['/admin/bans', 'The bans could not be loaded'],
-    ['/admin/audit-log', 'The audit log could not be loaded'],
+    ['/admin/bans', 'Couldn’t load the bans'],
+    ['/admin/audit-log', 'Couldn’t load the audit log'],
   ]) {
     await page.goto(path);
     await expect(page.getByRole('heading', { name: sentence })).toBeVisible();
@@ -85,11 +85,11 @@ test('what of it can not be loaded says so, and comes when it is tried again', a
   await expect(page.getByRole('link', { name: 'Admin' })).toBeVisible();
   await page.route(/\/_app\//, (route) => route.abort());
   await page.getByRole('link', { name: 'Admin' }).click();
-  await expect(page.getByRole('heading', { name: 'This page could not be loaded' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Couldn’t load this page' })).toBeVisible();
   await admin.expectFlawless('a page that can not be brought');
   await page.unroute(/\/_app\//);
   await page.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByText('Nobody is kept out.')).toBeVisible();
+  await expect(page.getByText('No bans. The firewall')).toBeVisible();
   await context.close();
 });
 
@@ -98,7 +98,7 @@ test('nobody else gets anything of it', async ({ arrive }) => {
   const asked = [];
   anna.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
   await anna.page.goto('/admin/bans');
-  await expect(anna.page.getByRole('heading', { name: 'There is nothing here' })).toBeVisible();
+  await expect(anna.page.getByRole('heading', { name: 'Page not found' })).toBeVisible();
   await expect(anna.page.getByRole('link', { name: 'Admin' })).toHaveCount(0);
   expect(asked.filter((path) => path.startsWith('/r1/admin'))).toEqual([]);
   await anna.expectFlawless('the console, for others');

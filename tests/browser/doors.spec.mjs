@@ -28,39 +28,39 @@ async function endSessionOf(server, visitor) {
 
 test('an address is confirmed by the link in the mail', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
-  const note = anna.page.getByRole('region', { name: 'Confirm your address' });
+  const note = anna.page.getByRole('region', { name: 'Verify your email' });
   await expect(note).toContainText(anna.email);
   await anna.expectFlawless('the note');
   const first = await linkTo(server, anna.email, 'verify-email');
-  await note.getByRole('button', { name: 'Send it again' }).click();
-  await expect(anna.page.getByText(`Sent to ${anna.email}.`, { exact: true })).toBeVisible();
+  await note.getByRole('button', { name: 'Resend link' }).click();
+  await expect(anna.page.getByText(`Link sent to ${anna.email}.`, { exact: true })).toBeVisible();
   await expect(note.getByRole('button', { name: /^Wait/ })).toBeDisabled();
   const second = await linkTo(server, anna.email, 'verify-email', { after: 1 });
 
   await anna.page.goto(first);
-  await anna.page.getByRole('button', { name: 'Confirm my address' }).click();
+  await anna.page.getByRole('button', { name: 'Verify email' }).click();
   await expect(anna.page.getByRole('heading', { name: 'This link no longer works' })).toBeFocused();
   await anna.expectFlawless('a link that is gone');
   await anna.page.goto(second);
   await anna.expectFlawless('confirming');
-  await anna.page.getByRole('button', { name: 'Confirm my address' }).click();
-  await expect(anna.page.getByRole('heading', { name: 'Your address is confirmed' })).toBeFocused();
-  await anna.page.getByRole('link', { name: 'Go to your chats' }).click();
-  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await anna.page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Email verified' })).toBeFocused();
+  await anna.page.getByRole('link', { name: 'Go to chats' }).click();
+  await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   await expect(note).toHaveCount(0);
 });
 
 test('whoever is signed in and comes back from a provider with nothing is told so, and goes on', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=oauth_denied');
-  await expect(anna.page.getByText('The sign-in was cancelled at the provider.')).toHaveCount(1);
-  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await expect(anna.page.getByText('Sign-in wasn’t completed. Try again, or use another method.')).toHaveCount(1);
+  await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
 });
 
 test('whoever is signed in and could not sign in as somebody else is led to where accounts are linked', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=link_required');
-  await expect(anna.page.getByText('link the other sign-in to it here')).toHaveCount(1);
+  await expect(anna.page.getByText('link the provider here')).toHaveCount(1);
   await expect(anna.page).toHaveURL(/\/settings#identities$/);
   await expect(anna.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
   await anna.page.goto('/settings#api-keys');
@@ -72,11 +72,11 @@ test('a forgotten password is replaced by the link in the mail', async ({ arrive
   const other = await stranger(browser, server, PHONE);
   await other.page.goto('/sign-in');
   await other.page.getByLabel('Email').fill(anna.email);
-  await other.page.getByRole('link', { name: 'Forgot it?' }).click();
+  await other.page.getByRole('link', { name: 'Forgot password?' }).click();
   await expect(other.page.getByLabel('Email')).toHaveValue(anna.email);
   await other.expectFlawless('forgotten');
-  await other.page.getByRole('button', { name: 'Send the link' }).click();
-  await expect(other.page.getByRole('heading', { name: 'Look into your mail' })).toBeFocused();
+  await other.page.getByRole('button', { name: 'Send link' }).click();
+  await expect(other.page.getByRole('heading', { name: 'Check your email' })).toBeFocused();
   const link = await linkTo(server, anna.email, 'reset-password');
 
   await other.page.goto(link);
@@ -88,7 +88,7 @@ test('a forgotten password is replaced by the link in the mail', async ({ arrive
   await expect(other.page.getByRole('meter')).toHaveAttribute('aria-valuetext', 'Strong');
   await other.expectFlawless('a new password');
   await other.page.getByRole('button', { name: 'Save password' }).click();
-  await expect(other.page.getByRole('heading', { name: 'Your password is changed' })).toBeFocused();
+  await expect(other.page.getByRole('heading', { name: 'Password changed' })).toBeFocused();
 
   // Whoever was signed in is not any more, and the link has done its work.
   await expect(anna.page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible();
@@ -121,7 +121,7 @@ test('a session that ends in the middle of writing costs nothing that was typed'
   await anna.expectFlawless('signing in again');
   await dialog.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
   await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
-  await expect(dialog.getByRole('alert')).toContainText('Email or password is wrong');
+  await expect(dialog.getByRole('alert')).toContainText('Wrong email or password');
   // While she is away, somebody writes.
   await ben.openConversation(anna.name);
   await ben.write('are you there?');
@@ -168,7 +168,7 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
   await expect(code).toBeFocused();
   await other.expectFlawless('the second step');
   await code.fill(codeOf(secret, 600));
-  await expect(other.page.getByText('This code is wrong, or it was used already.')).toBeVisible();
+  await expect(other.page.getByText('That code is wrong or was already used. Try another one.')).toBeVisible();
   await expect(code).toHaveValue('');
   // Six digits are enough, nobody has to press.
   await code.fill(codeOf(secret, 30));
@@ -180,8 +180,8 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
   await other.page.getByRole('button', { name: 'Use a recovery code' }).click();
   await expect(other.page.getByLabel('Recovery code')).toBeFocused();
   await other.page.getByLabel('Recovery code').fill(` ${recovery_codes[0]} `);
-  await other.page.getByRole('button', { name: 'Go on' }).click();
-  await expect(other.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await other.page.getByRole('button', { name: 'Continue', exact: true }).click();
+  await expect(other.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
 
   await other.page.context().clearCookies();
   await other.page.goto('/sign-in');
@@ -191,17 +191,17 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
     await code.fill('000000');
     if (wrong < 5) await expect(code).toHaveValue('');
   }
-  await expect(other.page.getByRole('alert')).toContainText('too many codes were wrong');
+  await expect(other.page.getByRole('alert')).toContainText('had too many wrong codes');
   await expect(other.page.getByLabel('Email')).toHaveValue(anna.email);
   await other.page.context().close();
 });
 
 test('what a provider’s answer says is told in our words, and leaves no trace in the address', async ({ page, server }) => {
   await page.goto(`${server.url}/login?error=oauth_denied&next=/settings`);
-  await expect(page.getByRole('alert')).toHaveText('The sign-in was cancelled at the provider.');
+  await expect(page.getByRole('alert')).toHaveText('Sign-in wasn’t completed. Try again, or use another method.');
   await expect(page.getByRole('link', { name: 'Create an account' })).toHaveAttribute('href', /next=%2Fsettings|next=\/settings/);
   await page.goto(`${server.url}/login?error=Call+0123+to+unlock+your+account`);
-  await expect(page.getByRole('alert')).toHaveText('That did not work. Try again, or come in another way.');
+  await expect(page.getByRole('alert')).toHaveText('Sign-in failed. Try again, or use another method.');
   await page.goto(`${server.url}/login?challenge=secret&methods=recovery_code&next=/settings`);
   await expect(page.getByLabel('Recovery code')).toBeFocused();
   await expect(page.getByLabel('Code from your authenticator app')).toHaveCount(0);
@@ -266,7 +266,7 @@ test('an invitation is looked at, and taken up after signing up', async ({ arriv
 
   const late = await stranger(browser, server);
   await late.page.goto(link);
-  await expect(late.page.getByRole('heading', { name: 'This invitation is over' })).toBeVisible();
+  await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
   await late.expectFlawless('an invitation that is over');
   await other.page.context().close();
   await late.page.context().close();
@@ -283,7 +283,7 @@ test('an invitation for another address says so', async ({ arrive, server }) => 
   await ben.page.goto(link);
   await expect(ben.page.getByText('as: Guest')).toBeVisible();
   await ben.page.getByRole('button', { name: 'Join Archive' }).click();
-  await expect(ben.page.getByRole('alert')).toContainText('for another address');
+  await expect(ben.page.getByRole('alert')).toContainText('for a different email');
   await ben.expectFlawless('an invitation for somebody else');
   await ben.page.getByRole('button', { name: 'Use another account' }).click();
   await expect(ben.page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
@@ -310,8 +310,8 @@ test.describe('a server with rules of its own', () => {
     await nobody.expectFlawless('by invitation only');
     await nobody.page.goto(`/sign-up?next=${encodeURIComponent('/invite?token=nonsense')}`);
     await nobody.page.getByLabel('Password', { exact: true }).fill('abcdefgh');
-    await expect(nobody.page.getByText('12 characters or more')).toBeVisible();
-    await expect(nobody.page.getByText('A digit')).toHaveCount(0);
+    await expect(nobody.page.getByText('At least 12 characters')).toBeVisible();
+    await expect(nobody.page.getByText('A number')).toHaveCount(0);
     await nobody.page.context().close();
   });
 
@@ -323,7 +323,7 @@ test.describe('a server with rules of its own', () => {
       await nobody.fillSignIn('nobody@example.test', `Wrong-Horse-${tries}-Battery`);
       await expect(nobody.page.getByRole('alert')).toBeVisible();
     }
-    await expect(nobody.page.getByRole('alert')).toContainText('Too many wrong tries');
+    await expect(nobody.page.getByRole('alert')).toContainText('Too many failed attempts');
     await expect(nobody.page.getByRole('button', { name: /^Wait \d+ s$/ })).toBeDisabled();
     await expect(button).toBeEnabled();
     await expect(nobody.page.getByRole('alert')).toHaveCount(0);

@@ -7,7 +7,7 @@ test('a group is made, renamed, handed over and left, and everybody sees it at o
   const ben = await arrive('Ben');
   const cleo = await arrive('Cleo', PHONE);
 
-  await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+  await anna.page.getByRole('button', { name: 'New conversation' }).first().click();
   const dialog = anna.page.getByRole('dialog');
   await dialog.getByRole('tab', { name: 'Group' }).click();
   await dialog.getByLabel('Group name').fill('Night crew');
@@ -29,7 +29,7 @@ test('a group is made, renamed, handed over and left, and everybody sees it at o
   await expect(ben.page.getByRole('link', { name: 'Early birds' })).toBeVisible();
   await anna.expectFlawless('the details of a group');
 
-  await anna.page.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await anna.page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
   await anna.page.getByRole('menuitem', { name: 'Make owner' }).click();
   await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
   await anna.page.getByRole('button', { name: 'Leave conversation' }).click();
@@ -38,7 +38,7 @@ test('a group is made, renamed, handed over and left, and everybody sees it at o
 
   await ben.openConversation('Early birds');
   await ben.page.getByRole('button', { name: 'Members and details' }).click();
-  await ben.page.getByRole('button', { name: `More for ${cleo.name}` }).click();
+  await ben.page.getByRole('button', { name: `Actions for ${cleo.name}` }).click();
   await ben.page.getByRole('menuitem', { name: 'Remove' }).click();
   await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
   await expect(cleo.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
@@ -56,14 +56,14 @@ test('a workspace is made, filled by e-mail, and closed to everybody else', asyn
   const add = anna.page.getByRole('region', { name: 'People' }).getByRole('button', { name: 'Add', exact: true });
   await anna.page.getByLabel('Add by email').fill('nobody@example.test');
   await add.click();
-  await expect(anna.page.getByText('There is no such account.')).toBeVisible();
+  await expect(anna.page.getByText('No account found.')).toBeVisible();
   await anna.page.getByLabel('Add by email').fill(ben.email);
   await add.click();
   await expect(anna.page.getByRole('list', { name: 'Members' }).getByText(ben.name)).toBeVisible();
   await anna.expectFlawless('the people of a workspace');
   await anna.page.getByRole('link', { name: 'Chats' }).click();
 
-  await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+  await anna.page.getByRole('button', { name: 'New conversation' }).first().click();
   const people = anna.page.getByRole('dialog').getByRole('list', { name: 'People' });
   await expect(people.getByRole('button', { name: ben.name })).toBeVisible();
   await expect(people.getByRole('button', { name: cleo.name })).toHaveCount(0);
@@ -84,7 +84,7 @@ test('everything can be reached by the keyboard', async ({ arrive }) => {
   await anna.openAssistant();
 
   await anna.page.keyboard.press('Control+k');
-  const input = anna.page.getByRole('combobox', { name: 'Search or run' });
+  const input = anna.page.getByRole('combobox', { name: 'Jump to or run a command' });
   await input.fill(ben.name);
   await expect(anna.page.getByRole('option', { name: ben.name })).toHaveAttribute('aria-selected', 'true');
   await anna.expectFlawless('the palette');
@@ -122,7 +122,7 @@ test('settings are kept, and another device can be signed out', async ({ arrive,
   await anna.page.getByLabel('Current password').fill('not it');
   await anna.page.getByLabel('New password').fill('Correct-Horse-10-Battery');
   await anna.page.getByRole('button', { name: 'Change password' }).click();
-  await expect(anna.page.getByText('This is not your current password.')).toBeVisible();
+  await expect(anna.page.getByText('That’s not your current password.')).toBeVisible();
 
   const context = await browser.newContext({ baseURL: server.url });
   const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');
@@ -130,7 +130,7 @@ test('settings are kept, and another device can be signed out', async ({ arrive,
   await elsewhere.page.goto('/sign-in');
   await elsewhere.signIn();
   await anna.page.reload();
-  await anna.page.getByRole('button', { name: /^End Chrome/ }).click();
+  await anna.page.getByRole('button', { name: /^Sign out Chrome/ }).click();
   await expect(elsewhere.page.getByText('You were signed out')).toBeVisible();
   await context.close();
 
@@ -147,7 +147,7 @@ test('tabs share a session: it is renewed once, and ends in all of them', async 
   // Only the access token is gone: both tabs have to renew, and a refresh token works once.
   await anna.page.context().clearCookies({ name: 'natter_access' });
   await Promise.all([anna.page.reload(), second.reload()]);
-  await expect(anna.page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   await expect(second.getByRole('heading', { name: 'Profile' })).toBeVisible();
   await second.getByRole('button', { name: 'Sign out' }).click();
   await expect(second.getByRole('button', { name: 'Sign in' })).toBeVisible();
@@ -164,16 +164,16 @@ test('wrong input is told at its field, and nothing typed is lost', async ({ arr
   await page.getByLabel('Email').fill(anna.email);
   await page.getByLabel('Password', { exact: true }).fill('short');
   await page.getByRole('button', { name: 'Create account' }).click();
-  await expect(page.getByText('A password has at least 8 characters.')).toBeVisible();
+  await expect(page.getByText('Use at least 8 characters.')).toBeVisible();
   await page.getByLabel('Password', { exact: true }).fill('Correct-Horse-9-Battery');
   await page.getByRole('button', { name: 'Create account' }).click();
-  await expect(page.getByText('There is an account with this address.')).toBeVisible();
+  await expect(page.getByText('An account with this email already exists.')).toBeVisible();
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
   await page.getByRole('link', { name: 'Sign in' }).click();
   await expect(page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
   await page.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('alert')).toContainText('Email or password is wrong');
+  await expect(page.getByRole('alert')).toContainText('Wrong email or password');
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
 });

@@ -115,7 +115,7 @@ test('an own message can be edited by the arrow up', async ({ arrive }) => {
   // Until the server has it there is nothing to edit.
   await anna.sees(/^(Sent|Delivered)$/);
   await anna.composer.press('ArrowUp');
-  await expect(anna.page.getByText('Editing a message')).toBeVisible();
+  await expect(anna.page.getByText('Editing message')).toBeVisible();
   const editor = anna.page.locator(':focus');
   await expect(editor).toHaveValue('a tpyo');
   await editor.fill('a typo');

@@ -91,14 +91,14 @@ test('from signing in to the settings of a workspace, without a mouse', async ({
 
   const devices = region('Devices');
   await expect(devices.getByRole('listitem')).toHaveCount(3);
-  await openAndLeave(page, devices.getByRole('button', { name: 'End all others' }), page.getByRole('alertdialog'));
+  await openAndLeave(page, devices.getByRole('button', { name: 'Sign out all others' }), page.getByRole('alertdialog'));
   await page.keyboard.press('Enter');
   await page.getByRole('alertdialog').waitFor();
-  await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'End all others' }));
+  await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'Sign out all others' }));
   await expect(devices.getByRole('listitem')).toHaveCount(1);
 
   const keys = region('API keys');
-  const add = keys.getByRole('button', { name: 'New key' });
+  const add = keys.getByRole('button', { name: 'New API key' });
   const dialog = page.getByRole('dialog');
   await openAndLeave(page, add, dialog);
   await page.keyboard.press('Enter');

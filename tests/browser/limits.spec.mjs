@@ -48,7 +48,7 @@ test.describe('an address that is kept out', () => {
     await anna.composer.fill('half a thought');
     await anna.page.evaluate(() => (window.isSamePage = true));
     const { id } = await ban(7200);
-    const title = anna.page.getByRole('heading', { name: 'Too many attempts came from your network' });
+    const title = anna.page.getByRole('heading', { name: 'Too many attempts from your network' });
     await expect(title).toBeVisible();
     await expect(anna.page.getByRole('timer')).toHaveText(/^Goes on in 1(19|20) min$/);
     await anna.page.keyboard.press('Escape');
@@ -71,7 +71,7 @@ test.describe('an address that is kept out', () => {
     await ban(5);
     for (const { page } of visitors) {
       expect((await page.goto('/')).status()).toBe(403);
-      await expect(page.getByRole('heading')).toHaveText('Too many attempts came from your network');
+      await expect(page.getByRole('heading')).toHaveText('Too many attempts from your network');
       await expect(page.getByText('Goes on in 1 minute')).toBeVisible();
     }
     for (const visitor of visitors) await visitor.expectFlawless('the page of somebody who is kept out');
@@ -106,11 +106,11 @@ test('what is read waits as long as the server says, says so, and comes', async 
   const pill = page.getByText(/^A little fast\. This goes on in \d s\.$/);
   await page.goto('/settings');
   await expect(pill).toBeVisible();
-  await expect(page.getByRole('status').filter({ hasText: 'A little fast' })).toBeVisible();
+  await expect(page.getByRole('status').filter({ hasText: 'Too many requests' })).toBeVisible();
   const region = (name) => page.getByRole('region', { name, exact: true });
   const inTime = { timeout: 40_000 };
-  await expect(region('Devices').getByText('This one')).toBeVisible(inTime);
-  await expect(region('API keys').getByText(/There is none yet/)).toBeVisible(inTime);
+  await expect(region('Devices').getByText('This device')).toBeVisible(inTime);
+  await expect(region('API keys').getByText(/No API keys yet/)).toBeVisible(inTime);
   await expect(pill).toHaveCount(0);
   await expect(page.getByRole('alert')).toHaveCount(0);
   expect(refused.length).toBeGreaterThan(0);
@@ -130,8 +130,8 @@ test('what is written too fast waits, goes out by itself, all of it, once and in
   await anna.openChatWith(ben);
   const words = ['one', 'two', 'three', 'four'];
   for (const word of words) await anna.write(word);
-  await expect(anna.page.getByText('Slow down a little.')).toBeVisible();
-  await expect(anna.page.getByText(/This goes out by itself in \d s\./)).toBeVisible();
+  await expect(anna.page.getByText('You’re sending too fast.')).toBeVisible();
+  await expect(anna.page.getByText(/Your message will be sent in \d s\./)).toBeVisible();
   const api = await apiOf(server, anna);
   const conversation = anna.page.url().split('/').at(-1);
   const written = async () => {
@@ -140,6 +140,6 @@ test('what is written too fast waits, goes out by itself, all of it, once and in
   };
   await expect.poll(written, { timeout: 40_000 }).toEqual(words);
   await anna.sees('four');
-  await expect(anna.page.getByText('Slow down a little.')).toHaveCount(0);
+  await expect(anna.page.getByText('You’re sending too fast.')).toHaveCount(0);
   for (const { page } of [anna, ben]) await page.context().close();
 });

@@ -111,7 +111,7 @@ export class Visitor {
     await page.goto('/');
     await page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
     await this.fillSignUp();
-    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+    await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
 
   async fillSignUp() {
@@ -132,7 +132,7 @@ export class Visitor {
   async signIn(password = PASSWORD) {
     const { page } = this;
     await this.fillSignIn(this.email, password);
-    await expect(page.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+    await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
 
   /** As if the browser had been closed and its cookies lost: at the door again. */
@@ -144,7 +144,7 @@ export class Visitor {
 
   /** Starts a chat with a person by the picker. */
   async openChatWith(other) {
-    await this.page.getByRole('button', { name: 'New chat' }).first().click();
+    await this.page.getByRole('button', { name: 'New conversation' }).first().click();
     const dialog = this.page.getByRole('dialog');
     await dialog.getByRole('searchbox').or(dialog.getByRole('textbox')).first().fill(other.name);
     await dialog.getByRole('button', { name: other.name }).click();
@@ -152,7 +152,7 @@ export class Visitor {
   }
 
   async openAssistant() {
-    await this.page.getByRole('button', { name: 'New chat' }).first().click();
+    await this.page.getByRole('button', { name: 'New conversation' }).first().click();
     const dialog = this.page.getByRole('dialog');
     await dialog.getByRole('tab', { name: 'Assistant' }).click();
     await dialog.getByRole('tabpanel').getByRole('button').first().click();

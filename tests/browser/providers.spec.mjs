@@ -64,7 +64,7 @@ test('whoever changes their mind at the provider is back at the door', async ({ 
   await nobody.page.goto('/sign-up');
   await nobody.page.getByRole('link', { name: 'Continue with Harbour' }).click();
   await nobody.page.getByRole('link', { name: /cancel/i }).click();
-  await expect(nobody.page.getByRole('alert')).toHaveText('The sign-in was cancelled at the provider.');
+  await expect(nobody.page.getByRole('alert')).toHaveText('Sign-in wasn’t completed. Try again, or use another method.');
   await nobody.page.context().close();
 });
 
@@ -99,8 +99,8 @@ test('a session that ended goes on by the provider, in a window of its own', asy
   await elsewhere.getByRole('link', { name: 'Continue with Harbour' }).click();
   await signInThere(elsewhere, 'tam');
   await elsewhere.goto('/settings');
-  await elsewhere.getByRole('button', { name: 'End all others' }).click();
-  await elsewhere.getByRole('alertdialog').getByRole('button', { name: 'End all others' }).click();
+  await elsewhere.getByRole('button', { name: 'Sign out all others' }).click();
+  await elsewhere.getByRole('alertdialog').getByRole('button', { name: 'Sign out all others' }).click();
 
   const dialog = tam.page.getByRole('dialog', { name: 'Sign in again' });
   await expect(dialog).toBeVisible();
@@ -129,7 +129,7 @@ test('settings link a provider, unlink it, and keep the last way in', async ({ b
   await lena.expectFlawless('a linked account');
   await section.getByRole('button', { name: 'Unlink Harbour' }).click();
   await lena.page.getByRole('alertdialog').getByRole('button', { name: 'Unlink' }).click();
-  await expect(section.getByText('None is linked yet.')).toBeVisible();
+  await expect(section.getByText('No linked accounts yet.')).toBeVisible();
   await lena.page.context().close();
 
   const oda = await visit(browser, 'Oda');
@@ -139,8 +139,8 @@ test('settings link a provider, unlink it, and keep the last way in', async ({ b
   const only = oda.page.getByRole('region', { name: 'Linked accounts', exact: true });
   await only.getByRole('button', { name: 'Unlink Harbour' }).click();
   await oda.page.getByRole('alertdialog').getByRole('button', { name: 'Unlink' }).click();
-  await expect(only.getByRole('alert')).toContainText('This is your only way in.');
-  await expect(oda.page.getByRole('button', { name: 'Mail me a link to set one' })).toBeVisible();
+  await expect(only.getByRole('alert')).toContainText('This is your only way to sign in.');
+  await expect(oda.page.getByRole('button', { name: 'Email me a setup link' })).toBeVisible();
   await oda.expectFlawless('the settings of an account without a password');
   await oda.page.context().close();
 });

@@ -13,11 +13,11 @@ const DOORS = [
   ['/forgot-password', 'Forgot your password?'],
   ['/reset-password?token=x', 'Choose a new password'],
   ['/reset-password', 'This link no longer works'],
-  ['/verify-email?token=x', 'Confirm your address'],
+  ['/verify-email?token=x', 'Verify your email'],
   ['/verify-email', 'This link no longer works'],
-  ['/invite', 'This invitation is over'],
+  ['/invite', 'This invitation is no longer valid'],
   ['/login?error=oauth_denied', 'Welcome back'],
-  ['/login?challenge=x', 'Second step'],
+  ['/login?challenge=x', 'Two-step verification'],
 ];
 
 for (const { name, options } of LOOKS) {
@@ -41,7 +41,7 @@ for (const { name, options } of LOOKS) {
   test(`inside (${name})`, async ({ arrive, server }) => {
     const anna = await arrive('Anna', options);
     await anna.expectFlawless('the start');
-    await anna.page.getByRole('button', { name: 'New chat' }).first().click();
+    await anna.page.getByRole('button', { name: 'New conversation' }).first().click();
     await expect(anna.page.getByRole('dialog')).toBeVisible();
     await anna.expectFlawless('the picker');
     await anna.page.keyboard.press('Escape');

@@ -24,39 +24,39 @@ function signIn(server, { email }) {
 test('two-step sign-in is set up with an app, asked for, and switched off', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
-  const section = SECTION(page, 'Two-step sign-in');
+  const section = SECTION(page, 'Two-step verification');
   await section.getByRole('button', { name: 'Set up' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Current password').fill('Wrong-Horse-9-Battery');
   await dialog.getByRole('button', { name: 'Next' }).click();
-  await expect(dialog.getByText('This is not your current password.')).toBeVisible();
+  await expect(dialog.getByText('That’s not your current password.')).toBeVisible();
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await dialog.getByRole('button', { name: 'Next' }).click();
   await expect(dialog.getByRole('img', { name: /QR code/ })).toBeVisible();
-  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Secret', { exact: true }).innerText()) });
-  await anna.expectFlawless('the secret');
+  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Setup key', { exact: true }).innerText()) });
+  await anna.expectFlawless('the setup key');
 
-  const code = dialog.getByLabel('Code from the app');
+  const code = dialog.getByLabel('Code from your authenticator app');
   await expect(code).toBeFocused();
   await code.fill('12345');
-  await dialog.getByRole('button', { name: 'Switch on' }).click();
-  await expect(dialog.getByText('The code has six digits.')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Turn on' }).click();
+  await expect(dialog.getByText('Enter all six digits.')).toBeVisible();
   await code.fill(totp.generate());
-  await dialog.getByRole('button', { name: 'Switch on' }).click();
+  await dialog.getByRole('button', { name: 'Turn on' }).click();
   await expect(dialog.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem')).toHaveCount(10);
   const saving = page.waitForEvent('download');
   await dialog.getByRole('button', { name: 'Download' }).click();
   const file = await readFile(await (await saving).path(), 'utf8');
   expect(file).toContain(await dialog.getByRole('listitem').first().innerText());
   await anna.expectFlawless('the recovery codes');
-  await dialog.getByRole('button', { name: 'I have saved them' }).click();
+  await dialog.getByRole('button', { name: 'I’ve saved them' }).click();
   await expect(section.getByText('On', { exact: true })).toBeVisible();
   expect((await signIn(server, anna)).status).toBe(202);
 
-  await section.getByRole('button', { name: 'Switch off' }).click();
+  await section.getByRole('button', { name: 'Turn off' }).click();
   // A code works once; the next one is taken as well as the present one.
-  await dialog.getByLabel('Code from the app').fill(totp.generate({ timestamp: Date.now() + 30_000 }));
-  await dialog.getByRole('button', { name: 'Switch off' }).click();
+  await dialog.getByLabel('Code from your authenticator app').fill(totp.generate({ timestamp: Date.now() + 30_000 }));
+  await dialog.getByRole('button', { name: 'Turn off' }).click();
   await expect(section.getByRole('button', { name: 'Set up' })).toBeVisible();
   expect((await signIn(server, anna)).status).toBe(200);
 });
@@ -66,7 +66,7 @@ test('a passkey is added, named, renamed and removed', async ({ arrive }) => {
   await giveAuthenticator(anna.page);
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Passkeys');
-  await expect(section.getByText(/There is none yet/)).toBeVisible();
+  await expect(section.getByText(/No passkeys yet/)).toBeVisible();
   await section.getByRole('button', { name: 'Add a passkey' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Name').fill('My laptop');
@@ -82,19 +82,19 @@ test('a passkey is added, named, renamed and removed', async ({ arrive }) => {
   await expect(section.getByRole('listitem')).toContainText('The old laptop');
   await section.getByRole('button', { name: 'Remove The old laptop' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
-  await expect(section.getByText(/There is none yet/)).toBeVisible();
+  await expect(section.getByText(/No passkeys yet/)).toBeVisible();
 });
 
 test('an API key is shown once, works, and is revoked', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const section = SECTION(page, 'API keys');
-  await section.getByRole('button', { name: 'New key' }).click();
+  await section.getByRole('button', { name: 'New API key' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('checkbox', { name: /^Read/ }).uncheck();
   await dialog.getByRole('button', { name: 'Create key' }).click();
-  await expect(dialog.getByText('Give it a name.')).toBeVisible();
-  await expect(dialog.getByText('Allow at least one.')).toBeVisible();
+  await expect(dialog.getByText('Enter a name.')).toBeVisible();
+  await expect(dialog.getByText('Choose at least one permission.')).toBeVisible();
   await anna.expectFlawless('the form for a key');
   await dialog.getByLabel('Name').fill('nightly');
   await dialog.getByRole('checkbox', { name: /^Read/ }).check();
@@ -121,11 +121,11 @@ test('other devices are listed and signed out', async ({ arrive, server }) => {
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Devices');
   await expect(section.getByRole('listitem')).toHaveCount(3);
-  await expect(section.getByRole('listitem').first()).toContainText('This one');
-  await section.getByRole('button', { name: /^End (?!all)/ }).first().click();
+  await expect(section.getByRole('listitem').first()).toContainText('This device');
+  await section.getByRole('button', { name: /^Sign out (?!all)/ }).first().click();
   await expect(section.getByRole('listitem')).toHaveCount(2);
-  await section.getByRole('button', { name: 'End all others' }).click();
-  await page.getByRole('alertdialog').getByRole('button', { name: 'End all others' }).click();
+  await section.getByRole('button', { name: 'Sign out all others' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Sign out all others' }).click();
   await expect(section.getByRole('listitem')).toHaveCount(1);
   for (const ended of [one, two]) await expect(ended.call('GET', '/r1/users/me')).rejects.toThrow('401');
 });
@@ -139,7 +139,7 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
 
   const other = await anna.page.context().newPage();
   await other.goto('/');
-  await expect(other.getByRole('button', { name: 'New chat' }).first()).toBeVisible();
+  await expect(other.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Your data');
   const saving = page.waitForEvent('download');
@@ -151,14 +151,14 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
   await section.getByRole('button', { name: 'Delete…' }).click();
   const dialog = page.getByRole('dialog');
   const go = dialog.getByRole('button', { name: 'Delete account' });
-  await dialog.getByLabel(/To confirm/).fill('somebody@example.test');
+  await dialog.getByLabel(/to confirm$/).fill('somebody@example.test');
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await go.click();
-  await expect(dialog.getByText(/Type exactly/)).toBeVisible();
-  await dialog.getByLabel(/To confirm/).fill(anna.email);
+  await expect(dialog.getByText(/Type “[^”]+” exactly/)).toBeVisible();
+  await dialog.getByLabel(/to confirm$/).fill(anna.email);
   await dialog.getByLabel('Current password').fill('Wrong-Horse-9-Battery');
   await go.click();
-  await expect(dialog.getByText('This is not your current password.')).toBeVisible();
+  await expect(dialog.getByText('That’s not your current password.')).toBeVisible();
   await anna.expectFlawless('the question before deleting');
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await go.click();
@@ -179,7 +179,7 @@ test('an account is exported, then deleted; what it wrote stays', async ({ arriv
 test('the server writes mail in the language that one chooses', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
-  const language = page.getByRole('combobox', { name: 'Language of mails' });
+  const language = page.getByRole('combobox', { name: 'Email language' });
   await expect(language).toHaveValue('en');
   await language.selectOption({ label: 'Tiếng Việt' });
   await expect(page.getByText('Saved.')).toBeVisible();
@@ -193,29 +193,29 @@ test('what can not be loaded says so, and comes when it is tried again', async (
   await anna.page.route(lists, (route) => route.abort());
   const page = await settingsOf(anna);
   for (const [name, sentence] of [
-    ['API keys', 'Your keys could not be loaded'],
-    ['Devices', 'Your devices could not be loaded'],
-    ['Passkeys', 'Your passkeys could not be loaded'],
+    ['API keys', 'Couldn’t load your API keys'],
+    ['Devices', 'Couldn’t load your devices'],
+    ['Passkeys', 'Couldn’t load your passkeys'],
   ]) {
     await expect(SECTION(page, name).getByRole('heading', { name: sentence })).toBeVisible();
   }
   await anna.expectFlawless('lists that failed');
   await page.unroute(lists);
   await SECTION(page, 'Devices').getByRole('button', { name: 'Try again' }).click();
-  await expect(SECTION(page, 'Devices').getByText('This one')).toBeVisible();
+  await expect(SECTION(page, 'Devices').getByText('This device')).toBeVisible();
   // The others come by themselves when the connection is back.
   await page.context().setOffline(true);
   await page.context().setOffline(false);
-  await expect(SECTION(page, 'API keys').getByText(/There is none yet/)).toBeVisible();
-  await expect(SECTION(page, 'Passkeys').getByText(/There is none yet/)).toBeVisible();
+  await expect(SECTION(page, 'API keys').getByText(/No API keys yet/)).toBeVisible();
+  await expect(SECTION(page, 'Passkeys').getByText(/No passkeys yet/)).toBeVisible();
 
   // A dialog comes over the wire, too.
   await page.route(/\/_app\//, (route) => route.abort());
-  await SECTION(page, 'API keys').getByRole('button', { name: 'New key' }).click();
-  await expect(page.getByText('That could not be loaded.')).toBeVisible();
+  await SECTION(page, 'API keys').getByRole('button', { name: 'New API key' }).click();
+  await expect(page.getByText('Couldn’t load this. Check your connection, then try again.')).toBeVisible();
   await page.unroute(/\/_app\//);
-  await SECTION(page, 'API keys').getByRole('button', { name: 'New key' }).click();
-  await expect(page.getByRole('dialog', { name: 'New key' })).toBeVisible();
+  await SECTION(page, 'API keys').getByRole('button', { name: 'New API key' }).click();
+  await expect(page.getByRole('dialog', { name: 'New API key' })).toBeVisible();
 });
 
 test.describe('a server that soon wants to know again who sits there', () => {
@@ -232,8 +232,8 @@ test.describe('a server that soon wants to know again who sits there', () => {
 
   const askForKey = async (page) => {
     const section = SECTION(page, 'API keys');
-    await section.getByRole('button', { name: 'New key' }).click();
-    const form = page.getByRole('dialog', { name: 'New key' });
+    await section.getByRole('button', { name: 'New API key' }).click();
+    const form = page.getByRole('dialog', { name: 'New API key' });
     await form.getByLabel('Name').fill('nightly');
     await form.getByRole('button', { name: 'Create key' }).click();
     return { section, form };
@@ -249,15 +249,15 @@ test.describe('a server that soon wants to know again who sits there', () => {
     await expect(SECTION(page, 'Devices').getByText('Germany · signed in just now')).toBeVisible();
     await untilStale(page);
     const { section, form } = await askForKey(page);
-    const question = page.getByRole('dialog', { name: 'Confirm that it is you' });
+    const question = page.getByRole('dialog', { name: 'Confirm it’s you' });
     await expect(question.getByLabel('Current password', { exact: true })).toBeFocused();
     await anna.expectFlawless('the question who sits here');
     await question.getByLabel('Current password', { exact: true }).fill('Wrong-Horse-9-Battery');
     await question.getByRole('button', { name: 'Confirm' }).click();
-    await expect(question.getByText('This is not your current password.')).toBeVisible();
+    await expect(question.getByText('That’s not your current password.')).toBeVisible();
     await page.keyboard.press('Escape');
     await expect(question).toHaveCount(0);
-    await expect(form.getByRole('alert')).toHaveText('Confirm first that it is you, then try again.');
+    await expect(form.getByRole('alert')).toHaveText('Confirm it’s you, then try again.');
     await expect(form.getByLabel('Name')).toHaveValue('nightly');
     await form.getByRole('button', { name: 'Create key' }).click();
     await question.getByLabel('Current password', { exact: true }).fill(PASSWORD);
@@ -281,7 +281,7 @@ test.describe('a server that soon wants to know again who sits there', () => {
     const naming = page.getByRole('dialog', { name: 'Add a passkey' });
     await naming.getByLabel('Name').fill('My laptop');
     await naming.getByRole('button', { name: 'Next' }).click();
-    const question = page.getByRole('dialog', { name: 'Confirm that it is you' });
+    const question = page.getByRole('dialog', { name: 'Confirm it’s you' });
     await question.getByLabel('Current password', { exact: true }).fill(PASSWORD);
     await question.getByRole('button', { name: 'Confirm' }).click();
     await expect(passkeys.getByRole('listitem')).toContainText('My laptop');

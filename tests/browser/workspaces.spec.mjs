@@ -28,19 +28,19 @@ test('a workspace is made, filled, handed over and left', async ({ arrive, serve
   await invitations.getByRole('button', { name: 'Invite', exact: true }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Send invitation' }).click();
-  await expect(dialog.getByText('Enter your email address.')).toBeVisible();
+  await expect(dialog.getByText('Enter your email.')).toBeVisible();
   await anna.expectFlawless('the form for an invitation');
   await dialog.getByRole('radio', { name: 'By link' }).click();
   await dialog.getByLabel('Role').selectOption('guest');
-  await dialog.getByRole('button', { name: 'Make link' }).click();
-  await expect(invitations.getByText('The link is ready')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Create link' }).click();
+  await expect(invitations.getByText('Your link is ready')).toBeVisible();
   const link = new URL(await invitations.locator('.fresh code').innerText());
   expect(link.origin).toBe(server.url);
   const benApi = await apiOf(server, ben);
   await benApi.call('POST', '/r1/invitations/accept', { token: link.searchParams.get('token') });
 
   await page.reload();
-  await expect(invitations.getByText('used by 1 of 10')).toBeVisible();
+  await expect(invitations.getByText('1 of 10 used')).toBeVisible();
   const row = people.getByRole('listitem').filter({ hasText: ben.name });
   const role = row.getByRole('combobox', { name: `Role of ${ben.name}` });
   await expect(role).toHaveValue('guest');
@@ -49,18 +49,18 @@ test('a workspace is made, filled, handed over and left', async ({ arrive, serve
   await page.reload();
   await expect(role).toHaveValue('admin');
   await people.getByRole('searchbox').fill('zzz');
-  await expect(people.getByText('Nobody here is called “zzz”.')).toBeVisible();
+  await expect(people.getByText('No results for “zzz”.')).toBeVisible();
   await people.getByRole('searchbox').fill(ben.name);
   await expect(people.getByRole('listitem')).toHaveCount(1);
   await anna.expectFlawless('the settings of a workspace');
 
   await invitations.getByRole('button', { name: /^Revoke the invitation/ }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
-  await expect(invitations.getByText('No invitation is open.')).toBeVisible();
+  await expect(invitations.getByText('No open invitations.')).toBeVisible();
 
   const leaving = SECTION(page, 'Leave or delete');
   await expect(leaving.getByRole('button', { name: 'Leave…' })).toBeDisabled();
-  await row.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await row.getByRole('button', { name: `Actions for ${ben.name}` }).click();
   await page.getByRole('menuitem', { name: 'Make owner' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
   await expect(row.getByText('Owner')).toBeVisible();
@@ -75,11 +75,11 @@ test('a workspace is made, filled, handed over and left', async ({ arrive, serve
   await ben.page.goto(`/workspaces/${workspace.id}`);
   await SECTION(ben.page, 'Leave or delete').getByRole('button', { name: 'Delete…' }).click();
   const last = ben.page.getByRole('dialog');
-  await last.getByLabel(/To confirm/).fill('Harbor');
+  await last.getByLabel(/to confirm$/).fill('Harbor');
   await last.getByRole('button', { name: 'Delete workspace' }).click();
-  await expect(last.getByText('Type exactly “Harbour”.')).toBeVisible();
+  await expect(last.getByText('Type “Harbour” exactly.')).toBeVisible();
   await ben.expectFlawless('the question before deleting a workspace');
-  await last.getByLabel(/To confirm/).fill('Harbour');
+  await last.getByLabel(/to confirm$/).fill('Harbour');
   await last.getByRole('button', { name: 'Delete workspace' }).click();
   await expect(ben.page).toHaveURL(`${server.url}/`);
   expect(await names(benApi)).not.toContain('Harbour');
@@ -104,12 +104,12 @@ test('whoever is added, sees a new name, and is removed while looking at it hear
   await expect(ben.page.getByRole('heading', { level: 1, name: 'Lakeside' })).toBeVisible();
   await expect(tile('Lakeside')).toBeVisible();
   await expect(ben.page.getByLabel('Workspace name')).toHaveCount(0);
-  await people.getByRole('button', { name: `More for ${ben.name}` }).click();
+  await people.getByRole('button', { name: `Actions for ${ben.name}` }).click();
   await anna.page.getByRole('menuitem', { name: 'Remove' }).click();
   await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
   await expect(people.getByRole('listitem')).toHaveCount(1);
-  await expect(ben.page.getByText('You are no longer in Lakeside.')).toBeVisible();
-  await expect(ben.page.getByRole('heading', { name: 'This workspace is not here' })).toBeVisible();
+  await expect(ben.page.getByText('You’re no longer in Lakeside.')).toBeVisible();
+  await expect(ben.page.getByRole('heading', { name: 'Workspace not found' })).toBeVisible();
   await expect(tile('Lakeside')).toHaveCount(0);
   await ben.expectFlawless('a workspace that one is no longer in');
   expect(await ben.page.evaluate(() => window.isSamePage)).toBe(true);
@@ -128,8 +128,8 @@ test('who writes in a workspace as it is deleted is told, and is somewhere else'
   await ben.composer.fill('half a word');
   await expect(ben.page.getByRole('button', { name: 'Workspace: Pier' })).toBeVisible();
   await api.call('DELETE', `/r1/workspaces/${id}`);
-  await expect(ben.page.getByText('You are no longer in Pier.')).toBeVisible();
-  await expect(ben.page.getByText('This conversation is not here')).toBeVisible();
+  await expect(ben.page.getByText('You’re no longer in Pier.')).toBeVisible();
+  await expect(ben.page.getByText('Conversation not found')).toBeVisible();
   await expect(ben.page.getByRole('button', { name: 'Workspace: Home' })).toBeVisible();
 });
 
@@ -149,14 +149,14 @@ test('whoever has an address at its domain joins by themselves', async ({ arrive
   const { id } = await (await apiOf(server, anna)).call('POST', '/r1/workspaces', { name: 'Observatory' });
   await anna.page.goto(`/workspaces/${id}`);
   const general = SECTION(anna.page, 'Observatory');
-  await general.getByLabel('Who may join by address').fill('nonsense');
+  await general.getByLabel('Email domains that can join').fill('nonsense');
   await general.getByRole('button', { name: 'Add' }).click();
-  await expect(general.getByText('A domain looks like example.com.')).toBeVisible();
-  await general.getByLabel('Who may join by address').fill('elsewhere.example');
+  await expect(general.getByText('Enter a domain, such as example.com.')).toBeVisible();
+  await general.getByLabel('Email domains that can join').fill('elsewhere.example');
   await general.getByRole('button', { name: 'Add' }).click();
   // Only for a domain of which one has a verified address oneself.
   await expect(general.locator('.error')).toBeVisible();
-  await general.getByLabel('Who may join by address').fill(anna.email);
+  await general.getByLabel('Email domains that can join').fill(anna.email);
   await general.getByRole('button', { name: 'Add' }).click();
   await expect(general.getByRole('listitem')).toHaveText('example.test');
   await anna.expectFlawless('a domain that may join');

@@ -90,7 +90,7 @@ async fn without_a_provider_the_demo_answers_and_says_so() {
     let message = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
     let content = message["content"].as_str().unwrap();
     assert!(content.starts_with(&text));
-    assert!(content.contains("No AI provider is configured") && content.contains("> Are you real?"), "{content}");
+    assert!(content.contains("no AI provider yet") && content.contains("> Are you real?"), "{content}");
     assert_eq!(message["id"], json!(answer));
     assert_eq!(message["status"], "complete");
     assert_eq!(message["reply_to"], question["id"]);

@@ -102,13 +102,10 @@ mod tests {
     #[test]
     fn waits_are_said_in_words() {
         let busy = |seconds| AiError::Busy { retry_after: Some(Duration::from_secs(seconds)) }.to_string();
-        assert_eq!(
-            AiError::Busy { retry_after: None }.to_string(),
-            "The assistant's provider is busy. Try again in a minute."
-        );
-        assert_eq!(busy(3), "The assistant's provider is busy. Try again in a minute.");
-        assert_eq!(busy(61), "The assistant's provider is busy. Try again in 2 minutes.");
-        assert_eq!(busy(3_700), "The assistant's provider is busy. Try again in an hour.");
-        assert_eq!(busy(40_000), "The assistant's provider is busy. Try again in 12 hours.");
+        assert_eq!(AiError::Busy { retry_after: None }.to_string(), "The AI provider is busy. Try again in a minute.");
+        assert_eq!(busy(3), "The AI provider is busy. Try again in a minute.");
+        assert_eq!(busy(61), "The AI provider is busy. Try again in 2 minutes.");
+        assert_eq!(busy(3_700), "The AI provider is busy. Try again in an hour.");
+        assert_eq!(busy(40_000), "The AI provider is busy. Try again in 12 hours.");
     }
 }

@@ -169,7 +169,7 @@ async fn a_wait_that_is_asked_for_is_kept() {
 async fn a_wait_that_is_too_long_is_told_at_once_and_spares_the_provider() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
     let (_, end) = ask(&ai).await;
-    assert_eq!(end.unwrap_err().to_string(), "The assistant's provider is busy. Try again in 2 minutes.");
+    assert_eq!(end.unwrap_err().to_string(), "The AI provider is busy. Try again in 2 minutes.");
     assert!(matches!(ask(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
     assert_eq!(upstream.requests().len(), 1);
 }
@@ -289,10 +289,7 @@ async fn nobody_listening_is_told_in_words() {
     // A port that was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits());
-    assert_eq!(
-        ask(&ai).await.1.unwrap_err().to_string(),
-        "The assistant's provider is not available right now. Try again in a minute."
-    );
+    assert_eq!(ask(&ai).await.1.unwrap_err().to_string(), "The AI provider is unavailable. Try again in a minute.");
 }
 
 #[tokio::test]
@@ -365,6 +362,6 @@ async fn without_providers_the_demo_answers() {
     let ai = Ai::build(AiSettings { limits, ..AiSettings::default() }).unwrap();
     assert_eq!((ai.default_model(), ai.has_model("demo"), ai.has_model("gpt")), ("demo", true, false));
     let (text, end) = ask(&ai).await;
-    assert!(text.contains("No AI provider is configured"));
+    assert!(text.contains("no AI provider yet"));
     assert!(end.is_ok());
 }

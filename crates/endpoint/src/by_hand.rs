@@ -40,7 +40,7 @@ fn websocket() -> OperationBuilder {
         .response("101", plain("The connection is a WebSocket now."))
         .response("400", failure("The request is no WebSocket handshake."))
         .response("401", failure("`unauthenticated`: Sign in first."))
-        .response("403", failure("`cross_site`: This request came from another site. `scope_missing`: This API key may not be used for this. `address_banned`: Too much went wrong from your network address."))
+        .response("403", failure("`cross_site`: This request was blocked because it came from another site. `scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
         .response("429", failure("`too_many_connections`: Too many connections are open."))
 }
 
@@ -60,7 +60,7 @@ fn events() -> OperationBuilder {
         ))
         .response("200", stream)
         .response("401", failure("`unauthenticated`: Sign in first."))
-        .response("403", failure("`scope_missing`: This API key may not be used for this. `address_banned`: Too much went wrong from your network address."))
+        .response("403", failure("`scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
         .response("429", failure("`too_many_connections`: Too many connections are open."))
 }
 

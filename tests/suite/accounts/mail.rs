@@ -27,7 +27,7 @@ async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
     assert_eq!(me(&anna).await["email_verified"], false);
 
     let mail = server.mail_with(&anna.email, "/verify-email?token=").await;
-    assert_eq!((mail.0["from"].as_str(), mail.subject()), (Some("chat@example.test"), "Confirm your e-mail address"));
+    assert_eq!((mail.0["from"].as_str(), mail.subject()), (Some("chat@example.test"), "Verify your email"));
     assert_eq!(mail.header("auto-submitted"), "auto-generated");
     assert_eq!(mail.header("content-language"), "en");
     let link = format!("{}/verify-email?token={}", app.url(), mail.token("verify-email"));
@@ -122,7 +122,7 @@ async fn a_forgotten_password_is_replaced_and_all_devices_are_signed_out() {
     app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(401, "invalid_credentials");
     let again = Member::sign_in(&app.url(), &anna.email, password).await;
     assert_eq!(me(&again).await["email_verified"], true, "whoever has the mail has the address");
-    server.mail_with(&anna.email, "was changed at").await;
+    server.mail_with(&anna.email, "was changed on").await;
     assert!(server.mails_to("nobody@example.test").is_empty());
 }
 
@@ -155,8 +155,8 @@ async fn mail_is_written_in_the_readers_language() {
     let app = with(&server).await;
     for (header, language, subject) in [
         ("de-AT,de;q=0.9,en;q=0.5", "de", "Bestätige deine E-Mail-Adresse"),
-        ("fr,vi;q=0.5", "vi", "Xác nhận địa chỉ e-mail của bạn"),
-        ("xx", "en", "Confirm your e-mail address"),
+        ("fr,vi;q=0.5", "vi", "Xác minh email của bạn"),
+        ("xx", "en", "Verify your email"),
     ] {
         let email = new_email(language);
         let body = json!({ "email": email, "password": PASSWORD, "display_name": "Anna" });

@@ -104,7 +104,7 @@ async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
     assert_eq!((root.tokens["user"]["role"].as_str(), root.name.as_str()), (Some("admin"), "Root"));
     for (arguments, reason) in [
         (vec!["admin", "create", "--email", &email, "--password", PASSWORD], "already an account"),
-        (vec!["admin", "create", "--email", "nonsense", "--password", PASSWORD], "not an e-mail address"),
+        (vec!["admin", "create", "--email", "nonsense", "--password", PASSWORD], "valid email"),
         (vec!["admin", "create", "--email", "weak@example.test", "--password", "weak"], "at least 8"),
         (vec!["admin", "reset-password", "--email", "nobody@example.test"], "no account"),
         (vec!["admin", "reset-password", "--email", &email, "--password", "weak"], "at least 8"),

@@ -34,7 +34,7 @@ async fn a_provider_that_stays_away_is_told_and_can_be_asked_again() {
     chat.upstream.always(Behaviour::Refuse(500, None));
     let (content, reason) = fail(&mut chat).await;
     assert_eq!(content, "");
-    assert_eq!(reason, "The assistant's provider is not available right now. Try again in a minute.");
+    assert_eq!(reason, "The AI provider is unavailable. Try again in a minute.");
     assert_eq!(chat.upstream.asked().len(), 4, "the first try and three more");
 
     chat.upstream.always(Behaviour::answer("Back again."));
@@ -54,7 +54,7 @@ async fn a_long_wait_is_told_at_once() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(429, Some(100)));
     let (_, reason) = fail(&mut chat).await;
-    assert_eq!(reason, "The assistant's provider is busy. Try again in 2 minutes.");
+    assert_eq!(reason, "The AI provider is busy. Try again in 2 minutes.");
     assert_eq!(chat.upstream.asked().len(), 1);
 }
 
@@ -63,11 +63,8 @@ async fn a_stream_that_breaks_keeps_its_text_and_fails() {
     for kind in [UpstreamKind::OpenAi, UpstreamKind::Gemini] {
         let mut chat = Chat::start(Setup::new(), kind).await;
         for (behaviour, expected) in [
-            (Behaviour::cut("Half an "), "The answer was cut off before it was finished. Try again."),
-            (
-                Behaviour::garbage("Half an "),
-                "The assistant's provider sent an answer that could not be understood. Try again.",
-            ),
+            (Behaviour::cut("Half an "), "The answer was cut off. Try again."),
+            (Behaviour::garbage("Half an "), "The AI provider sent an answer Natter couldn't read. Try again."),
         ] {
             chat.upstream.then(behaviour);
             let (content, reason) = fail(&mut chat).await;
@@ -83,7 +80,7 @@ async fn a_stream_that_falls_silent_is_given_up() {
     chat.upstream.then(Behaviour::stall("Wait for "));
     let (content, reason) = fail(&mut chat).await;
     assert_eq!(content, "Wait for ");
-    assert_eq!(reason, "The assistant's provider took too long to answer. Try again.");
+    assert_eq!(reason, "The AI provider took too long to answer. Try again.");
 }
 
 #[tokio::test]
@@ -91,7 +88,7 @@ async fn a_refused_key_is_the_administrators_business_and_stays_secret() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(401, None));
     let (_, reason) = fail(&mut chat).await;
-    assert!(reason.contains("administrator"), "{reason}");
+    assert!(reason.contains("Ask an admin"), "{reason}");
     assert!(!chat.app.instances[0].log().iter().any(|line| line.contains("key-one")), "a key is in the log");
 }
 

@@ -56,12 +56,12 @@ fn answer_to(question: &str) -> String {
     let about_question = if quoted.is_empty() {
         "Your message had no text.".to_owned()
     } else {
-        format!("I got your message:\n\n> {quoted}\n\nIt has {} in it.", count(&question))
+        format!("You wrote:\n\n> {quoted}\n\nThat's {}.", count(&question))
     };
     format!(
-        "Hello! I am the **demo assistant** that is built into Natter. No AI provider is configured on this server, so no model has \
-         read this; I only show how an answer arrives.\n\n{about_question}\n\nTo talk to a real model, an administrator connects a \
-         provider and starts the server again, for example:\n\n```sh\nNATTER__AI__PROVIDERS__OPENAI__KIND=openai \\\n\
+        "Hello. I'm Natter's built-in **demo assistant**. This server has no AI provider yet, so no model has read your message. I'm \
+         only here to show how answers arrive.\n\n{about_question}\n\nTo use a real model, ask an admin to connect a provider \
+         and restart the server, for example:\n\n```sh\nNATTER__AI__PROVIDERS__OPENAI__KIND=openai \\\n\
          NATTER__AI__PROVIDERS__OPENAI__KEYS=sk-... \\\nNATTER__AI__PROVIDERS__OPENAI__MODELS=gpt-4o-mini \\\nnatter serve\n```\n\n\
          Gemini and every OpenAI-compatible server, such as Ollama or vLLM, work the same way."
     )
@@ -97,8 +97,8 @@ mod tests {
                 ChatDelta::Done { .. } => None,
             })
             .collect();
-        assert!(text.contains("No AI provider is configured"));
-        assert!(text.contains("> What is the capital of Peru?\n\nIt has 6 words in it."));
+        assert!(text.contains("no AI provider yet"));
+        assert!(text.contains("> What is the capital of Peru?\n\nThat's 6 words."));
         assert!(matches!(deltas.last(), Some(ChatDelta::Done { finish: Finish::Stop, usage: Some(_) })));
     }
 }

@@ -105,13 +105,13 @@ describe('the list', () => {
     );
   });
 
-  it('names one whose other is gone by the last word, or says that somebody left', () => {
+  it('names one whose other is gone by the last word, or calls them a former member', () => {
     const alone = { members: [member('me', 'Elena')] };
     const by = (sender: Message['sender']) => conversation({ ...alone, last_message: { ...message(3, 'x'), sender } });
     expect(store.nameOf(by({ kind: 'deleted', id: null, name: 'Deleted user' }))).toBe('Deleted user');
     expect(store.nameOf(by({ kind: 'user', id: 'mai', name: 'Mai Trần' }))).toBe('Mai Trần');
-    expect(store.nameOf(by({ kind: 'user', id: 'me', name: 'Elena' }))).toBe('Somebody who left');
-    expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Somebody who left');
+    expect(store.nameOf(by({ kind: 'user', id: 'me', name: 'Elena' }))).toBe('Former member');
+    expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Former member');
   });
 
   it('counts what others write, once, and not what one writes or is reading', async () => {

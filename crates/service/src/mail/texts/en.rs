@@ -17,7 +17,7 @@ pub(super) const TEXTS: Texts = Texts {
         before: &[
             "We received a request to reset the password for your account on {{ host }}. If that was you, choose a new one:",
         ],
-        action: "Reset your password",
+        action: "Reset password",
         after: &[
             "This link works once and expires in one hour. A new password signs you out on all devices.",
             "If it wasn't you, ignore this email. Your password won't change.",
@@ -25,7 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     invitation: Text {
         subject: "{{ inviter }} invited you to {{ workspace }}",
-        before: &["{{ inviter }} invites you to the workspace \"{{ workspace }}\" at {{ host }}."],
+        before: &["{{ inviter }} invited you to join the workspace \"{{ workspace }}\" on {{ host }}."],
         action: "View invitation",
         after: &[
             "The invitation is for this email address only and expires on {{ time }}.",

@@ -4,72 +4,75 @@ use super::{Text, Texts};
 
 pub(super) const TEXTS: Texts = Texts {
     verification: Text {
-        subject: "Xác nhận địa chỉ e-mail của bạn",
-        before: &["Có người đã tạo tài khoản tại {{ host }} bằng địa chỉ e-mail này. Nếu đó là bạn, hãy xác nhận:"],
-        action: "Xác nhận địa chỉ",
+        subject: "Xác minh email của bạn",
+        before: &["Một tài khoản trên {{ host }} đã được tạo bằng email này. Nếu đó là bạn, hãy xác minh email:"],
+        action: "Xác minh email",
         after: &[
-            "Liên kết có hiệu lực trong 24 giờ và chỉ dùng được một lần. Sau đó bạn cần đăng nhập lại.",
-            "Nếu không phải bạn, không cần làm gì: không ai biết bạn đã nhận thư này.",
+            "Liên kết này dùng được một lần và hết hạn sau 24 giờ. Sau đó bạn cần đăng nhập lại.",
+            "Nếu không phải bạn, hãy bỏ qua email này. Không ai biết bạn đã nhận được nó.",
         ],
     },
     password_reset: Text {
-        subject: "Chọn mật khẩu mới",
+        subject: "Đặt lại mật khẩu của bạn",
         before: &[
-            "Có người yêu cầu mật khẩu mới cho tài khoản của bạn tại {{ host }}. Nếu đó là bạn, hãy chọn mật khẩu:",
+            "Chúng tôi nhận được yêu cầu đặt lại mật khẩu cho tài khoản của bạn trên {{ host }}. Nếu đó là bạn, hãy đặt mật khẩu mới:",
         ],
-        action: "Chọn mật khẩu mới",
+        action: "Đặt lại mật khẩu",
         after: &[
-            "Liên kết có hiệu lực trong một giờ và chỉ dùng được một lần. Mọi thiết bị của bạn sẽ bị đăng xuất.",
-            "Nếu không phải bạn, không cần làm gì: mật khẩu của bạn vẫn như cũ.",
+            "Liên kết này dùng được một lần và hết hạn sau một giờ. Mật khẩu mới sẽ đăng xuất bạn khỏi mọi thiết bị.",
+            "Nếu không phải bạn, hãy bỏ qua email này. Mật khẩu của bạn không thay đổi.",
         ],
     },
     invitation: Text {
         subject: "{{ inviter }} mời bạn vào {{ workspace }}",
-        before: &["{{ inviter }} mời bạn vào không gian làm việc \"{{ workspace }}\" tại {{ host }}."],
+        before: &["{{ inviter }} đã mời bạn tham gia không gian làm việc \"{{ workspace }}\" trên {{ host }}."],
         action: "Xem lời mời",
         after: &[
-            "Lời mời có hiệu lực đến {{ time }} và chỉ dành cho địa chỉ e-mail này.",
-            "Nếu bạn không biết người này, không cần làm gì.",
+            "Lời mời chỉ dành cho email này và hết hạn vào {{ time }}.",
+            "Nếu bạn không biết người này, hãy bỏ qua email này.",
         ],
     },
     claim: Text {
         subject: "Đây có phải tài khoản của bạn không?",
         before: &[
-            "Có người đã đăng nhập tại {{ host }} qua {{ provider }} bằng địa chỉ e-mail này. Đã có một tài khoản với địa chỉ này, nhưng chưa ai từng xác nhận nó.",
-            "Nếu chính bạn đã đăng nhập, hãy nhận lại tài khoản:",
+            "Có người đã đăng nhập vào {{ host }} qua {{ provider }} bằng email này. Đã có một tài khoản dùng email này, nhưng email chưa được xác minh.",
+            "Nếu đó là bạn, hãy nhận tài khoản:",
         ],
-        action: "Đây là tài khoản của tôi",
+        action: "Nhận tài khoản",
         after: &[
-            "Liên kết có hiệu lực trong một giờ và chỉ dùng được một lần. Mật khẩu hiện tại của tài khoản sẽ bị xóa và mọi người đang đăng nhập sẽ bị đăng xuất.",
-            "Nếu không phải bạn, không cần làm gì.",
+            "Liên kết này dùng được một lần và hết hạn sau một giờ. Khi nhận, mật khẩu hiện tại của tài khoản bị xóa và mọi thiết bị của tài khoản bị đăng xuất.",
+            "Nếu không phải bạn, hãy bỏ qua email này.",
         ],
     },
     new_device: Text {
-        subject: "Có lần đăng nhập mới vào tài khoản của bạn",
+        subject: "Lần đăng nhập mới vào tài khoản của bạn",
         before: &[
-            "Có người đã đăng nhập vào tài khoản của bạn tại {{ host }} từ một thiết bị hoặc nơi mà chúng tôi chưa từng thấy.",
-            "Thời gian: {{ time }}{% if address %}. Địa chỉ: {{ address }}{% endif %}{% if place %}. Địa điểm: {{ place }}{% endif %}{% if user_agent %}. Thiết bị: {{ user_agent }}{% endif %}",
+            "Tài khoản của bạn trên {{ host }} vừa được đăng nhập từ một thiết bị hoặc địa điểm mới.",
+            "Thời gian: {{ time }}{% if address %}. Địa chỉ IP: {{ address }}{% endif %}{% if place %}. Địa điểm: {{ place }}{% endif %}{% if user_agent %}. Thiết bị: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[
-            "Nếu đó là bạn, không cần làm gì.",
-            "Nếu không, hãy đổi mật khẩu và đăng xuất mọi thiết bị khác, trong phần cài đặt, mục Thiết bị.",
+            "Nếu đó là bạn, bạn không cần làm gì.",
+            "Nếu không phải bạn, hãy đổi mật khẩu trong Cài đặt, rồi đăng xuất các thiết bị khác trong mục Thiết bị.",
         ],
     },
     password_changed: Text {
         subject: "Mật khẩu của bạn đã được đổi",
-        before: &["Mật khẩu tài khoản của bạn tại {{ host }} đã được đổi lúc {{ time }}."],
+        before: &["Mật khẩu tài khoản của bạn trên {{ host }} đã được đổi vào {{ time }}."],
         action: "",
-        after: &["Nếu đó là bạn, không cần làm gì.", "Nếu không, hãy yêu cầu mật khẩu mới ngay ở trang đăng nhập."],
+        after: &[
+            "Nếu đó là bạn, bạn không cần làm gì.",
+            "Nếu không phải bạn, hãy đặt lại mật khẩu ngay ở trang đăng nhập.",
+        ],
     },
     sign_up_attempt: Text {
         subject: "Bạn đã có tài khoản",
         before: &[
-            "Có người muốn tạo tài khoản tại {{ host }} bằng địa chỉ e-mail này, nhưng bạn đã có một tài khoản.",
-            "Nếu đó là bạn, hãy đăng nhập; ở trang đăng nhập bạn có thể yêu cầu mật khẩu mới.",
+            "Có người đã thử tạo tài khoản trên {{ host }} bằng email này, nhưng bạn đã có tài khoản.",
+            "Nếu đó là bạn, hãy đăng nhập. Quên mật khẩu? Đặt lại mật khẩu ở trang đăng nhập.",
         ],
         action: "",
-        after: &["Nếu không phải bạn, không cần làm gì: tài khoản của bạn vẫn như cũ."],
+        after: &["Nếu không phải bạn, hãy bỏ qua email này. Tài khoản của bạn không thay đổi."],
     },
-    footer: "Thư này do Natter tại {{ host }} gửi. Không ai đọc thư trả lời.",
+    footer: "Email do Natter trên {{ host }} gửi. Email trả lời sẽ không được đọc.",
 };
