@@ -20,7 +20,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::Role;
-use middleware::{address::client_address, auth::Credentials, origin, tracing::RequestId};
+use middleware::{address, auth::Credentials, tracing::RequestId};
 use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
     upgrade::{self, Token, UpgradeRequest},
@@ -143,10 +143,9 @@ async fn take_over(
     leave_socket(&socket);
     let (headers, config) = (request.headers(), &shard.app().config);
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
-    let is_own_origin = origin::allowed(headers, config);
     let request_id = RequestId::choose(headers).as_str().to_owned();
-    let address = client_address(request.peer_addr(), headers, config);
-    let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, is_own_origin, address, request_id };
+    let source = address::source_of(request.peer_addr(), headers, config);
+    let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, source, request_id };
     upgrade::answer(shard, socket_io, upgrade).await;
     Ok(())
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use support::{Answer, Application, Caller, Codec, Member, Setup, Socket, Value, json, new_id, wait_until};
 
-use crate::raw::Raw;
+use crate::raw::{Raw, upgrade_headers};
 
 /// Three violations ban for five minutes. Everybody comes from behind a proxy that tells who they are.
 fn behind_a_proxy() -> Setup {
@@ -139,6 +139,90 @@ async fn an_address_is_what_the_trusted_proxy_says_and_nothing_that_the_client_a
         assert_eq!(caller.get("/.env").await.status, 404);
     }
     assert_eq!(caller.get("/health/simple").await.status, 200, "a trusted proxy is never banned");
+}
+
+#[tokio::test]
+async fn what_a_client_writes_before_its_address_is_not_even_read() {
+    let app = behind_a_proxy().start().await;
+    let caller = app.anonymous();
+    let status = async |forwarded: &[u8], path: &str| {
+        let request = caller.request(Method::GET, path).header("x-forwarded-for", forwarded);
+        caller.send(request).await.status
+    };
+    for _ in 0..3 {
+        assert_eq!(status(b"\xff, 203.0.113.66", "/.env").await, 404);
+    }
+    for hidden in [&b"\xff, 203.0.113.66"[..], b"8.8.8.8, 203.0.113.66", b"203.0.113.66"] {
+        assert_eq!(status(hidden, "/health/simple").await, 403, "{hidden:?}");
+    }
+    // Where the proxy itself says what nobody can read, the caller is not taken for the proxy, which is never banned.
+    assert_eq!(status(b"203.0.113.67, \xff", "/health/simple").await, 200);
+    for _ in 0..3 {
+        assert_eq!(status(b"203.0.113.67, \xff", "/.env").await, 404);
+    }
+    assert_eq!(status(b"203.0.113.67, \xff", "/health/simple").await, 403);
+    assert_eq!(status(b"203.0.113.67", "/health/simple").await, 200);
+}
+
+/// What a browser says when a page elsewhere makes it ask.
+const FOREIGN_PAGES: [&[(&str, &str)]; 4] = [
+    &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+    &[("sec-fetch-site", "same-site")],
+    &[("origin", "https://evil.example")],
+    &[("referer", "http://evil.example/page")],
+];
+
+#[tokio::test]
+async fn a_foreign_page_cannot_have_its_visitor_banned() {
+    let app = behind_a_proxy()
+        .set("rate_limit.read.strategy", "fixed_window")
+        .set("rate_limit.read.limit", 2)
+        .set("rate_limit.read.window", 86_400)
+        .start()
+        .await;
+    let (anna, visitor) = (app.sign_up("Anna").await, app.anonymous());
+    let forged = format!("{}x", anna.access_token());
+    for page in FOREIGN_PAGES {
+        let ask = async |path: &str, token: Option<&str>| {
+            let mut request = visitor.request(Method::GET, path).header("x-forwarded-for", "203.0.113.7");
+            for (name, value) in page {
+                request = request.header(*name, *value);
+            }
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            visitor.send(request).await.status
+        };
+        for n in 0..4 {
+            assert_eq!(ask(&format!("/wp-{n}.php"), None).await, 404, "{page:?}");
+        }
+        for _ in 0..4 {
+            // Refused as forged, then as one too many.
+            assert!(matches!(ask("/r1/users/me", Some(&forged)).await, 401 | 429), "{page:?}");
+        }
+        assert_eq!(ask("/health/simple", None).await, 200, "{page:?}");
+    }
+    // The visitor's own calls are counted by themselves.
+    ask(&visitor, "203.0.113.7", "/r1/users/me").await.refused(401, "unauthenticated");
+    // At the doors of real time browsers always say where they are.
+    for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
+        for _ in 0..4 {
+            let head = "origin: https://evil.example\nx-forwarded-for: 203.0.113.7";
+            if path.starts_with("/socket.io") {
+                let mut client = Raw::open(&app.url(), path, head).await;
+                assert!(client.text().await.starts_with("0{"));
+                client.send_text(&format!("40{}", json!({ "token": forged }))).await;
+                assert!(client.text().await.starts_with("44"), "it is refused");
+            } else {
+                let head = upgrade_headers(&format!("{head}\nauthorization: Bearer {forged}"));
+                assert_eq!(Raw::knock(&app.url(), "GET", path, &head).await.1.status, 401);
+            }
+        }
+    }
+    assert!(!is_banned(&visitor, "203.0.113.7").await);
+    // The same by a program at that address.
+    scan(&visitor, "203.0.113.7", 3).await;
+    assert!(is_banned(&visitor, "203.0.113.7").await);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use appcore::{Clock, InstanceId, event::MemoryBus, limit::Violation};
+use appcore::{Clock, InstanceId, RequestSource, event::MemoryBus, limit::Violation};
 use dbcontext::Database;
 use service::App;
 
@@ -40,7 +40,9 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         };
         println!("a check while nobody is banned: {:.1} ns", time());
         for n in 0..BANNED {
-            app.firewall.note(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n))), Violation::Probe).await;
+            app.firewall
+                .note(RequestSource::own(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))), Violation::Probe)
+                .await;
         }
         println!("a check of somebody else while {BANNED} are banned: {:.1} ns", time());
         drop(app);

@@ -16,6 +16,7 @@ pub mod limit;
 pub mod page;
 mod place;
 pub mod secret;
+mod source;
 pub mod text;
 pub mod view;
 
@@ -26,3 +27,4 @@ pub use ids::*;
 pub use language::Language;
 pub use place::{Country, Place};
 pub use secret::Secret;
+pub use source::RequestSource;

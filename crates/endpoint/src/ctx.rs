@@ -4,7 +4,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, auth::Principal};
-use middleware::{address::client_address, auth, cookies, origin};
+use middleware::{address, auth, cookies, origin};
 use service::{App, accounts::Device, limits::ConcurrencyPermit};
 
 pub struct Ctx {
@@ -62,7 +62,7 @@ impl Ctx {
     /// Where the call comes from.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
-        client_address(self.http.peer_addr(), self.http.headers(), &self.app.config)
+        address::source(&self.http, &self.app.config).address
     }
 
     /// The refresh token of a browser.

@@ -203,7 +203,10 @@ fn refusal(status: u16, sentences: &str) -> utoipa::openapi::Response {
 
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
-    let mut codes = vec![Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable];
+    let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
+    if !def.redirects() {
+        codes.push(Code::NotAcceptable);
+    }
     if def.has_body {
         codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
     }

@@ -100,6 +100,12 @@ impl EndpointDef {
         }
     }
 
+    /// Whether it sends the browser elsewhere, with nothing to read in the answer.
+    #[must_use]
+    pub fn redirects(&self) -> bool {
+        self.statuses.iter().all(|status| (300..400).contains(status))
+    }
+
     /// What an API key must be allowed to call it; `None`: no key may, or none is asked for.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {

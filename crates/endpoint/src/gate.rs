@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::AppError;
 use middleware::{
-    address::client_address,
-    auth, firewall, guard,
+    address, auth, firewall, guard,
     guard::Access,
     origin, rate_limit,
     tracing::{note_caller, note_route},
@@ -49,9 +48,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         Access::Public => None,
         Access::User | Access::Member(_) | Access::Admin => {
             match auth::authenticate(&app, credentials.as_ref()).await {
-                Ok(principal) => {
-                    Some(principal.calling_from(client_address(http.peer_addr(), http.headers(), &app.config)))
-                }
+                Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     // Who guesses credentials is counted by address.
                     rate_limit::count(&app, http, def.rate, None).await?;
@@ -67,7 +64,10 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
-    WireForm::accepted(http.headers())?;
+    // A redirect has nothing to read.
+    if !def.redirects() {
+        WireForm::accepted(http.headers())?;
+    }
     if def.form_of_another_site {
         let form = body::read_form(http.headers(), payload).await?;
         let ctx = Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), _lease: lease };

@@ -6,9 +6,9 @@ use actix_web::{
 };
 use appcore::{AppError, Code};
 use middleware::{
-    address::client_address,
+    address,
     auth::{Credentials, authenticate},
-    firewall, origin,
+    firewall,
     tracing::note_caller,
 };
 use realtime::{socketio::Caller, upgrade::Token};
@@ -44,7 +44,7 @@ async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError>
         }
     };
     note_caller(http, principal.user_id);
-    let address = client_address(http.peer_addr(), http.headers(), &app.config);
+    let address = address::source(http, &app.config).address;
     realtime::sse::respond(http, principal, address).await
 }
 
@@ -58,8 +58,7 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
     let caller = || Caller {
         token: Credentials::find(http.headers(), &app.config)
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
-        is_own_origin: origin::allowed(http.headers(), &app.config),
-        address: client_address(http.peer_addr(), http.headers(), &app.config),
+        source: address::source(&http, &app.config),
     };
     realtime::socketio::respond(&http, payload, caller).await
 }

@@ -1,14 +1,43 @@
 //! Where a request really comes from. Only what a trusted proxy says about it counts.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::http::header::HeaderMap;
-use appcore::{Country, config::Config};
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    http::header::{HeaderMap, HeaderName},
+};
+use appcore::{Country, RequestSource, config::Config};
+
+use crate::origin;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Stands for all callers about whom a trusted proxy says what nobody can read. They are limited and banned together: a client that
+/// gets such a thing past its proxy counts neither as the proxy, which is never banned, nor as somebody else.
+const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Where a request comes from: worked out when it is first asked for, and kept with the request.
+#[must_use]
+pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
+    if let Some(known) = http.extensions().get::<RequestSource>() {
+        return *known;
+    }
+    let source = source_of(http.peer_addr(), http.headers(), config);
+    http.extensions_mut().insert(source);
+    source
+}
+
+/// The same for a request that keeps nothing.
+#[must_use]
+pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> RequestSource {
+    RequestSource {
+        address: client_address(peer, headers, config),
+        is_foreign_page: origin::is_foreign_page(headers, config),
+    }
+}
 
 /// The address of the caller: the peer's own, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that is
 /// no trusted proxy itself.
-#[must_use]
-pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
+fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
     nearest(own_address(peer), headers, |address| is_trusted(address, config))
 }
 
@@ -32,42 +61,42 @@ fn is_trusted(address: IpAddr, config: &Config) -> bool {
 
 fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let mut nearest = peer?;
-    let chain: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    for hop in chain.into_iter().rev() {
+    // Each hop is read by itself, from the last one on: what a client wrote further left can't hide what its proxy added.
+    for hop in headers.get_all(FORWARDED_FOR).rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
         if !trusted(nearest) {
             break;
         }
-        // What can't be read ends the chain of what can be believed.
-        let Some(address) = parse(hop.trim()) else { break };
+        let Some(address) = parse(hop) else { return Some(UNREADABLE) };
         nearest = address;
     }
     Some(nearest)
 }
 
 /// Some proxies add the port.
-fn parse(hop: &str) -> Option<IpAddr> {
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
     let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
 
     use super::*;
+
+    fn nearest_of(peer: &str, lines: &[&[u8]], trusted: impl Fn(IpAddr) -> bool) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
+        }
+        nearest(peer.parse().ok(), &headers, trusted).map(|address| address.to_string())
+    }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
         let trusted = |address: IpAddr| address.to_string().starts_with("10.");
-        let from = |peer: &str, forwarded: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(forwarded));
-            nearest(peer.parse().ok(), &headers, trusted).map(|address| address.to_string())
-        };
+        let from = |peer: &str, forwarded: &str| nearest_of(peer, &[forwarded.as_bytes()], trusted);
         assert_eq!(
             from("203.0.113.9", "198.51.100.1").as_deref(),
             Some("203.0.113.9"),
@@ -79,7 +108,38 @@ mod tests {
             Some("198.51.100.1"),
             "what he said himself stands further left"
         );
-        assert_eq!(from("10.0.0.1", "198.51.100.1, nonsense").as_deref(), Some("10.0.0.1"));
         assert_eq!(from("10.0.0.1", "[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
+    }
+
+    #[test]
+    fn no_byte_of_a_client_makes_it_count_as_the_proxy() {
+        let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+        let from = |lines: &[&[u8]]| nearest_of("10.0.0.1", lines, trusted);
+        for hidden in [&b"\xff"[..], b"", b"nonsense", b"10.0.0.300", b"\xc3\x28, \xff"] {
+            let joined = [hidden, b", 203.0.113.66"].concat();
+            assert_eq!(from(&[&joined]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
+            assert_eq!(from(&[hidden, b"203.0.113.66"]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
+            let behind_another = [hidden, b", 203.0.113.66, 10.0.0.2"].concat();
+            assert_eq!(from(&[&behind_another]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
+            // Where it is what the proxy itself says, the caller is nobody in particular, and never the proxy.
+            assert_eq!(from(&[b"203.0.113.66", hidden]).as_deref(), Some("0.0.0.0"), "{hidden:?}");
+        }
+        assert_eq!(from(&[]).as_deref(), Some("10.0.0.1"), "a proxy's own request");
+    }
+
+    #[test]
+    fn a_country_is_read_from_the_last_line_alone() {
+        let trusting = [("NATTER__SERVER__TRUSTED_PROXIES".into(), "10.0.0.0/8".into())];
+        let config = appcore::config::load_from(None, trusting).unwrap().config;
+        let country = |peer: &str, lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(HeaderName::from_static("cf-ipcountry"), HeaderValue::from_bytes(line).unwrap());
+            }
+            client_country(peer.parse().ok(), &headers, &config).map(|country| country.as_str().to_owned())
+        };
+        assert_eq!(country("10.0.0.1:80", &[b"\xff", b"VN"]).as_deref(), Some("VN"));
+        assert_eq!(country("10.0.0.1:80", &[b"VN", b"\xff"]), None);
+        assert_eq!(country("203.0.113.9:80", &[b"VN"]), None);
     }
 }

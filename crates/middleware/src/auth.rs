@@ -11,7 +11,7 @@ use service::{
 };
 
 use crate::{
-    address::{client_address, client_country},
+    address::{client_country, source},
     cookies,
 };
 
@@ -54,6 +54,7 @@ pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
 #[must_use]
 pub fn device(http: &HttpRequest, config: &Config) -> Device {
     let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let (peer, headers) = (http.peer_addr(), http.headers());
-    Device::new(user_agent, client_address(peer, headers, config)).in_country(client_country(peer, headers, config))
+    let source = source(http, config);
+    let country = client_country(http.peer_addr(), http.headers(), config);
+    Device::new(user_agent, source.address).sent_by(source).in_country(country)
 }

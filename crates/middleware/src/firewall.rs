@@ -4,15 +4,15 @@ use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use appcore::{AppError, Code, limit::Violation};
 use service::App;
 
-use crate::{address::client_address, auth::Credentials};
+use crate::{address, auth::Credentials};
 
 /// Lets a request in, unless its address is kept out. Nothing is done for a request before, but writing its log line.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
-    let address = || client_address(request.peer_addr(), request.headers(), &app.config);
-    app.firewall.check(address)?;
+    let source = || address::source(request.request(), &app.config);
+    app.firewall.check(|| source().address)?;
     if is_probe(request.path()) {
-        app.firewall.note(address(), Violation::Probe).await;
+        app.firewall.note(source(), Violation::Probe).await;
     }
     Ok(())
 }
@@ -22,8 +22,7 @@ pub async fn note_refused(app: &App, http: &HttpRequest, credentials: Option<&Cr
     if let Some(credentials) = credentials
         && refusal.code() == Code::Unauthenticated
     {
-        let address = client_address(http.peer_addr(), http.headers(), &app.config);
-        app.note_refused_token(address, &credentials.token).await;
+        app.note_refused_token(address::source(http, &app.config), &credentials.token).await;
     }
 }
 

@@ -5,11 +5,13 @@
 
 use actix_web::http::{
     Method,
-    header::{HOST, HeaderMap, ORIGIN},
+    header::{HOST, HeaderMap, ORIGIN, REFERER},
 };
 use appcore::{AppError, Code, config::Config};
 
 use crate::cookies;
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Whether requests with this method may change something.
 #[must_use]
@@ -23,7 +25,7 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     if origin.is_some_and(|origin| is_trusted(origin, config)) {
         return Ok(());
     }
-    let own = match (header(headers, "sec-fetch-site"), origin) {
+    let own = match (header(headers, SEC_FETCH_SITE), origin) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_host(origin, headers),
         // No browser of today; a program that uses cookies all the same must say where it is.
@@ -37,13 +39,22 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     if own { Ok(()) } else { Err(Code::CrossSite.into()) }
 }
 
-/// Whether a real-time connection may be opened from there. Programs send no `Origin`; browsers always do.
+/// Whether a page of another site sent a request. Programs send none of what tells it; browsers say `Sec-Fetch-Site` where they came by
+/// HTTPS or are on this machine, `Origin` for real-time connections and whatever changes something, else mostly `Referer`.
 #[must_use]
-pub fn allowed(headers: &HeaderMap, config: &Config) -> bool {
-    match headers.get(ORIGIN).map(|value| value.to_str()) {
-        None => true,
-        Some(Ok(origin)) => is_trusted(origin, config) || is_host(origin, headers),
-        Some(Err(_)) => false,
+pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
+    // An origin that is no text is nobody's of ours.
+    let origin = headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
+    if let Some(origin) = origin {
+        return !(is_trusted(origin, config) || is_host(origin, headers));
+    }
+    let referrer = header(headers, REFERER.as_str()).and_then(origin_of);
+    if referrer.is_some_and(|origin| is_trusted(origin, config)) {
+        return false;
+    }
+    match header(headers, SEC_FETCH_SITE) {
+        Some(site) => !matches!(site, "same-origin" | "none"),
+        None => referrer.is_some_and(|origin| !is_host(origin, headers)),
     }
 }
 
@@ -61,6 +72,13 @@ pub(crate) fn is_listed(origin: &str, config: &Config) -> bool {
 fn is_host(origin: &str, headers: &HeaderMap) -> bool {
     let place = origin.split_once("://").map(|(_, place)| place);
     matches!((place, header(headers, HOST.as_str())), (Some(place), Some(host)) if place.eq_ignore_ascii_case(host))
+}
+
+/// The origin of an address, as it is written.
+fn origin_of(address: &str) -> Option<&str> {
+    let start = address.find("://")? + 3;
+    let end = address[start..].find(['/', '?', '#']).map_or(address.len(), |length| start + length);
+    Some(&address[..end])
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -103,13 +121,35 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_opened_from_our_own_pages_or_by_a_program() {
+    fn a_page_of_another_site_is_known_by_what_its_browser_says() {
         let config = config();
-        let passes = |pairs: &[(&'static str, &'static str)]| allowed(&request(pairs), &config);
-        assert!(passes(&[]));
-        assert!(passes(&[("origin", "https://chat.example")]));
-        assert!(passes(&[("origin", "http://localhost:1"), ("host", "localhost:1")]));
-        assert!(!passes(&[("origin", "https://chat.example.evil"), ("host", "chat.example")]));
-        assert!(!passes(&[("origin", "null")]));
+        let is_foreign = |pairs: &[(&'static str, &'static str)]| is_foreign_page(&request(pairs), &config);
+        let host = ("host", "chat.example");
+        for own in [
+            &[host][..],
+            &[host, ("origin", "https://chat.example")],
+            &[host, ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")],
+            &[host, ("referer", "https://app.example/c/1"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "http://localhost:1"), ("host", "localhost:1")],
+            &[host, ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+            &[("host", "chat.lan"), ("referer", "http://chat.lan/c/1?q")],
+            &[host, ("referer", "no address")],
+        ] {
+            assert!(!is_foreign(own), "{own:?}");
+        }
+        for foreign in [
+            &[host, ("origin", "https://chat.example.evil")][..],
+            &[host, ("origin", "https://evil.example")],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "cross-site")],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[host, ("sec-fetch-site", "cross-site"), ("referer", "https://evil.example/")],
+            // By plain HTTP browsers say no more than this.
+            &[("host", "chat.lan"), ("referer", "http://evil.example/page")],
+        ] {
+            assert!(is_foreign(foreign), "{foreign:?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use service::{
     limits::{ConcurrencyPermit, RateDecision, Subject},
 };
 
-use crate::address::client_address;
+use crate::address;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -26,14 +26,14 @@ pub async fn count(
     group: RateGroup,
     user: Option<UserId>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    let peer = || client_address(http.peer_addr(), http.headers(), &app.config);
+    let source = address::source(http, &app.config);
     let user = user.filter(|_| !app.limits.is_by_address(group)).map(Subject::User);
     // Without an address it is a request that this program makes to itself.
-    let Some(subject) = user.or_else(|| peer().map(Subject::Address)) else { return Ok(None) };
+    let Some(subject) = user.or_else(|| Subject::of(source)) else { return Ok(None) };
     let Some((verdict, lease)) = app.limits.take(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(verdict);
     if let Err(refusal) = verdict.check() {
-        app.firewall.note(peer(), Violation::RateLimited).await;
+        app.firewall.note(source, Violation::RateLimited).await;
         return Err(refusal);
     }
     Ok(lease)

@@ -1,8 +1,8 @@
 //! The task of one connection: gives what the client sends to its session, in the form that the connection speaks.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
-use appcore::{AppError, Code, auth::Principal, limit::Violation};
+use appcore::{AppError, Code, RequestSource, auth::Principal, limit::Violation};
 use bytes::Bytes;
 
 use crate::{
@@ -26,17 +26,17 @@ pub(crate) struct Opening {
     pub arrival: Arrival,
     pub followed: Vec<(appcore::ConversationId, i64)>,
     pub wire: Wire,
-    /// Where the client is.
-    pub address: Option<IpAddr>,
+    /// Where the client is, and whose page it is on.
+    pub source: RequestSource,
 }
 
 impl Opening {
     /// Goes live: the greeting comes first, after `preface`, and everything that happens from here on behind it.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
-        let Self { shard, principal, permit, arrival, followed, wire, address } = self;
+        let Self { shard, principal, permit, arrival, followed, wire, source } = self;
         let app = shard.app();
         let out = Outbound::of(&Identity::from(&principal), wire, sender);
-        out.set_address(address);
+        out.set_address(source.address);
         let conversations = arrival.settle(&followed, Some(&out));
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
@@ -51,7 +51,7 @@ impl Opening {
         shard.end_when_expired(&out);
         let inbox =
             WsSession::start(ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal }, permit);
-        Live { shard, out, inbox }
+        Live { shard, out, inbox, is_on_foreign_page: source.is_foreign_page }
     }
 }
 
@@ -60,6 +60,7 @@ pub(crate) struct Live {
     shard: Rc<Shard>,
     out: Rc<Outbound>,
     inbox: Rc<Inbox>,
+    is_on_foreign_page: bool,
 }
 
 impl Live {
@@ -79,8 +80,9 @@ impl Live {
 
     pub(crate) fn close(&self, close: Close) {
         if close == Close::FLOOD {
-            let (app, address) = (Arc::clone(self.shard.app()), self.out.address());
-            actix_rt::spawn(async move { app.firewall.note(address, Violation::RateLimited).await });
+            let source = RequestSource { address: self.out.address(), is_foreign_page: self.is_on_foreign_page };
+            let app = Arc::clone(self.shard.app());
+            actix_rt::spawn(async move { app.firewall.note(source, Violation::RateLimited).await });
         }
         self.out.close(close);
     }

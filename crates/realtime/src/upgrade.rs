@@ -3,7 +3,7 @@
 //! actix-web hands over the socket of a request that asks for an upgrade before any middleware has seen it (why that is wanted stands in
 //! docs/architecture.md), so what a request must pass is checked here, and a refusal is written as the REST API would write it.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use actix_http::{
     HttpMessage as _, Method, Request,
@@ -11,7 +11,7 @@ use actix_http::{
     ws,
 };
 use appcore::{
-    AppError, Code,
+    AppError, Code, RequestSource,
     auth::{Principal, Scope},
     envelope::{Failure, FailureTag},
 };
@@ -52,10 +52,8 @@ pub struct UpgradeRequest {
     pub unread: BytesMut,
     /// The access token or API key in the `Authorization` header, or the token in a cookie.
     pub token: Option<Token>,
-    /// Whether the page that the browser is on may use its cookies.
-    pub is_own_origin: bool,
-    /// Where the client is.
-    pub address: Option<IpAddr>,
+    /// Where the client is, and whose page it is on: only ours may use the cookies.
+    pub source: RequestSource,
     pub request_id: String,
 }
 
@@ -90,7 +88,7 @@ pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, upgrade: UpgradeR
     let begun = Instant::now();
     let (method, path, request_id) =
         (upgrade.request.method().clone(), upgrade.request.path().to_owned(), upgrade.request_id.clone());
-    let result = match shard.app().firewall.check(|| upgrade.address) {
+    let result = match shard.app().firewall.check(|| upgrade.source.address) {
         Err(banned) => Err((Rejection::from(banned), Some(upgrade))),
         Ok(()) if upgrade.request.method() == Method::CONNECT => {
             Err((Rejection::from(Code::MethodNotAllowed), Some(upgrade)))
@@ -130,7 +128,7 @@ async fn open_native(
         verify(&upgrade.request)?;
         let principal = identify(shard, &upgrade).await?;
         let headers = upgrade.request.headers();
-        prepare(shard, principal, choose_wire(headers), upgrade.address).await.map_err(Rejection::from)
+        prepare(shard, principal, choose_wire(headers), upgrade.source).await.map_err(Rejection::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
@@ -161,12 +159,12 @@ pub(crate) async fn prepare(
     shard: &Rc<Shard>,
     principal: Principal,
     wire: Wire,
-    address: Option<IpAddr>,
+    source: RequestSource,
 ) -> Result<Opening, AppError> {
     principal.require_scope(Scope::Read)?;
     let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
-    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, address })
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, source })
 }
 
 /// What the client offers for compression, unless it is turned off.
@@ -190,16 +188,16 @@ async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, 
     }
     match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),
-        Some(token) if token.by_cookie && !upgrade.is_own_origin => Err(Code::CrossSite.into()),
-        Some(token) => Ok(recognise(shard.app(), &token.text, upgrade.address).await?),
+        Some(token) if token.by_cookie && upgrade.source.is_foreign_page => Err(Code::CrossSite.into()),
+        Some(token) => Ok(recognise(shard.app(), &token.text, upgrade.source).await?),
     }
 }
 
 /// Whose token this is. One that nobody of us has made is noted.
-pub(crate) async fn recognise(app: &App, token: &str, address: Option<IpAddr>) -> Result<Principal, AppError> {
+pub(crate) async fn recognise(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
     let recognised = accounts::authenticate(app, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
-        app.note_refused_token(address, token).await;
+        app.note_refused_token(source, token).await;
     }
     recognised
 }

@@ -144,6 +144,14 @@ async fn providers_are_listed_and_asked_with_all_that_protects_the_answer() {
         assert!(gone.asked(secret).len() >= 43, "{secret} has less than 256 bits");
         assert_ne!(gone.asked(secret), again.asked(secret));
     }
+    // What a browser can show does not matter to a redirect.
+    for path in ["/r1/auth/oauth/idp/start", "/r1/auth/oauth/idp/callback"] {
+        for accept in ["image/png", "text/html", "application/json;q=0"] {
+            let anonymous = stage.app.anonymous();
+            let answer = anonymous.send(anonymous.request(Method::GET, path).header("accept", accept)).await;
+            assert!(matches!(answer.status, 302 | 303), "{path}, {accept}: {answer:?}");
+        }
+    }
     stage.app.anonymous().get("/r1/auth/oauth/nobody/start").await.refused(404, "not_found");
     stage.app.anonymous().get("/r1/auth/oauth/nobody/callback").await.refused(404, "not_found");
 }

@@ -1,8 +1,8 @@
 //! A Socket.IO client: first a stranger, then a session like any other.
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
-use appcore::{AppError, Code, ConnectionId};
+use appcore::{AppError, Code, ConnectionId, RequestSource};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -28,10 +28,8 @@ const INTRODUCTIONS: usize = 5;
 pub struct Caller {
     /// The access token in the `Authorization` header or in a cookie.
     pub token: Option<Token>,
-    /// Whether the page that the browser is on may use its cookies.
-    pub is_own_origin: bool,
-    /// Where it is.
-    pub address: Option<IpAddr>,
+    /// Where it is, and whose page it is on.
+    pub source: RequestSource,
 }
 
 /// Receives Socket.IO clients on one thread.
@@ -75,18 +73,18 @@ struct Stranger {
 
 impl Stranger {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
-        let (app, address) = (shard.app(), self.caller.address);
+        let (app, source) = (shard.app(), self.caller.source);
         // It may have been banned since it came in.
-        app.firewall.check(|| address)?;
+        app.firewall.check(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
-            (Some(token), _) => recognise(app, token, address).await?,
-            (None, Some(token)) if token.by_cookie && !self.caller.is_own_origin => {
+            (Some(token), _) => recognise(app, token, source).await?,
+            (None, Some(token)) if token.by_cookie && source.is_foreign_page => {
                 return Err(Code::CrossSite.into());
             }
-            (None, Some(token)) => recognise(app, &token.text, address).await?,
+            (None, Some(token)) => recognise(app, &token.text, source).await?,
             (None, None) => return Err(Code::Unauthenticated.into()),
         };
-        prepare(shard, principal, Wire::SocketIo, address).await
+        prepare(shard, principal, Wire::SocketIo, source).await
     }
 
     fn tell(&self, frame: Bytes) -> Result<(), Close> {

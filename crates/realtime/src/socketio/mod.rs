@@ -118,25 +118,17 @@ impl SocketIo {
         }
         let deflate = agree(&self.shard, upgrade.request.headers());
         let preface = handshake::switching(upgrade.request.headers(), None, deflate, &upgrade.request_id);
-        let UpgradeRequest { request, socket, unread, token, is_own_origin, address, request_id } = upgrade;
+        let UpgradeRequest { request, socket, unread, token, source, request_id } = upgrade;
         let upgraded = Upgraded { socket, unread, preface, deflate };
         let Some(sid) = question.sid else {
-            self.engine.open_websocket(Caller { token, is_own_origin, address }, upgraded);
+            self.engine.open_websocket(Caller { token, source }, upgraded);
             return Ok(None);
         };
         match http::go_over(&self.engine, &sid, upgraded).await {
             Ok(()) => Ok(None),
             Err(None) => Err((refusal(Refused::UnknownSid), None)),
             Err(Some((socket, refused))) => {
-                let upgrade = UpgradeRequest {
-                    request,
-                    socket,
-                    unread: BytesMut::new(),
-                    token,
-                    is_own_origin,
-                    address,
-                    request_id,
-                };
+                let upgrade = UpgradeRequest { request, socket, unread: BytesMut::new(), token, source, request_id };
                 Err((refusal(refused), Some(upgrade)))
             }
         }

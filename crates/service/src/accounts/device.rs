@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use appcore::{Country, Place, Timestamp};
+use appcore::{Country, Place, RequestSource, Timestamp};
 use dbcontext::query::sessions::Seen;
 
 use crate::places::Places;
@@ -14,6 +14,8 @@ pub struct Device {
     address: Option<IpAddr>,
     /// As a trusted proxy says.
     country: Option<Country>,
+    /// A page of another site sent the request.
+    is_foreign_page: bool,
 }
 
 impl Device {
@@ -28,7 +30,19 @@ impl Device {
             })
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
-        Self { user_agent, address: address.map(|address| address.to_canonical()), country: None }
+        Self {
+            user_agent,
+            address: address.map(|address| address.to_canonical()),
+            country: None,
+            is_foreign_page: false,
+        }
+    }
+
+    /// The same, where this is what sent the request.
+    #[must_use]
+    pub const fn sent_by(mut self, source: RequestSource) -> Self {
+        self.is_foreign_page = source.is_foreign_page;
+        self
     }
 
     /// The same in a country that somebody has told who is believed.
@@ -56,6 +70,11 @@ impl Device {
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Whose doing it is when something goes wrong.
+    pub(super) const fn source(&self) -> RequestSource {
+        RequestSource { address: self.address, is_foreign_page: self.is_foreign_page }
     }
 
     /// The address as it is recognised again: of IPv6 the /64, because who has one address of it has them all.

@@ -33,7 +33,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
         Ok(guess) => guess,
         Err(refusal) => {
             // Whoever goes on all the same is one for the firewall.
-            app.firewall.note(device.ip(), Violation::FailedSignin).await;
+            app.firewall.note(device.source(), Violation::FailedSignin).await;
             return Err(refusal);
         }
     };
@@ -70,5 +70,5 @@ async fn refuse(app: &App, account: Option<UserId>, device: &Device) -> AppError
 pub(super) async fn note_failure(app: &App, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
     audit::note(app, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
-    app.firewall.note(device.ip(), Violation::FailedSignin).await;
+    app.firewall.note(device.source(), Violation::FailedSignin).await;
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, BanId, Clock, Code, Timestamp,
+    AppError, BanId, Clock, Code, RequestSource, Timestamp,
     auth::Principal,
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
@@ -138,9 +138,10 @@ impl Firewall {
         self.book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
     }
 
-    /// Counts what an address did. Where it was once too often, it is banned when this returns.
-    pub async fn note(&self, address: Option<IpAddr>, violation: Violation) {
-        let Some(address) = address.map(|address| address.to_canonical()) else { return };
+    /// Counts what an address did; what a page of another site made a browser send is not its doing. Where it was once too often, it is
+    /// banned when this returns.
+    pub async fn note(&self, source: RequestSource, violation: Violation) {
+        let Some(address) = source.accountable().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
             return;
         }
@@ -332,9 +333,9 @@ pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64
 
 impl App {
     /// Tells the firewall of credentials that were refused, where nobody of us has made them.
-    pub async fn note_refused_token(&self, address: Option<IpAddr>, token: &str) {
-        if crate::accounts::is_forged(self, token).await {
-            self.firewall.note(address, Violation::ForgedToken).await;
+    pub async fn note_refused_token(&self, source: RequestSource, token: &str) {
+        if source.accountable().is_some() && crate::accounts::is_forged(self, token).await {
+            self.firewall.note(source, Violation::ForgedToken).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use appcore::{Code, auth::Principal, limit::Violation, page::PageRequest};
+use appcore::{Code, RequestSource, auth::Principal, limit::Violation, page::PageRequest};
 
 use super::BanRequest;
 use crate::{
@@ -32,7 +32,7 @@ fn left(app: &App, text: &str) -> Option<i64> {
 
 async fn misbehave(app: &App, text: &str, times: usize) {
     for _ in 0..times {
-        app.firewall.note(Some(address(text)), Violation::Probe).await;
+        app.firewall.note(RequestSource::own(Some(address(text))), Violation::Probe).await;
     }
 }
 

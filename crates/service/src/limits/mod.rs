@@ -15,7 +15,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, Code, UserId,
+    AppError, Clock, Code, RequestSource, UserId,
     config::RateLimit,
     limit::{Limit, RateGroup, Strategy},
 };
@@ -27,17 +27,27 @@ use self::{memory::MemoryLimits, redis::RedisLimits};
 pub enum Subject {
     User(UserId),
     Address(IpAddr),
+    /// What pages of other sites make browsers at this address send: it must not use up what the people there may do.
+    ForeignPages(IpAddr),
 }
 
 impl Subject {
+    /// Who is counted where nobody is signed in.
+    #[must_use]
+    pub fn of(source: RequestSource) -> Option<Self> {
+        source.address.map(if source.is_foreign_page { Self::ForeignPages } else { Self::Address })
+    }
+
     /// Who has one IPv6 address has all of its /64.
     fn canonical(self) -> Self {
+        let network = |address: IpAddr| match address {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
+            address => address,
+        };
         match self {
-            Self::Address(IpAddr::V6(address)) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                Self::Address(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-            other => other,
+            Self::Address(address) => Self::Address(network(address)),
+            Self::ForeignPages(address) => Self::ForeignPages(network(address)),
+            Self::User(id) => Self::User(id),
         }
     }
 }
@@ -47,6 +57,7 @@ impl fmt::Display for Subject {
         match self {
             Self::User(id) => write!(formatter, "u:{id}"),
             Self::Address(address) => write!(formatter, "a:{address}"),
+            Self::ForeignPages(address) => write!(formatter, "f:{address}"),
         }
     }
 }

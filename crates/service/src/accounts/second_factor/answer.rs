@@ -43,7 +43,7 @@ pub async fn answer_challenge(
     let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let verdict = match try_answer(&tx, app, user_id, &answer, now).await {
         Err(error) if error.code() == Code::TooManySignins => {
-            app.firewall.note(device.ip(), Violation::RateLimited).await;
+            app.firewall.note(device.source(), Violation::RateLimited).await;
             return Err(error);
         }
         tried => tried?,

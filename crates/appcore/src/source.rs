@@ -1,0 +1,26 @@
+//! Where a request comes from.
+
+use std::net::IpAddr;
+
+/// The address of a request, and whose page sent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestSource {
+    /// `None` only where the program calls itself.
+    pub address: Option<IpAddr>,
+    /// A page of another site made the browser send it: the person at this address did not choose to.
+    pub is_foreign_page: bool,
+}
+
+impl RequestSource {
+    /// A program, or a page of ours, at this address.
+    #[must_use]
+    pub const fn own(address: Option<IpAddr>) -> Self {
+        Self { address, is_foreign_page: false }
+    }
+
+    /// Who answers for what the request does wrong: nobody, where a page of another site sent it.
+    #[must_use]
+    pub const fn accountable(&self) -> Option<IpAddr> {
+        if self.is_foreign_page { None } else { self.address }
+    }
+}
