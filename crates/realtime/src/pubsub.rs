@@ -14,6 +14,7 @@ use appcore::{
 };
 use futures_util::{Stream, StreamExt as _};
 use redis::{Client, Msg};
+use tokio::time::{Instant, timeout_at};
 
 use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
 
@@ -24,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Silence after which the connection counts as lost.
 const SILENCE: Duration = SIGN_OF_LIFE.saturating_mul(4);
+
+/// Gaps that unreadable messages cause come at most this often.
+const GAP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Listens to the other instances.
 pub struct PubSubService {
@@ -69,11 +73,11 @@ impl Subscriber {
                     pause = SHORTEST_PAUSE;
                     self.pass_on(messages).await;
                     tracing::warn!(
-                        "the connection to redis is lost: envelope of other instances comes from the database until it is back"
+                        "the connection to redis is lost: events of other instances come from the database until it is back"
                     );
                 }
                 Ok(Err(error)) if !was_away => {
-                    tracing::warn!(%error, "redis is away: envelope of other instances comes from the database")
+                    tracing::warn!(%error, "redis is away: events of other instances come from the database")
                 }
                 Ok(Err(_)) | Err(_) => {}
             }
@@ -96,23 +100,80 @@ impl Subscriber {
 
     async fn pass_on(&self, messages: impl Stream<Item = Msg>) {
         tokio::pin!(messages);
-        while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
+        let mut silence = Instant::now() + SILENCE;
+        // When to tell a gap for messages that could not be read.
+        let mut gap: Option<Instant> = None;
+        let mut last_gap: Option<Instant> = None;
+        loop {
+            if gap.take_if(|gap| *gap <= Instant::now()).is_some() {
+                last_gap = Some(Instant::now());
+                self.tell_gap();
+            }
+            let message = match timeout_at(gap.map_or(silence, |gap| gap.min(silence)), messages.next()).await {
+                Ok(Some(message)) => message,
+                Err(_) if gap.is_some() => continue,
+                Ok(None) | Err(_) => return,
+            };
+            silence = Instant::now() + SILENCE;
             let bytes = message.get_payload_bytes();
             if WireMessage::origin(bytes) == Some(self.instance) {
                 continue;
             }
             match WireMessage::open(bytes) {
-                Some(WireMessage { message: Some(message), .. }) => self.local.deliver(&[message]),
-                Some(WireMessage { message: None, .. }) => {}
-                None => tracing::warn!(
-                    channel = message.get_channel_name(),
-                    "something that is not ours came through redis"
-                ),
+                Ok(WireMessage { message: Some(message), .. }) => self.local.deliver(&[message]),
+                Ok(WireMessage { message: None, .. }) => {}
+                // Another release sent it, most likely; whatever was durable in it is in the log.
+                Err(error) if gap.is_none() => {
+                    tracing::warn!(%error, channel = message.get_channel_name(), "a message from redis can't be read");
+                    let now = Instant::now();
+                    gap = Some(last_gap.map_or(now, |last| now.max(last + GAP_INTERVAL)));
+                }
+                Err(_) => {}
             }
         }
     }
 
     fn tell_gap(&self) {
         self.local.deliver(&[BusMessage::Signal(Signal::Gap)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::event::EventBus as _;
+    use futures_util::stream;
+    use redis::Value;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::bus::WireMessage;
+
+    fn message(payload: &[u8]) -> Msg {
+        let text = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
+        Msg::from_value(&Value::Array(vec![text(b"message"), text(b"natter:control"), text(payload)])).unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn messages_of_another_version_are_told_as_gaps_at_most_one_a_second() {
+        let local = Arc::new(MemoryBus::new());
+        let mut listener = local.listen();
+        let (instance, other) = (InstanceId::new(), InstanceId::new());
+        let subscriber = Subscriber { client: Client::open("redis://127.0.0.1:1").unwrap(), instance, local };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let unreadable = [other.0.as_bytes().as_slice(), &[99, 1, 2]].concat();
+        let readable = WireMessage::seal(other, Some(&BusMessage::Signal(Signal::JobsWaiting))).unwrap();
+        for number in 0..100 {
+            sender.send(message(if number == 50 { &readable } else { &unreadable })).unwrap();
+        }
+        let messages = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        let passing = actix_rt::spawn(async move { subscriber.pass_on(messages).await });
+        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "the first one is told at once");
+        let first = Instant::now();
+        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::JobsWaiting)));
+        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "those that came after it, together");
+        assert!(first.elapsed() >= GAP_INTERVAL / 2);
+        drop(sender);
+        passing.await.unwrap();
+        assert!(listener.try_recv().is_err());
     }
 }

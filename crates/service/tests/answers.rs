@@ -102,7 +102,7 @@ impl Reader {
     /// The next news, which must be of this kind; receipts and the like are passed over.
     async fn hear(&mut self, kind: &str) -> Value {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.envelope.recv()).await.expect("envelope comes").unwrap();
+            let message = tokio::time::timeout(PATIENCE, self.envelope.recv()).await.expect("an event comes").unwrap();
             let BusMessage::Envelope(envelope) = message else { continue };
             if envelope.kind == kind {
                 return serde_json::from_slice(&envelope.payload).unwrap();

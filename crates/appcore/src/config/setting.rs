@@ -122,7 +122,7 @@ const EARLIER: &[Setting] = &[
         "redis.url",
         Kind::SecretUrl(&["redis", "rediss"]),
         Unset("redis://localhost:6379/0"),
-        "Redis that carries the envelope between instances. Not set: in this process only.",
+        "Redis that carries events between instances. Not set: in this process only.",
     ),
     row("auth.access_ttl", Kind::Number(1, 31_536_000), Value("172800"), "Seconds that an access token lives."),
     row("auth.refresh_ttl", Kind::Number(1, 315_360_000), Value("2592000"), "Seconds that a refresh token lives."),

@@ -1,7 +1,11 @@
-//! What goes through Redis: who sent it, then the message in MessagePack.
+//! What goes through Redis: the sender, a version, then the message in MessagePack.
 //!
-//! The sender stands in front so that an instance can drop what is its own without reading it. A parcel without a message is a sign
-//! of life that an instance sends to itself: as long as it comes back, the way through Redis is whole.
+//! The sender stands in front so that an instance can drop its own messages without decoding them. A message of the sender alone is a
+//! heartbeat that an instance sends to itself: as long as it comes back, the path through Redis works.
+//!
+//! **Versions.** Fields are named, so a later release may add fields with a default without a new version. A change that an older
+//! release would misread takes a new version. An instance that can't decode a message (another version, an event or signal that it does not
+//! know) tells itself [`Signal::Gap`](appcore::event::Signal::Gap) and reads the log, so instances of two releases lose nothing beside each other.
 
 use appcore::{
     InstanceId,
@@ -18,12 +22,26 @@ pub(crate) const CONTROL: &str = "natter:control";
 
 const ORIGIN: usize = 16;
 
+/// The form of what follows it. The first releases had no version: their messages begin with 0x81, a MessagePack map of one entry.
+const VERSION: u8 = 1;
+
 /// A message from some instance.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WireMessage {
     pub origin: InstanceId,
-    /// None: a sign of life.
+    /// None: a heartbeat.
     pub message: Option<BusMessage>,
+}
+
+/// Why bytes from Redis are no message.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("it names no instance that sent it")]
+    Foreign,
+    #[error("it is of version {0}")]
+    Version(u8),
+    #[error("it can't be decoded")]
+    Malformed,
 }
 
 impl WireMessage {
@@ -31,7 +49,8 @@ impl WireMessage {
         let mut bytes = BytesMut::with_capacity(512);
         bytes.put_slice(origin.0.as_bytes());
         if let Some(message) = message {
-            rmp_serde::encode::write(&mut (&mut bytes).writer(), message)?;
+            bytes.put_u8(VERSION);
+            rmp_serde::encode::write_named(&mut (&mut bytes).writer(), message)?;
         }
         Ok(bytes.into())
     }
@@ -41,14 +60,14 @@ impl WireMessage {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN)?).ok()?))
     }
 
-    /// Reads a parcel; none if it is not one, or one of another version.
-    pub(crate) fn open(bytes: &[u8]) -> Option<Self> {
-        let origin = Self::origin(bytes)?;
+    pub(crate) fn open(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let origin = Self::origin(bytes).ok_or(Unreadable::Foreign)?;
         let message = match &bytes[ORIGIN..] {
             [] => None,
-            message => Some(rmp_serde::from_slice(message).ok()?),
+            [VERSION, message @ ..] => Some(rmp_serde::from_slice(message).map_err(|_| Unreadable::Malformed)?),
+            [version, ..] => return Err(Unreadable::Version(*version)),
         };
-        Some(Self { origin, message })
+        Ok(Self { origin, message })
     }
 }
 
@@ -114,12 +133,46 @@ mod tests {
         for message in messages() {
             let bytes = WireMessage::seal(origin, Some(&message)).unwrap();
             assert_eq!(WireMessage::origin(&bytes), Some(origin));
-            assert_eq!(WireMessage::open(&bytes), Some(WireMessage { origin, message: Some(message) }));
+            assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message) }));
         }
         assert_eq!(
             WireMessage::open(&WireMessage::seal(origin, None).unwrap()),
-            Some(WireMessage { origin, message: None })
+            Ok(WireMessage { origin, message: None })
         );
+    }
+
+    /// What another release may send: the form without a version that the first ones had, a later version, and a signal that is new.
+    #[test]
+    fn a_message_of_another_release_is_told_from_one_of_this() {
+        let origin = InstanceId::new();
+        let with = |rest: &[u8]| WireMessage::open(&[origin.0.as_bytes().as_slice(), rest].concat());
+        let unversioned = rmp_serde::to_vec(&messages()[0]).unwrap();
+        assert_eq!(with(&unversioned), Err(Unreadable::Version(0x81)));
+        assert_eq!(with(&[VERSION + 1]), Err(Unreadable::Version(VERSION + 1)));
+        let unknown = rmp_serde::to_vec_named(&serde_json::json!({"Signal": "SomethingNew"})).unwrap();
+        assert_eq!(with(&[&[VERSION], unknown.as_slice()].concat()), Err(Unreadable::Malformed));
+        assert_eq!(WireMessage::open(b"PING"), Err(Unreadable::Foreign));
+    }
+
+    /// A field that a later release adds is passed over.
+    #[test]
+    fn a_field_that_is_new_does_no_harm() {
+        #[derive(serde::Serialize)]
+        struct Newer<'a> {
+            #[serde(flatten)]
+            envelope: &'a Envelope,
+            priority: &'a str,
+        }
+        #[derive(serde::Serialize)]
+        enum NewerMessage<'a> {
+            Envelope(Newer<'a>),
+        }
+        let message = messages().remove(0);
+        let BusMessage::Envelope(envelope) = &message else { panic!("the first one is an envelope") };
+        let newer = NewerMessage::Envelope(Newer { envelope, priority: "high" });
+        let origin = InstanceId::new();
+        let bytes = [origin.0.as_bytes().as_slice(), &[VERSION], &rmp_serde::to_vec_named(&newer).unwrap()].concat();
+        assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message) }));
     }
 
     #[test]

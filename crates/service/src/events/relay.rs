@@ -43,7 +43,7 @@ impl Relay {
                     Ok(told) if told >= BATCH as usize => {}
                     Ok(_) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "the relay could not repeat envelope");
+                        tracing::warn!(%error, "the relay could not publish events again");
                         break;
                     }
                 }

@@ -34,7 +34,7 @@ async fn comes_once_goes_once_and_is_remembered() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
-        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal is no envelope");
+        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal tells nobody anything");
         assert!(only(person, store.settle(Timestamp(1_500)).await).is_empty());
         assert_eq!(only(person, store.settle(Timestamp(2_000)).await), [PresenceStatus::Offline]);
         assert!(only(person, store.settle(Timestamp(2_001)).await).is_empty());

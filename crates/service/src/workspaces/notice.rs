@@ -42,7 +42,7 @@ impl ChangeNotice {
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
         match Envelope::seal(&event, Audience::Users(self.people), app.clock.now()) {
             Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-            Err(error) => tracing::error!(%error, "the envelope of a workspace could not be sealed"),
+            Err(error) => tracing::error!(%error, "a workspace's change could not be encoded"),
         }
     }
 }
