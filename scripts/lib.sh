@@ -53,6 +53,25 @@ need_rust() {
   need_command make build-essential
 }
 
+# Checks licences, sources and bans of crates. Built once for this machine, without optimisation: that takes a third of the time, and a check
+# takes seconds either way.
+need_cargo_deny() {
+  local version=0.20.2 home="${XDG_CACHE_HOME:-$HOME/.cache}/natter-cargo"
+  if have cargo-deny; then return; fi
+  if [ "$("$home/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $version" ]; then
+    say "Building cargo-deny $version into $home, once"
+    (
+      # A folder of its own: in the workspace its packages would be built into the one that the tests use.
+      cd "$home" 2>/dev/null || { mkdir -p "$home" && cd "$home"; }
+      CARGO_TARGET_DIR="$home/target" cargo install --quiet --locked --root "$home" --profile dev \
+        --config 'profile.dev.debug=false' --config 'profile.dev.opt-level=1' "cargo-deny@$version"
+      rm -rf "$home/target"
+    )
+  fi
+  PATH="$home/bin:$PATH"
+  export PATH
+}
+
 node_is_new_enough() {
   have node && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 17) ? 0 : 1)'
 }
@@ -131,6 +150,7 @@ build_frontend() {
 
 SERVICES="" # process ids, the last started first
 SCRATCH=""  # a folder that goes away at the end
+POSTGRES_OPTIONS=""
 
 stop_services() {
   local pid
@@ -148,11 +168,31 @@ stop_services() {
 
 gone() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
-# Where services keep what is theirs. Whoever calls this calls stop_services at the end.
+# What the databases of a test run need at most, in KiB.
+SCRATCH_SPACE=$((3 * 1024 * 1024))
+
+# A folder for the databases of a test run; TMPDIR names one within it, so that the tests' own files go with it.
+# In memory where there is room: hundreds of small databases come and go, and a disk that is busy with something else stalls tests.
+# fsync stays on, so that the program makes the calls it makes elsewhere; what a commit on a disk costs is measured by bench/run, and
+# NATTER_TEST_DISK=1 (as `scripts/test long` sets it) keeps everything on the disk.
+# A caller of this calls stop_services at the end.
 make_scratch() {
-  SCRATCH="$(mktemp -d "${TMPDIR:-/tmp}/natter.XXXXXX")"
+  if [ -n "$SCRATCH" ]; then return; fi
+  local place="${TMPDIR:-/tmp}"
+  if [ -z "${NATTER_TEST_DISK:-}" ] && [ -w /dev/shm ] && [ "$(free_space /dev/shm)" -ge "$SCRATCH_SPACE" ]; then
+    place=/dev/shm
+    POSTGRES_OPTIONS="-c max_wal_size=256MB"
+  fi
+  SCRATCH="$(mktemp -d "$place/natter.XXXXXX")"
+  mkdir "$SCRATCH/tmp"
   chmod 755 "$SCRATCH"
+  # As /tmp: PostgreSQL runs as a user of its own.
+  chmod 1777 "$SCRATCH/tmp"
+  export TMPDIR="$SCRATCH/tmp"
 }
+
+# free_space FOLDER: in KiB.
+free_space() { df --output=avail -k "$1" 2>/dev/null | tail -1; }
 
 free_port() {
   node -e 'const s = require("net").createServer(); s.listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
@@ -201,7 +241,7 @@ start_postgres() {
     fail "initdb failed: $(tail -3 "$SCRATCH/initdb.log")"
   # fsync stays on: the tests must pay for a commit what users pay.
   as_postgres "$bin/pg_ctl" --silent --wait --pgdata="$data/data" --log="$data/log" \
-    -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=400" start ||
+    -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=400 $POSTGRES_OPTIONS" start ||
     fail "PostgreSQL did not start: $(tail -3 "$data/log")"
   SERVICES="$(head -1 "$data/data/postmaster.pid") $SERVICES"
   export POSTGRES_URL="postgres://natter@127.0.0.1:$port/postgres"

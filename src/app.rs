@@ -40,12 +40,12 @@ pub fn build(
         .app_data(shard)
         .app_data(socket_io)
         .configure(routes)
-        // What stands last sees a request first.
+        // The last middleware sees a request first.
         .wrap(from_fn(protect))
         .wrap(from_fn(tracing::observe))
 }
 
-/// Firewall, other origins, and what browsers are told. One step for actix, because each costs two boxes and a move of the answer.
+/// Firewall, CORS and security headers, as one middleware: each separate one would cost two allocations and a move of the response.
 async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -74,12 +74,12 @@ fn routes(config: &mut ServiceConfig) {
     swagger(config);
 }
 
-/// The keys that our access tokens are signed with, for whoever wants to verify one.
+/// The public keys of our access tokens (JWKS).
 async fn published_keys(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(app.accounts.published_keys())
 }
 
-/// Worked out once: it can't change while the program runs.
+/// Computed once, since it can't change while the program runs.
 async fn description(http: HttpRequest) -> HttpResponse {
     static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(endpoint::openapi::text);
     match TEXT.as_deref() {

@@ -1,8 +1,8 @@
 //! The web app, built into the program.
 //!
-//! The build's files are compressed beforehand; the caller gets the smallest form that it can read. Names under `immutable` hold
-//! the hash of what is in them and may be kept for ever; the page itself is asked for each time. A path that is no file is a
-//! view of the app, and gets the page.
+//! Files are compressed at build time, and a client gets the smallest encoding that it accepts. Names under `immutable` contain a
+//! content hash and may be cached for ever; the page itself is revalidated each time. A path that is no file is a view of the app and gets
+//! the page.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 struct WebApp;
 
 const PAGE: &str = "index.html";
-/// Never a view of the app: whoever asks for one of these and gets a page would be misled.
+/// Prefixes that are never views of the app, so that unknown paths below them get a 404 and not the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const ASK_EACH_TIME: &str = "no-cache";
@@ -38,7 +38,7 @@ const FOR_AN_HOUR: &str = "public, max-age=3600";
 /// The forms of a file, smallest first.
 const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Answers whatever no route answers.
+/// The fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
     answer::<WebApp>(&http)
 }
@@ -99,7 +99,7 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
     }
 }
 
-/// What is built in is not copied.
+/// Built-in files are served without copying.
 fn bytes(data: Cow<'static, [u8]>) -> Bytes {
     match data {
         Cow::Borrowed(data) => Bytes::from_static(data),
@@ -119,7 +119,7 @@ fn accepts(http: &HttpRequest, encoding: &str) -> bool {
     })
 }
 
-/// Another form is another entity.
+/// Each encoding needs an `ETag` of its own.
 fn tag(file: &EmbeddedFile, form: Option<&str>) -> String {
     let mut tag = String::from("\"");
     for byte in file.metadata.sha256_hash().iter().take(12) {
@@ -150,7 +150,7 @@ fn content_type(file: &EmbeddedFile) -> String {
     if is_text { format!("{kind}; charset=utf-8") } else { kind.to_owned() }
 }
 
-/// Only our own scripts run. Those that stand in the page itself are named by their hash.
+/// The content security policy: our own scripts only; inline ones are allowed by their hash.
 fn policy(page: &[u8]) -> String {
     let mut scripts = String::from("'self'");
     for script in inline_scripts(&String::from_utf8_lossy(page)) {

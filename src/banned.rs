@@ -1,5 +1,5 @@
-//! What a person sees whose address is kept out: a page without a script, instead of JSON that a browser would show as it is. It asks
-//! again by itself, so whoever waits in front of it is let in as soon as the ban is over or lifted.
+//! The page that a banned address gets in a browser, instead of JSON. It has no script and reloads itself, so that it disappears when the ban
+//! ends or is lifted.
 
 use std::sync::LazyLock;
 
@@ -67,7 +67,7 @@ struct Words {
 impl Words {
     fn of(languages: &str, seconds: u64) -> Self {
         let minutes = seconds.div_ceil(60);
-        // Nobody counts the minutes of a day.
+        // Longer bans are given in hours or days.
         let (count, is_hours) = if minutes <= 120 { (minutes, false) } else { (minutes.div_ceil(60), true) };
         if languages.trim_start().to_ascii_lowercase().starts_with("vi") {
             let unit = if is_hours { "giờ" } else { "phút" };

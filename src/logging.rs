@@ -12,10 +12,10 @@ use self::{
     lines::{Lines, LogThread},
 };
 
-/// What is logged where `RUST_LOG` doesn't say otherwise.
+/// The default for `RUST_LOG`.
 const USUAL: &str = "info";
 
-/// A thread of its own writes it, so that nobody waits for whoever reads it; until what is returned is dropped.
+/// Starts the log. A thread of its own writes it, so that a slow reader delays nobody; it stops when the returned guard is dropped.
 pub fn start() -> io::Result<LogThread> {
     let lines = Lines::default();
     let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} lines were left out"))?;
@@ -28,7 +28,7 @@ pub fn start() -> io::Result<LogThread> {
     Ok(thread)
 }
 
-/// Warnings only, on standard error: standard output belongs to the command's answer.
+/// Logs warnings to standard error, for commands whose standard output is their result.
 pub fn start_quietly() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colours = io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! Sugar for the endpoint crate. Everything that these macros write can be written by hand.
+//! Macros for the endpoint crate. Everything that they generate can be written by hand.
 //!
 //! `#[endpoint]` stands on an `impl Endpoint for Name`: it makes the unit struct `Name`, fills in the constants of the trait
 //! from its arguments and from the doc comment, and checks when it compiles that the path's fields are those of the request.

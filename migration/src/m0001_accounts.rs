@@ -68,7 +68,7 @@ fn users() -> TableCreateStatement {
         .to_owned()
 }
 
-/// A deleted account gives its address free.
+/// The address of a deleted account can be used again.
 fn one_account_per_address() -> IndexCreateStatement {
     Index::create()
         .name("users_email")
@@ -132,7 +132,7 @@ fn signing_keys() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Of two instances that make the first key at the same time, one gets its key in.
+/// If two instances create the first key at the same time, only one succeeds.
 fn one_active_key() -> IndexCreateStatement {
     Index::create()
         .name("signing_keys_active")

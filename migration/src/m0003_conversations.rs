@@ -142,7 +142,7 @@ impl MigrationTrait for Migration {
                     .col(string(ConversationEvents::Kind))
                     .col(text(ConversationEvents::Payload))
                     .col(big_integer(ConversationEvents::CreatedAt))
-                    // The group that it was committed in, where other instances have to hear of it.
+                    // The batch that it was committed in, if other instances have to be told.
                     .col(uuid_null(ConversationEvents::GroupId))
                     .primary_key(Index::create().col(ConversationEvents::ConversationId).col(ConversationEvents::Seq))
                     .to_owned(),
@@ -164,7 +164,7 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        // Groups whose news is not known to have gone out: a row is removed once it has, so the table stays small.
+        // The outbox: batches that are not known to be published. A row is removed once it is, so the table stays small.
         manager
             .create_table(
                 Table::create()

@@ -88,14 +88,14 @@ fn jobs() -> TableCreateStatement {
         .table("jobs")
         .col(uuid("id").primary_key())
         .col(string("kind"))
-        // Of the jobs with the same lane one runs at a time.
+        // The concurrency key: jobs that share one run one at a time.
         .col(string("lane"))
-        // What it works on: by this it is found again.
+        // What it works on, to find it by.
         .col(uuid("subject"))
         .col(text("payload"))
         // waiting, running, done or dead
         .col(string("status"))
-        // How often it was claimed: what one claim is told from the next by.
+        // The number of claims, which distinguishes one claim from the next.
         .col(integer("attempt").default(0))
         // When it may be claimed: its time while it waits, the end of the lease while it runs, none once it has ended.
         .col(big_integer_null("due_at"))
@@ -107,7 +107,7 @@ fn jobs() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Ended jobs stay in the table and out of the way.
+/// Ended jobs stay in the table but not in this index.
 fn jobs_in_hand(name: &str, column: &str) -> IndexCreateStatement {
     Index::create()
         .name(name)

@@ -55,7 +55,7 @@ fn identities() -> TableCreateStatement {
         .to_owned()
 }
 
-/// An ID token opens the door once.
+/// Used ID tokens: each signs in once.
 fn used_id_tokens() -> TableCreateStatement {
     Table::create()
         .table("used_id_tokens")
@@ -109,7 +109,7 @@ fn passkeys() -> TableCreateStatement {
         .to_owned()
 }
 
-/// What was begun and waits for its other half: a visit to a provider, a second factor, a passkey's answer.
+/// Unfinished sign-ins: at a provider, before the second factor, or waiting for a passkey.
 fn pending_sign_ins() -> TableCreateStatement {
     Table::create()
         .table("pending_sign_ins")

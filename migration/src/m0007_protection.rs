@@ -1,4 +1,4 @@
-//! Addresses that are kept out, and the log of what was done to accounts and workspaces.
+//! Bans of addresses, and the audit log.
 
 use sea_orm_migration::{
     prelude::*,
@@ -34,7 +34,7 @@ fn bans() -> TableCreateStatement {
         // In CIDR notation, the host's part zero, so that equal networks are equal texts.
         .col(string("network"))
         .col(string("reason"))
-        // The firewall's own ones make the next one of the same network longer.
+        // Earlier bans by the firewall make the next one of the same network longer.
         .col(boolean("is_automatic"))
         .col(uuid_null("created_by"))
         .col(big_integer("created_at"))
@@ -43,7 +43,7 @@ fn bans() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Without foreign keys: the log outlives what it speaks of.
+/// Without foreign keys: entries outlive what they refer to.
 fn audit_log() -> TableCreateStatement {
     Table::create()
         .table("audit_log")

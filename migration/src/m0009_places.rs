@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Whoever has no place for one kind of job must not read through all that wait of it.
+/// A worker must not scan waiting jobs of kinds that it has no capacity for.
 fn jobs_in_hand() -> IndexCreateStatement {
     Index::create()
         .name("jobs_kind")

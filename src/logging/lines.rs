@@ -1,6 +1,6 @@
-//! Lines on their way out: gathered in memory by whoever logs, and taken out by one thread, many at once.
+//! The log's buffer: threads append lines, and one thread writes many of them at once.
 //!
-//! A channel of lines would cost an allocation and a wake-up for each of them, which is a good part of what a small request costs.
+//! A channel would cost an allocation and a wake-up per line, which is noticeable beside a small request.
 
 use std::{
     io::{self, Write},
@@ -12,16 +12,16 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What waits for a reader who has stopped reading; what comes then is left out.
+/// The most bytes to buffer while the reader is slow. Lines beyond that are dropped and counted.
 const MOST_WAITING: usize = 8 * 1024 * 1024;
-/// What is kept for the next lines.
+/// The capacity that the writing thread keeps between two writes.
 const KEPT: usize = 64 * 1024;
-/// How long lines are gathered after some that were written at once.
+/// The pause after a write, in which more lines collect.
 const REST: Duration = Duration::from_millis(5);
-/// How long the end waits for a reader who has stopped reading.
+/// How long shutting down waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where lines are left.
+/// The shared buffer.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<Shared>);
 
@@ -35,19 +35,19 @@ struct Shared {
 struct Waiting {
     text: Vec<u8>,
     left_out: u64,
-    /// The thread waits to be told of the next line.
+    /// The thread must be woken for the next line.
     is_idle: bool,
     is_over: bool,
-    /// The thread has written all there was, and is gone.
+    /// The thread has written everything and ended.
     is_done: bool,
 }
 
-/// Writes until it is dropped, and then what is left.
+/// Keeps the writing thread running. Dropping it writes what is left.
 #[must_use]
 pub struct LogThread(Lines);
 
 impl Lines {
-    /// Starts the thread that writes them, and logs how many were left out.
+    /// Starts the writing thread. `log_left_out` gets the number of dropped lines.
     pub fn write_to(
         &self,
         out: impl Write + Send + 'static,
@@ -74,7 +74,7 @@ impl Lines {
             let (is_over, left_out) = (waiting.is_over, mem::take(&mut waiting.left_out));
             mem::swap(&mut waiting.text, &mut taken);
             drop(waiting);
-            // Who can't be written to can't be told of it either.
+            // A failure to log can't be logged.
             let _ = out.write_all(&taken).and_then(|()| out.flush());
             taken.clear();
             taken.shrink_to(KEPT);
@@ -87,7 +87,7 @@ impl Lines {
         }
     }
 
-    /// Never waits for who reads them.
+    /// Appends a line without waiting for the reader.
     pub fn add(&self, line: &[u8]) {
         let mut waiting = self.lock();
         if waiting.text.len() + line.len() > MOST_WAITING {
@@ -130,7 +130,7 @@ impl Drop for LogThread {
         let mut waiting = self.0.lock();
         waiting.is_over = true;
         shared.come.notify_all();
-        // What is not written by then is lost.
+        // What isn't written by then is lost.
         let _ = shared.come.wait_timeout_while(waiting, PATIENCE, |waiting| !waiting.is_done);
     }
 }
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// Each write has to be let through.
+    /// Blocks each write until the test permits it.
     struct Gate {
         permits: Receiver<()>,
         written: SyncSender<Vec<u8>>,
@@ -172,7 +172,7 @@ mod tests {
     fn lines_go_out_in_order_many_at_once_and_all_before_the_end() {
         let (lines, thread, permit, writes) = gated();
         writeln!(&lines, "0").unwrap();
-        // Until the first write is let through everything else waits.
+        // Everything waits for the first write.
         for number in 1..1_000 {
             writeln!(&lines, "{number}").unwrap();
         }

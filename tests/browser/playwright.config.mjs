@@ -8,6 +8,8 @@ export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.mjs',
   outputDir: 'results',
+  // What only `scripts/test long` runs.
+  grepInvert: process.env.NATTER_TEST_LONG ? undefined : /@long/,
   workers: 1,
   timeout: 90_000,
   expect: { timeout: 15_000 },

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Fault, Kind, Logged, Moment, Reader, Seen, Writer};
 
 /// Within this an online member sees an event, even when Redis or the writing instance died (G3).
-const PROMPT: i64 = 2_000;
+pub const PROMPT: i64 = 2_000;
 /// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
 const AFTERMATH: i64 = 4_000;
 /// Nobody says that a line is dead: what is silent counts as lost after 4 s (Redis), or 12 s and a second attempt (database).
@@ -59,6 +59,10 @@ pub struct Verdict {
     /// Which one that was.
     pub slowest_was: String,
     pub timed: u64,
+    /// How many of them took longer than [`PROMPT`].
+    pub late: u64,
+    /// After how many milliseconds a late one is a finding.
+    bound: i64,
 }
 
 impl Verdict {
@@ -74,8 +78,9 @@ impl Verdict {
     }
 }
 
-pub fn check(evidence: &Evidence) -> Verdict {
-    let mut verdict = Verdict::default();
+/// Checks a record. An event that took longer than `bound` milliseconds is a finding.
+pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
+    let mut verdict = Verdict { bound, ..Verdict::default() };
     check_logs(evidence, &mut verdict);
     for reader in &evidence.readers {
         check_reader(evidence, reader, &mut verdict);
@@ -317,7 +322,8 @@ fn check_time(
         verdict.slowest = took - stalls;
         verdict.slowest_was = format!("{at} {}", story());
     }
-    verdict.check(took <= PROMPT + stalls, Lie::Late, at, story);
+    verdict.late += u64::from(took > PROMPT + stalls);
+    verdict.check(took <= verdict.bound + stalls, Lie::Late, at, story);
 }
 
 /// What was acknowledged is in the log, as it was acknowledged; and acknowledgements come in the order of the messages.

@@ -59,7 +59,7 @@ impl Cluster {
 
     /// Ends every connection to the database from the inside.
     pub async fn end_backends(&self) {
-        let database = TestDatabase { engine: Engine::Postgres, url: self.postgres.url() };
+        let database = TestDatabase::of_a_server(self.postgres.url());
         database
             .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
             .await;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::checker::{Verdict, kinds};
+use crate::checker::{PROMPT, Verdict, kinds};
 use crate::cluster::{Cluster, INSTANCES};
 use crate::evidence::{Did, Evidence, Seen};
 use crate::stage::moment;
@@ -58,11 +58,12 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     );
     let _ = write!(
         text,
-        "chaos: the slowest: {}\nchaos: checks: {}, of them {} on time (the slowest {} ms); findings: {}",
+        "chaos: the slowest: {}\nchaos: checks: {}, of them {} on time (the slowest {} ms, {} later than G3's {PROMPT}); findings: {}",
         verdict.slowest_was,
         verdict.checks,
         verdict.timed,
         verdict.slowest,
+        verdict.late,
         verdict.findings.len()
     );
     text

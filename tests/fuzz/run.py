@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 # Requests for each operation; beside them come those that go to the edges of its schema.
-EXAMPLES = "12"
-# A run takes a third of it.
-PATIENCE = 240
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "12")
+# With 12 examples a run takes a third of it on two idle cores.
+PATIENCE = 480
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,ignored_auth,unsupported_method,allow_header_conformance"

@@ -168,7 +168,7 @@ mod cluster {
         assert_eq!(socket.closed().await.code, 4401);
         // Connections and requests hear of it by ways of their own; without the news it would be remembered for five seconds.
         let refused = wait_until("a 401", || async { there.get("/r1/users/me").await.status == 401 });
-        timeout(Duration::from_secs(2), refused).await.expect("a request hears of it too");
+        timeout(Duration::from_secs(4), refused).await.expect("a request hears of it too");
         there.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
 }

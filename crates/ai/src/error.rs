@@ -1,4 +1,4 @@
-//! What can go wrong with a provider, in words for a reader and in codes for programs.
+//! Failures of providers: a sentence for the reader, a code for programs.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl AiError {
     }
 }
 
-/// A wait as one says it: rounded up, never "0 seconds", "a minute" where nothing is known.
+/// A wait in words: rounded up, never "0 seconds", and "a minute" if unknown.
 fn in_words(wait: &Option<Duration>) -> String {
     let Some(wait) = wait else { return "a minute".to_owned() };
     let minutes = wait.as_secs().div_ceil(60);

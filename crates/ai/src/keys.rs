@@ -1,4 +1,4 @@
-//! The key pool of one provider: who is used next, who rests, who is switched off.
+//! The key pool of one provider: which key is used next, which rests, which is switched off.
 //!
 //! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. It rests for all
 //! models when its quota is spent. It is switched off by 401 and 403, and back on by the first request that succeeds with it:
@@ -19,7 +19,7 @@ use crate::{AiError, Secret};
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Rest of a key whose quota is spent, where the provider does not say when it is renewed.
 const QUOTA_REST: Duration = Duration::from_secs(600);
-/// A wait that a provider asks for is believed up to this.
+/// The longest wait that is accepted from a provider.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 /// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
 const FAILURE_REST: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl KeyPool {
         Ok(KeyLease { pool: Arc::clone(self), index, key, model: model.to_owned() })
     }
 
-    // The state is whole between any two statements, so a panic elsewhere cannot have left it torn.
+    // The state is consistent between any two statements, so a poisoned lock is safe to use.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,7 +153,7 @@ impl State {
             .then(|| self.started.front().map_or(MINUTE, |&oldest| MINUTE - now.duration_since(oldest)))
     }
 
-    /// Until the first of the keys that are on has rested.
+    /// The time until the first enabled key has rested.
     fn soonest(&self, model: &str, now: Instant) -> Option<Duration> {
         let on = self.slots.iter().filter(|slot| slot.off.is_none());
         let rests = on.filter_map(|slot| slot.rested_at(model)).filter(|&until| until > now);
@@ -185,7 +185,7 @@ impl KeyLease {
         self.index
     }
 
-    /// The key did what it should.
+    /// Records a success.
     pub fn succeeded(&self) {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
@@ -195,7 +195,7 @@ impl KeyLease {
         slot.models.remove(&self.model);
     }
 
-    /// Draws the consequences of a failure. `true`: another key may do better at once.
+    /// Records a failure. Returns whether another key may succeed at once.
     pub fn failed(&self, error: &AiError) -> bool {
         let now = Instant::now();
         let mut state = self.pool.state();

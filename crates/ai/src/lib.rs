@@ -1,4 +1,4 @@
-//! The AI layer: one door to every provider of language models.
+//! The AI layer: one interface to all providers of language models.
 //!
 //! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text. Behind it stand, in this order: the
 //! model map ([`settings`]) that finds the provider; the key pool ([`keys`]) that lends the least used key which is not resting;
@@ -8,7 +8,7 @@
 //! A failure before the first token is retried silently ([`Ai::chat`]); after it there is never a second try, because a reader
 //! has seen text by then. An answer is complete only when the provider said so: a stream that merely ends is a failure.
 //!
-//! This crate knows no database and no request of ours, so that the worker and the gateway can share it.
+//! This crate knows neither the database nor our requests, so that workers and the gateway can share it.
 
 mod ai;
 mod chat;

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use crate::{AiError, ChatRequest, ChatStream, Secret};
 
-/// Someone who answers: it writes a request in its upstream's dialect and reads the frames of the answer.
+/// An AI provider: writes requests in its upstream's format and reads the frames of the answer.
 ///
-/// Keys, retries, limits and time-outs are not its business. It asks once, with the key that it is given.
+/// Keys, retries, limits and time-outs are handled elsewhere: it asks once, with the key that it is given.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// Asks and gives back the answer as it comes. All of it has to be there by `deadline`.
+    /// Sends the request and streams the answer, which must be complete by `deadline`.
     async fn stream(
         &self,
         request: &ChatRequest,

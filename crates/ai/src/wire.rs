@@ -1,4 +1,4 @@
-//! Bytes from a provider: the HTTP client, its limits and time-outs, and the way from frames to an answer.
+//! The HTTP client for providers, with its limits and time-outs, and the decoding of frames into an answer.
 //!
 //! A provider gives a [`Decoder`] that reads one frame at a time and knows nothing of the network; [`read_answer`] feeds it and
 //! keeps the promises that are the same for all: silence and length are bounded, an error inside a stream that began with 200 is
@@ -140,7 +140,7 @@ struct StreamedAnswer {
     spoke: bool,
 }
 
-/// Turns the bytes of an answer into what it says.
+/// Decodes the bytes of an answer.
 fn read_answer(body: Body, decoder: Box<dyn Decoder>, limits: &Limits) -> ChatStream {
     let answer = StreamedAnswer { frames: Frames::new(body, limits), decoder, linger: limits.linger, spoke: false };
     stream::unfold(Some(answer), |answer| async {
@@ -213,7 +213,7 @@ fn read_whole(body: &[u8], decoder: &mut impl Decoder) -> Result<Vec<ChatDelta>,
     Ok(items)
 }
 
-/// The last item of an answer. One without a word is a failure that the reader should hear of.
+/// The last item of an answer. An empty answer is reported as a failure.
 fn conclude(ending: Ending, spoke: bool) -> Result<ChatDelta, AiError> {
     match (spoke, ending.finish) {
         (true, finish) => Ok(ChatDelta::Done { finish, usage: ending.usage }),

@@ -1,15 +1,15 @@
-//! What can go wrong between us and a provider.
+//! Failures of identity providers.
 
-/// Why nobody is signed in. The texts are for the log.
+/// Why a sign-in failed. The texts are for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
     /// The provider does not answer, or not as it should.
     #[error("the provider is away: {0}")]
     Away(String),
-    /// What came is not to be believed.
+    /// The provider's answer or token is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// A setting of ours can't be used.
+    /// One of our settings is invalid.
     #[error("{0}")]
     Settings(String),
 }

@@ -1,4 +1,4 @@
-//! Requests to providers: never for longer than the time, never more than the limit, never where a redirect leads.
+//! Requests to identity providers, with a time-out and a size limit, and without following redirects.
 
 use std::{pin::Pin, time::Duration};
 
@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub(crate) struct Http(Client);
 
-/// A request that has no answer. The address is not in it, because it may hold secrets.
+/// A failed request. The URL is left out, because it may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     #[error("the address is neither https nor on this machine")]
@@ -75,7 +75,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-/// Whether nobody on the way can read or change what is sent there.
+/// Whether the connection is encrypted, or local.
 pub(crate) fn is_safe(url: &Url) -> bool {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

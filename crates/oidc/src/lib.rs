@@ -7,7 +7,7 @@
 //! A provider's document and keys are fetched when they are first needed and kept ([`kept`]): by one request at a time, again
 //! when a token names a key that is not known, but not more than once a minute, and the old ones stay while the provider is away.
 //!
-//! This crate knows no database and no request of ours: whose account an identity is, is for others to say.
+//! This crate knows neither the database nor our requests; mapping identities to accounts is the service's task.
 
 mod discovery;
 mod error;

@@ -39,7 +39,7 @@ impl<T> Order<T> {
     }
 
     /// An event exists, whether it comes or not.
-    pub fn expect(&mut self, seq: i64) {
+    pub fn announce(&mut self, seq: i64) {
         self.known = self.known.max(seq);
     }
 
@@ -48,7 +48,7 @@ impl<T> Order<T> {
         if seq <= self.last {
             return;
         }
-        self.expect(seq);
+        self.announce(seq);
         if seq == self.last + 1 {
             self.last = seq;
             passed.push(item);
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn an_event_that_is_only_known_of_is_waited_for() {
         let mut order = Order::after(1);
-        order.expect(2);
+        order.announce(2);
         assert!(order.is_waiting());
         assert_eq!(offer_all(&mut order, &[2]), [2]);
         assert!(!order.is_waiting());

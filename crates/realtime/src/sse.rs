@@ -20,7 +20,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
-use rand::Rng as _;
+use rand::RngExt as _;
 use tokio::time::{Instant, Interval};
 
 use crate::{

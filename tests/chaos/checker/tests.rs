@@ -78,7 +78,7 @@ fn place(evidence: &Evidence, seq: i64) -> usize {
 fn finds(lie: Lie, tell: impl FnOnce(&mut Evidence)) {
     let mut evidence = truth();
     tell(&mut evidence);
-    let verdict = check(&evidence);
+    let verdict = check(&evidence, PROMPT);
     assert!(lies(&verdict).contains(&lie), "{lie:?} was not found: {:?}", verdict.findings);
 }
 
@@ -86,7 +86,7 @@ fn finds(lie: Lie, tell: impl FnOnce(&mut Evidence)) {
 fn finds_nothing(change: impl FnOnce(&mut Evidence)) {
     let mut evidence = truth();
     change(&mut evidence);
-    let verdict = check(&evidence);
+    let verdict = check(&evidence, PROMPT);
     assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
     assert!(verdict.checks > 20 && verdict.timed > 0);
 }

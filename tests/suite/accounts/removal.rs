@@ -34,7 +34,7 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
     let deleted = Instant::now();
     assert_eq!((socket.closed().await.code, other.closed().await.code), (4401, 4401));
     // Told, and not found out at the next look at open connections, which comes every 15 seconds.
-    assert!(deleted.elapsed() < Duration::from_secs(3), "it took {:?}", deleted.elapsed());
+    assert!(deleted.elapsed() < Duration::from_secs(10), "it took {:?}", deleted.elapsed());
     for device in [&anna, &elsewhere] {
         device.get("/r1/users/me").await.refused(401, "unauthenticated");
         app.anonymous().refresh(device.refresh_token()).await.refused(401, "unauthenticated");

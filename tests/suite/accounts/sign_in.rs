@@ -1,6 +1,6 @@
 //! Signing in: nothing is told to whoever fails, and a crowd does no harm.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use support::{Application, Member, PASSWORD, json};
 
@@ -70,9 +70,8 @@ async fn a_crowd_that_signs_in_is_served_or_asked_to_wait() {
         })
         .collect();
     // Whoever is signed in goes on meanwhile: hashing takes no thread that answers.
-    let start = Instant::now();
     anna.get("/r1/users/me").await.data();
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(tasks.iter().any(|task| !task.is_finished()), "it was answered after the whole crowd");
     let mut served = 0;
     for task in tasks {
         let answer = task.await.unwrap();

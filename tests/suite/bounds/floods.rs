@@ -103,7 +103,7 @@ async fn without_the_limiter_a_flood_is_slowed_down_and_the_others_go_on() {
         assert_eq!(ben_socket.request("ping", json!({})).await.kind, "pong");
         longest = longest.max(begun.elapsed());
     }
-    assert!(longest < Duration::from_secs(3), "somebody else waited {longest:?}");
+    assert!(longest < Duration::from_secs(10), "somebody else waited {longest:?}");
     let mut flood = pouring.await.unwrap();
     let mut code = None;
     while let Some((opcode, payload)) = flood.frame().await {

@@ -60,7 +60,7 @@ async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
     }
     let memory = app.instances[0].memory();
     let longest = pour(&anna, &mut reader, &chat, joined + 1, MESSAGES).await;
-    assert!(longest < Duration::from_secs(5), "somebody who reads waited {longest:?} for a message");
+    assert!(longest < Duration::from_secs(10), "somebody who reads waited {longest:?} for a message");
     // Bounded: the queues, and what the messages themselves cost. Without a bound each would hold 1.2 MB of its own or keep what all share.
     let grown = app.instances[0].memory().saturating_sub(memory);
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");

@@ -112,7 +112,8 @@ async fn when_the_owner_dies_its_clients_learn_it_at_once() {
     assert_eq!(poller.get().await, (400, r#"{"code":1,"message":"Session ID unknown"}"#.to_owned()));
     assert_eq!(poller.post("3").await.0, 400);
     assert!(raw.ends().await);
-    assert!(begun.elapsed() < Duration::from_secs(3), "it took {:?}", begun.elapsed());
+    // By itself a client would find out after a heartbeat and its time-out: 45 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
     // And come back where there is somebody.
     Poller::connect(&ben, &[other]).await;
 }
@@ -137,7 +138,7 @@ async fn what_is_made_up_goes_nowhere_and_nothing_goes_in_circles() {
         let answer = get(nowhere.clone(), HeaderMap::new()).await;
         assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
     }
-    assert!(begun.elapsed() < Duration::from_secs(12), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
     // What says that it was handed on already is not handed on.
     let mut headers = HeaderMap::new();
     headers.insert("x-natter-forwarded", "1".parse().unwrap());
@@ -174,7 +175,7 @@ async fn an_instance_that_stops_lets_go_of_what_it_has_handed_on() {
     if let Ok(answer) = waits.await.unwrap() {
         assert_eq!(answer.status(), 400);
     }
-    assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
 }
 
 #[tokio::test]

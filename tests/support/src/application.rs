@@ -91,7 +91,7 @@ impl Setup {
         let usual = if self.instances > 1 { Engine::Postgres } else { Engine::of_this_run() };
         let engine = self.engine.unwrap_or(usual);
         let database = match self.database_url {
-            Some(url) => TestDatabase { engine: Engine::Postgres, url },
+            Some(url) => TestDatabase::of_a_server(url),
             None if self.empty => TestDatabase::empty(engine, folder.path()).await,
             None => TestDatabase::copy(engine, folder.path()).await,
         };

@@ -30,53 +30,93 @@ impl Engine {
     }
 }
 
-/// The database of one test.
+/// The database of one test. One that was made for it is dropped with it, also when the test fails.
 pub struct TestDatabase {
     pub engine: Engine,
     pub url: String,
+    _own: Option<OwnDatabase>,
+}
+
+/// A PostgreSQL database that nobody needs once this is dropped. (A SQLite file goes with its folder.)
+struct OwnDatabase {
+    name: String,
 }
 
 /// Migrated, with an administrator and signing keys in it.
 struct Template {
     /// A file, or the name of a database.
     name: String,
-    /// Holds the file until the process ends.
+    /// Hold what the copies are made of. Statics are not dropped: `scripts/test` removes the folders of a run.
     _folder: TempDir,
+    _database: TestDatabase,
 }
+
+/// The name of a SQLite database in its folder.
+const FILE: &str = "natter.db";
 
 static SQLITE: OnceCell<Template> = OnceCell::const_new();
 static POSTGRES: OnceCell<Template> = OnceCell::const_new();
 
+impl OwnDatabase {
+    async fn create(from: &str) -> (Self, String) {
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        administer(&format!("CREATE DATABASE {name} {from}")).await.expect("the database can be made");
+        let url = postgres_url(&name);
+        (Self { name }, url)
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // On a thread of its own: a runtime can't be started within the test's. Waited for, so that no database outlives the process.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(Err(error)) = runtime.map(|runtime| runtime.block_on(administer(&sql))) {
+                eprintln!("{sql}: {error}");
+            }
+        });
+        dropping.join().ok();
+    }
+}
+
 impl TestDatabase {
+    /// One that somebody else has made, and removes: a [`crate::PostgresServer`] of the test's own.
+    #[must_use]
+    pub fn of_a_server(url: String) -> Self {
+        Self { engine: Engine::Postgres, url, _own: None }
+    }
+
+    fn file(folder: &Path) -> Self {
+        Self { engine: Engine::Sqlite, url: sqlite_url(&folder.join(FILE)), _own: None }
+    }
+
+    async fn postgres(from: &str) -> Self {
+        let (own, url) = OwnDatabase::create(from).await;
+        Self { engine: Engine::Postgres, url, _own: Some(own) }
+    }
+
     /// A copy of the template: migrated, with an administrator in it, so that everyone who signs up is an ordinary user.
     pub async fn copy(engine: Engine, folder: &Path) -> Self {
         match engine {
             Engine::Sqlite => {
                 let template = SQLITE.get_or_init(|| Template::make(engine)).await;
-                let file = folder.join("natter.db");
-                tokio::fs::copy(&template.name, &file).await.expect("the template is there");
-                Self { engine, url: sqlite_url(&file) }
+                tokio::fs::copy(&template.name, folder.join(FILE)).await.expect("the template is there");
+                Self::file(folder)
             }
             Engine::Postgres => {
                 let template = POSTGRES.get_or_init(|| Template::make(engine)).await;
-                let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-                administer(&format!("CREATE DATABASE {name} TEMPLATE {}", template.name)).await;
-                Self { engine, url: postgres_url(&name) }
+                Self::postgres(&format!("TEMPLATE {}", template.name)).await
             }
         }
     }
 
     /// Nothing in it: not even tables.
     pub async fn empty(engine: Engine, folder: &Path) -> Self {
-        let url = match engine {
-            Engine::Sqlite => sqlite_url(&folder.join("natter.db")),
-            Engine::Postgres => {
-                let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-                administer(&format!("CREATE DATABASE {name}")).await;
-                postgres_url(&name)
-            }
-        };
-        Self { engine, url }
+        match engine {
+            Engine::Sqlite => Self::file(folder),
+            Engine::Postgres => Self::postgres("").await,
+        }
     }
 
     /// What a query of one whole number answers.
@@ -129,11 +169,11 @@ impl Template {
             Engine::Sqlite => {
                 // Into the file itself, so that it can be copied alone.
                 database.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-                folder.path().join("natter.db").display().to_string()
+                folder.path().join(FILE).display().to_string()
             }
             Engine::Postgres => database.url.rsplit('/').next().unwrap_or_default().to_owned(),
         };
-        Self { name, _folder: folder }
+        Self { name, _folder: folder, _database: database }
     }
 }
 
@@ -168,7 +208,8 @@ fn postgres_url(name: &str) -> String {
     format!("{server}/{name}")
 }
 
-async fn administer(sql: &str) {
-    let mut connection = PgConnection::connect(&maintenance_url()).await.expect("PostgreSQL answers");
-    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+async fn administer(sql: &str) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(&maintenance_url()).await?;
+    connection.execute(AssertSqlSafe(sql.to_owned())).await?;
+    connection.close().await
 }

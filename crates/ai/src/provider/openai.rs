@@ -127,7 +127,7 @@ impl Decoder for Chunks {
     fn read(&mut self, data: &str) -> Result<Read, AiError> {
         let data = data.trim();
         if data == "[DONE]" {
-            // Said in so many words, the end is the end, even where a server leaves out why.
+            // `[DONE]` ends the answer, even if the server gave no finish reason.
             self.finish.get_or_insert(Finish::Stop);
             return Ok(Read::End);
         }

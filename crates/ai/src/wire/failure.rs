@@ -1,4 +1,4 @@
-//! From what providers write when something went wrong to an [`AiError`].
+//! Maps providers' error responses to [`AiError`].
 //!
 //! The shapes are OpenAI's `{"error":{message,type,code}}`, Google's `{"error":{code,status,message,details}}` (sometimes in an
 //! array), vLLM's `{"object":"error",message,code}` and whatever a proxy answers. Messages are looked at where nothing else
@@ -171,7 +171,7 @@ fn retry_after(head: &HeaderMap, now: SystemTime) -> Option<Duration> {
         .or_else(|| httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default()))
 }
 
-/// A number of seconds, a fraction allowed; `None` for what is no sane wait.
+/// Seconds, possibly fractional; `None` if the value is no plausible wait.
 fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()

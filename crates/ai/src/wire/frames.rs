@@ -1,4 +1,4 @@
-//! Server-Sent Events, bounded, with an eye on what is no event.
+//! Server-Sent Events with limits, and detection of errors that are no events.
 //!
 //! The parsing is the `sse-stream` crate's. Around it: a limit on the bytes of one frame and of the whole body, and a look at
 //! lines that are not SSE at all. Some servers (vLLM, Gemini) write a bare JSON error into a stream that began well; an SSE

@@ -3,7 +3,11 @@
 //! A [`Password`] is one that somebody chooses, and has passed the policy. What somebody shows at sign-in is only text: it
 //! is compared, whatever policy it was chosen under.
 
-use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{LazyLock, OnceLock},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
@@ -117,7 +121,7 @@ pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck>
     // Nobody has a password this long; the same work all the same.
     let shown = if text.len() > MAX_CHARS * 4 { "" } else { text };
     let Some(stored) = stored else {
-        hasher.verify_password(shown.as_bytes(), &*DECOY).ok();
+        hasher.verify_password(shown.as_bytes(), decoy()?).ok();
         return Ok(PasswordCheck::Wrong);
     };
     let stored =
@@ -136,17 +140,24 @@ fn is_outdated(stored: &PasswordHash) -> bool {
     !current || stored.algorithm.as_str() != "argon2id"
 }
 
-/// What an account that does not exist is compared with: made once, of a text that nobody knows.
-#[allow(clippy::expect_used, reason = "first used at start-up, where failing is right")]
-static DECOY: LazyLock<PasswordHash> = LazyLock::new(|| {
-    let text = super::token::random_text().expect("the system has no randomness");
-    hasher().and_then(|hasher| hasher.hash_password(text.as_bytes())).expect("Argon2 refuses its settings")
-});
+/// The hash of a random text, made once, that stands in for accounts that don't exist.
+fn decoy() -> anyhow::Result<&'static PasswordHash> {
+    static DECOY: OnceLock<PasswordHash> = OnceLock::new();
+    if let Some(hash) = DECOY.get() {
+        return Ok(hash);
+    }
+    let text = super::token::random_text()?;
+    let hash = hasher()
+        .and_then(|hasher| hasher.hash_password(text.as_bytes()))
+        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
+    Ok(DECOY.get_or_init(|| hash))
+}
 
-/// Makes what later calls compare with, so that the first of them takes no longer than the others.
-pub fn prepare() {
-    LazyLock::force(&DECOY);
+/// Makes the decoy and the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
+pub fn prepare() -> anyhow::Result<()> {
+    decoy()?;
     LazyLock::force(&COMMON);
+    Ok(())
 }
 
 #[cfg(test)]

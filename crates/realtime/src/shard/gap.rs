@@ -77,7 +77,7 @@ impl Shard {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             let result = async {
-                shard.expect_heads().await?;
+                shard.announce_heads().await?;
                 if looks_at_people {
                     shard.put_out_ended().await?;
                     shard.reread_all().await?;
@@ -94,11 +94,11 @@ impl Shard {
         });
     }
 
-    async fn expect_heads(&self) -> Result<(), AppError> {
+    async fn announce_heads(&self) -> Result<(), AppError> {
         let ids = self.subscriptions.borrow().conversations();
         for ids in ids.chunks(CHUNK) {
             let heads = events::heads(&self.app, ids).await?;
-            self.subscriptions.borrow_mut().expect(&heads, Instant::now());
+            self.subscriptions.borrow_mut().announce(&heads, Instant::now());
         }
         self.touched.notify_one();
         Ok(())

@@ -22,7 +22,7 @@ use appcore::{
     event::{BusMessage, Listener, SharedEnvelope, Signal},
 };
 use bytes::Bytes;
-use rand::Rng as _;
+use rand::RngExt as _;
 use service::{App, accounts, conversations, events};
 use tokio::{
     sync::{Notify, mpsc},

@@ -363,7 +363,7 @@ impl Subscriptions {
             out.pass_no_more(conversation);
             return CatchUp::Out;
         };
-        subscription.order.expect(seq);
+        subscription.order.announce(seq);
         subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
         match seq.cmp(&subscription.order.last()) {
             std::cmp::Ordering::Less => return CatchUp::Behind,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use rand::Rng as _;
+use rand::RngExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,

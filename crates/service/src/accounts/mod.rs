@@ -91,7 +91,7 @@ impl Accounts {
     /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = Keys::load(db, config, clock).await?;
-        tokio::task::spawn_blocking(appcore::auth::password::prepare).await?;
+        tokio::task::spawn_blocking(appcore::auth::password::prepare).await??;
         Ok(Self {
             keys,
             proofs: Proofs::new(),

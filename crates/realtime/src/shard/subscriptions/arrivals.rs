@@ -67,7 +67,7 @@ impl Subscriptions {
                 subscription.readers.extend(person.connections.iter().cloned());
                 found.push(*id);
             }
-            subscription.order.expect(*last);
+            subscription.order.announce(*last);
             *last = (*last).max(subscription.order.last());
             if let Some(new) = new {
                 subscription.readers.push(Rc::clone(new));

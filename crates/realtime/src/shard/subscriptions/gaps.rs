@@ -12,10 +12,10 @@ pub(super) const GAP: Duration = Duration::from_millis(100);
 
 impl Subscriptions {
     /// How far conversations have come, whatever the bus has told.
-    pub fn expect(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
+    pub fn announce(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
         for (id, last) in heads {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
-                subscription.order.expect(*last);
+                subscription.order.announce(*last);
                 subscription.note_gap(*id, now, &mut self.gaps);
             }
         }
