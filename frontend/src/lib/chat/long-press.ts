@@ -4,6 +4,22 @@ const HELD_FOR = 450;
 /** A finger that moves further scrolls. */
 const STILL_WITHIN = 8;
 
+/**
+ * Keeps the finger that is still down from pressing what has come up beneath it: no click counts until the next touch begins.
+ * A click by keyboard has no pointer behind it and passes.
+ */
+function swallowClick(): void {
+  const listening = new AbortController();
+  const { signal } = listening;
+  const swallow = (event: MouseEvent) => {
+    if (event.detail === 0) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  window.addEventListener('click', swallow, { capture: true, signal });
+  window.addEventListener('pointerdown', () => listening.abort(), { capture: true, signal });
+}
+
 /** A finger that rests on something for a moment asks what can be done with it. */
 export function longPress(act: () => void): Attachment<HTMLElement> {
   return (element) => {
@@ -18,6 +34,7 @@ export function longPress(act: () => void): Attachment<HTMLElement> {
       start = { x: touch.clientX, y: touch.clientY };
       timer = setTimeout(() => {
         navigator.vibrate?.(10);
+        swallowClick();
         act();
       }, HELD_FOR);
     };

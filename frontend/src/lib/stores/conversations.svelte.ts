@@ -5,6 +5,7 @@ import type {
   HelloPayload,
   Id,
   Member,
+  MemberRole,
   Message,
   Page,
   ServerFrame
@@ -24,12 +25,18 @@ export interface NewConversation {
 }
 
 const PAGE_SIZE = 200;
+/** A resync that names more conversations than this reads the whole list. */
+const MOST_READ_SINGLY = 10;
+/** Reading the whole list after a resync is spread over this time. */
+const RESYNC_WITHIN = 3_000;
 
 /** All conversations of the account: names, last messages, unread counts; live. */
 export class Conversations {
   isLoaded = $state(false);
   error = $state<unknown>(null);
   #openId = $state<Id | null>(null);
+  /** The open conversation had unread messages when it was opened: it stays among those until one leaves it. */
+  #isOpenAmongUnread = $state(false);
 
   readonly #items = new SvelteMap<Id, Conversation>();
   readonly #drafts = new SvelteMap<Id, string>();
@@ -37,6 +44,7 @@ export class Conversations {
   readonly #session: Session;
   readonly #presence: Presence;
   #loading: Promise<void> | undefined;
+  #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   /** Events that came while the list was being read: they are newer than some of what it says. */
   #heardWhileLoading: ServerFrame[] = [];
 
@@ -64,6 +72,17 @@ export class Conversations {
     return [...this.#items.values()]
       .filter((conversation) => workspaceId === undefined || conversation.workspace_id === workspaceId)
       .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
+  }
+
+  /** The list as it is shown. Reading doesn't move the open conversation from one part to the other. */
+  sections(workspaceId: Id | undefined): { unread: Conversation[]; rest: Conversation[] } {
+    const unread: Conversation[] = [];
+    const rest: Conversation[] = [];
+    for (const conversation of this.in(workspaceId)) {
+      const isUnread = conversation.id === this.#openId ? this.#isOpenAmongUnread : conversation.unread > 0;
+      (isUnread ? unread : rest).push(conversation);
+    }
+    return { unread, rest };
   }
 
   unreadIn(workspaceId: Id): number {
@@ -104,9 +123,23 @@ export class Conversations {
     return (conversation.members ?? []).filter((member) => member.user_id !== own);
   }
 
+  /** How many people are in it. */
+  sizeOf(conversation: Conversation): number {
+    return conversation.member_count ?? conversation.members?.length ?? 0;
+  }
+
+  /** What the account may do in it. */
+  roleIn(conversation: Conversation): MemberRole | undefined {
+    const own = this.#session.account?.id;
+    return conversation.own?.role ?? conversation.members?.find((member) => member.user_id === own)?.role;
+  }
+
   /** The conversation on the screen. */
   open(id: Id | null): void {
+    if (id === this.#openId) return;
     this.#openId = id;
+    this.#completeMembers();
+    this.#isOpenAmongUnread = id !== null && (this.#items.get(id)?.unread ?? 0) > 0;
   }
 
   /** The account has read up to here: the list says so before the server does. */
@@ -198,6 +231,8 @@ export class Conversations {
   }
 
   reset(): void {
+    clearTimeout(this.#resyncTimer);
+    this.#resyncTimer = undefined;
     this.#items.clear();
     this.#drafts.clear();
     this.isLoaded = false;
@@ -219,8 +254,17 @@ export class Conversations {
       for (const conversation of found.values()) this.#put(conversation);
       for (const frame of this.#heardWhileLoading) this.#apply(frame);
       this.isLoaded = true;
+      this.#completeMembers();
     } catch (error) {
       this.error = error;
+    }
+  }
+
+  /** The list names only the first members of a large group; in the open one everybody can be called by name. */
+  #completeMembers(): void {
+    const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
+    if (conversation?.members && conversation.members.length < this.sizeOf(conversation)) {
+      this.#fetchQuietly(conversation.id);
     }
   }
 
@@ -232,8 +276,9 @@ export class Conversations {
       this.#items.set(conversation.id, { ...conversation, ...known, members: conversation.members ?? known.members });
       return;
     }
-    const unread = this.#isBeingRead(conversation.id) ? 0 : conversation.unread;
-    this.#items.set(conversation.id, { ...conversation, unread, members: conversation.members ?? known?.members });
+    // Opened by a link, before the list was there.
+    if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = conversation.unread > 0;
+    this.#items.set(conversation.id, { ...conversation, members: conversation.members ?? known?.members });
   }
 
   /** What the hello names and we do not have, or have older, has changed while we were away. */
@@ -251,8 +296,7 @@ export class Conversations {
         this.#fetchQuietly(frame.payload.conversation_id);
         return;
       case 'resync':
-        // A reading that is under way may have begun before what was missed.
-        void Promise.resolve(this.#loading).then(() => this.load());
+        this.#readAgain(frame.payload.conversation_ids);
         return;
       case 'receipt':
         if (frame.payload.user_id === this.#session.account?.id) {
@@ -282,8 +326,16 @@ export class Conversations {
       case 'member.updated':
         this.#change(frame, (conversation) => {
           const { member } = frame.payload;
-          const rest = (conversation.members ?? []).filter((other) => other.user_id !== member.user_id);
-          return { ...conversation, members: [...rest, member] };
+          const known = conversation.members ?? [];
+          const rest = known.filter((other) => other.user_id !== member.user_id);
+          const isNew = frame.type === 'member.added' && rest.length === known.length;
+          const isOwn = member.user_id === this.#session.account?.id;
+          return {
+            ...conversation,
+            members: [...rest, member],
+            member_count: this.sizeOf(conversation) + (isNew ? 1 : 0),
+            own: isOwn ? { ...conversation.own, role: member.role } : conversation.own
+          };
         });
         return;
       case 'member.removed':
@@ -293,7 +345,8 @@ export class Conversations {
         }
         this.#change(frame, (conversation) => ({
           ...conversation,
-          members: conversation.members?.filter((member) => member.user_id !== frame.payload.user_id)
+          members: conversation.members?.filter((member) => member.user_id !== frame.payload.user_id),
+          member_count: Math.max(0, this.sizeOf(conversation) - 1)
         }));
         return;
       case 'assistant.added':
@@ -332,17 +385,26 @@ export class Conversations {
 
   #withMessage(conversation: Conversation, message: Message): Conversation {
     const isOwn = message.sender.kind === 'user' && message.sender.id === this.#session.account?.id;
-    const isRead = isOwn || this.#isBeingRead(conversation.id);
     return {
       ...conversation,
       last_message: message,
       last_activity_at: message.created_at,
-      unread: isRead ? conversation.unread : conversation.unread + 1
+      unread: isOwn ? conversation.unread : conversation.unread + 1
     };
   }
 
-  #isBeingRead(id: Id): boolean {
-    return this.#openId === id && document.visibilityState === 'visible' && document.hasFocus();
+  /** The server may have missed something: in these conversations, or in any. */
+  #readAgain(ids: readonly Id[] | null): void {
+    if (ids && ids.length <= MOST_READ_SINGLY) {
+      for (const id of ids) this.#fetchQuietly(id);
+      return;
+    }
+    // Everybody who is connected hears this at the same moment.
+    this.#resyncTimer ??= setTimeout(() => {
+      this.#resyncTimer = undefined;
+      // A reading that is under way may have begun before what was missed.
+      void Promise.resolve(this.#loading).then(() => this.load());
+    }, Math.random() * RESYNC_WITHIN);
   }
 
   #fetchQuietly(id: Id): void {

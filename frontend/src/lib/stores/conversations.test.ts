@@ -114,7 +114,7 @@ describe('the list', () => {
     expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Former member');
   });
 
-  it('counts what others write, once, and not what one writes or is reading', async () => {
+  it('counts what others write, once, until it has been seen, and not what one writes', async () => {
     await store.load();
     created(4, 'mai');
     created(4, 'mai');
@@ -123,7 +123,9 @@ describe('the list', () => {
     expect(store.get('c1')?.unread).toBe(2);
     store.open('c1');
     created(6, 'mai');
-    expect(store.get('c1')).toMatchObject({ unread: 2, last_message: { id: 'm6' } });
+    expect(store.get('c1')).toMatchObject({ unread: 3, last_message: { id: 'm6' } });
+    store.seen('c1', 6);
+    expect(store.get('c1')?.unread).toBe(0);
   });
 
   it('drops the count when the end was read, here or on another device', async () => {
@@ -189,12 +191,58 @@ describe('the list', () => {
     let open: () => void = () => undefined;
     api.gate = new Promise((resolve) => (open = resolve));
     const loading = store.load();
+    vi.spyOn(Math, 'random').mockReturnValueOnce(0);
     say('resync', { conversation_ids: null });
     api.list = [conversation({ last_seq: 9, unread: 6 })];
     open();
     await loading;
     await expect.poll(() => store.get('c1')?.unread).toBe(6);
     expect(api.asked).toHaveLength(2);
+  });
+
+  it('reads only the conversations that a resync names', async () => {
+    await store.load();
+    api.single.set('c1', conversation({ last_seq: 9, unread: 6 }));
+    say('resync', { conversation_ids: ['c1'] });
+    await expect.poll(() => store.get('c1')?.unread).toBe(6);
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1']);
+  });
+
+  it('keeps the open conversation in its place until one leaves it', async () => {
+    const placed = () => {
+      const { unread, rest } = store.sections('w1');
+      return [unread.map(({ id }) => id), rest.map(({ id }) => id)];
+    };
+    // By a link: it is open before the list is there.
+    store.open('c1');
+    api.list = [conversation(), conversation({ id: 'c2', unread: 0 })];
+    await store.load();
+    expect(store.get('c1')?.unread).toBe(1);
+    store.seen('c1', 3);
+    expect(placed()).toEqual([['c1'], ['c2']]);
+    store.open('c2');
+    expect(placed()).toEqual([[], ['c1', 'c2']]);
+    say('message.created', { conversation_id: 'c2', seq: 4, message: message(4, 'mai', { conversation_id: 'c2' }) });
+    expect(placed()).toEqual([[], ['c2', 'c1']]);
+    store.open(null);
+    expect(placed()).toEqual([['c2'], ['c1']]);
+  });
+
+  it('knows how many are in a large group, what one may do there, and names everybody once it is open', async () => {
+    const members = [member('me', 'Elena'), member('mai', 'Mai Trần'), member('jo', 'Jonas')];
+    const large = { kind: 'group' as const, member_count: 3, own: { role: 'admin' as const } };
+    api.list = [conversation({ ...large, members: members.slice(1, 2) })];
+    api.single.set('c1', conversation({ ...large, members }));
+    await store.load();
+    const shown = () => store.get('c1') as Conversation;
+    expect([store.sizeOf(shown()), store.roleIn(shown())]).toEqual([3, 'admin']);
+    expect(shown().members).toHaveLength(1);
+    store.open('c1');
+    await expect.poll(() => shown().members?.length).toBe(3);
+    say('member.added', { conversation_id: 'c1', seq: 4, member: member('cy', 'Cy') });
+    say('member.updated', { conversation_id: 'c1', seq: 5, member: member('me', 'Elena') });
+    say('member.removed', { conversation_id: 'c1', seq: 6, user_id: 'jo' });
+    expect([store.sizeOf(shown()), store.roleIn(shown())]).toEqual([3, 'member']);
   });
 
   it('loses what is gone, and fetches what is new', async () => {

@@ -15,7 +15,9 @@ export interface OutboxLine {
 }
 
 /** Failures that pass by themselves: the message waits and goes out later. */
-const PASSING = new Set(['rate_limited', 'unavailable', 'internal']);
+const PASSING = new Set(['rate_limited', 'unavailable']);
+/** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
+const MOST_TRIES = 5;
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
@@ -28,6 +30,10 @@ export class Outbox {
   #pauses = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #busy = new Set<string>();
+  /** How often the server has failed at a message. */
+  readonly #tries = new Map<string, number>();
+  /** Conversations that wait before their first message is tried again. */
+  readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #line: OutboxLine;
   readonly #storage: OutboxStorage;
   readonly #tell: (conversationId: string, input: LogInput) => void;
@@ -67,6 +73,9 @@ export class Outbox {
     this.#userId = null;
     this.#queue = [];
     this.#busy.clear();
+    this.#tries.clear();
+    for (const timer of this.#held.values()) clearTimeout(timer);
+    this.#held.clear();
     this.#slowedUntil = 0;
   }
 
@@ -114,13 +123,17 @@ export class Outbox {
     const userId = this.#userId;
     this.#busy.add(conversationId);
     try {
-      while (this.#line.ready && this.#userId === userId && this.#slowedUntil <= Date.now()) {
+      while (this.#mayGo(conversationId) && this.#userId === userId) {
         const next = this.#queue.find((one) => one.conversation_id === conversationId && one.state === 'waiting');
         if (!next || !(await this.#deliver(next))) return;
       }
     } finally {
       this.#busy.delete(conversationId);
     }
+  }
+
+  #mayGo(conversationId: string): boolean {
+    return this.#line.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
   }
 
   /** True where the next one may go. */
@@ -145,6 +158,14 @@ export class Outbox {
         this.#tell(conversation_id, { kind: 'waiting', client_id });
         return false;
       }
+      const tries = (this.#tries.get(client_id) ?? 0) + 1;
+      if (isFault(error) && tries < MOST_TRIES) {
+        this.#tries.set(client_id, tries);
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#hold(conversation_id, FIRST_PAUSE * 2 ** (tries - 1));
+        return false;
+      }
+      this.#tries.delete(client_id);
       if (isPassing(error)) {
         this.#tell(conversation_id, { kind: 'waiting', client_id });
         this.#pause(error.retryAfter);
@@ -155,6 +176,15 @@ export class Outbox {
       this.#tell(conversation_id, { kind: 'refused', client_id, failure });
       return true;
     }
+  }
+
+  #hold(conversationId: string, milliseconds: number): void {
+    clearTimeout(this.#held.get(conversationId));
+    const resume = () => {
+      this.#held.delete(conversationId);
+      void this.#pump(conversationId);
+    };
+    this.#held.set(conversationId, setTimeout(resume, milliseconds));
   }
 
   #pause(seconds: number | undefined): void {
@@ -188,6 +218,12 @@ export class Outbox {
   }
 }
 
+/** The server failed at this very message; another one may go through. */
+function isFault(error: ApiError): boolean {
+  return error.code === 'internal' || error.status === 500;
+}
+
 function isPassing(error: ApiError): boolean {
-  return error.isNetwork || error.status === 429 || error.status >= 500 || PASSING.has(error.code);
+  if (isFault(error)) return false;
+  return error.isNetwork || error.status === 429 || error.status > 500 || PASSING.has(error.code);
 }

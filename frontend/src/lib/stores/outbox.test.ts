@@ -132,6 +132,30 @@ describe('the outbox', () => {
     expect(desk.line.requests[0]?.payload.content).toBe('one');
   });
 
+  it('gives back a message at which the server always fails, and goes on with those behind it', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'bad', null);
+    desk.outbox.send('c1', 'good', null);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    for (let turn = 1; turn <= 5; turn++) {
+      expect(desk.line.requests[0]?.payload.content, `try ${turn}`).toBe('bad');
+      desk.line.refuse('internal');
+      await settled();
+      // Another conversation does not wait for it, and nobody is told that they are too fast.
+      expect(desk.outbox.slowedUntil).toBe(0);
+      if (turn < 5) await vi.advanceTimersByTimeAsync(1_000 * 2 ** (turn - 1));
+    }
+    expect(desk.shown('c1')).toEqual([
+      ['bad', 'failed'],
+      ['good', 'sending']
+    ]);
+    desk.line.next().resolve({ seq: 5 });
+    await settled();
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+  });
+
   it('does not let one conversation wait for another', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
