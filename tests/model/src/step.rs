@@ -270,7 +270,7 @@ impl Delivery {
             return;
         }
         let Some(room) = &mut state.instances[i].room else { return };
-        room.expect(end.into());
+        room.announce(end.into());
         (reader.sync, reader.passes) = match i64::from(end).cmp(&room.last()) {
             Ordering::Less if !self.lacks(Mutation::EndsSyncsTooEarly) => (Some(Sync::At(end, head)), reader.passes),
             Ordering::Less | Ordering::Equal => (None, None),
@@ -284,7 +284,7 @@ impl Delivery {
         let instance = &mut state.instances[i];
         let last = i64::from(read.max(instance.seen));
         let room = instance.room.get_or_insert_with(|| realtime::order::Order::after(last));
-        room.expect(last);
+        room.announce(last);
         let announced = last.max(room.last());
         let reader = &mut state.readers[r];
         reader.link = Link::Live(i);
@@ -431,7 +431,7 @@ impl State {
         let head = self.head;
         let instance = &mut self.instances[i];
         if let (Some(found), Some(room)) = (instance.look, &mut instance.room) {
-            room.expect(found.into());
+            room.announce(found.into());
         }
         instance.look = std::mem::take(&mut instance.look_again).then_some(head);
     }
