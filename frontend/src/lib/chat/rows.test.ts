@@ -66,6 +66,17 @@ describe('rows', () => {
     expect(older.filter((row) => !after.includes(row)).map((row) => row.view.seq)).toEqual([0, 1]);
   });
 
+  it('are the same list while nothing is new', () => {
+    const builder = new RowBuilder();
+    const entries = [entry(1), entry(2)];
+    const rows = builder.build(entries, [], reader);
+    const outbox: [] = [];
+    const again = builder.build(entries, outbox, { ...reader });
+    expect(again).toEqual(rows);
+    expect(builder.build(entries, outbox, { ...reader })).toBe(again);
+    expect(builder.build(entries, outbox, { ...reader, unreadFrom: 2 })).not.toBe(again);
+  });
+
   it('built in steps equal rows that are built at once', () => {
     const change = fc.oneof(
       fc.record({

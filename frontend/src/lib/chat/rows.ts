@@ -53,6 +53,7 @@ const GROUP_WITHIN = 5 * 60_000;
 
 export class RowBuilder {
   #entries: readonly Entry[] = [];
+  #outbox: readonly Outgoing[] = [];
   #reader: Reader | null = null;
   #rows: readonly Row[] = [];
   #views = new WeakMap<Entry | Outgoing, MessageView>();
@@ -60,6 +61,7 @@ export class RowBuilder {
   build(entries: readonly Entry[], outbox: readonly Outgoing[], reader: Reader): readonly Row[] {
     if (this.#reader?.me !== reader.me) this.#views = new WeakMap();
     const isSameReader = this.#reader?.me === reader.me && this.#reader.unreadFrom === reader.unreadFrom;
+    if (isSameReader && entries === this.#entries && outbox === this.#outbox) return this.#rows;
     const head = isSameReader ? commonPrefix(this.#entries, entries) : 0;
     const tail = isSameReader ? commonSuffix(this.#entries, entries, head) : 0;
     const before = this.#rows;
@@ -89,6 +91,7 @@ export class RowBuilder {
       view = next;
     }
     this.#entries = entries;
+    this.#outbox = outbox;
     this.#reader = reader;
     this.#rows = rows;
     return rows;

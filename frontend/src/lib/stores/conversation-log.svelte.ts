@@ -39,9 +39,6 @@ export class ConversationLog {
   readonly positions = new SvelteMap<string, Position>();
 
   readonly #builder = new RowBuilder();
-  readonly #rows = $derived.by(() =>
-    this.#builder.build(this.#state.entries, this.#state.outbox, { me: this.#host.me(), unreadFrom: this.#unreadFrom })
-  );
   readonly #watch = new Watch(
     () => this.streaming.map(({ id, content }) => ({ id, length: content.length })),
     (id) => this.#fetchAnswer(id)
@@ -62,9 +59,13 @@ export class ConversationLog {
     this.#host = host;
   }
 
-  /** Everything that is shown, in order; rows stay the same objects while nothing about them changes. */
+  /**
+   * Everything that is shown, in order; rows stay the same objects while nothing about them changes. Not a derived value: that
+   * would belong to the component which opened the log first, and go stale when it is gone.
+   */
   get items(): readonly Row[] {
-    return this.#rows;
+    const { entries, outbox } = this.#state;
+    return this.#builder.build(entries, outbox, { me: this.#host.me(), unreadFrom: this.#unreadFrom });
   }
 
   get isLoaded(): boolean {
@@ -166,9 +167,9 @@ export class ConversationLog {
 
   /** The line stands above the first message of somebody else that was not read; further up where that is not loaded. */
   #markUnread(): void {
-    const first = this.#rows.findIndex(({ view }) => view.seq !== null && view.seq > this.#readBefore && !view.own);
+    const first = this.items.findIndex(({ view }) => view.seq !== null && view.seq > this.#readBefore && !view.own);
     this.#unreadFrom =
-      first === -1 ? null : first === 0 && this.hasOlder ? this.#readBefore + 1 : (this.#rows[first]?.view.seq ?? null);
+      first === -1 ? null : first === 0 && this.hasOlder ? this.#readBefore + 1 : (this.items[first]?.view.seq ?? null);
   }
 
   #page(query: Record<string, number>): Promise<Cursor<Message>> {
