@@ -12,6 +12,9 @@ mod m0006_sign_in;
 mod m0007_protection;
 mod m0008_tenancy;
 mod m0009_places;
+mod m0010_turns;
+mod m0011_removed_text;
+mod m0012_versions;
 
 pub struct Migrator;
 
@@ -28,6 +31,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_protection::Migration),
             Box::new(m0008_tenancy::Migration),
             Box::new(m0009_places::Migration),
+            Box::new(m0010_turns::Migration),
+            Box::new(m0011_removed_text::Migration),
+            Box::new(m0012_versions::Migration),
         ]
     }
 }

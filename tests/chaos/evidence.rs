@@ -77,6 +77,13 @@ impl Event {
             "member.removed" => payload["user_id"].as_str(),
             _ => None,
         };
+        let mut payload = payload.clone();
+        if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
+            // The log has a message's text as it is now, also in what was told before it was edited or deleted.
+            for field in ["content", "edited_at", "deleted_at"] {
+                message.remove(field);
+            }
+        }
         let mut hasher = DefaultHasher::new();
         payload.to_string().hash(&mut hasher);
         Self { kind, digest: hasher.finish(), member: member.map(str::to_owned) }

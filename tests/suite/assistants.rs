@@ -4,7 +4,10 @@ use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Up
 
 mod cluster;
 mod failures;
+mod fairness;
 mod survival;
+mod titles;
+mod versions;
 
 /// An application with a provider that does what it is told, somebody, and their chat with the default assistant.
 pub(crate) struct Chat {
@@ -326,6 +329,32 @@ async fn assistants_belong_to_their_workspace() {
     ben.post("/r1/assistants", json!({ "name": "X", "workspace_id": own["id"] })).await.refused(404, "not_found");
     let theirs = json!({ "kind": "assistant", "assistant_id": secretary["id"] });
     ben.post("/r1/conversations", theirs).await.names_field("assistant_id");
+}
+
+#[tokio::test]
+async fn only_those_who_may_change_an_assistant_read_its_instructions() {
+    let app = Application::start().await;
+    let (anna, ben, cara, dora) =
+        (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await, app.sign_up("Dora").await);
+    let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201)["id"].clone();
+    let members = format!("/r1/workspaces/{}/members", team.as_str().unwrap());
+    for (person, role) in [(&ben, "member"), (&cara, "guest"), (&dora, "member")] {
+        anna.post(&members, json!({ "user_id": person.id, "role": role })).await.data_with(201);
+    }
+    let new = json!({ "name": "Ada", "workspace_id": team, "system_prompt": "The code word is heron." });
+    let made = ben.post("/r1/assistants", new).await.data_with(201);
+    assert_eq!(made["system_prompt"], "The code word is heron.");
+    let group = json!({ "kind": "group", "title": "All", "workspace_id": team, "member_ids": [anna.id, cara.id, dora.id], "assistant_id": made["id"] });
+    ben.post("/r1/conversations", group).await.data_with(201);
+    let path = format!("/r1/assistants/{}", made["id"].as_str().unwrap());
+    let list = format!("/r1/assistants?workspace_id={}", team.as_str().unwrap());
+    for (person, reads) in [(&anna, true), (&ben, true), (&dora, false), (&cara, false)] {
+        let shown = person.get(&path).await.data();
+        assert_eq!(shown["name"], "Ada");
+        assert_eq!(shown["system_prompt"].is_string(), reads, "{}", person.email);
+        let listed = person.get(&list).await.data()["items"][1].clone();
+        assert_eq!(listed, shown);
+    }
 }
 
 /// Reads a message until its stored text is this: it is stored at least once a second.

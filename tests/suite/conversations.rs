@@ -155,3 +155,32 @@ async fn a_new_conversation_is_told_to_its_members_and_followed_at_once() {
     let event = socket.expect_in("message.created", &chat).await;
     assert_eq!(event.payload["seq"], 1);
 }
+
+#[tokio::test]
+async fn each_conversation_says_how_many_people_it_has_and_what_one_is_in_it() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut others = Vec::new();
+    for n in 0..24 {
+        others.push(app.sign_up(&format!("Person {n}")).await);
+    }
+    let group = anna.open_group("Many", &others.iter().collect::<Vec<_>>()).await;
+    let last = others.last().unwrap();
+    let member = format!("/r1/conversations/{group}/members/{}", last.id);
+    anna.patch(&member, json!({ "role": "admin" })).await.data();
+    anna.send_message(&group, "hello").await;
+    for (person, role, unread) in [(&anna, "owner", 0), (last, "admin", 1), (&others[3], "member", 1)] {
+        let listed = person.get("/r1/conversations").await.data()["items"][0].clone();
+        assert_eq!(listed["members"].as_array().unwrap().len(), 20);
+        for seen in [listed, person.conversation(&group).await] {
+            assert_eq!(seen["member_count"], 25);
+            assert_eq!(seen["own"], json!({ "role": role, "read_seq": seen["read_seq"], "unread": unread }));
+            assert_eq!(seen["unread"], unread);
+        }
+    }
+    anna.delete(&member).await.data();
+    assert_eq!(anna.conversation(&group).await["member_count"], 24);
+    let single = anna.open_single(&others[0]).await;
+    let seen = anna.conversation(&single).await;
+    assert_eq!((&seen["member_count"], &seen["own"]["role"]), (&json!(2), &json!("member")));
+}

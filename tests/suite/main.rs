@@ -16,6 +16,7 @@ mod firewall;
 mod limits;
 mod messages;
 mod raw;
+mod removed;
 mod socketio;
 mod sse;
 mod start;

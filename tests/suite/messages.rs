@@ -166,6 +166,44 @@ async fn the_log_holds_every_change_in_order() {
 }
 
 #[tokio::test]
+async fn a_prompt_may_be_long_and_a_message_to_people_may_not() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let (people, chat) = (anna.open_single(&ben).await, anna.open_assistant().await);
+    let policy = anna.get("/r1/auth/policy").await.data();
+    assert_eq!(policy["messages"], json!({ "max_chars": 5_000, "max_prompt_chars": 100_000 }));
+    let longest = "ơ".repeat(100_000);
+    let mut socket = anna.connect().await;
+    let sent = anna.send_message(&chat, &longest).await;
+    assert_eq!(sent["content"], longest.as_str());
+    let told = socket.expect_in("message.created", &chat).await;
+    assert_eq!(told.payload["message"]["content"], longest.as_str());
+    anna.send_as(&chat, &new_id(), &format!("{longest}ơ")).await.names_field("content");
+    anna.send_as(&people, &new_id(), &"x".repeat(5_001)).await.names_field("content");
+    let message = anna.send_message(&people, "short").await;
+    let path = format!("/r1/messages/{}", message["id"].as_str().unwrap());
+    anna.patch(&path, json!({ "content": "x".repeat(5_001) })).await.names_field("content");
+    // By frame as well, as long as a frame can be.
+    let frame = |conversation: &str, length: usize| json!({ "conversation_id": conversation, "client_id": new_id(), "content": "x".repeat(length) });
+    assert_eq!(socket.request("message.send", frame(&chat, 60_000)).await.kind, "ack");
+    assert_eq!(socket.request("message.send", frame(&people, 5_001)).await.kind, "error");
+}
+
+#[tokio::test]
+async fn control_characters_are_refused_and_line_breaks_are_one_kind() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for control in ["\u{1}", "\u{8}", "\r", "\u{1b}", "\u{7f}", "\u{9b}"] {
+        anna.send_as(&chat, &new_id(), &format!("a{control}b")).await.names_field("content");
+    }
+    let sent = anna.send_message(&chat, "one\r\n\ttwo\nthree").await;
+    assert_eq!(sent["content"], "one\n\ttwo\nthree");
+    let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    anna.patch(&path, json!({ "content": "a\u{1}" })).await.names_field("content");
+}
+
+#[tokio::test]
 async fn the_length_of_a_message_is_configurable() {
     let app = Setup::new().set("messages.max_chars", 10).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -56,6 +56,11 @@ impl Ai {
         Ok(Self { upstreams: upstreams?, routes: Some(Routes { settings, default }), limits })
     }
 
+    /// Whether a model answers, and not the demo.
+    pub fn has_provider(&self) -> bool {
+        self.routes.is_some()
+    }
+
     /// The name of the model that answers where none is asked for.
     pub fn default_model(&self) -> &str {
         self.routes.as_ref().map_or(DEMO, |routes| &routes.default.model)

@@ -71,6 +71,7 @@ codes! {
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
+    TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";

@@ -27,33 +27,44 @@ impl ClientId {
     }
 }
 
-/// What a person writes: not blank, no NUL, at most so many characters.
+/// What a person writes: not blank, at most so many characters, and no control characters but line breaks and tabs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
 
 impl Content {
     pub fn parse(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
-        let text = text.into();
+        let mut text = text.into();
         if text.trim().is_empty() {
             return Err(AppError::field("content", "required", "Write a message first."));
         }
+        if text.contains("\r\n") {
+            text = text.replace("\r\n", "\n");
+        }
+        let content = Self(text);
+        content.check_length(max_chars)?;
+        // Each takes six bytes on the wire, and none can be seen.
+        if content.0.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
+            return Err(AppError::field(
+                "content",
+                "invalid",
+                "The text contains control characters. Remove them and try again.",
+            ));
+        }
+        Ok(content)
+    }
+
+    /// Refuses what has more than `max_chars` characters: how many are allowed may be known only where it is stored.
+    pub fn check_length(&self, max_chars: usize) -> Result<(), AppError> {
         // Counting characters only where bytes leave a doubt.
-        if text.len() > max_chars && text.chars().count() > max_chars {
+        if self.0.len() > max_chars && self.0.chars().count() > max_chars {
             return Err(AppError::field(
                 "content",
                 "too_long",
                 format!("Messages can have up to {max_chars} characters."),
             ));
         }
-        if text.contains('\0') {
-            return Err(AppError::field(
-                "content",
-                "invalid",
-                "The text contains a NUL character. Remove it and try again.",
-            ));
-        }
-        Ok(Self(text))
+        Ok(())
     }
 
     #[must_use]
@@ -91,7 +102,16 @@ mod tests {
         assert!(Content::parse("ơ".repeat(10), 10).is_ok());
         assert!(Content::parse("ơ".repeat(11), 10).is_err());
         assert!(Content::parse(" \n", 10).is_err());
-        assert!(Content::parse("a\0b", 10).is_err());
+        assert!(Content::parse("abc", 10).unwrap().check_length(2).is_err());
+    }
+
+    #[test]
+    fn content_has_no_control_characters_but_line_breaks_and_tabs() {
+        assert_eq!(Content::parse("a\r\n\tb\nc", 10).unwrap().as_str(), "a\n\tb\nc");
+        for control in ['\0', '\u{1}', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {
+            assert!(Content::parse(format!("a{control}b"), 10).is_err(), "{control:?}");
+        }
+        assert!(Content::parse("👩\u{200d}👧 \u{feff}ơ", 10).is_ok(), "what joins and marks is text");
     }
 
     #[test]

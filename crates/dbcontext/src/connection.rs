@@ -85,6 +85,13 @@ impl Database {
         Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: None })
     }
 
+    /// Something that people wrote was removed: it leaves the files soon, and not only the tables. PostgreSQL's vacuum sees to that by itself.
+    pub fn forget_removed(&self) {
+        if let Some(sqlite) = &self.sqlite {
+            sqlite.forget_removed();
+        }
+    }
+
     /// For statements that only read.
     #[must_use]
     pub const fn reader(&self) -> &Connections {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use appcore::{InstanceId, Timestamp};
+use appcore::{InstanceId, Timestamp, UserId, WorkspaceId};
 use dbcontext::{
     Database,
     entity::job,
@@ -54,16 +54,40 @@ impl Fixture {
 
     async fn ask(&self, key: &str) -> Uuid {
         let subject = Uuid::now_v7();
-        let job = NewJob { kind: "test", concurrency_key: key.to_owned(), subject, payload: "{}".to_owned() };
+        let job =
+            NewJob { kind: "test", concurrency_key: key.to_owned(), subject, payload: "{}".to_owned(), owner: None };
         let asked = jobs::insert(self.db.writer().get_database_backend(), vec![job], Timestamp(0)).unwrap();
         dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
         subject
     }
 
+    /// Asks for jobs on somebody's behalf, each with a key of its own.
+    async fn ask_for(&self, owner: (UserId, WorkspaceId), count: usize) {
+        let job = |_| {
+            let subject = Uuid::now_v7();
+            let concurrency_key = subject.to_string();
+            NewJob { kind: "test", concurrency_key, subject, payload: "{}".to_owned(), owner: Some(owner) }
+        };
+        let jobs = (0..count).map(job).collect();
+        let asked = jobs::insert(self.db.writer().get_database_backend(), jobs, Timestamp(0)).unwrap();
+        dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
+    }
+
+    /// Whose jobs are claimed next, and ended at once.
+    async fn owners(&self, count: usize) -> Vec<UserId> {
+        let mut owners = Vec::new();
+        for _ in 0..count {
+            let Some(claim) = self.claim(LONG).await else { break };
+            assert!(jobs::finish(&self.db, claim.id, claim.attempt).await.unwrap());
+            owners.push(claim.owner.unwrap());
+        }
+        owners
+    }
+
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
-        let due = jobs::any_due(self.db.reader(), KINDS).await.unwrap();
-        let claim = jobs::claim(self.db.writer(), KINDS, self.worker, lease).await.unwrap();
-        assert!(due || claim.is_none(), "a job was claimed that nobody would have looked for");
+        let due = jobs::due(self.db.reader(), KINDS).await.unwrap();
+        let claim = jobs::claim(self.db.writer(), "test", self.worker, lease).await.unwrap();
+        assert!(!due.is_empty() || claim.is_none(), "a job was claimed that nobody would have looked for");
         claim
     }
 }
@@ -71,14 +95,13 @@ impl Fixture {
 #[tokio::test]
 async fn a_job_is_claimed_once_and_ends_once() {
     for fixture in each().await {
-        let db = fixture.db.writer();
         assert_eq!(fixture.claim(LONG).await, None);
         let subject = fixture.ask("a").await;
         let claim = fixture.claim(LONG).await.unwrap();
         assert_eq!((claim.subject, claim.attempt, claim.leased_by), (subject, 1, Some(fixture.worker)));
         assert_eq!(fixture.claim(LONG).await, None, "it has a worker");
-        assert!(jobs::finish(db, claim.id, 1).await.unwrap());
-        assert!(!jobs::finish(db, claim.id, 1).await.unwrap());
+        assert!(jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
+        assert!(!jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }
 }
@@ -92,8 +115,8 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_first_worker_changes_nothing
         let taken = fixture.claim(LONG).await.unwrap();
         assert_eq!((taken.id, taken.attempt), (lost.id, 2));
         assert_eq!(jobs::renew(db, lost.id, lost.attempt, LONG).await.unwrap(), None);
-        assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
-        assert!(!jobs::release(db, lost.id, lost.attempt).await.unwrap());
+        assert!(!jobs::finish(&fixture.db, lost.id, lost.attempt).await.unwrap());
+        assert!(!jobs::release(&fixture.db, lost.id, lost.attempt).await.unwrap());
         assert_eq!(
             jobs::renew(db, taken.id, taken.attempt, LONG).await.unwrap(),
             Some(Renewed { stop_requested: false })
@@ -111,7 +134,7 @@ async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_f
         assert_eq!(claim.subject, first);
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, other);
         assert_eq!(fixture.claim(LONG).await, None, "its key is taken");
-        assert!(jobs::finish(fixture.db.writer(), claim.id, 1).await.unwrap());
+        assert!(jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
     }
 }
@@ -119,12 +142,11 @@ async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_f
 #[tokio::test]
 async fn a_job_that_is_given_back_waits_as_long_as_it_is_told() {
     for fixture in each().await {
-        let db = fixture.db.writer();
         fixture.ask("a").await;
         let claim = fixture.claim(LONG).await.unwrap();
-        assert!(jobs::release(db, claim.id, claim.attempt).await.unwrap());
+        assert!(jobs::release(&fixture.db, claim.id, claim.attempt).await.unwrap());
         let again = fixture.claim(LONG).await.unwrap();
-        assert!(jobs::postpone(db, again.id, again.attempt, LONG, "later").await.unwrap());
+        assert!(jobs::postpone(&fixture.db, again.id, again.attempt, LONG, "later").await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }
 }
@@ -134,7 +156,7 @@ async fn a_buried_job_is_left_alone() {
     for fixture in each().await {
         fixture.ask("a").await;
         let claim = fixture.claim(NONE).await.unwrap();
-        assert!(jobs::dead_letter(fixture.db.writer(), claim.id, claim.attempt, "hopeless").await.unwrap());
+        assert!(jobs::dead_letter(&fixture.db, claim.id, claim.attempt, "hopeless").await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }
 }
@@ -148,7 +170,7 @@ async fn a_wish_to_stop_reaches_whoever_works_on_the_job_now_or_later() {
         assert!(jobs::request_stop(db, subject).await.unwrap());
         assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(Renewed { stop_requested: true }));
         assert!(fixture.claim(LONG).await.unwrap().stop_requested);
-        assert!(jobs::finish(db, claim.id, 2).await.unwrap());
+        assert!(jobs::finish(&fixture.db, claim.id, 2).await.unwrap());
         assert!(!jobs::request_stop(db, subject).await.unwrap(), "it has ended");
     }
 }
@@ -161,7 +183,7 @@ async fn workers_that_race_get_each_job_once() {
         }
         let racers = (0..8).map(|_| async {
             let mut got = Vec::new();
-            while let Some(claim) = jobs::claim(fixture.db.writer(), KINDS, InstanceId::new(), LONG).await.unwrap() {
+            while let Some(claim) = jobs::claim(fixture.db.writer(), "test", InstanceId::new(), LONG).await.unwrap() {
                 got.push(claim.subject);
             }
             got
@@ -182,7 +204,7 @@ async fn a_start_that_finds_nobody_alive_takes_everything_back() {
         let lost = fixture.claim(LONG).await.unwrap();
         assert!(jobs::release_all(db).await.unwrap());
         assert_eq!(fixture.claim(LONG).await.unwrap().id, lost.id);
-        assert!(!jobs::finish(db, lost.id, lost.attempt).await.unwrap());
+        assert!(!jobs::finish(&fixture.db, lost.id, lost.attempt).await.unwrap());
     }
 }
 
@@ -190,13 +212,143 @@ async fn a_start_that_finds_nobody_alive_takes_everything_back() {
 async fn a_worker_claims_only_the_kinds_that_it_has_a_place_for() {
     for fixture in each().await {
         let subject = fixture.ask("a").await;
-        let claim = async |kinds: &[&str]| {
-            let due = jobs::any_due(fixture.db.reader(), kinds).await.unwrap();
-            let claim = jobs::claim(fixture.db.writer(), kinds, fixture.worker, LONG).await.unwrap();
-            assert_eq!(due, claim.is_some());
-            claim
+        let due = async |kinds: &[&'static str]| jobs::due(fixture.db.reader(), kinds).await.unwrap();
+        assert_eq!(due(&["another"]).await, [""; 0]);
+        assert_eq!(due(&["another", "test"]).await, ["test"]);
+        let claim = async |kind| jobs::claim(fixture.db.writer(), kind, fixture.worker, LONG).await.unwrap();
+        assert_eq!(claim("another").await, None);
+        assert_eq!(claim("test").await.map(|claim| claim.subject), Some(subject));
+    }
+}
+
+fn somebody_in(workspace: WorkspaceId) -> (UserId, WorkspaceId) {
+    (UserId::new(), workspace)
+}
+
+#[tokio::test]
+async fn behind_thousands_of_one_persons_jobs_another_persons_is_claimed_next() {
+    for fixture in each().await {
+        let workspace = WorkspaceId::new();
+        let (many, one) = (somebody_in(workspace), somebody_in(workspace));
+        fixture.ask_for(many, 6_150).await;
+        assert_eq!(fixture.owners(100).await, [many.0; 100]);
+        fixture.ask_for(one, 2).await;
+        let next = fixture.owners(6).await;
+        assert_eq!(next.iter().filter(|owner| **owner == one.0).count(), 2, "they take turns");
+        assert_eq!(fixture.owners(3).await, [many.0; 3]);
+    }
+}
+
+#[tokio::test]
+async fn in_a_round_each_workspace_has_its_turn() {
+    for fixture in each().await {
+        let (crowded, small) = (WorkspaceId::new(), WorkspaceId::new());
+        for _ in 0..50 {
+            fixture.ask_for(somebody_in(crowded), 1).await;
+        }
+        let one = somebody_in(small);
+        fixture.ask_for(one, 1).await;
+        let next = fixture.owners(2).await;
+        assert!(next.contains(&one.0), "fifty people of another workspace go before one");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_again_after_a_long_queue_has_not_lost_their_turn() {
+    for fixture in each().await {
+        let (first, second) = (somebody_in(WorkspaceId::new()), somebody_in(WorkspaceId::new()));
+        fixture.ask_for(first, 30).await;
+        assert_eq!(fixture.owners(25).await, [first.0; 25]);
+        fixture.ask_for(second, 30).await;
+        let next = fixture.owners(10).await;
+        assert_eq!(
+            next.iter().filter(|owner| **owner == first.0).count(),
+            5,
+            "the rest of the first queue has its turns"
+        );
+    }
+}
+
+#[tokio::test]
+async fn jobs_whose_key_is_taken_are_set_aside_and_come_back_in_their_order() {
+    for fixture in each().await {
+        let mut asked = Vec::new();
+        for _ in 0..50 {
+            asked.push(fixture.ask("key").await);
+        }
+        let mut claim = fixture.claim(LONG).await.unwrap();
+        let mut done = vec![claim.subject];
+        assert_eq!(fixture.claim(LONG).await, None);
+        assert!(jobs::due(fixture.db.reader(), KINDS).await.unwrap().is_empty(), "nothing is looked at in vain");
+        while jobs::finish(&fixture.db, claim.id, claim.attempt).await.unwrap() {
+            let Some(next) = fixture.claim(LONG).await else { break };
+            claim = next;
+            done.push(claim.subject);
+        }
+        assert_eq!(done, asked);
+    }
+}
+
+#[tokio::test]
+async fn of_one_key_a_single_job_runs_however_many_claim_at_once() {
+    for fixture in each().await {
+        for round in 0..20 {
+            let key = round.to_string();
+            for _ in 0..4 {
+                fixture.ask(&key).await;
+            }
+            let claims = (0..4).map(|_| jobs::claim(fixture.db.writer(), "test", InstanceId::new(), LONG));
+            let claims = futures_util::future::join_all(claims).await;
+            let claimed: Vec<job::Model> = claims.into_iter().filter_map(Result::unwrap).collect();
+            assert_eq!(claimed.len(), 1, "round {round}");
+            assert!(jobs::remove(&fixture.db, claimed[0].id, 1).await.unwrap());
+            for _ in 0..3 {
+                let claim = fixture.claim(LONG).await.expect("those set aside come back");
+                assert!(jobs::remove(&fixture.db, claim.id, 1).await.unwrap());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_lease_ran_out_is_taken_over_before_the_next_job_runs() {
+    for fixture in each().await {
+        let first = fixture.ask("key").await;
+        let second = fixture.ask("key").await;
+        let lost = fixture.claim(NONE).await.unwrap();
+        assert_eq!(lost.subject, first);
+        let taken = fixture.claim(LONG).await.unwrap();
+        assert_eq!((taken.subject, taken.attempt), (first, 2));
+        assert_eq!(fixture.claim(LONG).await, None);
+        assert!(jobs::finish(&fixture.db, taken.id, taken.attempt).await.unwrap());
+        assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_reads_the_beginning_of_an_index_and_not_the_queue() {
+    for fixture in each().await {
+        let db = fixture.db.writer();
+        let backend = db.get_database_backend();
+        fixture.ask_for(somebody_in(WorkspaceId::new()), 1_000).await;
+        let (explain, column) = match backend {
+            sea_orm::DatabaseBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+            _ => ("EXPLAIN", "QUERY PLAN"),
         };
-        assert_eq!(claim(&["another"]).await, None);
-        assert_eq!(claim(&["another", "test"]).await.map(|claim| claim.subject), Some(subject));
+        if backend == sea_orm::DatabaseBackend::Postgres {
+            db.execute_unprepared("ANALYZE jobs").await.unwrap();
+        }
+        for (order, index) in [
+            ("turn IS NOT NULL ORDER BY turn, scope_turn, id", "jobs_turn"),
+            ("turn IS NULL AND due_at IS NOT NULL AND due_at <= 5 ORDER BY due_at, id", "jobs_due_at"),
+        ] {
+            let sql =
+                format!("{explain} SELECT id FROM jobs WHERE kind = 'test' AND is_behind = FALSE AND {order} LIMIT 1");
+            let plan = db.query_all_raw(sea_orm::Statement::from_string(backend, sql)).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.try_get("", column).unwrap()).collect();
+            let plan = plan.join("; ");
+            assert!(plan.contains(index), "{plan}");
+            assert!(!plan.contains("B-TREE FOR ORDER BY") || index == "jobs_due_at", "{plan}");
+        }
     }
 }

@@ -65,7 +65,7 @@ impl App {
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
         let relayed = !db.is_sqlite();
-        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), relayed);
+        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), config.messages.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use appcore::{
-    AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId,
+    AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId, config,
     event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
     view::{ConversationKind, MemberRole},
@@ -45,7 +45,8 @@ impl Fixture {
             db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
         }
         let bus = Arc::new(MemoryBus::new());
-        let writer = Writer::start(db.clone(), Arc::clone(&bus) as Arc<dyn EventBus>, Clock::system(), relayed);
+        let writer =
+            Writer::start(db.clone(), Arc::clone(&bus) as Arc<dyn EventBus>, Clock::system(), limits(), relayed);
         Self { db, bus, writer, workspace, people, _folder: folder }
     }
 
@@ -90,6 +91,10 @@ impl Fixture {
         );
         self.db.reader().query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
     }
+}
+
+fn limits() -> config::Messages {
+    config::Messages { max_chars: 5_000, max_prompt_chars: 100_000, event_retention_days: 0 }
 }
 
 async fn sqlite(relayed: bool) -> Fixture {
@@ -207,7 +212,7 @@ impl Fixture {
     /// A second instance's writer on the same database.
     fn another_writer(&self) -> Writer {
         let bus = Arc::new(MemoryBus::new());
-        Writer::start(self.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), true)
+        Writer::start(self.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), limits(), true)
     }
 }
 

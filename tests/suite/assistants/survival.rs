@@ -47,7 +47,8 @@ async fn an_answer_begins_again_after_the_process_was_killed() {
     assert_eq!(chat.answers().await.len(), 1, "answered once");
     let log = chat.anna.event_log(&chat.id).await;
     let kinds: Vec<_> = log.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["message.created", "message.created", "message.updated", "message.completed"]);
+    // Its title may be told by now.
+    assert_eq!(kinds[..4], ["message.created", "message.created", "message.updated", "message.completed"]);
 }
 
 #[tokio::test]

@@ -184,7 +184,16 @@ impl World {
                         .data_with(201),
                 ),
             ),
-            "StopMessage" | "RegenerateMessage" => with_id(def, self.answer.get_or_init(|| self.answer()).await),
+            // The version that is shown already.
+            "StopMessage" | "RegenerateMessage" | "ShowVersion" => {
+                with_id(def, self.answer.get_or_init(|| self.answer()).await)
+            }
+            "AskAgain" => {
+                let chat = self.owner.open_assistant().await;
+                self.owner.send_message(&chat, "Hello").await;
+                wait_until("the assistant has answered", || async { self.finished(&chat).await.is_some() }).await;
+                with_id(def, &id_of(&self.owner.history(&chat).await[0]))
+            }
             _ if def.path.starts_with("/r1/conversations/{id}") => with_id(def, &self.group().await),
             _ if def.path.starts_with("/r1/messages/{id}") => {
                 let message = self.owner.send_message(&self.group().await, "Hello").await;
@@ -246,7 +255,8 @@ impl World {
             "CreateAssistant" => {
                 json!({ "name": format!("Ada {}", new_id()), "system_prompt": "Be brief.", "workspace_id": self.workspace })
             }
-            "EditMessage" => json!({ "content": "Hello again" }),
+            "ShowVersion" => json!({ "index": 1 }),
+            "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),
             _ => return None,
         })
     }

@@ -77,10 +77,11 @@ impl Setup {
         self
     }
 
-    /// With this AI provider, under the name `fake`, its model `small` the default.
+    /// With this AI provider, under the name `fake`, its model `small` the default. It is asked for answers only: chats are named by words.
     #[must_use]
     pub fn provider(self, upstream: &Upstream) -> Self {
-        self.set("ai.providers.fake.kind", upstream.kind().as_str())
+        self.set("ai.titles", "words")
+            .set("ai.providers.fake.kind", upstream.kind().as_str())
             .set("ai.providers.fake.base_url", upstream.url())
             .set("ai.providers.fake.keys", "key-one")
             .set("ai.providers.fake.models", "small,large")

@@ -28,7 +28,7 @@ use self::resolve::Resolution;
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Mail, Messages, OauthKind, OauthProvider, Provider,
-    ProviderKind, RateLimit, Realtime, Redis, Role, Server, SignUp, Workspaces,
+    ProviderKind, RateLimit, Realtime, Redis, Role, Server, SignUp, Titles, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.

@@ -280,7 +280,13 @@ const LATER: &[Setting] = &[
         Unset("Home"),
         "Workspace that everyone joins at sign-up; none for no such workspace. Not set: Home on SQLite, none on PostgreSQL.",
     ),
-    row("messages.max_chars", Kind::Number(1, 100_000), Value("5000"), "Characters in a person's message at most."),
+    row("messages.max_chars", Kind::Number(1, 100_000), Value("5000"), "Characters in a message to people at most."),
+    row(
+        "messages.max_prompt_chars",
+        Kind::Number(1, 100_000),
+        Value("100000"),
+        "Characters in a message to an assistant in a conversation of its own at most.",
+    ),
     row(
         "messages.event_retention_days",
         Kind::Number(0, 36_500),
@@ -323,6 +329,18 @@ const LATER: &[Setting] = &[
         Kind::Text,
         Unset("openai/gpt-5-mini"),
         "Model of assistants that name none. Not set: the first provider's first model.",
+    ),
+    row(
+        "ai.titles",
+        Kind::Choice(&["model", "words"]),
+        Value("model"),
+        "How a chat with an assistant is named after its first answer: model (one more short request) or words (the first ones of the question).",
+    ),
+    row(
+        "ai.context_tokens",
+        Kind::Number(1_000, 10_000_000),
+        Value("32000"),
+        "Tokens (estimated) of a conversation that a model is given to read at most; the question itself always whole.",
     ),
     row("ai.workers", Kind::Number(1, 10_000), Value("64"), "Answers that this instance writes at the same time."),
     row(

@@ -14,6 +14,7 @@ use crate::{
     auth::password::Policy as PasswordPolicy,
     limit::{Limit, RateGroup, Violation},
     secret::Secret,
+    view::ConversationKind,
 };
 
 /// Everything that can be set. What a setting means, and what holds when nobody sets it, is written once: in the table
@@ -214,8 +215,20 @@ pub struct Workspaces {
 #[serde(deny_unknown_fields)]
 pub struct Messages {
     pub max_chars: usize,
+    pub max_prompt_chars: usize,
     /// 0: the event log is kept for ever.
     pub event_retention_days: u32,
+}
+
+impl Messages {
+    /// How many characters a person's message in such a conversation may have.
+    #[must_use]
+    pub const fn max_chars_in(&self, kind: ConversationKind) -> usize {
+        match kind {
+            ConversationKind::Single | ConversationKind::Group => self.max_chars,
+            ConversationKind::Assistant => self.max_prompt_chars,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -236,6 +249,8 @@ pub struct Realtime {
 #[serde(deny_unknown_fields)]
 pub struct Ai {
     pub default_model: Option<String>,
+    pub titles: Titles,
+    pub context_tokens: usize,
     pub workers: usize,
     #[serde(deserialize_with = "seconds")]
     pub idle_timeout: Duration,
@@ -248,6 +263,16 @@ pub struct Ai {
     /// Another name for a model → `<provider>/<model>`.
     #[serde(default, deserialize_with = "pairs")]
     pub model_map: Vec<(String, String)>,
+}
+
+/// How a chat with an assistant is named after its first answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Titles {
+    /// The model that answered is asked for a title.
+    Model,
+    /// The first words of the question.
+    Words,
 }
 
 /// One AI service.

@@ -63,7 +63,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.auth.refresh_ttl, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(config.auth.signup, SignUp::Open);
     assert!(config.rate_limit.enabled);
-    assert_eq!(config.messages.max_chars, 5000);
+    assert_eq!((config.messages.max_chars, config.messages.max_prompt_chars), (5_000, 100_000));
     assert_eq!(config.realtime.max_connections_per_user, 64);
     assert_eq!(config.realtime.heartbeat, Duration::from_secs(25));
     assert!(config.ai.providers.is_empty());

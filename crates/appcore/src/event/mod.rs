@@ -35,6 +35,9 @@ pub enum Event {
         conversation_id: ConversationId,
         seq: i64,
         message: Box<Message>,
+        /// Another version of it is shown, and so are other messages after it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        branch_changed: bool,
     },
     MessageDeleted {
         conversation_id: ConversationId,
@@ -126,6 +129,17 @@ impl Event {
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
             Self::WorkspaceChanged { .. } => "workspace.changed",
+        }
+    }
+
+    /// The message whose text it carries, unless it is the one that creates it.
+    #[must_use]
+    pub fn later_text(&self) -> Option<MessageId> {
+        match self {
+            Self::MessageUpdated { message, .. }
+            | Self::MessageCompleted { message, .. }
+            | Self::MessageFailed { message, .. } => (!message.content.is_empty()).then_some(message.id),
+            _ => None,
         }
     }
 

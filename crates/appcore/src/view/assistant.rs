@@ -12,6 +12,7 @@ pub struct Assistant {
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
     pub model: Option<String>,
+    /// Who it is and how it answers. Told to those who may change it: its maker, and the workspace's owner and admins.
     pub system_prompt: Option<String>,
     /// Whether it is the one that `kind: "assistant"` means without an `assistant_id`.
     pub is_default: bool,

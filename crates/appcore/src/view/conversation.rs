@@ -31,6 +31,10 @@ pub struct Conversation {
     pub unread: i64,
     /// Up to where the caller has read.
     pub read_seq: i64,
+    /// What the caller is in it.
+    pub own: OwnMembership,
+    /// How many people are in it, whether or not `members` names them.
+    pub member_count: u64,
     pub last_message: Option<Message>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
@@ -39,6 +43,16 @@ pub struct Conversation {
     pub created_at: Timestamp,
     /// When something last happened in it.
     pub last_activity_at: Timestamp,
+}
+
+/// A person's own part in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnMembership {
+    pub role: MemberRole,
+    /// Up to where they have read.
+    pub read_seq: i64,
+    /// Messages of others after that.
+    pub unread: i64,
 }
 
 /// A person in a conversation.

@@ -31,9 +31,20 @@ pub struct Message {
     /// Reactions; none yet.
     #[schema(value_type = Vec<Object>)]
     pub reactions: Vec<serde_json::Value>,
+    /// Which version of a prompt or an answer this is; none where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub versions: Option<Versions>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
+}
+
+/// The versions of a message in a chat with an assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Versions {
+    /// The one that is shown, from 1.
+    pub index: i64,
+    pub count: i64,
 }
 
 /// Who a message is from.

@@ -16,11 +16,11 @@ pub use api_key::ApiKey;
 pub use assistant::Assistant;
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
-pub use conversation::{AssistantMember, Conversation, ConversationKind, Member, MemberRole};
+pub use conversation::{AssistantMember, Conversation, ConversationKind, Member, MemberRole, OwnMembership};
 pub use event::LoggedEvent;
 pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
 pub use invitation::{Invitation, InvitedTo};
-pub use message::{Message, MessageStatus, Sender, SenderKind};
+pub use message::{Message, MessageStatus, Sender, SenderKind, Versions};
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 

@@ -1,6 +1,6 @@
 //! Durable jobs. `due_at` is the time from which one may be claimed: while it runs, the end of its lease; none once it has ended.
 
-use appcore::{InstanceId, JobId, Timestamp};
+use appcore::{InstanceId, JobId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -23,6 +23,15 @@ pub struct Model {
     pub due_at: Option<Timestamp>,
     pub leased_by: Option<InstanceId>,
     pub stop_requested: bool,
+    /// Who asked for it, and in which workspace.
+    pub owner: Option<UserId>,
+    pub scope: Option<WorkspaceId>,
+    /// The round in which it is claimed; none: when it is due.
+    pub turn: Option<i64>,
+    /// Its place among those of its workspace in that round.
+    pub scope_turn: Option<i64>,
+    /// Another job with its key runs: it is claimed after that.
+    pub is_behind: bool,
     /// What went wrong, for an operator.
     pub error: Option<String>,
     pub created_at: Timestamp,

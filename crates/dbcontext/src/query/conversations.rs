@@ -25,8 +25,10 @@ pub struct SeenConversation {
     pub last_seq: i64,
     pub last_activity_at: Timestamp,
     pub created_at: Timestamp,
+    pub role: String,
     pub read_seq: i64,
     pub unread: i64,
+    pub member_count: i64,
 }
 
 /// Unread messages are counted up to here; past it nobody cares how many.
@@ -34,9 +36,10 @@ const MOST_UNREAD: u32 = 10_000;
 
 fn seen() -> String {
     format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, m.read_seq, \
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, m.role, m.read_seq, \
+         (SELECT COUNT(*) FROM conversation_members o WHERE o.conversation_id = c.id AND NOT o.is_deleted) AS member_count, \
          (SELECT COUNT(*) FROM (SELECT 1 FROM messages n WHERE n.conversation_id = c.id AND n.seq > m.read_seq \
-           AND n.deleted_at IS NULL AND (n.sender_id IS NULL OR n.sender_id <> m.user_id) LIMIT {MOST_UNREAD}) AS unread_messages) AS unread \
+           AND n.deleted_at IS NULL AND n.hidden_by IS NULL AND (n.sender_id IS NULL OR n.sender_id <> m.user_id) LIMIT {MOST_UNREAD}) AS unread_messages) AS unread \
          FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.user_id = $1 AND NOT m.is_deleted"
     )

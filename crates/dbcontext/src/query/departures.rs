@@ -3,7 +3,7 @@
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::rows::{Column, Rows};
+use super::events::StoredEvent;
 use crate::constraint::app_error;
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
@@ -90,6 +90,10 @@ pub async fn leave<C: ConnectionTrait>(
 /// Empties the chats with assistants of somebody who is gone: nobody else has ever read them.
 pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     let theirs = "IN (SELECT id FROM conversations WHERE created_by = $1 AND kind = 'assistant' AND is_deleted)";
+    let versions = format!(
+        "DELETE FROM message_versions WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs} AND version_count > 1)"
+    );
+    execute(db, &versions, vec![user_id.into()]).await?;
     execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
     // The news of the end itself may still have to be told.
     let sql =
@@ -97,14 +101,6 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     execute(db, &sql, vec![user_id.into()]).await?;
     let sql = "UPDATE conversations SET title = NULL, topic = NULL WHERE created_by = $1 AND kind = 'assistant' AND is_deleted";
     execute(db, sql, vec![user_id.into()]).await
-}
-
-/// An event of the log.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct StoredEvent {
-    pub conversation_id: ConversationId,
-    pub seq: i64,
-    pub payload: String,
 }
 
 /// Events that speak of somebody, in the conversations that they were in: some that come after `after`.
@@ -125,23 +121,6 @@ pub async fn events<C: ConnectionTrait>(
          WHERE e.payload LIKE $2 {from} ORDER BY e.conversation_id, e.seq LIMIT {EVENTS}"
     );
     StoredEvent::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)
-}
-
-/// Puts other payloads in place.
-pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>) -> Result<(), AppError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let columns = [Column::Uuid("conversation_id"), Column::Int("seq"), Column::Text("payload")];
-    let rows = events.into_iter().map(|event| [event.conversation_id.0.into(), event.seq.into(), event.payload.into()]);
-    let rows = Rows::new(db.get_database_backend(), columns, rows);
-    let sql = format!(
-        "UPDATE conversation_events SET payload = w.payload FROM {} \
-         WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
-        rows.table()
-    );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
 }
 
 async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {

@@ -1,25 +1,73 @@
 //! The event log: what happened in each conversation, and which groups of it may not have been told.
 
-use appcore::{AppError, ConversationId, Timestamp, UserId};
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::{
+    messages::PAGE_CHARS,
+    rows::{Column, Rows},
+};
 use crate::{Transaction, constraint::app_error, entity::conversation_event};
 
-/// The log of a conversation after `after_seq`, oldest first.
+/// The log of a conversation after `after_seq`, oldest first: at most `limit` events, and no more once they hold [`PAGE_CHARS`].
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     after_seq: i64,
     limit: u64,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
+    let sql = format!(
+        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.seq) - LENGTH(e.payload) AS bulk FROM \
+           (SELECT * FROM conversation_events WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS e) AS p \
+         WHERE bulk < {PAGE_CHARS} ORDER BY seq"
+    );
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT * FROM conversation_events WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        sql,
         [id.into(), after_seq.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
     conversation_event::Model::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// An event of the log, to be written anew.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct StoredEvent {
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+    pub payload: String,
+}
+
+/// The events that carry a message's text: the one that created it, and the later ones.
+pub async fn texts<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    created_seq: i64,
+    message_id: MessageId,
+) -> Result<Vec<StoredEvent>, AppError> {
+    let sql = "SELECT conversation_id, seq, payload FROM conversation_events WHERE conversation_id = $1 AND seq = $2 \
+               UNION ALL SELECT conversation_id, seq, payload FROM conversation_events WHERE message_id = $3";
+    let values = [id.into(), created_seq.into(), message_id.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    StoredEvent::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Puts other payloads in place. With `without_text` none of them carries a message's later text any more.
+pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, without_text: bool) -> Result<(), AppError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Uuid("conversation_id"), Column::Int("seq"), Column::Text("payload")];
+    let rows = events.into_iter().map(|event| [event.conversation_id.0.into(), event.seq.into(), event.payload.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let text = if without_text { ", message_id = NULL" } else { "" };
+    let sql = format!(
+        "UPDATE conversation_events SET payload = w.payload{text} FROM {} \
+         WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// For each of a person's conversations with events after `moment`: the number before the first of them.

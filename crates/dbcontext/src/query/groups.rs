@@ -59,6 +59,8 @@ pub struct NewEvent {
     pub payload: String,
     pub created_at: Timestamp,
     pub group_id: Option<Uuid>,
+    /// The message whose text is in the payload, unless the event is the one that created it.
+    pub message_id: Option<MessageId>,
 }
 
 /// Locks conversations in the order of their ids, so that the writers of two instances can't deadlock. Deleted ones are left out.
@@ -259,7 +261,7 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
 
 /// Appends to the log.
 pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, AppError> {
-    static INSERT: Change<6> = Change::insert(
+    static INSERT: Change<7> = Change::insert(
         "conversation_events",
         [
             Column::Uuid("conversation_id"),
@@ -268,6 +270,7 @@ pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, 
             Column::Text("payload"),
             Column::Int("created_at"),
             Column::Uuid("group_id"),
+            Column::Uuid("message_id"),
         ],
     );
     let rows = events.into_iter().map(|event| {
@@ -278,6 +281,7 @@ pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, 
             event.payload.into(),
             event.created_at.0.into(),
             event.group_id.into(),
+            event.message_id.map(|id| id.0).into(),
         ]
     });
     INSERT.piece(backend, rows)

@@ -2,10 +2,19 @@
 //!
 //! A claim is known by the job's id and the number of the attempt; whoever acts for a claim names both, so a worker that was
 //! taken for dead changes nothing any more. Times are the database's, because the clocks of two instances differ.
+//!
+//! Jobs that somebody asked for are claimed *in turn*: first everybody's first, then everybody's second, and among those of one round
+//! each workspace's first before any workspace's second. A job's place is fixed when it is inserted (`turn`, `scope_turn`): behind its
+//! owner's last one, and never before the round that is being claimed, so a queue of thousands delays its owner only. Other jobs, and
+//! those that are tried again, have no `turn` and are claimed when they are due.
+//!
+//! Of the jobs with one concurrency key one runs at a time; a unique index sees to it. A claim that meets a job whose key is taken sets it
+//! aside (`is_behind`), so that the next claim doesn't meet it again; whatever ends the running job lets one of them back in. So a claim
+//! reads a few rows of an index, however long the queue is.
 
 use std::time::Duration;
 
-use appcore::{AppError, InstanceId, JobId, Timestamp};
+use appcore::{AppError, InstanceId, JobId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
@@ -13,7 +22,11 @@ use super::{
     pieces::Piece,
     rows::{Column, Rows},
 };
-use crate::{constraint::app_error, entity::job::Model};
+use crate::{
+    Database,
+    constraint::{app_error, unique_violation},
+    entity::job::Model,
+};
 
 /// A job that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +38,8 @@ pub struct NewJob {
     pub subject: Uuid,
     /// What its kind needs, as JSON.
     pub payload: String,
+    /// Who asked for it, and in which workspace: they are served in turn.
+    pub owner: Option<(UserId, WorkspaceId)>,
 }
 
 /// What a worker hears when it renews its lease.
@@ -45,6 +60,7 @@ pub fn insert_after(
     asked_at: Timestamp,
     wait: Duration,
 ) -> Result<Piece, AppError> {
+    let is_timed = !wait.is_zero();
     let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     let columns = [
         Column::Uuid("id"),
@@ -52,64 +68,194 @@ pub fn insert_after(
         Column::Text("lane"),
         Column::Uuid("subject"),
         Column::Text("payload"),
+        Column::Uuid("owner"),
+        Column::Uuid("scope"),
         Column::Int("at"),
         Column::Int("wait"),
     ];
-    let rows = jobs.into_iter().map(|NewJob { kind, concurrency_key, subject, payload }| {
+    let rows = jobs.into_iter().map(|NewJob { kind, concurrency_key, subject, payload, owner }| {
         let at = asked_at.millis();
+        let (owner, scope) = owner.filter(|_| !is_timed).unzip();
         [
             JobId::new().0.into(),
             kind.into(),
             concurrency_key.into(),
             subject.into(),
             payload.into(),
+            owner.map(|owner| owner.0).into(),
+            scope.map(|scope| scope.0).into(),
             at.into(),
             wait.into(),
         ]
     });
     let rows = Rows::new(backend, columns, rows);
+    let greatest = if backend == DatabaseBackend::Postgres { "GREATEST" } else { "MAX" };
+    let round = |is_behind| {
+        format!(
+            "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_behind = {is_behind} AND v.turn IS NOT NULL)"
+        )
+    };
+    // The round that is being claimed, as far as there are any to claim; where there are none, it is the first.
+    let rounds = format!("COALESCE({0}, {1}, 1), COALESCE({1}, {0}, 1)", round("FALSE"), round("TRUE"));
+    let least = if backend == DatabaseBackend::Postgres { "LEAST" } else { "MIN" };
     let sql = format!(
-        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
-         SELECT w.id, w.kind, w.lane, w.subject, w.payload, 'waiting', {} + w.wait, w.at, w.at FROM {}",
+        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at, owner, scope, turn, scope_turn) \
+         SELECT t.id, t.kind, t.lane, t.subject, t.payload, 'waiting', {} + t.wait, t.at, t.at, t.owner, t.scope, t.turn, \
+           CASE WHEN t.turn IS NOT NULL THEN \
+             COALESCE((SELECT MAX(s.scope_turn) FROM jobs s WHERE s.scope = t.scope AND s.kind = t.kind AND s.turn = t.turn), 0) \
+             + ROW_NUMBER() OVER (PARTITION BY t.scope, t.kind, t.turn ORDER BY t.id) END \
+         FROM (SELECT w.id, w.kind, w.lane, w.subject, w.payload, w.owner, w.scope, w.at, w.wait, \
+           CASE WHEN w.owner IS NOT NULL THEN \
+             {greatest}(COALESCE((SELECT MAX(o.turn) FROM jobs o WHERE o.owner = w.owner AND o.kind = w.kind AND o.due_at IS NOT NULL), 0), \
+               {least}({rounds}) - 1) \
+             + ROW_NUMBER() OVER (PARTITION BY w.owner, w.kind ORDER BY w.id) END AS turn \
+           FROM {}) AS t",
         now(backend),
         rows.table()
     );
     Piece::new(sql, &rows)
 }
 
-/// Whether a job of one of these kinds can be claimed; cheap, so that an idle worker takes no lock.
-pub async fn any_due<C: ConnectionTrait>(db: &C, kinds: &[&str]) -> Result<bool, AppError> {
-    let backend = db.get_database_backend();
+/// How many jobs of a kind these people have asked for that have not ended; people without any are left out.
+pub async fn open_of<C: ConnectionTrait>(
+    db: &C,
+    kind: &str,
+    owners: &[UserId],
+) -> Result<Vec<(UserId, u64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        owner: UserId,
+        open: i64,
+    }
+    let columns = [Column::Uuid("id"), Column::Text("kind")];
+    let asked = owners.iter().map(|owner| [owner.0.into(), kind.to_owned().into()]);
+    let asked = Rows::new(db.get_database_backend(), columns, asked);
     let sql = format!(
-        "SELECT 1 AS one FROM jobs WHERE kind IN ({}) AND due_at <= {} LIMIT 1",
-        places(kinds.len(), 1),
-        now(backend)
+        "SELECT j.owner, COUNT(*) AS open FROM {} JOIN jobs j ON j.owner = w.id AND j.kind = w.kind AND j.due_at IS NOT NULL GROUP BY j.owner",
+        asked.table()
     );
-    let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.owner, row.open.unsigned_abs())).collect())
 }
 
-/// Claims the job of one of these kinds that has waited longest, if there is one, until `lease` has passed.
+/// In which of the two ways a job comes to be claimed.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Its time has come, or its lease has run out.
+    Due,
+    /// It is its owner's turn.
+    InTurn,
+}
+
+impl Way {
+    const ALL: [Self; 2] = [Self::Due, Self::InTurn];
+
+    /// The jobs `j` that wait in this way; each is the beginning of an index.
+    fn waiting(self, backend: DatabaseBackend) -> String {
+        match self {
+            Self::Due => {
+                format!(
+                    "j.is_behind = FALSE AND j.turn IS NULL AND j.due_at IS NOT NULL AND j.due_at <= {}",
+                    now(backend)
+                )
+            }
+            Self::InTurn => "j.is_behind = FALSE AND j.turn IS NOT NULL".to_owned(),
+        }
+    }
+
+    const fn order(self) -> &'static str {
+        match self {
+            Self::Due => "j.due_at, j.id",
+            Self::InTurn => "j.turn, j.scope_turn, j.id",
+        }
+    }
+}
+
+/// Those of the kinds of which a job waits to be claimed; cheap, so that an idle worker takes no lock.
+pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<&'k str>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        place: i64,
+    }
+    let backend = db.get_database_backend();
+    let exists = |place: usize, way: Way| {
+        format!("EXISTS (SELECT 1 FROM jobs j WHERE j.kind = ${} AND {})", place + 1, way.waiting(backend))
+    };
+    let of_kind = |place: usize| {
+        let [due, in_turn] = Way::ALL.map(|way| exists(place, way));
+        format!("SELECT CAST({place} AS bigint) AS place WHERE {due} OR {in_turn}")
+    };
+    let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ");
+    let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().filter_map(|row| kinds.get(usize::try_from(row.place).ok()?).copied()).collect())
+}
+
+/// Claims the job of this kind that is next, if there is one, until `lease` has passed.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
-    kinds: &[&str],
+    kind: &str,
     worker: InstanceId,
     lease: Duration,
 ) -> Result<Option<Model>, AppError> {
+    for way in Way::ALL {
+        loop {
+            match claim_first(db, way, kind, worker, lease).await? {
+                Attempt::Claimed(job) => return Ok(Some(*job)),
+                Attempt::None => break,
+                Attempt::KeyTaken => {}
+            }
+        }
+    }
+    Ok(None)
+}
+
+enum Attempt {
+    Claimed(Box<Model>),
+    None,
+    /// The first one's key is taken: it is set aside now, or another instance was faster.
+    KeyTaken,
+}
+
+async fn claim_first<C: ConnectionTrait>(
+    db: &C,
+    way: Way,
+    kind: &str,
+    worker: InstanceId,
+    lease: Duration,
+) -> Result<Attempt, AppError> {
     let backend = db.get_database_backend();
-    let of_kind = places(kinds.len(), 3);
-    let now = now(backend);
-    // SQLite's statement holds the only write lock there is.
-    let skip_locked = if backend == DatabaseBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    // SQLite's statement holds the only write lock there is. On PostgreSQL the job that holds the key is locked while another is set aside
+    // for it: either it ends afterwards and lets that one back in, or it has ended and is not found here.
+    let (skip_locked, share) =
+        if backend == DatabaseBackend::Postgres { ("FOR UPDATE SKIP LOCKED", "FOR SHARE") } else { ("", "") };
+    let (now, waiting, order) = (now(backend), way.waiting(backend), way.order());
+    let unless_busy = |claimed: &str, column: &str| {
+        format!("{column} = CASE WHEN EXISTS (SELECT 1 FROM busy) THEN {column} ELSE {claimed} END")
+    };
+    let set = [
+        unless_busy("'running'", "status"),
+        unless_busy("attempt + 1", "attempt"),
+        unless_busy("$1", "leased_by"),
+        unless_busy(&format!("{now} + $2"), "due_at"),
+        unless_busy("NULL", "turn"),
+        unless_busy(now, "updated_at"),
+    ]
+    .join(", ");
     let sql = format!(
-        "UPDATE jobs SET status = 'running', attempt = attempt + 1, leased_by = $1, due_at = {now} + $2, updated_at = {now} \
-         WHERE id = (SELECT j.id FROM jobs j WHERE j.kind IN ({of_kind}) AND j.due_at <= {now} \
-           AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.lane = j.lane AND r.id <> j.id AND r.status = 'running' AND r.due_at > {now}) \
-           ORDER BY j.due_at, j.id LIMIT 1 {skip_locked}) \
-         RETURNING *"
+        "WITH head AS MATERIALIZED (SELECT j.id, j.lane FROM jobs j WHERE j.kind = $3 AND {waiting} ORDER BY {order} LIMIT 1 {skip_locked}), \
+         busy AS MATERIALIZED (SELECT r.id FROM jobs r WHERE r.lane = (SELECT lane FROM head) AND r.id <> (SELECT id FROM head) \
+           AND r.status = 'running' {share}) \
+         UPDATE jobs SET is_behind = EXISTS (SELECT 1 FROM busy), {set} WHERE id = (SELECT id FROM head) RETURNING *"
     );
-    let values = [worker.into(), millis(lease)].into_iter().chain(kinds.iter().map(|kind| Value::from(*kind)));
-    Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await.map_err(app_error)
+    let values: [Value; 3] = [worker.into(), millis(lease), kind.into()];
+    match Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await {
+        Ok(None) => Ok(Attempt::None),
+        Ok(Some(job)) if job.is_behind => Ok(Attempt::KeyTaken),
+        Ok(Some(job)) => Ok(Attempt::Claimed(Box::new(job))),
+        Err(error) if unique_violation(&error) => Ok(Attempt::KeyTaken),
+        Err(error) => Err(app_error(error)),
+    }
 }
 
 /// Extends a claim; `None` when it is lost.
@@ -134,15 +280,63 @@ pub async fn renew<C: ConnectionTrait>(
 }
 
 /// Ends a job; `false` when the claim is lost.
-pub async fn finish<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    let set = "status = 'done', due_at = NULL, leased_by = NULL, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, set, vec![id.into(), attempt.into()]).await
+pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    let change = "UPDATE jobs SET status = 'done', due_at = NULL, leased_by = NULL, updated_at = {now} WHERE {claim} RETURNING lane";
+    end(db, change, id, attempt, vec![]).await
 }
 
 /// Ends a job and leaves nothing of it; `false` when the claim is lost.
-pub async fn remove<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    let sql = "DELETE FROM jobs WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    execute(db, sql.to_owned(), vec![id.into(), attempt.into()]).await
+pub async fn remove(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    end(db, "DELETE FROM jobs WHERE {claim} RETURNING lane", id, attempt, vec![]).await
+}
+
+/// Gives a job back so that another worker takes it at once.
+pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
+    let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE {claim} RETURNING lane";
+    end(db, change, id, attempt, vec![]).await
+}
+
+/// Gives a job back to be tried again after `wait`.
+pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
+    let change = "UPDATE jobs SET status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
+                  WHERE {claim} RETURNING lane";
+    end(db, change, id, attempt, vec![millis(wait), error.into()]).await
+}
+
+/// Puts a job among the dead letters.
+pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
+    let change = "UPDATE jobs SET status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} \
+                  WHERE {claim} RETURNING lane";
+    end(db, change, id, attempt, vec![error.into()]).await
+}
+
+/// Ends a claim and lets the next job with its concurrency key back in; `false` when the claim is lost.
+async fn end(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<Value>) -> Result<bool, AppError> {
+    let tx = db.begin().await.map_err(app_error)?;
+    let backend = tx.get_database_backend();
+    let sql =
+        change.replace("{now}", now(backend)).replace("{claim}", "id = $1 AND attempt = $2 AND status = 'running'");
+    let values = [Value::from(id), attempt.into()].into_iter().chain(values);
+    let ended = Lane::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
+    let ended = ended.one(&tx).await.map_err(app_error)?;
+    if let Some(Lane { lane }) = &ended {
+        // In a statement of its own, so that it sees what was set aside until the first one had its lock.
+        let next = "UPDATE jobs SET is_behind = FALSE \
+                    WHERE id = (SELECT b.id FROM jobs b WHERE b.lane = $1 AND b.is_behind = TRUE ORDER BY b.id LIMIT 1)";
+        execute(&tx, next.to_owned(), vec![lane.as_str().into()]).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    Ok(ended.is_some())
+}
+
+#[derive(FromQueryResult)]
+struct Lane {
+    lane: String,
+}
+
+/// Lets everything back in that was set aside; claims set it aside again where its key is taken. For a start, whatever a crash has left.
+pub async fn line_up<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+    change(db, "is_behind = FALSE WHERE is_behind = TRUE", vec![]).await
 }
 
 /// Lets a job begin that was to wait; `false` where there is none.
@@ -153,14 +347,13 @@ pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Re
 
 /// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
-    let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
-    execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await
-}
-
-/// Gives a job back so that another worker takes it at once.
-pub async fn release<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    let set = "status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, set, vec![id.into(), attempt.into()]).await
+    let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 RETURNING lane";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
+    let removed = Lane::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    for Lane { lane } in &removed {
+        change(db, "is_behind = FALSE WHERE lane = $1 AND is_behind = TRUE", vec![lane.as_str().into()]).await?;
+    }
+    Ok(!removed.is_empty())
 }
 
 /// Gives back every job that is being worked on: for a start that finds no other process alive.
@@ -171,25 +364,6 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
         vec![],
     )
     .await
-}
-
-/// Gives a job back to be tried again after `wait`.
-pub async fn postpone<C: ConnectionTrait>(
-    db: &C,
-    id: JobId,
-    attempt: i32,
-    wait: Duration,
-    error: &str,
-) -> Result<bool, AppError> {
-    let set = "status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
-               WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, set, vec![id.into(), attempt.into(), millis(wait), error.into()]).await
-}
-
-/// Puts a job among the dead letters.
-pub async fn dead_letter<C: ConnectionTrait>(db: &C, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
-    let set = "status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, set, vec![id.into(), attempt.into(), error.into()]).await
 }
 
 /// Asks whoever works on `subject`, now or later, to stop; `false` when nobody will.
@@ -215,11 +389,6 @@ const fn now(backend: DatabaseBackend) -> &'static str {
         DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
         _ => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     }
-}
-
-/// `$3, $4`: so many parameters from the `first`.
-fn places(count: usize, first: usize) -> String {
-    (first..first + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
 }
 
 fn millis(duration: Duration) -> Value {

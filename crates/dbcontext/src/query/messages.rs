@@ -22,6 +22,10 @@ pub struct NamedMessage {
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
     pub reason: Option<String>,
+    pub version: i64,
+    pub version_count: i64,
+    /// The message whose other version this one follows; such a message is not shown.
+    pub hidden_by: Option<MessageId>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -56,6 +60,8 @@ impl TryFrom<NamedMessage> for view::Message {
             model: row.model,
             attachments: Vec::new(),
             reactions: Vec::new(),
+            versions: (row.version_count > 1)
+                .then_some(view::Versions { index: row.version, count: row.version_count }),
             edited_at: row.edited_at,
             deleted_at: row.deleted_at,
             created_at: row.created_at,
@@ -99,6 +105,9 @@ async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Res
         .map_err(app_error)
 }
 
+/// What one page holds at most, but for its last entry, in characters: prompts and answers may be long.
+pub(super) const PAGE_CHARS: usize = 2_000_000;
+
 /// Which part of a conversation's history is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
@@ -123,7 +132,7 @@ pub async fn history<C: ConnectionTrait>(
     id: ConversationId,
     part: History,
 ) -> Result<(Vec<NamedMessage>, bool), AppError> {
-    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1");
+    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL");
     let mut values: Vec<Value> = vec![id.into()];
     let mut condition = |text: &str, value: Value| {
         values.push(value);
@@ -143,13 +152,18 @@ pub async fn history<C: ConnectionTrait>(
     }
     let order = if part.forwards() { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY m.seq {order} LIMIT {}", part.limit + 1));
+    let sql = format!(
+        "SELECT * FROM (SELECT h.*, SUM(LENGTH(h.content)) OVER (ORDER BY h.seq {order}) - LENGTH(h.content) AS bulk FROM ({sql}) AS h) AS p \
+         WHERE bulk < {PAGE_CHARS} ORDER BY seq {order}"
+    );
     let mut found =
         NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
             .all(db)
             .await
             .map_err(app_error)?;
     let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
+    let chars: usize = found.iter().map(|message| message.content.chars().count()).sum();
+    let more = found.len() > limit || chars >= PAGE_CHARS;
     found.truncate(limit);
     if !part.forwards() {
         found.reverse();
@@ -161,7 +175,7 @@ pub async fn history<C: ConnectionTrait>(
 pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
-        "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL ORDER BY l.seq DESC LIMIT 1)",
+        "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL AND l.hidden_by IS NULL ORDER BY l.seq DESC LIMIT 1)",
         asked.table()
     );
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)

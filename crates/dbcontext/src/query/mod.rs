@@ -25,6 +25,7 @@ pub mod second_factors;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;
+pub mod versions;
 pub mod workspace_domains;
 pub mod workspaces;
 

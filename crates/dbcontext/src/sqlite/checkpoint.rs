@@ -5,12 +5,21 @@
 //! the disk; then the file is brought there a piece at a time, between which commits find their place. Meanwhile somebody holds on to what
 //! the log has, so that SQLite keeps it: whatever happens until the file is on the disk, the log has all of it.
 
-use std::{fs::File, io, os::fd::AsRawFd as _, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use sqlx::{SqliteConnection, Transaction, sqlite::SqlitePool};
+use sqlx::{AssertSqlSafe, SqliteConnection, Transaction, sqlite::SqlitePool};
 use tokio::time::MissedTickBehavior;
 
-use super::WriteLock;
+use super::{BUSY_TIMEOUT, WriteLock};
 
 /// How often it is looked how long the log is.
 const PERIOD: Duration = Duration::from_millis(300);
@@ -22,6 +31,8 @@ const LONG_LOG: i64 = 16_000;
 const REMAINDER: i64 = 64;
 /// How often they are tried to be made so few.
 const PASSES: usize = 6;
+/// How often the log is emptied at most, where something was removed that it still has.
+const EMPTY_EVERY: Duration = Duration::from_secs(10);
 /// Bytes that are brought to the disk at a time, and how many times it is done at most: a large file in larger pieces.
 const PIECE: u64 = 1024 * 1024;
 const PIECES: u64 = 4_096;
@@ -29,7 +40,13 @@ const PIECES: u64 = 4_096;
 /// Looks after the log until the database is closed.
 ///
 /// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
-pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, WriteLock), file: Arc<File>) {
+pub(super) async fn run(
+    beside: SqlitePool,
+    writer: (SqlitePool, WriteLock),
+    file: Arc<File>,
+    removed: Arc<AtomicBool>,
+) {
+    let mut emptied: Option<Instant> = None;
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -39,6 +56,18 @@ pub(super) async fn run(beside: SqlitePool, writer: (SqlitePool, WriteLock), fil
         }
         if let Err(error) = shorten_log(&beside, &writer, &file).await {
             tracing::warn!(%error, "SQLite's log could not be taken into its file");
+        }
+        if emptied.is_none_or(|at| at.elapsed() >= EMPTY_EVERY) && removed.swap(false, Ordering::Relaxed) {
+            emptied = Some(Instant::now());
+            match empty_log(&beside, &writer, &file).await {
+                Ok(true) => {}
+                // Somebody reads what it has; the next time.
+                Ok(false) => removed.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    removed.store(true, Ordering::Relaxed);
+                    tracing::warn!(%error, "SQLite's log still has what was removed, and could not be emptied");
+                }
+            }
         }
     }
 }
@@ -68,6 +97,29 @@ async fn shorten_log(
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
     }
     Ok(())
+}
+
+/// Leaves nothing in the log, so that what was removed is in no file any more. False: somebody is reading from it. The writer stands still
+/// while the last few pages are taken over.
+async fn empty_log(
+    beside: &SqlitePool,
+    (writer, write_lock): &(SqlitePool, WriteLock),
+    file: &Arc<File>,
+) -> anyhow::Result<bool> {
+    for _ in 1..PASSES {
+        if take_over(beside, file).await?.left < REMAINDER {
+            break;
+        }
+    }
+    let _turn = write_lock.take().await?;
+    let mut connection = writer.acquire().await?;
+    sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut *connection).await?;
+    let emptied =
+        sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+    let usual = AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis()));
+    sqlx::raw_sql(usual).execute(&mut *connection).await?;
+    let (busy, ..) = emptied?;
+    Ok(busy == 0)
 }
 
 /// Pages in the log, and how many of them are not in the file yet.

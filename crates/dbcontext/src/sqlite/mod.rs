@@ -10,7 +10,10 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     str::FromStr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,10 +36,12 @@ const CHECKPOINTERS: u32 = 2;
 /// Pages from which a writer itself takes them into the file, however many they are: only where what is beside it does not get on.
 const OVERLONG_LOG: &str = "128000";
 /// What holds for every connection.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
     ("synchronous", "FULL"),
     ("foreign_keys", "ON"),
+    // What is deleted is overwritten, in pages that are given free too.
+    ("secure_delete", "ON"),
     ("temp_store", "memory"),
     ("cache_size", "-16000"),
 ];
@@ -49,6 +54,7 @@ pub(crate) struct Sqlite {
     pub write_lock: WriteLock,
     committer: Committer,
     checkpoints: SqlitePool,
+    removed: Arc<AtomicBool>,
 }
 
 impl Sqlite {
@@ -80,12 +86,18 @@ impl Sqlite {
         let write_lock = WriteLock::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        tokio::spawn(checkpoint::run(checkpoints.clone(), (writer.clone(), write_lock.clone()), file));
+        let removed = Arc::<AtomicBool>::default();
+        tokio::spawn(checkpoint::run(
+            checkpoints.clone(),
+            (writer.clone(), write_lock.clone()),
+            file,
+            Arc::clone(&removed),
+        ));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
             .context("cannot open the SQLite database for reading")?;
-        Ok((Self { writer, write_lock, committer, checkpoints }, reader))
+        Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader))
     }
 
     /// Executes all of `pieces`, or none of them.
@@ -96,6 +108,11 @@ impl Sqlite {
             Err(error) if sqlite_unique_violation(&error) => Ok(Claim::Repeated),
             Err(error) => Err(sqlite_error(error)),
         }
+    }
+
+    /// Something was removed that is still in the log: it is emptied soon.
+    pub fn forget_removed(&self) {
+        self.removed.store(true, Ordering::Relaxed);
     }
 
     pub async fn close(self) {

@@ -15,6 +15,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListMessages>(),
     EndpointDef::of::<ShowMessage>(),
     EndpointDef::of::<EditMessage>(),
+    EndpointDef::of::<AskAgain>(),
+    EndpointDef::of::<ShowVersion>(),
     EndpointDef::of::<DeleteMessage>(),
     EndpointDef::of::<StopMessage>(),
     EndpointDef::of::<RegenerateMessage>(),
@@ -27,7 +29,8 @@ pub struct SendMessageRequest {
     /// Chosen by the client: the same one again is answered with the first message.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
-    /// At most 5,000 characters, unless the operator says otherwise.
+    /// At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
+    /// No control characters but line breaks and tabs; CR LF becomes LF.
     #[schema(min_length = 1)]
     pub content: String,
     pub reply_to: Option<MessageId>,
@@ -38,8 +41,10 @@ pub struct SendMessageRequest {
 
 /// Send a message
 ///
-/// 201 the first time, 200 with the same message when `client_id` was seen before.
-#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200))]
+/// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
+/// in a group those that name an assistant (`@name`): the first three that are named answer. While 20 answers are open for somebody, a
+/// message that asks for one more is refused.
+#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(TooManyAnswers))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
     type Response = Message;
@@ -135,6 +140,43 @@ impl Endpoint for EditMessage {
     }
 }
 
+/// Edit one's prompt and have it answered again
+///
+/// In an `assistant` conversation. The message keeps its id and number; its text so far becomes a version of it, and what followed leaves the
+/// conversation as it is shown, until that version is shown again. While the assistant is answering, this is refused.
+#[endpoint(POST "/r1/messages/{id}/versions", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, WrongState, TooManyAnswers))]
+impl Endpoint for AskAgain {
+    type Request = EditMessageRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
+        let content = messages::content(ctx.app(), request.content)?;
+        Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ShowVersionRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// From 1 to the number of versions.
+    #[validate(range(min = 1))]
+    pub index: i64,
+}
+
+/// Show another version of a prompt or an answer
+///
+/// What followed it then is shown again. While the assistant is answering, this is refused.
+#[endpoint(PUT "/r1/messages/{id}/version", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for ShowVersion {
+    type Request = ShowVersionRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ShowVersionRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(messages::show_version(ctx.app(), ctx.user()?, request.id, request.index).await?))
+    }
+}
+
 /// Delete a message
 #[endpoint(DELETE "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for DeleteMessage {
@@ -162,8 +204,9 @@ impl Endpoint for StopMessage {
 
 /// Have an assistant answer again
 ///
-/// The same message goes back to its beginning, and its events tell the rest.
-#[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
+/// The same message goes back to its beginning, and its events tell the rest. In an `assistant` conversation the answer so far is kept as a
+/// version of it, and what followed leaves the conversation as it is shown.
+#[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState, TooManyAnswers))]
 impl Endpoint for RegenerateMessage {
     type Request = MessageRequest;
     type Response = Message;

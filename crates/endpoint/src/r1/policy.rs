@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError,
-    config::{Auth, SignUp},
+    config::{Config, SignUp},
 };
 use natter_macro::{dto, endpoint};
 
@@ -16,6 +16,16 @@ pub struct EntryPolicy {
     /// Who may create an account.
     pub signup: SignUp,
     pub password: PasswordPolicy,
+    pub messages: MessagePolicy,
+}
+
+/// How long messages may be, in characters.
+#[dto(response)]
+pub struct MessagePolicy {
+    /// To people.
+    pub max_chars: usize,
+    /// In an `assistant` conversation.
+    pub max_prompt_chars: usize,
 }
 
 /// What a password has to be. It is not the address, whatever else is asked of it.
@@ -29,8 +39,9 @@ pub struct PasswordPolicy {
     pub common: bool,
 }
 
-impl From<&Auth> for EntryPolicy {
-    fn from(auth: &Auth) -> Self {
+impl From<&Config> for EntryPolicy {
+    fn from(config: &Config) -> Self {
+        let (auth, messages) = (&config.auth, &config.messages);
         let password = &auth.password;
         Self {
             signup: auth.signup,
@@ -41,19 +52,20 @@ impl From<&Auth> for EntryPolicy {
                 digit: password.digit,
                 common: password.common,
             },
+            messages: MessagePolicy { max_chars: messages.max_chars, max_prompt_chars: messages.max_prompt_chars },
         }
     }
 }
 
 /// Read who may create an account
 ///
-/// And what a password has to be, so that a form can say so while it is typed.
+/// And what a password and a message have to be, so that a form can say so while it is typed.
 #[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Auth)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;
     type Response = EntryPolicy;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<EntryPolicy>, AppError> {
-        Ok(Reply::of(EntryPolicy::from(&ctx.app().config.auth)))
+        Ok(Reply::of(EntryPolicy::from(&*ctx.app().config)))
     }
 }

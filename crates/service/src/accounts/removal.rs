@@ -115,6 +115,7 @@ impl Job for ForgetJob {
             pass_on(work.app, self.user_id).await?;
             departures::purge_chats(work.app.db.writer(), self.user_id).await?;
             rewrite_log(work.app, self.user_id).await?;
+            work.app.db.forget_removed();
             // Their last connections have ended by then, and nobody notes any more when they were here.
             tokio::time::sleep(presence::GRACE * 2).await;
             work.app.presence.forget(self.user_id).await;
@@ -170,7 +171,7 @@ async fn rewrite_log(app: &App, user_id: UserId) -> Result<(), AppError> {
                 changed.push(event);
             }
         }
-        departures::rewrite(app.db.writer(), changed).await?;
+        query::events::rewrite(app.db.writer(), changed, false).await?;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ai::{ChatMessage, ChatRequest, window};
+use ai::{ChatMessage, ChatRequest, estimate_tokens, window};
 use appcore::{
     AppError, AssistantId,
     view::{MessageStatus, SenderKind},
@@ -15,9 +15,9 @@ use sea_orm::ConnectionTrait;
 
 use crate::jobs::AnswerJob;
 
-/// So much of a conversation is shown to a model, in estimated tokens: within what small local models take.
-const CONTEXT_TOKENS: usize = 8_000;
-/// And at most so many messages are read for it.
+/// Estimated tokens beside the question that there is room for in any case: what the turn itself costs.
+const ROOM: usize = 100;
+/// At most so many messages are read for it.
 const CONTEXT_MESSAGES: u64 = 100;
 
 /// The request for an answer; `None` when the question was deleted.
@@ -25,6 +25,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
     db: &C,
     answer: &AnswerJob,
     assistant: &assistant::Model,
+    context_tokens: usize,
 ) -> Result<Option<ChatRequest>, AppError> {
     let question = query::messages::get(db, answer.question_id).await?;
     let Some(question) = question.filter(|question| question.deleted_at.is_none()) else { return Ok(None) };
@@ -32,7 +33,8 @@ pub(crate) async fn request<C: ConnectionTrait>(
     let several = has_several_people(&history);
     let turns: Vec<ChatMessage> = history.iter().filter_map(|message| turn(message, assistant.id, several)).collect();
     let system = system_prompt(assistant, several);
-    let messages = window(Some(&system), &turns, CONTEXT_TOKENS);
+    let whole = estimate_tokens(&system) + turns.last().map_or(0, |question| estimate_tokens(&question.text)) + ROOM;
+    let messages = window(Some(&system), &turns, context_tokens.max(whole));
     Ok(Some(ChatRequest { system: Some(system), messages, ..ChatRequest::default() }))
 }
 
@@ -103,6 +105,9 @@ mod tests {
             reply_to: None,
             model: None,
             reason: None,
+            version: 1,
+            version_count: 1,
+            hidden_by: None,
             edited_at: None,
             deleted_at: None,
             created_at: Timestamp(0),

@@ -4,6 +4,7 @@
 //! `kind: "assistant"` names none.
 
 pub(crate) mod context;
+mod title;
 mod watch;
 
 use ::ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
@@ -24,6 +25,7 @@ use crate::{
     workspaces,
 };
 pub use query::assistants::DEFAULT_ID;
+pub(crate) use title::TitleJob;
 pub use watch::Watch;
 
 /// The longest name of an assistant, in characters.
@@ -147,13 +149,28 @@ pub async fn list(
     let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
     let guest = (place.role == WorkspaceRole::Guest).then_some(by.user_id);
     let (items, total) = query::assistants::list(app.db.reader(), place.id, guest, page).await?;
-    Ok(Page::new(items.into_iter().map(Assistant::from).collect(), page, total))
+    Ok(Page::new(items.into_iter().map(|row| view(row, by, Some(place.role))).collect(), page, total))
 }
 
 /// An assistant that the caller may talk to.
 pub async fn find(app: &App, by: &Principal, id: AssistantId) -> Result<Assistant, AppError> {
     let found = query::assistants::find(app.db.reader(), by.user_id, id).await?;
-    Ok(found.ok_or(Code::NotFound)?.into())
+    let row = found.ok_or(Code::NotFound)?;
+    let role = match row.workspace_id {
+        Some(workspace) => query::workspaces::role(app.db.reader(), workspace, by.user_id).await?,
+        None => None,
+    };
+    Ok(view(row, by, role))
+}
+
+/// What somebody sees of an assistant: its instructions only where they may change them, as its maker or as one who configures the workspace.
+fn view(row: assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> Assistant {
+    let may_edit = row.created_by == Some(by.user_id) || role.is_some_and(|role| role.may(Permission::Configure));
+    let mut assistant = Assistant::from(row);
+    if !may_edit {
+        assistant.system_prompt = None;
+    }
+    assistant
 }
 
 /// Stops an answer. Whoever reads the conversation may; one that has ended stays as it is.

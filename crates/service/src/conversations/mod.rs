@@ -10,7 +10,7 @@ use appcore::{
     auth::Principal,
     page::{Page, PageRequest},
     text::parse_line,
-    view::{AssistantMember, Conversation, ConversationKind, Member, Message},
+    view::{AssistantMember, Conversation, ConversationKind, Member, Message, OwnMembership},
 };
 use dbcontext::query::{self, conversations::SeenConversation};
 
@@ -130,6 +130,12 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
                 last_seq: row.last_seq,
                 unread: row.unread,
                 read_seq: row.read_seq,
+                own: OwnMembership {
+                    role: row.role.parse().map_err(AppError::internal)?,
+                    read_seq: row.read_seq,
+                    unread: row.unread,
+                },
+                member_count: row.member_count.unsigned_abs(),
                 last_message: last.remove(&row.id),
                 members: members.remove(&row.id),
                 assistants: assistants.remove(&row.id).unwrap_or_default(),

@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 pub use relay::Relay;
 pub use writer::{
     AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
-    UpdateConversation, Writer,
+    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, ShowVersion,
+    SuggestTitle, UpdateConversation, Writer,
 };
 
 use crate::App;
@@ -43,7 +43,7 @@ pub async fn page(
         return Err(Code::CursorExpired.into());
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
+    let has_more = rows.len() > limit || rows.last().is_some_and(|row| row.seq < conversation.last_seq);
     rows.truncate(limit);
     let items = rows
         .into_iter()

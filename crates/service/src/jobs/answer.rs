@@ -94,7 +94,8 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if begin(app, answer, &model).await?.status != MessageStatus::Streaming {
         return Ok(Ended::Done);
     }
-    let Some(request) = context::request(app.db.reader(), answer, &assistant).await? else {
+    let Some(request) = context::request(app.db.reader(), answer, &assistant, app.config.ai.context_tokens).await?
+    else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
     let mut draft = Draft::default();

@@ -10,11 +10,16 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{AnswerJob, lease::Lease};
-use crate::{App, accounts::ForgetJob, mail::MailJob, workspaces::DepartureJob};
+use crate::{App, accounts::ForgetJob, assistants::TitleJob, mail::MailJob, workspaces::DepartureJob};
 
 /// Every kind that a worker knows.
-pub(super) const KINDS: &[Kind] =
-    &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>(), Kind::of::<DepartureJob>()];
+pub(super) const KINDS: &[Kind] = &[
+    Kind::of::<AnswerJob>(),
+    Kind::of::<TitleJob>(),
+    Kind::of::<MailJob>(),
+    Kind::of::<ForgetJob>(),
+    Kind::of::<DepartureJob>(),
+];
 
 /// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
 const USUAL_PLACES: usize = 8;
@@ -45,6 +50,7 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Send {
             concurrency_key: self.concurrency_key(),
             subject: self.subject(),
             payload: serde_json::to_string(self).map_err(AppError::internal)?,
+            owner: None,
         })
     }
 }

@@ -67,6 +67,13 @@ pub struct AnswerJob {
     pub answer_id: MessageId,
 }
 
+impl AnswerJob {
+    /// The concurrency key of an assistant's answers in a conversation.
+    pub(crate) fn key(conversation_id: ConversationId, assistant_id: AssistantId) -> String {
+        format!("{}:{conversation_id}:{assistant_id}", Self::KIND)
+    }
+}
+
 impl Job for AnswerJob {
     const KIND: &'static str = "answer";
 
@@ -76,7 +83,7 @@ impl Job for AnswerJob {
 
     /// An assistant gives its answers in one conversation one after the other.
     fn concurrency_key(&self) -> String {
-        format!("{}:{}:{}", Self::KIND, self.conversation_id, self.assistant_id)
+        Self::key(self.conversation_id, self.assistant_id)
     }
 
     fn subject(&self) -> Uuid {

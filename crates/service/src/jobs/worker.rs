@@ -84,6 +84,9 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
     {
         tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
     }
+    if let Err(error) = query::jobs::line_up(app.db.writer()).await {
+        tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
+    }
     let places = Places::of(&app.config);
     while !draining.is_cancelled() {
         match next(&app, &places).await {
@@ -133,16 +136,21 @@ struct Taken {
 /// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
 async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
     let free = places.free();
-    if free.is_empty() || !query::jobs::any_due(app.db.reader(), &free).await? {
+    if free.is_empty() {
         return Ok(None);
     }
-    let asked = Instant::now();
-    let claim = query::jobs::claim(app.db.writer(), &free, app.instance_id, LEASE).await?;
-    // Nobody else takes places, so the one that was free is free.
-    Ok(claim.and_then(|claim| {
-        let (kind, place) = places.take(&claim.kind)?;
-        Some(Taken { kind, lease: Lease::new(&claim, asked), claim, place })
-    }))
+    for kind in query::jobs::due(app.db.reader(), &free).await? {
+        let asked = Instant::now();
+        let Some(claim) = query::jobs::claim(app.db.writer(), kind, app.instance_id, LEASE).await? else { continue };
+        // Nobody else takes places, so the one that was free is free.
+        return Ok(places.take(kind).map(|(kind, place)| Taken {
+            kind,
+            lease: Lease::new(&claim, asked),
+            claim,
+            place,
+        }));
+    }
+    Ok(None)
 }
 
 /// Works on a claimed job and brings it to its end, or back among the waiting.
@@ -159,7 +167,7 @@ async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Ar
 }
 
 async fn conclude(app: &App, claim: &job::Model, kind: &Kind, ended: Result<Ended, AppError>) -> Result<(), AppError> {
-    let db = app.db.writer();
+    let db = &app.db;
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),

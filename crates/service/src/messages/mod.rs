@@ -14,7 +14,7 @@ pub use dbcontext::query::messages::History;
 
 use crate::{
     App,
-    events::{Change, DeleteMessage, EditMessage},
+    events::{Change, DeleteMessage, EditMessage, ShowVersion},
 };
 
 /// Sends a message. The same `client_id` again yields the earlier message.
@@ -22,9 +22,10 @@ pub async fn send(app: &App, send: SendMessage) -> Result<Sent, AppError> {
     app.writer.submit(Change::Send(send)).await?.sent()
 }
 
-/// Reads text as a message's content, within the configured length.
+/// Reads text as a message's content. How long it may be where it goes to is decided there.
 pub fn content(app: &App, text: impl Into<String>) -> Result<Content, AppError> {
-    Content::parse(text, app.config.messages.max_chars)
+    let limits = &app.config.messages;
+    Content::parse(text, limits.max_chars.max(limits.max_prompt_chars))
 }
 
 pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {
@@ -37,6 +38,25 @@ pub async fn edit(app: &App, by: &Principal, message_id: MessageId, content: Con
         .submit(Change::Edit(EditMessage { conversation_id, by: by.user_id, message_id, content }))
         .await?
         .message()
+}
+
+/// Gives one's own prompt another text and has the assistant answer that; what was there before is kept as a version.
+pub async fn ask_again(
+    app: &App,
+    by: &Principal,
+    message_id: MessageId,
+    content: Content,
+) -> Result<Message, AppError> {
+    let conversation_id = find(app, by, message_id).await?.conversation_id;
+    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content };
+    app.writer.submit(Change::AskAgain(edit)).await?.message()
+}
+
+/// Shows another version of a prompt or an answer.
+pub async fn show_version(app: &App, by: &Principal, message_id: MessageId, index: i64) -> Result<Message, AppError> {
+    let conversation_id = find(app, by, message_id).await?.conversation_id;
+    let show = ShowVersion { conversation_id, by: by.user_id, message_id, index };
+    app.writer.submit(Change::ShowVersion(show)).await?.message()
 }
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {

@@ -22,6 +22,8 @@ export function sentence(error: unknown): string {
       return m.error_invalid_credentials();
     case 'too_many_signins':
       return m.error_too_many_signins({ wait: waitInWords(seconds ?? 60) });
+    case 'too_many_answers':
+      return m.error_too_many_answers();
     case 'rate_limited':
       return m.error_rate_limited({ wait: waitInWords(seconds ?? 1) });
     case 'address_banned':

@@ -41,6 +41,8 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   last_seq: 3,
   unread: 1,
   read_seq: 2,
+  own: { role: 'member', read_seq: 2, unread: 1 },
+  member_count: 2,
   last_message: message(3, 'mai'),
   members: [member('me', 'Elena'), member('mai', 'Mai Trần')],
   created_at: '2026-11-20T09:00:00.000Z',

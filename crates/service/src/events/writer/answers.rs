@@ -1,9 +1,11 @@
 //! An assistant's message: begun, finished, asked for again.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use appcore::{
-    AppError, Code,
+    AppError, AssistantId, Code, UserId,
     event::Event,
-    view::{Message, MessageStatus, Sender, SenderKind},
+    view::{ConversationKind, Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query::{self, groups::NewMessage};
 
@@ -11,8 +13,26 @@ use super::{
     batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
     messages::target,
+    removed, versions,
 };
-use crate::jobs::{AnswerJob, Job as _};
+use crate::{
+    assistants::TitleJob,
+    jobs::{AnswerJob, Job as _},
+};
+
+/// How many answers may be open for one person.
+pub(super) const MAX_OPEN_ANSWERS: usize = 20;
+/// When somebody may ask again to whom so many are owed.
+pub(super) const ANSWERS_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Reads how many answers are open for these people.
+pub(super) async fn load_open(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -> Result<(), AppError> {
+    let people: Vec<UserId> = people.into_iter().collect();
+    for (user, open) in query::jobs::open_of(batch.db, AnswerJob::KIND, &people).await? {
+        batch.open_answers.insert(user, usize::try_from(open).unwrap_or(usize::MAX));
+    }
+    Ok(())
+}
 
 pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
     let conversation_id = begin.conversation_id;
@@ -23,7 +43,12 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         if message.status != MessageStatus::Streaming {
             return Ok(Outcome::Message(Box::new(message)));
         }
-        return restart(batch, message, begin.model.clone()).await;
+        return restart(batch, message, begin.model.clone(), false).await;
+    }
+    if let Some(question) = begin.reply_to
+        && query::messages::get(batch.db, question).await?.is_some_and(|question| question.hidden_by.is_some())
+    {
+        return Err(Code::NotFound.into());
     }
     let name = query::conversations::assistants(batch.db, &[conversation_id])
         .await?
@@ -44,6 +69,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         model: begin.model.clone(),
         attachments: Vec::new(),
         reactions: Vec::new(),
+        versions: None,
         edited_at: None,
         deleted_at: None,
         created_at: batch.now,
@@ -97,18 +123,35 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
                 message,
                 reason: finish.reason.clone().unwrap_or_default(),
             },
-            MessageStatus::Streaming => Event::MessageUpdated { conversation_id, seq, message },
+            MessageStatus::Streaming => Event::MessageUpdated { conversation_id, seq, message, branch_changed: false },
             MessageStatus::Complete | MessageStatus::Stopped => {
                 Event::MessageCompleted { conversation_id, seq, message }
             }
         }
     })?;
+    ask_title(batch, &message)?;
     Ok(Outcome::Message(Box::new(message)))
+}
+
+/// A chat with an assistant is named once something was said in it.
+fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
+    let conversation_id = answer.conversation_id;
+    let is_said = matches!(answer.status, MessageStatus::Complete | MessageStatus::Stopped);
+    let is_named = batch.conversation(conversation_id)?.title.is_some();
+    if let (Some(question_id), Some(assistant)) = (answer.reply_to, answer.sender.id)
+        && is_said
+        && !is_named
+        && batch.kind(conversation_id)? == ConversationKind::Assistant
+    {
+        let assistant_id = AssistantId(assistant);
+        batch.ask(TitleJob { conversation_id, question_id, answer_id: answer.id, assistant_id }.new_job()?);
+    }
+    Ok(())
 }
 
 pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
     batch.standing(regenerate.conversation_id, regenerate.by)?;
-    let message = target(batch, regenerate.conversation_id, regenerate.message_id).await?;
+    let mut message = target(batch, regenerate.conversation_id, regenerate.message_id).await?;
     let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
         (message.sender.kind, message.sender.id, message.reply_to)
     else {
@@ -117,28 +160,38 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
     if message.status == MessageStatus::Streaming {
         return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
     }
+    load_open(batch, BTreeSet::from([regenerate.by])).await?;
+    batch.check_open_answers(regenerate.by, 1)?;
     let job = AnswerJob {
         conversation_id: message.conversation_id,
         question_id,
-        assistant_id: appcore::AssistantId(assistant),
+        assistant_id: AssistantId(assistant),
         answer_id: message.id,
     };
-    batch.ask(job.new_job()?);
-    restart(batch, message, None).await
+    let is_kept = versions::keep_answer(batch, &mut message).await?;
+    batch.ask_answer(job, regenerate.by)?;
+    restart(batch, message, None, is_kept).await
 }
 
 /// Puts an answer back to its beginning.
-async fn restart(batch: &mut Batch<'_>, mut message: Message, model: Option<String>) -> Result<Outcome, AppError> {
+async fn restart(
+    batch: &mut Batch<'_>,
+    mut message: Message,
+    model: Option<String>,
+    branch_changed: bool,
+) -> Result<Outcome, AppError> {
     query::messages::set_answer(batch.db, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
     message.content.clear();
     message.status = MessageStatus::Streaming;
     message.reason = None;
     message.model = model.or(message.model);
+    removed::take_out(batch, &message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,
         seq,
         message: Box::new(message.clone()),
+        branch_changed,
     })?;
     Ok(Outcome::Message(Box::new(message)))
 }

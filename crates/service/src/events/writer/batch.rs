@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId, Timestamp, UserId,
+    AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
     event::{Audience, Envelope, Event, Signal},
+    text::Content,
     view::{ConversationKind, MemberRole, Message},
 };
 use dbcontext::query::{
@@ -17,10 +18,12 @@ use sea_orm::{ConnectionTrait as _, DatabaseExecutor, DatabaseTransaction};
 use uuid::Uuid;
 
 use super::{
+    answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     change::{Change, Outcome},
     memory::{Known, Memory},
     messages,
 };
+use crate::jobs::{AnswerJob, Job as _};
 
 /// A group to which nothing is added any more.
 pub(super) struct Closed {
@@ -50,6 +53,7 @@ impl ActingMember {
 
 pub(super) struct Batch<'a> {
     pub db: &'a DatabaseExecutor<'a>,
+    limits: &'a config::Messages,
     pub now: Timestamp,
     id: Option<Uuid>,
     conversations: HashMap<ConversationId, Known>,
@@ -60,6 +64,10 @@ pub(super) struct Batch<'a> {
     /// What replies may point to.
     pub replied: HashSet<(ConversationId, MessageId)>,
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
+    /// How many answers are open for those who may ask for more.
+    pub open_answers: HashMap<UserId, usize>,
+    /// Something that people wrote was taken out of the database.
+    pub has_removed_text: bool,
     moved: BTreeSet<ConversationId>,
     pub new_messages: Vec<NewMessage>,
     events: Vec<NewEvent>,
@@ -69,9 +77,10 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
-    pub fn new(db: &'a DatabaseExecutor<'a>, now: Timestamp, relayed: bool) -> Self {
+    pub fn new(db: &'a DatabaseExecutor<'a>, limits: &'a config::Messages, now: Timestamp, relayed: bool) -> Self {
         Self {
             db,
+            limits,
             now,
             id: relayed.then(Uuid::now_v7),
             conversations: HashMap::new(),
@@ -79,6 +88,8 @@ impl<'a> Batch<'a> {
             sent: HashMap::new(),
             replied: HashSet::new(),
             assistants: HashMap::new(),
+            open_answers: HashMap::new(),
+            has_removed_text: false,
             moved: BTreeSet::new(),
             new_messages: Vec::new(),
             events: Vec::new(),
@@ -160,9 +171,12 @@ impl<'a> Batch<'a> {
         match change {
             Change::Send(change) => messages::send(self, change),
             Change::Edit(change) => messages::edit(self, change).await,
+            Change::AskAgain(change) => super::versions::ask_again(self, change).await,
+            Change::ShowVersion(change) => super::versions::show(self, change).await,
             Change::Delete(change) => messages::delete(self, change).await,
             Change::Create(change) => super::conversations::create(self, change).await,
             Change::Update(change) => super::conversations::update(self, change).await,
+            Change::SuggestTitle(change) => super::conversations::suggest_title(self, change).await,
             Change::DeleteConversation(change) => super::conversations::delete(self, change).await,
             Change::AddMember(change) => super::conversations::add_member(self, change).await,
             Change::AddAssistant(change) => super::conversations::add_assistant(self, change).await,
@@ -227,13 +241,58 @@ impl<'a> Batch<'a> {
             payload: String::from_utf8(envelopes.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             group_id: self.id,
+            message_id: event.later_text(),
         });
         self.envelopes.push(envelopes);
         Ok(())
     }
 
+    /// Writes anew what carries a message's later text and is not stored yet.
+    pub fn rewrite_pending(
+        &mut self,
+        id: MessageId,
+        rewritten: impl Fn(&str) -> Result<String, AppError>,
+    ) -> Result<(), AppError> {
+        for event in self.events.iter_mut().filter(|event| event.message_id == Some(id)) {
+            event.payload = rewritten(&event.payload)?;
+            event.message_id = None;
+        }
+        Ok(())
+    }
+
+    /// Refuses a text that is too long for this conversation.
+    pub fn check_length(&self, id: ConversationId, content: &Content) -> Result<(), AppError> {
+        content.check_length(self.limits.max_chars_in(self.kind(id)?))
+    }
+
     pub fn ask(&mut self, job: NewJob) {
         self.jobs.push(job);
+    }
+
+    /// Whether an answer with this concurrency key is asked for in this batch.
+    pub fn asks(&self, concurrency_key: &str) -> bool {
+        self.jobs.iter().any(|job| job.concurrency_key == concurrency_key)
+    }
+
+    /// Asks for an assistant's answer on somebody's behalf.
+    pub fn ask_answer(&mut self, job: AnswerJob, by: UserId) -> Result<(), AppError> {
+        let workspace_id = self.conversation(job.conversation_id)?.workspace_id;
+        *self.open_answers.entry(by).or_default() += 1;
+        self.ask(NewJob { owner: Some((by, workspace_id)), ..job.new_job()? });
+        Ok(())
+    }
+
+    /// Refuses `more` answers to whom too many are owed already.
+    pub fn check_open_answers(&self, by: UserId, more: usize) -> Result<(), AppError> {
+        let open = self.open_answers.get(&by).copied().unwrap_or_default();
+        if more > 0 && open + more > MAX_OPEN_ANSWERS {
+            return Err(AppError::Refused {
+                code: Code::TooManyAnswers,
+                message: None,
+                retry_after: Some(ANSWERS_RETRY_AFTER),
+            });
+        }
+        Ok(())
     }
 
     /// What has gathered, as what is to be executed, told, and said to this process.

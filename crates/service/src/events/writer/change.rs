@@ -11,9 +11,13 @@ use appcore::{
 pub enum Change {
     Send(SendMessage),
     Edit(EditMessage),
+    /// The same, with the text before it kept as a version, and the assistant asked again.
+    AskAgain(EditMessage),
+    ShowVersion(ShowVersion),
     Delete(DeleteMessage),
     Create(Box<CreateConversation>),
     Update(UpdateConversation),
+    SuggestTitle(SuggestTitle),
     DeleteConversation(DeleteConversation),
     AddMember(AddMember),
     AddAssistant(AddAssistant),
@@ -45,6 +49,14 @@ pub struct EditMessage {
 }
 
 #[derive(Clone, Debug)]
+pub struct ShowVersion {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub index: i64,
+}
+
+#[derive(Clone, Debug)]
 pub struct DeleteMessage {
     pub conversation_id: ConversationId,
     pub by: UserId,
@@ -72,6 +84,13 @@ pub struct UpdateConversation {
     pub by: UserId,
     pub title: Option<Option<String>>,
     pub topic: Option<Option<String>>,
+}
+
+/// A title for a conversation that has none.
+#[derive(Clone, Debug)]
+pub struct SuggestTitle {
+    pub conversation_id: ConversationId,
+    pub title: String,
 }
 
 #[derive(Clone, Debug)]
@@ -155,8 +174,11 @@ impl Change {
             Self::Create(_) => None,
             Self::Send(SendMessage { conversation_id, .. })
             | Self::Edit(EditMessage { conversation_id, .. })
+            | Self::AskAgain(EditMessage { conversation_id, .. })
+            | Self::ShowVersion(ShowVersion { conversation_id, .. })
             | Self::Delete(DeleteMessage { conversation_id, .. })
             | Self::Update(UpdateConversation { conversation_id, .. })
+            | Self::SuggestTitle(SuggestTitle { conversation_id, .. })
             | Self::DeleteConversation(DeleteConversation { conversation_id, .. })
             | Self::AddMember(AddMember { conversation_id, .. })
             | Self::AddAssistant(AddAssistant { conversation_id, .. })
@@ -173,10 +195,16 @@ impl Change {
     /// The people whose standing in the conversation decides.
     pub(super) fn people(&self) -> Vec<UserId> {
         match self {
-            Self::Create(_) | Self::BeginAnswer(_) | Self::FinishAnswer(_) | Self::Dissolve(_) => Vec::new(),
+            Self::Create(_)
+            | Self::SuggestTitle(_)
+            | Self::BeginAnswer(_)
+            | Self::FinishAnswer(_)
+            | Self::Dissolve(_) => Vec::new(),
             Self::Send(SendMessage { sender, .. }) => vec![*sender],
             Self::Depart(Depart { user_id, .. }) => vec![*user_id],
             Self::Edit(EditMessage { by, .. })
+            | Self::AskAgain(EditMessage { by, .. })
+            | Self::ShowVersion(ShowVersion { by, .. })
             | Self::Delete(DeleteMessage { by, .. })
             | Self::Update(UpdateConversation { by, .. })
             | Self::DeleteConversation(DeleteConversation { by, .. })

@@ -12,7 +12,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, ConversationId, Timestamp,
+    AppError, ConversationId, Timestamp, config,
     event::{BusMessage, Envelope, Signal},
 };
 use dbcontext::{
@@ -54,6 +54,7 @@ enum Attempt {
 
 pub(super) struct Committer {
     db: Database,
+    limits: config::Messages,
     /// With notes for the relay.
     relayed: bool,
     /// Conversations that other instances write to just now, and until when that is assumed.
@@ -62,8 +63,8 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub fn new(db: Database, relayed: bool) -> Self {
-        Self { db, relayed, contended: HashMap::new(), memory: Memory::default() }
+    pub fn new(db: Database, limits: config::Messages, relayed: bool) -> Self {
+        Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default() }
     }
 
     /// Takes in what the bus says.
@@ -105,7 +106,7 @@ impl Committer {
         told: &[Uuid],
     ) -> Result<Attempt, AppError> {
         let db = DatabaseExecutor::from(self.db.log());
-        let mut batch = Batch::new(&db, now, self.relayed).look(changes, &mut self.memory).await?;
+        let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
         let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
@@ -131,13 +132,17 @@ impl Committer {
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = DatabaseExecutor::from(&*txn);
-        let mut batch = Batch::new(&db, now, self.relayed).lock(&txn, changes).await?;
+        let mut batch = Batch::new(&db, &self.limits, now, self.relayed).lock(&txn, changes).await?;
         let outcomes = batch.apply_all(changes).await?;
+        let has_removed_text = batch.has_removed_text;
         let Closed { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
         if !pieces.is_empty() {
             query::execute(&db, pieces).await?;
         }
         txn.commit().await.map_err(app_error)?;
+        if has_removed_text {
+            self.db.forget_removed();
+        }
         Ok(Committed { outcomes, envelopes, signals, batch })
     }
 }

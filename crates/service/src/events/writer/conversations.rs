@@ -12,9 +12,12 @@ use super::{
     batch::{ActingMember, Batch},
     change::{
         AddAssistant, AddMember, CreateConversation, Created, DeleteConversation, Outcome, RemoveMember, SetRole,
-        UpdateConversation,
+        SuggestTitle, UpdateConversation,
     },
 };
+
+/// How many assistants may be in one conversation.
+const MAX_ASSISTANTS: usize = 10;
 
 pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> Result<Outcome, AppError> {
     let everyone: Vec<UserId> = new.members.iter().map(|(user, _)| *user).collect();
@@ -62,6 +65,19 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
     Ok(Outcome::Done)
 }
 
+/// Names a conversation that nobody has named meanwhile.
+pub(super) async fn suggest_title(batch: &mut Batch<'_>, suggest: &SuggestTitle) -> Result<Outcome, AppError> {
+    let conversation = batch.conversation_mut(suggest.conversation_id)?;
+    if conversation.title.is_some() {
+        return Ok(Outcome::Done);
+    }
+    conversation.title = Some(suggest.title.clone());
+    let topic = conversation.topic.clone();
+    query::conversations::set_names(batch.db, suggest.conversation_id, Some(suggest.title.clone()), topic).await?;
+    tell_update(batch, suggest.conversation_id).await?;
+    Ok(Outcome::Done)
+}
+
 pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteConversation) -> Result<Outcome, AppError> {
     if batch.standing(delete.conversation_id, delete.by)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can delete this conversation."));
@@ -104,6 +120,14 @@ pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result
 
 pub(super) async fn add_assistant(batch: &mut Batch<'_>, add: &AddAssistant) -> Result<Outcome, AppError> {
     manager(batch, add.conversation_id, add.by)?;
+    let present = query::conversations::assistants(batch.db, &[add.conversation_id]).await?;
+    let is_there = present.iter().any(|assistant| assistant.assistant_id == add.assistant_id);
+    if !is_there && present.len() >= MAX_ASSISTANTS {
+        return Err(AppError::refused(
+            Code::WrongState,
+            format!("A conversation can have up to {MAX_ASSISTANTS} assistants."),
+        ));
+    }
     if !query::conversations::add_assistant(batch.db, add.conversation_id, add.assistant_id, batch.now).await? {
         return Err(AppError::refused(Code::AlreadyMember, "This assistant is already in the conversation."));
     }

@@ -1,17 +1,24 @@
 //! People's messages: send, edit, delete. Sending is the hot path: it asks the database nothing by itself.
 
+use std::collections::BTreeSet;
+
 use appcore::{
-    AppError, Code, ConversationId, MessageId, UserId,
+    AppError, AssistantId, Code, ConversationId, MessageId, UserId,
     event::Event,
     view::{ConversationKind, MemberRole, Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query::{self, groups::NewMessage, messages::NamedMessage};
 
 use super::{
+    answers,
     batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
+    removed, versions,
 };
-use crate::jobs::{AnswerJob, Job as _};
+use crate::jobs::AnswerJob;
+
+/// How many assistants one message asks.
+const MAX_ASKED: usize = 3;
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
@@ -51,6 +58,9 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         for assistant in query::conversations::assistants(batch.db, &addressed).await? {
             batch.assistants.entry(assistant.conversation_id).or_default().push(assistant);
         }
+        let askers: BTreeSet<UserId> =
+            sends(changes).filter(|send| addressed.contains(&send.conversation_id)).map(|send| send.sender).collect();
+        answers::load_open(batch, askers).await?;
     }
     Ok(())
 }
@@ -74,6 +84,9 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
             "The message you're replying to isn't in this conversation.",
         ));
     }
+    batch.check_length(send.conversation_id, &send.content)?;
+    let asked = asked_assistants(batch, send.conversation_id, send.content.as_str())?;
+    batch.check_open_answers(send.sender, asked.len())?;
     let mut message = Message {
         id: MessageId::new(),
         conversation_id: send.conversation_id,
@@ -87,6 +100,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         model: None,
         attachments: Vec::new(),
         reactions: Vec::new(),
+        versions: None,
         edited_at: None,
         deleted_at: None,
         created_at: batch.now,
@@ -109,43 +123,44 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         model: None,
         created_at: batch.now,
     });
-    ask_assistants(batch, &message)?;
+    for assistant_id in asked {
+        let (question_id, answer_id) = (message.id, MessageId::new());
+        batch.ask_answer(AnswerJob { conversation_id, question_id, assistant_id, answer_id }, send.sender)?;
+    }
     batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
 }
 
-/// In an assistant's chat every message is for it; elsewhere the ones that name it.
-fn ask_assistants(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    let Some(present) = batch.assistants.get(&message.conversation_id) else { return Ok(()) };
-    let always = batch.kind(message.conversation_id)? == ConversationKind::Assistant;
-    let asked: Vec<AnswerJob> = present
-        .iter()
-        .filter(|assistant| always || mentions(&message.content, &assistant.name))
-        .map(|assistant| AnswerJob {
-            conversation_id: message.conversation_id,
-            question_id: message.id,
-            assistant_id: assistant.assistant_id,
-            answer_id: MessageId::new(),
-        })
-        .collect();
-    for job in asked {
-        batch.ask(job.new_job()?);
+/// Who answers a message: in an assistant's chat the assistant, elsewhere those that are named, at most [`MAX_ASKED`] in the order in which
+/// they are.
+fn asked_assistants(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<Vec<AssistantId>, AppError> {
+    let Some(present) = batch.assistants.get(&id) else { return Ok(Vec::new()) };
+    if batch.kind(id)? == ConversationKind::Assistant {
+        return Ok(present.iter().map(|assistant| assistant.assistant_id).take(MAX_ASKED).collect());
     }
-    Ok(())
+    let text = text.to_lowercase();
+    let mut named: Vec<(usize, AssistantId)> = present
+        .iter()
+        .filter_map(|assistant| mention(&text, &assistant.name).map(|at| (at, assistant.assistant_id)))
+        .collect();
+    named.sort_by_key(|(at, _)| *at);
+    Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ASKED).collect())
 }
 
-/// Whether `@name` stands in the text, in any case, and not as the beginning of a longer word.
-fn mentions(text: &str, name: &str) -> bool {
-    let (text, name) = (text.to_lowercase(), format!("@{}", name.to_lowercase()));
-    text.match_indices(&name).any(|(at, _)| {
+/// Where `@name` first stands in a text of small letters, in any case, and not as the beginning of a longer word.
+fn mention(text: &str, name: &str) -> Option<usize> {
+    let name = format!("@{}", name.to_lowercase());
+    let is_whole = |at: usize| {
         let before = text[..at].chars().next_back();
         let after = text[at + name.len()..].chars().next();
         !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
-    })
+    };
+    text.match_indices(&name).map(|(at, _)| at).find(|at| is_whole(*at))
 }
 
 pub(super) async fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
     batch.standing(edit.conversation_id, edit.by)?;
+    batch.check_length(edit.conversation_id, &edit.content)?;
     let mut message = target(batch, edit.conversation_id, edit.message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
@@ -156,18 +171,20 @@ pub(super) async fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Ou
     query::messages::edit(batch.db, edit.message_id, edit.content.as_str(), batch.now).await?;
     edit.content.as_str().clone_into(&mut message.content);
     message.edited_at = Some(batch.now);
+    removed::take_out(batch, &message).await?;
     let conversation_id = edit.conversation_id;
     batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,
         seq,
         message: Box::new(message.clone()),
+        branch_changed: false,
     })?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
 pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
     let role = batch.standing(delete.conversation_id, delete.by)?.role;
-    let message = target(batch, delete.conversation_id, delete.message_id).await?;
+    let mut message = target(batch, delete.conversation_id, delete.message_id).await?;
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
     if !own && role == MemberRole::Member {
         return Err(AppError::refused(
@@ -176,6 +193,12 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
         ));
     }
     query::messages::delete(batch.db, delete.message_id, batch.now).await?;
+    message.content.clear();
+    message.deleted_at = Some(batch.now);
+    removed::take_out(batch, &message).await?;
+    if message.versions.is_some() {
+        versions::remove(batch, &message).await?;
+    }
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
     batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
     Ok(Outcome::Done)
@@ -196,14 +219,15 @@ pub(super) async fn target(
 
 #[cfg(test)]
 mod tests {
-    use super::mentions;
+    use super::mention;
 
     #[test]
     fn a_mention_is_the_whole_name() {
-        assert!(mentions("hey @ada, look", "Ada"));
-        assert!(mentions("@Ada Lovelace?", "ada lovelace"));
-        assert!(!mentions("@adabot", "Ada"));
-        assert!(!mentions("mail@ada", "Ada"));
-        assert!(!mentions("ada", "Ada"));
+        assert_eq!(mention("hey @ada, look", "Ada"), Some(4));
+        assert_eq!(mention("@ada lovelace?", "Ada Lovelace"), Some(0));
+        assert_eq!(mention("@adabot or @ada", "Ada"), Some(11));
+        assert_eq!(mention("@adabot", "Ada"), None);
+        assert_eq!(mention("mail@ada", "Ada"), None);
+        assert_eq!(mention("ada", "Ada"), None);
     }
 }

@@ -13,11 +13,13 @@ mod conversations;
 mod departures;
 mod memory;
 mod messages;
+mod removed;
+mod versions;
 
 use std::{mem, sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Clock,
+    AppError, Clock, config,
     event::{BusMessage, EventBus, Listener},
 };
 use dbcontext::{Database, query};
@@ -26,8 +28,8 @@ use uuid::Uuid;
 
 pub use change::{
     AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
-    UpdateConversation,
+    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, ShowVersion,
+    SuggestTitle, UpdateConversation,
 };
 use commit::{Committed, Committer};
 
@@ -56,10 +58,10 @@ struct Submission {
 impl Writer {
     /// Starts the writer's task. With `relayed`, groups are noted until the bus has taken their news to the other instances.
     #[must_use]
-    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, relayed: bool) -> Self {
+    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: config::Messages, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let (told, told_groups) = mpsc::unbounded_channel();
-        let committer = Committer::new(db.clone(), relayed);
+        let committer = Committer::new(db.clone(), limits, relayed);
         let heard = bus.listen();
         let task = Task { db, bus, heard, clock, committer, told, told_groups, notes: Vec::new() };
         tokio::spawn(task.run(submissions));

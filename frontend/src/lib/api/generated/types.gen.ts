@@ -93,6 +93,9 @@ export type Assistant = {
     is_default: boolean;
     model?: string | null;
     name: string;
+    /**
+     * Who it is and how it answers. Told to those who may change it: its maker, and the workspace's owner and admins.
+     */
     system_prompt?: string | null;
     workspace_id?: WorkspaceId | null;
 };
@@ -316,7 +319,15 @@ export type Conversation = {
      * The number of its newest durable event; 0 while there is none.
      */
     last_seq: number;
+    /**
+     * How many people are in it, whether or not `members` names them.
+     */
+    member_count: number;
     members?: Array<Member> | null;
+    /**
+     * What the caller is in it.
+     */
+    own: OwnMembership;
     /**
      * Up to where the caller has read.
      */
@@ -431,6 +442,7 @@ export type EnrolAuthenticatorRequest = {
  * Who may create an account, and what a password has to be.
  */
 export type EntryPolicy = {
+    messages: MessagePolicy;
     password: PasswordPolicy;
     /**
      * Who may create an account.
@@ -758,12 +770,27 @@ export type Message = {
      */
     seq: number;
     status: MessageStatus;
+    versions?: Versions | null;
 };
 
 /**
  * A message.
  */
 export type MessageId = string;
+
+/**
+ * How long messages may be, in characters.
+ */
+export type MessagePolicy = {
+    /**
+     * To people.
+     */
+    max_chars: number;
+    /**
+     * In an `assistant` conversation.
+     */
+    max_prompt_chars: number;
+};
 
 /**
  * A part of a history, oldest first.
@@ -837,6 +864,21 @@ export type OfferedWorkspacePage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+/**
+ * A person's own part in a conversation.
+ */
+export type OwnMembership = {
+    /**
+     * Up to where they have read.
+     */
+    read_seq: number;
+    role: MemberRole;
+    /**
+     * Messages of others after that.
+     */
+    unread: number;
 };
 
 /**
@@ -990,7 +1032,8 @@ export type SendMessageRequest = {
      */
     client_id: string;
     /**
-     * At most 5,000 characters, unless the operator says otherwise.
+     * At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
+     * No control characters but line breaks and tabs; CR LF becomes LF.
      */
     content: string;
     reply_to?: MessageId | null;
@@ -1014,6 +1057,13 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
  */
 export type SessionId = string;
+
+export type ShowVersionRequest = {
+    /**
+     * From 1 to the number of versions.
+     */
+    index: number;
+};
 
 export type SignInByIdTokenRequest = {
     /**
@@ -1158,6 +1208,17 @@ export type VerifyEmailRequest = {
      * From the link in the mail: good once, for 24 hours.
      */
     token: string;
+};
+
+/**
+ * The versions of a message in a chat with an assistant.
+ */
+export type Versions = {
+    count: number;
+    /**
+     * The one that is shown, from 1.
+     */
+    index: number;
 };
 
 export type Workspace = {

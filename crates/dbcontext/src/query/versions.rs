@@ -1,0 +1,90 @@
+//! Versions of a message: the one that is shown is the message, the others are kept beside it.
+//!
+//! What follows a version belongs to it. When another one is shown, the messages after it that are shown now are hidden and remember behind
+//! which version they stand; those of the version that is shown come back. What another message hides stays hidden, so versions can be
+//! chosen anywhere in a conversation and each remembers its own continuation.
+
+use appcore::{AppError, ConversationId, MessageId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::messages::NamedMessage;
+use crate::constraint::app_error;
+
+/// A version that is not shown.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct KeptVersion {
+    pub content: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub model: Option<String>,
+}
+
+/// Keeps what a message is now as a version of it.
+pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
+    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model) \
+               SELECT id, version, content, status, reason, model FROM messages WHERE id = $1";
+    execute(db, sql, vec![id.into()]).await
+}
+
+/// Takes out a version that was kept.
+pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
+    let sql =
+        "DELETE FROM message_versions WHERE message_id = $1 AND version = $2 RETURNING content, status, reason, model";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), version.into()]);
+    KeptVersion::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Removes all that was kept of a message.
+pub async fn remove<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM message_versions WHERE message_id = $1", vec![id.into()]).await
+}
+
+/// Says which version a message is, of how many.
+pub async fn set<C: ConnectionTrait>(db: &C, id: MessageId, version: i64, count: i64) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET version = $2, version_count = $3 WHERE id = $1";
+    execute(db, sql, vec![id.into(), version.into(), count.into()]).await
+}
+
+/// Puts a prompt's text in place.
+pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<(), AppError> {
+    execute(db, "UPDATE messages SET content = $2 WHERE id = $1", vec![id.into(), content.into()]).await
+}
+
+/// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.
+pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM jobs j LEFT JOIN messages m ON m.id = j.subject \
+               WHERE j.lane = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [concurrency_key.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Hides what follows a version of the message numbered `seq`.
+pub async fn hide<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    seq: i64,
+    id: MessageId,
+    version: i64,
+) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET hidden_by = $3, hidden_version = $4 WHERE conversation_id = $1 AND seq > $2 AND hidden_by IS NULL";
+    execute(db, sql, vec![conversation.into(), seq.into(), id.into(), version.into()]).await
+}
+
+/// Shows what follows a version again.
+pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<(), AppError> {
+    let sql =
+        "UPDATE messages SET hidden_by = NULL, hidden_version = NULL WHERE hidden_by = $1 AND hidden_version = $2";
+    execute(db, sql, vec![id.into(), version.into()]).await
+}
+
+/// What stands behind the versions of a message that are not shown.
+pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
+    let sql = "SELECT m.*, NULL AS sender_name FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}

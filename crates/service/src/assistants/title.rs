@@ -1,0 +1,164 @@
+//! The title of a chat with an assistant, made after its first answer: by the model that answered, else from the first words of the question.
+
+use std::time::Duration;
+
+use ai::{ChatDelta, ChatMessage, ChatRequest};
+use appcore::{AppError, AssistantId, ConversationId, MessageId, config::Titles};
+use dbcontext::query;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    events::{Change, SuggestTitle},
+    jobs::{Ended, Job, Work},
+};
+
+/// The longest title that is made, in characters.
+const MAX_CHARS: usize = 60;
+/// So much of the question and of the answer is read for it, in characters.
+const READ_CHARS: usize = 1_000;
+/// What the model may write before it is broken off, in characters.
+const WRITTEN_CHARS: usize = 400;
+/// How long the model may take; then the question's own words will do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Titles that one instance makes at the same time.
+const PLACES: usize = 4;
+
+const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
+    Markdown, no full stop.";
+
+/// The title of a conversation whose first answer has ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct TitleJob {
+    pub conversation_id: ConversationId,
+    pub question_id: MessageId,
+    pub answer_id: MessageId,
+    pub assistant_id: AssistantId,
+}
+
+impl Job for TitleJob {
+    const KIND: &'static str = "title";
+    const LEAVES_NOTHING: bool = true;
+
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
+    }
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.conversation_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.conversation_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            made = self.make(work.app) => made.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl TitleJob {
+    async fn make(self, app: &App) -> Result<(), AppError> {
+        let Some(question) = self.text(app, self.question_id).await? else { return Ok(()) };
+        let answer = self.text(app, self.answer_id).await?.unwrap_or_default();
+        let by_model = app.config.ai.titles == Titles::Model && app.assistants.ai().has_provider();
+        let asked = if by_model { self.asked(app, &question, &answer).await? } else { None };
+        let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
+        let suggest = SuggestTitle { conversation_id: self.conversation_id, title };
+        match app.writer.submit(Change::SuggestTitle(suggest)).await {
+            // Deleted meanwhile.
+            Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a message says; none where it was deleted.
+    async fn text(self, app: &App, id: MessageId) -> Result<Option<String>, AppError> {
+        let message = query::messages::get(app.db.reader(), id).await?;
+        Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
+    }
+
+    /// What the model calls it; none where it fails, for a title is not worth asking twice.
+    async fn asked(self, app: &App, question: &str, answer: &str) -> Result<Option<String>, AppError> {
+        let Some(assistant) = query::assistants::get(app.db.reader(), self.assistant_id).await? else {
+            return Ok(None);
+        };
+        let conversation = format!("Question:\n{}\n\nAnswer:\n{}", beginning(question), beginning(answer));
+        let request = ChatRequest {
+            system: Some(INSTRUCTIONS.to_owned()),
+            messages: vec![ChatMessage::user(conversation)],
+            ..ChatRequest::default()
+        };
+        let written = async {
+            let mut said = app.assistants.ai().chat(assistant.model.as_deref(), request).await?;
+            let mut text = String::new();
+            while let Some(delta) = said.next().await {
+                match delta? {
+                    ChatDelta::Text(more) => text.push_str(&more),
+                    ChatDelta::Done { .. } => break,
+                }
+                if text.len() > WRITTEN_CHARS {
+                    break;
+                }
+            }
+            Ok::<_, ai::AiError>(text)
+        };
+        match tokio::time::timeout(PATIENCE, written).await {
+            Ok(Ok(text)) => Ok(Some(text)),
+            Ok(Err(error)) => {
+                tracing::info!(code = error.code(), conversation = %self.conversation_id, "no model made a title");
+                Ok(None)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(READ_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A title out of a text: its first line with words, without markup and quotes around it, cut between words.
+fn title(text: &str) -> Option<String> {
+    let is_frame = |char: char| {
+        char.is_whitespace() || matches!(char, '#' | '*' | '_' | '`' | '"' | '“' | '”' | '«' | '»' | '>' | '-')
+    };
+    let line =
+        text.lines().map(|line| line.trim_matches(is_frame)).find(|line| line.chars().any(char::is_alphanumeric))?;
+    let line = line.strip_prefix("Title:").unwrap_or(line).trim_matches(is_frame);
+    let mut title = String::new();
+    for word in line.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()) {
+        if !title.is_empty() && title.chars().count() + 1 + word.chars().count() > MAX_CHARS {
+            title.push('…');
+            break;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.extend(word.chars().take(MAX_CHARS));
+    }
+    let title = title.trim_end_matches(|char| is_frame(char) || matches!(char, '.' | ',' | ':' | ';'));
+    (!title.is_empty()).then(|| title.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_short_line_without_markup() {
+        assert_eq!(title("  \n# **\"Dinner in Hanoi\"**.\nMore").as_deref(), Some("Dinner in Hanoi"));
+        assert_eq!(title("Title: Bún chả"), Some("Bún chả".to_owned()));
+        assert_eq!(title("How do I\tcook\u{0}rice?").as_deref(), Some("How do I cook rice?"));
+        assert_eq!(title(" \n--- "), None);
+        let long = title(&"word ".repeat(100)).unwrap();
+        assert!(long.ends_with("word…") && long.chars().count() <= MAX_CHARS + 1, "{long}");
+        assert_eq!(title(&"ơ".repeat(500)).unwrap().chars().count(), MAX_CHARS);
+    }
+}

@@ -1,0 +1,38 @@
+//! Text that is edited or deleted leaves the log with the change itself: what is read from the log later never has it.
+//!
+//! A message's text stands in the event that created it and in the newest of its later ones. When it changes, the first is given what the
+//! message has now, and the other loses what it has; the event of the change itself carries the new text.
+
+use appcore::{AppError, view::Message};
+use dbcontext::query;
+use serde_json::{Value, json};
+
+use super::batch::Batch;
+
+/// Takes what `message` said before out of its events. It is as it will be from now on.
+pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let mut changed = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
+    for event in &mut changed {
+        event.payload = rewritten(&event.payload, message, event.seq == message.seq)?;
+    }
+    query::events::rewrite(batch.db, changed, true).await?;
+    // Of two changes of one message in a batch, the first one's event is not stored yet.
+    batch.rewrite_pending(message.id, |payload| rewritten(payload, message, false))?;
+    batch.has_removed_text = true;
+    Ok(())
+}
+
+fn rewritten(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
+    let mut payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
+    if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
+        // An answer is created empty, and says so until it ends.
+        let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        if had_text {
+            let content = if is_creation { message.content.as_str() } else { "" };
+            told.insert("content".to_owned(), json!(content));
+            told.insert("edited_at".to_owned(), json!(message.edited_at));
+            told.insert("deleted_at".to_owned(), json!(message.deleted_at));
+        }
+    }
+    Ok(payload.to_string())
+}

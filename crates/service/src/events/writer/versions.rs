@@ -1,0 +1,149 @@
+//! Versions in a chat with an assistant: a prompt that is asked again, an answer that is given again, and which of them are shown.
+
+use std::collections::BTreeSet;
+
+use appcore::{
+    AppError, AssistantId, Code, ConversationId, MessageId,
+    event::Event,
+    view::{ConversationKind, Message, MessageStatus, SenderKind, Versions},
+};
+use dbcontext::query;
+
+use super::{
+    answers,
+    batch::Batch,
+    change::{EditMessage, Outcome, ShowVersion},
+    messages::target,
+    removed,
+};
+use crate::jobs::AnswerJob;
+
+/// How many versions a message may have.
+const MAX_VERSIONS: i64 = 50;
+
+/// Gives a prompt another text and has it answered; what was said after the earlier one is kept behind it.
+pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &EditMessage) -> Result<Outcome, AppError> {
+    let conversation_id = change.conversation_id;
+    batch.standing(conversation_id, change.by)?;
+    batch.check_length(conversation_id, &change.content)?;
+    let mut message = target(batch, conversation_id, change.message_id).await?;
+    if message.sender.kind != SenderKind::User || message.sender.id != Some(change.by.0) {
+        return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
+    }
+    let assistants = quiet_assistants(batch, conversation_id).await?;
+    answers::load_open(batch, BTreeSet::from([change.by])).await?;
+    batch.check_open_answers(change.by, assistants.len())?;
+    begin_version(batch, &mut message).await?;
+    query::versions::set_text(batch.db, message.id, change.content.as_str()).await?;
+    change.content.as_str().clone_into(&mut message.content);
+    tell(batch, &message).await?;
+    for assistant_id in assistants {
+        let job = AnswerJob { conversation_id, question_id: message.id, assistant_id, answer_id: MessageId::new() };
+        batch.ask_answer(job, change.by)?;
+    }
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+/// Shows another version of a prompt or an answer, and what followed it.
+pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Outcome, AppError> {
+    let conversation_id = show.conversation_id;
+    batch.standing(conversation_id, show.by)?;
+    let mut message = target(batch, conversation_id, show.message_id).await?;
+    quiet_assistants(batch, conversation_id).await?;
+    let shown = message.versions.unwrap_or(Versions { index: 1, count: 1 });
+    if show.index == shown.index {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    let Some(kept) = query::versions::take(batch.db, message.id, show.index).await? else {
+        return Err(AppError::field("index", "not_found", "This message has no such version."));
+    };
+    query::versions::keep(batch.db, message.id).await?;
+    message.content = kept.content;
+    message.status = kept.status.parse().map_err(AppError::internal)?;
+    message.reason = kept.reason;
+    message.model = kept.model;
+    message.versions = Some(Versions { index: show.index, ..shown });
+    let (reason, model) = (message.reason.as_deref(), message.model.as_deref());
+    query::messages::set_answer(batch.db, message.id, &message.content, message.status, reason, model).await?;
+    query::versions::set(batch.db, message.id, show.index, shown.count).await?;
+    query::versions::hide(batch.db, conversation_id, message.seq, message.id, shown.index).await?;
+    query::versions::unhide(batch.db, message.id, show.index).await?;
+    tell(batch, &message).await?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+/// Keeps an answer that is about to be given again, where it was one. False: it is replaced.
+pub(super) async fn keep_answer(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
+    let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
+    if batch.kind(message.conversation_id)? != ConversationKind::Assistant || !is_answer || message.content.is_empty() {
+        return Ok(false);
+    }
+    quiet_assistants(batch, message.conversation_id).await?;
+    begin_version(batch, message).await?;
+    Ok(true)
+}
+
+/// What stands behind a message's other versions goes with it.
+pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    query::versions::remove(batch.db, message.id).await?;
+    let mut behind = vec![message.id];
+    while let Some(id) = behind.pop() {
+        for row in query::versions::hidden(batch.db, id).await? {
+            let mut hidden = Message::try_from(row)?;
+            query::messages::delete(batch.db, hidden.id, batch.now).await?;
+            query::versions::remove(batch.db, hidden.id).await?;
+            hidden.content.clear();
+            hidden.deleted_at = Some(batch.now);
+            removed::take_out(batch, &hidden).await?;
+            behind.push(hidden.id);
+        }
+    }
+    Ok(())
+}
+
+/// Keeps what the message is as a version, and makes it the next one, with nothing after it.
+async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
+    let old = message.versions.unwrap_or(Versions { index: 1, count: 1 });
+    if old.count >= MAX_VERSIONS {
+        return Err(AppError::refused(
+            Code::WrongState,
+            format!("A message can have up to {MAX_VERSIONS} versions. Send a new one instead."),
+        ));
+    }
+    let new = Versions { index: old.count + 1, count: old.count + 1 };
+    query::versions::keep(batch.db, message.id).await?;
+    query::versions::set(batch.db, message.id, new.index, new.count).await?;
+    query::versions::hide(batch.db, message.conversation_id, message.seq, message.id, old.index).await?;
+    message.versions = Some(new);
+    Ok(())
+}
+
+/// The assistants of a chat with one, while none of them has an answer to give.
+async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<AssistantId>, AppError> {
+    if batch.kind(id)? != ConversationKind::Assistant {
+        return Err(AppError::refused(
+            Code::WrongState,
+            "Only messages in a conversation with an assistant have versions.",
+        ));
+    }
+    let assistants = query::conversations::assistants(batch.db, &[id]).await?;
+    for assistant in &assistants {
+        let key = AnswerJob::key(id, assistant.assistant_id);
+        if batch.asks(&key) || query::versions::is_answering(batch.db, &key).await? {
+            return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
+        }
+    }
+    Ok(assistants.into_iter().map(|assistant| assistant.assistant_id).take(1).collect())
+}
+
+async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    removed::take_out(batch, message).await?;
+    let conversation_id = message.conversation_id;
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+        branch_changed: true,
+    })?;
+    Ok(())
+}

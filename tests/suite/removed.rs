@@ -1,0 +1,112 @@
+//! Deleted means gone: what was edited or deleted is told to nobody any more, and stands in no file.
+
+use std::path::Path;
+
+use support::{Application, Engine, Member, Socket, json, wait_until};
+
+const DELETED: &str = "SECRET-DELETED-TEXT";
+const EDITED: &str = "SECRET-FIRST-VERSION";
+const BETWEEN: &str = "SECRET-SECOND-VERSION";
+
+/// Everything that a `sync` from the beginning tells.
+async fn synced(socket: &mut Socket, conversation: &str) -> Vec<serde_json::Value> {
+    socket.send("sync", json!({ "cursors": { conversation: 0 } })).await;
+    let mut told = Vec::new();
+    loop {
+        let frame = socket.next().await;
+        if frame.kind == "sync.done" {
+            return told;
+        }
+        told.push(frame.payload);
+    }
+}
+
+/// A group in which Anna has edited one message twice and deleted another, beside one that stays.
+async fn after_removal(app: &Application) -> (Member, Member, String) {
+    let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
+    let group = anna.open_group("Plans", &[&ben, &cara]).await;
+    let path = |message: &serde_json::Value| format!("/r1/messages/{}", message["id"].as_str().unwrap());
+    // Long enough for pages of its own in the file.
+    let long = format!("{DELETED} {}", "x".repeat(4_900));
+    let deleted = anna.send_message(&group, &long).await;
+    let edited = anna.send_message(&group, EDITED).await;
+    ben.send_message(&group, "What stays.").await;
+    for text in [BETWEEN, "The last version."] {
+        anna.patch(&path(&edited), json!({ "content": text })).await.data();
+    }
+    anna.delete(&path(&deleted)).await.data();
+    (anna, ben, group)
+}
+
+#[tokio::test]
+async fn nobody_is_told_the_text_that_was_edited_or_deleted() {
+    let app = Application::start().await;
+    let (anna, ben, group) = after_removal(&app).await;
+    let late = app.sign_up("Late").await;
+    let members = format!("/r1/conversations/{group}/members");
+    anna.post(&members, json!({ "user_id": late.id })).await.data_with(201);
+    for reader in [&anna, &ben, &late] {
+        let log = reader.event_log(&group).await;
+        let mut socket = reader.connect().await;
+        let frames = synced(&mut socket, &group).await;
+        let mut stream = reader.event_stream(Some("0")).await;
+        let mut streamed = Vec::new();
+        loop {
+            let frame = stream.next().await;
+            if frame.kind == "sync.done" {
+                break;
+            }
+            streamed.push(frame.payload);
+        }
+        let export = reader.get("/r1/users/me/export").await.text();
+        let told = format!("{log:?} {frames:?} {streamed:?} {export}");
+        for gone in [DELETED, EDITED, BETWEEN] {
+            assert!(!told.contains(gone), "{gone} is still told");
+        }
+        // Nothing is missing, and it ends as it is.
+        let seqs: Vec<i64> = log.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+        assert_eq!(seqs, (1..=7).collect::<Vec<_>>());
+        assert_eq!(log[1]["payload"]["message"]["content"], "The last version.");
+        assert_eq!(log[2]["payload"]["message"]["content"], "What stays.");
+        assert_eq!(log[4]["payload"]["message"]["content"], "The last version.");
+        assert_eq!(log[5]["type"], "message.deleted");
+        let deleted = &log[0]["payload"]["message"];
+        assert_eq!((&deleted["content"], deleted["deleted_at"].is_string()), (&json!(""), true));
+    }
+}
+
+#[tokio::test]
+async fn what_two_edits_in_one_moment_replace_is_gone_as_well() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let sent = anna.send_message(&chat, "SECRET-0").await;
+    let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    let edits = (1..=10).map(|n| anna.patch(&path, json!({ "content": format!("SECRET-{n}-") })));
+    futures_util::future::join_all(edits).await.into_iter().for_each(|answer| _ = answer.data());
+    let now = anna.history(&chat).await[0]["content"].as_str().unwrap().to_owned();
+    let log = format!("{:?}", anna.event_log(&chat).await);
+    assert_eq!(log.matches("SECRET").count(), 2, "where it began and where it ended: {log}");
+    assert_eq!(log.matches(&now).count(), 2);
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_in_no_file_of_the_database() {
+    let app = support::Setup::new().on(Engine::Sqlite).start().await;
+    after_removal(&app).await;
+    wait_until("the removed text to leave the files", || async {
+        [DELETED, EDITED, BETWEEN].iter().all(|gone| !stands_in_files(app.folder(), gone))
+    })
+    .await;
+    assert!(stands_in_files(app.folder(), "What stays."));
+}
+
+fn stands_in_files(folder: &Path, text: &str) -> bool {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("natter.db")));
+    files.into_iter().any(|path| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
