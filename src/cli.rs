@@ -150,6 +150,7 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
 }
 
 async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
+    let config = config.with_key_file()?;
     let database = connect(&config).await?;
     if config.migrate_on_start() {
         schema::migrate_up(&database).await?;
@@ -160,8 +161,14 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     let said = match action {
         Admin::Create { email, name, password } => {
             let (password, note) = password.choose()?;
-            let account =
-                SignUp { email, password, display_name: name, invitation: None, language: Language::default() };
+            let account = SignUp {
+                email,
+                password,
+                display_name: name,
+                invitation: None,
+                setup_token: None,
+                language: Language::default(),
+            };
             let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
             format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }

@@ -19,6 +19,13 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens what the configuration names and starts the services on it. Redis may be away: the instance then serves what it can, and heals.
 pub async fn build(config: Config) -> anyhow::Result<Arc<App>> {
+    let config = config.with_key_file()?;
+    if config.auth.key_encryption_secret.is_none() {
+        tracing::warn!(
+            "auth.key_encryption_secret is not set: whoever gets a copy of the database can sign in as anybody. Set it to a long \
+             random text, the same on all instances, and restart them: what is stored is encrypted then"
+        );
+    }
     let instance_id = InstanceId::new();
     let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;
     if config.migrate_on_start() {

@@ -77,12 +77,17 @@ async fn make(database: &Path) -> anyhow::Result<World> {
     Ok(World { made_at: now(), tokens, hall, rooms })
 }
 
-/// A SQLite database, with the log of what has not been moved into it yet.
+const KEY_FILE: &str = "encryption-key";
+
+/// A SQLite database, with the log of what has not been moved into it yet and the key that its secrets are sealed with.
 pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::copy(from, to).context("the database can't be copied")?;
     let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
     if log(from).exists() {
         fs::copy(log(from), log(to))?;
+    }
+    if from.with_file_name(KEY_FILE).exists() {
+        fs::copy(from.with_file_name(KEY_FILE), to.with_file_name(KEY_FILE))?;
     }
     Ok(())
 }

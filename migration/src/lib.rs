@@ -15,6 +15,7 @@ mod m0009_places;
 mod m0010_turns;
 mod m0011_removed_text;
 mod m0012_versions;
+mod m0013_removals;
 
 pub struct Migrator;
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_turns::Migration),
             Box::new(m0011_removed_text::Migration),
             Box::new(m0012_versions::Migration),
+            Box::new(m0013_removals::Migration),
         ]
     }
 }

@@ -50,6 +50,58 @@ test('an address is confirmed by the link in the mail', async ({ arrive, server 
   await expect(note).toHaveCount(0);
 });
 
+test('on another device the link in the mail asks for the password and signs nobody out', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const link = await linkTo(server, anna.email, 'verify-email');
+  await ben.page.goto(link);
+  await ben.page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(ben.page.getByText('You’re not signed in to this account here.')).toBeVisible();
+  await ben.expectFlawless('the password of another account');
+  await ben.page.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
+  await ben.page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(ben.page.getByRole('alert')).toBeVisible();
+  await ben.page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await ben.page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(ben.page.getByRole('heading', { name: 'Email verified' })).toBeFocused();
+  await ben.page.getByRole('link', { name: 'Go to chats' }).click();
+  await expect(ben.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
+  await anna.page.reload();
+  await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
+  await expect(anna.page.getByRole('region', { name: 'Verify your email' })).toHaveCount(0);
+});
+
+test('where no mail is sent nobody is told to wait for it, and the admin learns what to set', async ({ browser }) => {
+  const server = await startServer({ AUTH__SETUP_TOKEN: 'from the log' });
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = new Visitor(await context.newPage(), 'Admin');
+  await admin.page.goto('/sign-up');
+  await admin.page.getByLabel('Display name').fill('Admin');
+  await admin.page.getByLabel('Email').fill('admin@example.test');
+  await admin.page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  const token = admin.page.getByLabel('Setup token');
+  await admin.expectFlawless('the first account');
+  await admin.page.getByRole('button', { name: 'Create account' }).click();
+  await expect(admin.page.getByText('Enter the setup token from the server’s log.')).toBeVisible();
+  await token.fill('from the log');
+  await admin.page.getByRole('button', { name: 'Create account' }).click();
+  await expect(admin.page.getByRole('region', { name: 'Email is off' })).toContainText('mail.smtp_url');
+  await admin.expectFlawless('the note that email is off');
+
+  const other = await stranger(browser, server);
+  await other.page.goto('/forgot-password');
+  await expect(other.page.getByText('Ask its admin to give you a new password.')).toBeVisible();
+  await other.page.goto('/sign-up');
+  await expect(other.page.getByLabel('Setup token')).toHaveCount(0);
+  other.name = 'Ben';
+  await other.signUp();
+  await expect(other.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
+  await expect(other.page.getByRole('region', { name: /email/i })).toHaveCount(0);
+  await other.page.context().close();
+  await context.close();
+  await server.stop();
+});
+
 test('whoever is signed in and comes back from a provider with nothing is told so, and goes on', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=oauth_denied');
@@ -275,6 +327,9 @@ test('an invitation is looked at, and taken up after signing up', async ({ arriv
 test('an invitation for another address says so', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
+  await anna.page.goto(await linkTo(server, anna.email, 'verify-email'));
+  await anna.page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Email verified' })).toBeVisible();
   const api = await apiOf(server, anna);
   const workspace = await api.call('POST', '/r1/workspaces', { name: 'Archive' });
   const email = `cleo-${Date.now()}@example.test`;

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect } from '@playwright/test';
 import { freePort, Person, PASSWORD, startServer } from '../clients/server.mjs';
+import { startMail } from './mail.mjs';
 import { startUpstream } from './upstream.mjs';
 
 export { expect, PASSWORD };
@@ -39,13 +40,22 @@ export const test = base.extend({
     },
     { scope: 'worker' },
   ],
+  mail: [
+    async ({}, use) => {
+      const mail = await startMail();
+      await use(mail);
+      mail.stop();
+    },
+    { scope: 'worker' },
+  ],
   server: [
-    async ({ upstream }, use) => {
+    async ({ upstream, mail }, use) => {
       const port = await freePort();
       const server = await startServer({
         SERVER__PORT: port,
         // By its name: an address has no passkeys.
         SERVER__PUBLIC_URL: `http://localhost:${port}`,
+        MAIL__SMTP_URL: mail.url,
         AI__PROVIDERS__FAKE__KIND: 'openai',
         AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
         AI__PROVIDERS__FAKE__KEYS: 'key-one',
@@ -58,7 +68,7 @@ export const test = base.extend({
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(admin),
       });
-      await use({ ...server, admin });
+      await use({ ...server, admin, mails: mail.mails });
       await server.stop();
     },
     { scope: 'worker' },

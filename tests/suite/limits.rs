@@ -118,7 +118,29 @@ async fn of_calls_at_the_same_time_only_the_limit_is_told() {
     }
 }
 
-/// The groups of the contract: everything under `auth/`, messages, files, the gateway; else by method.
+#[tokio::test]
+async fn people_are_put_together_only_so_often() {
+    let app = limited("conversation", "sliding_window", 4).start().await;
+    let names = ["Anna", "Ben", "Cleo", "Dora"];
+    let people = futures_util::future::join_all(names.map(|name| app.sign_up(name))).await;
+    let ids: Vec<&str> = people.iter().map(|person| person.id.as_str()).collect();
+    let group = json!({ "kind": "group", "title": "Victims", "member_ids": ids[1..3] });
+    let made = people[0].post("/r1/conversations", group.clone()).await.data_with(201);
+    let add = json!({ "user_id": ids[3] });
+    people[0]
+        .post(&format!("/r1/conversations/{}/members", made["id"].as_str().unwrap()), add.clone())
+        .await
+        .data_with(201);
+    let team = people[0].post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
+    people[0].post(&format!("/r1/workspaces/{}/members", team["id"].as_str().unwrap()), add).await.data_with(201);
+    people[0].post("/r1/conversations", group.clone()).await.data_with(201);
+    people[0].post("/r1/conversations", group.clone()).await.refused(429, "rate_limited");
+    // Writing in them goes on, and others are not concerned.
+    people[0].send_message(made["id"].as_str().unwrap(), "hello").await;
+    people[1].post("/r1/conversations", json!({ "kind": "single", "member_ids": [ids[0]] })).await.data_with(201);
+}
+
+/// The groups of the contract: everything under `auth/`, messages, files, the gateway, bringing people together; else by method.
 #[test]
 fn every_endpoint_counts_against_the_group_of_its_address() {
     for def in endpoint::r1::all() {
@@ -127,6 +149,9 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
             ("POST", "/r1/conversations/{id}/messages") => "message_send",
             ("POST", "/r1/uploads") => "upload",
             ("GET", _) => "read",
+            ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {
+                "conversation"
+            }
             _ => "write",
         };
         assert_eq!(def.rate.as_str(), expected, "{} {}", def.method, def.path);

@@ -1,6 +1,6 @@
 //! The program's own doings: starting, configuration, stopping.
 
-use support::{Application, Setup};
+use support::{Application, Engine, Setup};
 
 #[tokio::test]
 async fn it_serves_without_any_configuration_beyond_its_database() {
@@ -15,6 +15,27 @@ async fn it_serves_without_any_configuration_beyond_its_database() {
         assert_eq!(role(&first).as_deref(), Some("admin"));
     }
     assert_eq!(role(&second).as_deref(), Some("user"));
+}
+
+#[tokio::test]
+async fn a_copy_of_the_database_alone_opens_nothing() {
+    let mut app = Setup::new().on(Engine::Sqlite).start().await;
+    let anna = app.sign_up("Anna").await;
+    let clear =
+        async |app: &Application| app.database.number("SELECT COUNT(*) FROM signing_keys WHERE NOT is_sealed").await;
+    assert_eq!(clear(&app).await, 0);
+    let file = app.folder().join("encryption-key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    anna.get("/r1/users/me").await.data();
+    // Without its key file the database is no use to anybody, and the program says what is missing.
+    app.instances[0].terminate().await;
+    std::fs::rename(&file, app.folder().join("elsewhere")).unwrap();
+    let output = app.command(&["serve"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("encryption-key"), "{said}");
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ codes! {
     AddressBanned = "address_banned", 403, "Too many attempts from your network. Try again later.";
     OauthDenied = "oauth_denied", 403, "Sign-in wasn't completed with the provider. Try again.";
     PasswordWrong = "password_wrong", 403, "That's not your current password.";
+    PasswordRequired = "password_required", 403, "Enter the account's password to verify this email.";
     FreshSignInRequired = "fresh_sign_in_required", 403, "It's been a while since you signed in. Confirm it's you, then try again.";
     ScopeMissing = "scope_missing", 403, "This API key doesn't have permission for this.";
     InvitationMismatch = "invitation_mismatch", 403, "This invitation is for a different email, or yours isn't verified yet.";

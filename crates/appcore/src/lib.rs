@@ -14,6 +14,7 @@ pub mod event;
 pub mod ids;
 mod language;
 pub mod limit;
+pub mod line;
 pub mod page;
 mod place;
 mod runtime_bound;

@@ -15,11 +15,14 @@ pub enum RateGroup {
     /// What programs ask of AI providers, under `/v1`.
     Gateway,
     Read,
+    /// Beginning conversations and adding people, who are not asked.
+    Conversation,
     Write,
 }
 
 impl RateGroup {
-    pub const ALL: [Self; 6] = [Self::Auth, Self::MessageSend, Self::Upload, Self::Gateway, Self::Read, Self::Write];
+    pub const ALL: [Self; 7] =
+        [Self::Auth, Self::MessageSend, Self::Upload, Self::Gateway, Self::Read, Self::Conversation, Self::Write];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +32,7 @@ impl RateGroup {
             Self::Upload => "upload",
             Self::Gateway => "gateway",
             Self::Read => "read",
+            Self::Conversation => "conversation",
             Self::Write => "write",
         }
     }

@@ -78,21 +78,6 @@ impl Content {
     }
 }
 
-/// A short line of text, such as a name or a title: trimmed, without control characters.
-pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(AppError::field(field, "required", "This can't be empty."));
-    }
-    if text.chars().count() > max_chars {
-        return Err(AppError::field(field, "too_long", format!("Use {max_chars} characters or fewer.")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(AppError::field(field, "invalid", "Control characters are not allowed here."));
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

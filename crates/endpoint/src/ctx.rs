@@ -65,6 +65,12 @@ impl Ctx {
         address::source(&self.http, &self.app.config).address
     }
 
+    /// The address that the caller reaches this server by, for links that are shown to them.
+    #[must_use]
+    pub fn own_url(&self) -> String {
+        origin::own_url(self.http.headers(), &self.app.config)
+    }
+
     /// The refresh token of a browser.
     #[must_use]
     pub fn refresh_cookie(&self) -> Option<String> {

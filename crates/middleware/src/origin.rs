@@ -8,6 +8,7 @@ use actix_web::http::{
     header::{HOST, HeaderMap, ORIGIN, REFERER},
 };
 use appcore::{AppError, Code, config::Config};
+use url::Url;
 
 use crate::cookies;
 
@@ -37,6 +38,22 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         }
     };
     if own { Ok(()) } else { Err(Code::CrossSite.into()) }
+}
+
+/// The address that the caller reaches this server by: `server.public_url`, or what the request itself says where that is not set.
+/// Nobody but the caller may be shown it: whoever asks chooses what `Host` says.
+#[must_use]
+pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
+    if config.server.public_url.is_none() {
+        // A browser's `Origin` knows of TLS that ends before us.
+        let origin = header(headers, ORIGIN.as_str()).filter(|origin| is_host(origin, headers)).map(str::to_owned);
+        let host = || header(headers, HOST.as_str()).map(|host| format!("http://{host}"));
+        let url = origin.or_else(host).and_then(|text| Url::parse(&text).ok()).map(|url| url.origin());
+        if let Some(origin) = url.filter(url::Origin::is_tuple) {
+            return origin.ascii_serialization();
+        }
+    }
+    config.server.public_url()
 }
 
 /// Whether a page of another site sent a request. Programs send none of what tells it; browsers say `Sec-Fetch-Site` where they came by
@@ -118,6 +135,24 @@ mod tests {
         assert!(!passes(&[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")]));
         assert!(!passes(&[("origin", "https://evil.example"), ("host", "chat.example")]));
         assert!(!passes(&[("origin", "null"), ("host", "chat.example")]));
+    }
+
+    #[test]
+    fn links_begin_with_where_the_caller_is() {
+        let told = config();
+        let untold = appcore::config::load_from(None, []).unwrap().config;
+        let host = ("host", "chat.local:8080");
+        for (pairs, expected) in [
+            (vec![host], "http://chat.local:8080"),
+            (vec![host, ("origin", "https://chat.local:8080")], "https://chat.local:8080"),
+            (vec![host, ("origin", "https://evil.example")], "http://chat.local:8080"),
+            (vec![("host", "x/?#@")], "http://x"),
+            (vec![("host", ":::")], "http://127.0.0.1:8080"),
+            (vec![], "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(own_url(&request(&pairs), &untold), expected, "{pairs:?}");
+            assert_eq!(own_url(&request(&pairs), &told), "https://chat.example");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(crate) struct Expectation<'a> {
     /// As the provider's document says; Microsoft's is a template.
     pub issuer: &'a str,
     pub client_id: &'a str,
+    /// What the token must hold; none: it must hold none.
     pub nonce: Option<&'a str>,
     pub trusts_email: bool,
     pub now: Timestamp,
@@ -91,8 +92,9 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
         return Err(invalid("the token was made for somebody else"));
     }
     let subject = claims.subject().as_str();
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
-        return Err(invalid("the token's subject is empty or too long"));
+    // OpenID Connect Core 2: at most 255 characters of ASCII. PostgreSQL stores no NUL.
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
+        return Err(invalid("the token's subject is empty, too long or holds control characters"));
     }
     let address = Address::of(claims.email(), claims.email_verified(), expected.trusts_email);
     let signed = text.rsplit_once('.').map_or(text, |(signed, _)| signed);
@@ -132,11 +134,12 @@ fn verified<'a>(
         _ => Ok(()),
     });
     let nonce = expected.nonce.map(|nonce| Nonce::new(nonce.to_owned()));
-    let same = |said: Option<&Nonce>| match &nonce {
-        Some(nonce) if said.is_none_or(|said| !is_same(said.secret(), nonce.secret())) => {
-            Err("the nonce is another one".to_owned())
-        }
-        _ => Ok(()),
+    let same = |said: Option<&Nonce>| match (&nonce, said) {
+        (None, None) => Ok(()),
+        (Some(nonce), Some(said)) if is_same(said.secret(), nonce.secret()) => Ok(()),
+        // A token with a nonce was asked for by somebody in particular: without it anyone may have found the token.
+        (None, Some(_)) => Err("the token's nonce was not given".to_owned()),
+        (Some(_), _) => Err("the nonce is another one".to_owned()),
     };
     token.claims(&verifier, same).map_err(|error| match error {
         ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {

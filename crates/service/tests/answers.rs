@@ -66,6 +66,7 @@ impl Cluster {
             password: "Correct-Horse-9-Battery".into(),
             display_name: "Anna".into(),
             invitation: None,
+            setup_token: None,
             language: Language::En,
         };
         let tokens = accounts::signup(&app, new, Device::new(None, None)).await.unwrap();

@@ -343,7 +343,15 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
 
         // Whoever is out of the workspace is not let back in by whoever asks a moment too late.
         let now = Timestamp(1);
-        query::workspaces::remove(fixture.db.writer(), fixture.workspace, anna, now).await.unwrap();
+        query::workspaces::end_membership(
+            fixture.db.writer(),
+            fixture.workspace,
+            anna,
+            query::workspaces::MembershipEnd::Left,
+            now,
+        )
+        .await
+        .unwrap();
         let add = AddMember { conversation_id: group, by: cleo, user_id: anna };
         assert_eq!(fixture.writer.submit(Change::AddMember(add)).await.unwrap_err().code(), Code::NotFound);
 

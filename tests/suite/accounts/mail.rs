@@ -71,13 +71,44 @@ async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
 }
 
 #[tokio::test]
+async fn on_another_device_the_mails_link_asks_for_the_password_and_signs_nobody_out() {
+    let server = MailServer::start().await;
+    let app = with(&server).await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let tablet = anna.another_device().await;
+    let program = anna.program(&["read"]).await;
+    let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
+    // Whoever is signed in here, if anybody, it is not Anna.
+    verify(&app, &token).await.refused(403, "password_required");
+    ben.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
+    program.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
+    let with_password = async |password: &str| {
+        let body = json!({ "token": token, "password": password });
+        ben.post("/r1/auth/verify-email", body).await
+    };
+    with_password("Wrong-Horse-9-Battery").await.refused(403, "password_wrong");
+    with_password(PASSWORD).await.data_with(200);
+    with_password(PASSWORD).await.refused(400, "token_invalid");
+    for device in [&anna, &tablet, &program] {
+        assert_eq!(me(device).await["email_verified"], true);
+    }
+    assert_eq!(me(&ben).await["id"], ben.id, "nobody else was signed in");
+}
+
+#[tokio::test]
 async fn who_signed_up_with_anothers_address_is_out_when_the_owner_shows_up() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let thief = app.sign_up("Mallory").await;
     let mut socket = thief.connect().await;
     let token = server.mail_with(&thief.email, "/verify-email?token=").await.token("verify-email");
-    verify(&app, &token).await.data_with(200);
+    // The owner has the mail and not the password: the address stays as good as nobody's.
+    verify(&app, &token).await.refused(403, "password_required");
+    assert_eq!(me(&thief).await["email_verified"], false);
+    app.anonymous().post("/r1/auth/forgot-password", json!({ "email": thief.email })).await.data_with(202);
+    let token = server.mail_with(&thief.email, "/reset-password?token=").await.token("reset-password");
+    let body = json!({ "token": token, "password": NEW_PASSWORD });
+    app.anonymous().post("/r1/auth/reset-password", body).await.data_with(200);
     thief.get("/r1/users/me").await.refused(401, "unauthenticated");
     assert_eq!(socket.closed().await.code, 4401);
     app.anonymous().refresh(thief.refresh_token()).await.refused(401, "unauthenticated");
@@ -218,15 +249,24 @@ async fn a_sign_in_from_an_unknown_device_is_told() {
         Caller::new(&app.url(), Credentials::Bearer(text(&tokens, "access_token").to_owned()))
     };
     anna.another_device().await;
-    sign_in("Phone/7.1 <b>").await;
-    let mail = server.mail_with(&anna.email, "Phone/7.1 <b>").await;
-    assert!(mail.text().contains("127.0.0.1") && !mail.html().contains("<b>"), "{mail:?}");
+    // The address may be a stranger's, until somebody has shown that it is theirs.
+    sign_in("Mozilla/5.0 (Windows NT 10.0) Firefox/131.0").await;
+    let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
+    anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+    sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Safari/537.36").await;
+    let mail = server.mail_with(&anna.email, "Chrome, Android").await;
+    assert!(mail.text().contains("127.0.0.1"), "{mail:?}");
     // The same program, a version later, is no news.
-    sign_in("Phone/7.2 <b>").await;
-    sign_in("Tablet").await;
-    server.mail_with(&anna.email, "Tablet").await;
-    let told = server.mails_to(&anna.email).into_iter().filter(|mail| mail.text().contains("Device:")).count();
-    assert_eq!(told, 2);
+    sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/131.0 Safari/537.36").await;
+    // What a program says of itself is not passed on.
+    sign_in("Bank Support, see https://evil.example <b>").await;
+    wait_until("the second sign-in is told", || async { told(&server, &anna).len() == 2 }).await;
+    assert!(told(&server, &anna).iter().all(|mail| !(mail.text().contains("evil") || mail.html().contains("evil"))));
+}
+
+/// The mails that tell of a sign-in.
+fn told(server: &MailServer, member: &Member) -> Vec<support::Mail> {
+    server.mails_to(&member.email).into_iter().filter(|mail| mail.subject() == "New sign-in to your account").collect()
 }
 
 #[tokio::test]

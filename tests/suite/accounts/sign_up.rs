@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use support::{Application, Caller, Credentials, Member, PASSWORD, Setup, json, new_email};
+use support::{Application, Caller, Credentials, Engine, Member, PASSWORD, Setup, json, new_email};
 
 use super::{NEW_PASSWORD, refused_after, text};
 
@@ -44,7 +44,12 @@ async fn what_can_not_be_an_account_is_refused_by_field() {
         anonymous.sign_up(&new_email("weak"), password, "Anna").await.names_field("password");
     }
     anonymous.sign_up("Clever1@example.test", "cLever1@example.test", "Anna").await.names_field("password");
-    for name in ["", "   ", "a\u{0}b", "a\nb", &"x".repeat(81)] {
+    let long_name = "x".repeat(81);
+    let bad_names =
+        ["", "   ", "a\u{0}b", "a\nb", "\u{2800}", "\u{fe0f}", "An\u{202e}na", "Zz\u{301}\u{301}\u{301}\u{301}\u{301}"];
+    for name in
+        bad_names.into_iter().chain([long_name.as_str(), "see https://evil.example", "evil.com", "call 0900-1234"])
+    {
         anonymous.sign_up(&new_email("name"), PASSWORD, name).await.names_field("display_name");
     }
     let everything = anonymous.sign_up("nobody", "weak", "").await;
@@ -77,6 +82,60 @@ async fn one_address_is_one_account_also_at_the_same_time() {
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         answer.refused(409, "email_taken");
+    }
+}
+
+#[tokio::test]
+async fn the_first_account_takes_the_setup_token_where_others_reach_the_server() {
+    let policy = async |app: &Application| app.anonymous().get("/r1/auth/policy").await.data();
+    let sign_up = async |app: &Application, setup_token: support::Value| {
+        let body = json!({ "email": new_email("first"), "password": PASSWORD, "display_name": "First", "setup_token": setup_token });
+        app.anonymous().post("/r1/auth/signup", body).await
+    };
+    let open = || Setup::new().on(Engine::Sqlite).from_nothing();
+    let app = open().start().await;
+    assert_eq!(policy(&app).await["setup_token"], false, "nobody else can get there");
+
+    let mut app = open().set("server.host", "0.0.0.0").start().await;
+    assert_eq!(policy(&app).await["setup_token"], true);
+    let file = app.folder().join("setup-token");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    assert!(token.len() >= 43 && app.instances[0].log().iter().any(|line| line.contains(&token)));
+    for wrong in [json!(null), json!(""), json!("x"), json!(token[1..])] {
+        sign_up(&app, wrong).await.names_field("setup_token");
+    }
+    // The same one after a restart: it may be written down.
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    let first = sign_up(&app, json!(format!(" {token}\n"))).await.data_with(201);
+    assert_eq!(first["user"]["role"], "admin");
+    assert!(!file.exists());
+    assert_eq!(policy(&app).await["setup_token"], false);
+    assert_eq!(sign_up(&app, json!(null)).await.data_with(201)["user"]["role"], "user");
+
+    let app = open().set("auth.setup_token", "chosen by the operator").start().await;
+    assert!(!app.folder().join("setup-token").exists());
+    sign_up(&app, json!(null)).await.names_field("setup_token");
+    sign_up(&app, json!("chosen by the operator")).await.data_with(201);
+
+    // The operator's own way needs none.
+    let app = open().set("server.public_url", "https://chat.example.org").start().await;
+    assert_eq!(policy(&app).await["setup_token"], true);
+    let made = app.command(&["admin", "create", "--email", &new_email("root"), "--name", "Root"]).await;
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(policy(&app).await["setup_token"], false);
+    assert_eq!(sign_up(&app, json!(null)).await.data_with(201)["user"]["role"], "user");
+}
+
+#[tokio::test]
+async fn the_policy_says_whether_mail_reaches_anybody() {
+    for (settings, expected) in
+        [(Setup::new(), "outbox"), (Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9"), "smtp")]
+    {
+        let app = settings.start().await;
+        assert_eq!(app.anonymous().get("/r1/auth/policy").await.data()["mail"], expected);
     }
 }
 

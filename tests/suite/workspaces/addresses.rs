@@ -22,6 +22,7 @@ async fn verified(app: &Application, by: &Member, email: &str, name: &str) -> Me
 async fn a_mailed_invitation_is_accepted_by_its_verified_address() {
     let app = apart().await;
     let anna = app.sign_up("Anna").await;
+    app.verify(&anna).await;
     let email = new_email("ben");
     let ben = verified(&app, &anna, &email, "Ben").await;
     let cleo = app.sign_up("Cleo").await;
@@ -39,6 +40,7 @@ async fn a_mailed_invitation_is_accepted_by_its_verified_address() {
 async fn joining_by_domain_needs_a_verified_address_there() {
     let app = apart().await;
     let host = app.sign_up("Host").await;
+    app.verify(&host).await;
     let [anna, ben, stranger] = [
         verified(&app, &host, "anna@acme.test", "Anna").await,
         verified(&app, &host, "ben@acme.test", "Ben").await,

@@ -1,6 +1,6 @@
 //! Invitations by link and by mail, and accounts that are made by invitation only.
 
-use support::{Answer, Application, Member, Setup, Value, json, new_email};
+use support::{Answer, Application, MailServer, Member, Setup, Value, json, new_email};
 
 use super::{apart, create, members};
 
@@ -78,6 +78,7 @@ async fn only_those_who_manage_members_invite_and_not_above_themselves() {
     let app = apart().await;
     let (anna, ben, cleo, stranger) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await, app.sign_up("Stranger").await);
+    app.verify(&anna).await;
     let team = create(&anna, "Team").await;
     let path = format!("/r1/workspaces/{team}/invitations");
     for (person, role) in [(&ben, "admin"), (&cleo, "member")] {
@@ -116,6 +117,7 @@ async fn only_those_who_manage_members_invite_and_not_above_themselves() {
 async fn a_mailed_invitation_is_for_its_verified_address_alone() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    app.verify(&anna).await;
     let team = create(&anna, "Team").await;
     let made = invite(&anna, &team, json!({ "email": ben.email.to_uppercase() })).await;
     assert_eq!((&made["email"], &made["max_uses"]), (&json!(ben.email), &json!(1)));
@@ -149,4 +151,135 @@ async fn accounts_are_made_by_invitation_where_that_is_set() {
     sign_up(&app, &new_email("other"), mailed["token"].clone()).await.refused(403, "invitation_mismatch");
     sign_up(&app, &email, mailed["token"].clone()).await.data_with(201);
     assert_eq!(members(&admin, &team).await.len(), 2, "nobody has shown that the address is theirs");
+}
+
+async fn add(by: &Member, workspace: &str, who: &Member, role: &str) {
+    let body = json!({ "user_id": who.id, "role": role });
+    by.post(&format!("/r1/workspaces/{workspace}/members"), body).await.data_with(201);
+}
+
+async fn remove(by: &Member, workspace: &str, who: &Member) {
+    by.delete(&format!("/r1/workspaces/{workspace}/members/{}", who.id)).await.data_with(200);
+}
+
+#[tokio::test]
+async fn a_removal_holds_until_somebody_invites_anew() {
+    let app = apart().await;
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let team = create(&anna, "Team").await;
+    add(&anna, &team, &ben, "admin").await;
+    add(&anna, &team, &cleo, "member").await;
+    let hers = invite(&anna, &team, json!({ "max_uses": 100 })).await;
+    let his = invite(&ben, &team, json!({ "max_uses": 100 })).await;
+    remove(&anna, &team, &ben).await;
+    // What he made has ended with what he was.
+    accept(&ben, &his).await.refused(410, "invitation_expired");
+    // A link that was there before is for others.
+    accept(&ben, &hers).await.refused(403, "forbidden");
+    // Whoever left by themselves comes back by it.
+    cleo.post(&format!("/r1/workspaces/{team}/leave"), json!({})).await.data_with(200);
+    accept(&cleo, &hers).await.data_with(200);
+    let anew = invite(&anna, &team, json!({ "max_uses": 1 })).await;
+    assert_eq!(accept(&ben, &anew).await.data_with(200)["role"], "member");
+    remove(&anna, &team, &ben).await;
+    accept(&ben, &hers).await.refused(403, "forbidden");
+    add(&anna, &team, &ben, "member").await;
+    ben.post(&format!("/r1/workspaces/{team}/leave"), json!({})).await.data_with(200);
+    accept(&ben, &hers).await.data_with(200);
+}
+
+#[tokio::test]
+async fn an_invitation_stands_as_long_as_its_maker_may_give_it() {
+    let app = apart().await;
+    let names = ["Anna", "Ben", "Cleo", "Dora", "Emil"];
+    let [anna, ben, cleo, dora, emil] = futures_util::future::join_all(names.map(|name| app.sign_up(name)))
+        .await
+        .try_into()
+        .unwrap_or_else(|_| panic!());
+    let team = create(&anna, "Team").await;
+    for admin in [&ben, &cleo, &dora] {
+        add(&anna, &team, admin, "admin").await;
+    }
+    let link = json!({ "max_uses": 9 });
+    let (bens, cleos, doras) = (
+        invite(&ben, &team, link.clone()).await,
+        invite(&cleo, &team, link.clone()).await,
+        invite(&dora, &team, link).await,
+    );
+    let of_owner = invite(&anna, &team, json!({ "max_uses": 9, "role": "admin" })).await;
+    let of_owner_low = invite(&anna, &team, json!({ "max_uses": 9 })).await;
+    let role = |who: &Member| format!("/r1/workspaces/{team}/members/{}", who.id);
+    anna.patch(&role(&ben), json!({ "role": "member" })).await.data_with(200);
+    accept(&emil, &bens).await.refused(410, "invitation_expired");
+    cleo.post(&format!("/r1/workspaces/{team}/leave"), json!({})).await.data_with(200);
+    accept(&emil, &cleos).await.refused(410, "invitation_expired");
+    let request = dora.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
+    dora.send(request).await.data_with(200);
+    accept(&emil, &doras).await.refused(410, "invitation_expired");
+    // An administrator makes no administrators.
+    anna.patch(&role(&ben), json!({ "role": "owner" })).await.data_with(200);
+    accept(&emil, &of_owner).await.refused(410, "invitation_expired");
+    accept(&emil, &of_owner_low).await.data_with(200);
+}
+
+#[tokio::test]
+async fn mail_is_sent_for_those_whose_address_is_verified_and_so_much_a_day() {
+    let app = apart().await;
+    let anna = app.sign_up("Anna").await;
+    let (team, other) = (create(&anna, "Team").await, create(&anna, "Other").await);
+    let path = |team: &str| format!("/r1/workspaces/{team}/invitations");
+    let wanted = || json!({ "email": new_email("stranger") });
+    anna.post(&path(&team), wanted()).await.refused(403, "forbidden");
+    app.verify(&anna).await;
+    for number in 0..50 {
+        anna.post(&path(if number % 2 == 0 { &team } else { &other }), wanted()).await.data_with(201);
+    }
+    let refused = anna.post(&path(&team), wanted()).await;
+    let wait: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or_default();
+    assert!((80_000..=86_400).contains(&wait), "{refused:?}");
+    refused.refused(429, "rate_limited");
+    // A link is passed on by oneself.
+    invite(&anna, &team, json!({ "max_uses": 1 })).await;
+    app.database.run("UPDATE invitations SET created_at = created_at - 86400000").await;
+    anna.post(&path(&team), wanted()).await.data_with(201);
+}
+
+#[tokio::test]
+async fn no_subject_says_what_a_stranger_has_chosen() {
+    let server = MailServer::start().await;
+    let app = Setup::new().set("workspaces.shared", "none").set("mail.smtp_url", server.url()).start().await;
+    let anna = app.sign_up("Bank Support").await;
+    let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
+    anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+    let team = create(&anna, "URGENT account locked").await;
+    let email = new_email("victim");
+    invite(&anna, &team, json!({ "email": email })).await;
+    let mail = server.mail_with(&email, "/invite?token=").await;
+    assert_eq!(mail.subject(), "You're invited to a workspace");
+    for part in [mail.text(), mail.html()] {
+        assert!(part.contains("\"Bank Support\"") && part.contains("\"URGENT account locked\""), "{part}");
+    }
+    // A name from before the rules for names is left out.
+    app.database.run("UPDATE workspaces SET name = 'see https://evil.example/pay' WHERE kind = 'team'").await;
+    let email = new_email("victim");
+    invite(&anna, &team, json!({ "email": email })).await;
+    let mail = server.mail_with(&email, "/invite?token=").await;
+    assert!(!mail.text().contains("evil.example") && mail.text().contains("\"Bank Support\""), "{mail:?}");
+}
+
+#[tokio::test]
+async fn a_link_leads_to_where_its_maker_is() {
+    let app = apart().await;
+    let anna = app.sign_up("Anna").await;
+    let team = create(&anna, "Team").await;
+    let path = format!("/r1/workspaces/{team}/invitations");
+    let from = async |origin: &str| {
+        let host = origin.split("//").nth(1).unwrap_or_default();
+        let request = anna.request(reqwest::Method::POST, &path).header("host", host).header("origin", origin);
+        let made = anna.send(request.json(&json!({ "max_uses": 1 }))).await.data_with(201);
+        made["url"].as_str().unwrap().split("/invite").next().unwrap_or_default().to_owned()
+    };
+    for origin in ["http://chat.lan:8080", "https://chat.example.org"] {
+        assert_eq!(from(origin).await, origin);
+    }
 }

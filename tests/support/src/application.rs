@@ -167,6 +167,12 @@ impl Application {
         crate::mail_server::token(&mail, page).unwrap_or_default()
     }
 
+    /// Shows that somebody's address is theirs, by the mail in the outbox.
+    pub async fn verify(&self, member: &Member) {
+        let token = self.mailed_token(&member.email, "verify-email").await;
+        member.post("/r1/auth/verify-email", serde_json::json!({ "token": token })).await.data_with(200);
+    }
+
     /// What the instances were started with.
     #[must_use]
     pub fn settings(&self) -> &[(String, String)] {

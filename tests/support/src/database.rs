@@ -53,6 +53,8 @@ struct Template {
 
 /// The name of a SQLite database in its folder.
 const FILE: &str = "natter.db";
+/// What its secrets are sealed with.
+const KEY_FILE: &str = "encryption-key";
 
 static SQLITE: OnceCell<Template> = OnceCell::const_new();
 static POSTGRES: OnceCell<Template> = OnceCell::const_new();
@@ -102,6 +104,8 @@ impl TestDatabase {
             Engine::Sqlite => {
                 let template = SQLITE.get_or_init(|| Template::make(engine)).await;
                 tokio::fs::copy(&template.name, folder.join(FILE)).await.expect("the template is there");
+                let key = Path::new(&template.name).with_file_name(KEY_FILE);
+                tokio::fs::copy(key, folder.join(KEY_FILE)).await.expect("the template has a key");
                 Self::file(folder)
             }
             Engine::Postgres => {

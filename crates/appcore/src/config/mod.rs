@@ -8,6 +8,7 @@
 mod describe;
 mod error;
 mod key;
+mod key_file;
 mod kind;
 mod resolve;
 mod setting;

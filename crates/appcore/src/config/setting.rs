@@ -33,10 +33,13 @@ pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
 /// A group of calls: how it is counted, how many, in how long.
 macro_rules! limit {
     ($group:literal, $strategy:literal, $limit:literal, $about:literal) => {
+        limit!($group, $strategy, $limit, "60", $about)
+    };
+    ($group:literal, $strategy:literal, $limit:literal, $window:literal, $about:literal) => {
         [
             row(concat!("rate_limit.", $group, ".strategy"), STRATEGIES, Value($strategy), $about),
             row(concat!("rate_limit.", $group, ".limit"), COUNT, Value($limit), HOW_MANY),
-            row(concat!("rate_limit.", $group, ".window"), WINDOW, Value("60"), HOW_LONG),
+            row(concat!("rate_limit.", $group, ".window"), WINDOW, Value($window), HOW_LONG),
         ]
     };
 }
@@ -148,7 +151,13 @@ const EARLIER: &[Setting] = &[
         "auth.key_encryption_secret",
         Kind::Secret,
         Unset("a long random text"),
-        "Encrypts the signing keys and the secrets of authenticator apps that are kept in the database. Not set: they lie there in clear.",
+        "Encrypts the signing keys and the secrets of authenticator apps that are kept in the database. Not set: on SQLite the secret in encryption-key in server.data_dir, made at the first start; on PostgreSQL they lie there in clear.",
+    ),
+    row(
+        "auth.setup_token",
+        Kind::Secret,
+        Unset("a long random text"),
+        "What the first account, the administrator's in embedded mode, is asked for at sign-up. Not set: where others can reach the server, one that is made at the start and written to the log and to setup-token in server.data_dir.",
     ),
     row(
         "auth.signup",
@@ -233,7 +242,7 @@ const EARLIER: &[Setting] = &[
 ];
 
 /// The limits of each group of calls, three rows each.
-static LIMITS: [[Setting; 3]; 6] = [
+static LIMITS: [[Setting; 3]; 7] = [
     limit!("auth", "sliding_window", "120", "How sign-ups, sign-ins and what belongs to them are counted; by address."),
     limit!("message_send", "token_bucket", "600", "How messages are counted, sent by request or by frame; by user."),
     limit!("upload", "token_bucket", "60", "How files that come in are counted; by user."),
@@ -243,6 +252,13 @@ static LIMITS: [[Setting; 3]; 6] = [
         "token_bucket",
         "3000",
         "How requests that read are counted; by user where that is known, else by address."
+    ),
+    limit!(
+        "conversation",
+        "sliding_window",
+        "200",
+        "3600",
+        "How it is counted whom somebody brings together: conversations begun, people added to one or to a workspace; by user."
     ),
     limit!("write", "token_bucket", "600", "How all other requests are counted."),
 ];

@@ -104,6 +104,7 @@ pub struct Auth {
     pub fresh_for: Duration,
     pub private_key_file: Option<PathBuf>,
     pub key_encryption_secret: Option<Secret>,
+    pub setup_token: Option<Secret>,
     pub signup: SignUp,
     pub failed_signins: u32,
     #[serde(deserialize_with = "seconds")]
@@ -168,6 +169,7 @@ pub struct RateLimit {
     upload: Limit,
     gateway: Limit,
     read: Limit,
+    conversation: Limit,
     write: Limit,
 }
 
@@ -179,6 +181,7 @@ impl RateLimit {
             RateGroup::Upload => self.upload,
             RateGroup::Gateway => self.gateway,
             RateGroup::Read => self.read,
+            RateGroup::Conversation => self.conversation,
             RateGroup::Write => self.write,
         }
     }
@@ -305,6 +308,16 @@ impl Config {
         self.database.kind() == DatabaseKind::Sqlite
     }
 
+    /// Whether others than the people at this machine may get to this server.
+    pub fn is_reachable_by_others(&self) -> bool {
+        let listens_here = match self.server.host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.server.host == "localhost",
+        };
+        let is_known_here = self.server.public_url.as_ref().is_none_or(is_loopback);
+        !listens_here || !is_known_here || !self.server.trusted_proxies.is_empty()
+    }
+
     /// Whether `natter serve` brings the schema up to date by itself.
     pub fn migrate_on_start(&self) -> bool {
         self.database.migrate_on_start.unwrap_or(self.is_embedded())
@@ -418,14 +431,16 @@ impl OauthProvider {
 
 /// Whether nobody on the way can read or change what is sent there.
 fn is_private(address: &str) -> bool {
-    let Ok(url) = Url::parse(address) else { return false };
-    let is_here = match url.host() {
+    Url::parse(address).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    };
-    url.scheme() == "https" || is_here
+    }
 }
 
 impl Provider {

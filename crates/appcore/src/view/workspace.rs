@@ -37,6 +37,10 @@ pub enum WorkspaceRole {
     Guest,
 }
 
+impl WorkspaceRole {
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Guest];
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceMember {
     pub user: User,

@@ -15,6 +15,8 @@ pub struct Model {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub is_deleted: bool,
+    /// When somebody ended the membership; none where they left by themselves. It keeps them out until they are invited anew.
+    pub removed_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

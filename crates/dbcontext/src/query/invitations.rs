@@ -1,9 +1,9 @@
 //! Invitations: seen by those who manage a workspace, found by whoever has the token.
 
-use appcore::{AppError, InvitationId, Timestamp, WorkspaceId, page::PageRequest};
+use appcore::{AppError, InvitationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
-    Select, sea_query::Expr,
+    QuerySelect, Select, sea_query::Expr,
 };
 
 use crate::{
@@ -71,6 +71,47 @@ pub async fn revoke<C: ConnectionTrait>(
         .await
         .map_err(app_error)?;
     Ok(done.rows_affected > 0)
+}
+
+/// Withdraws the invitations to this workspace that somebody has made, but for those to roles that they still may give.
+pub async fn revoke_made_by<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    maker: UserId,
+    kept: &[WorkspaceRole],
+    now: Timestamp,
+) -> Result<(), AppError> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::WorkspaceId.eq(workspace))
+        .filter(Column::CreatedBy.eq(maker))
+        .filter(Column::Role.is_not_in(kept.iter().map(|role| role.as_str())))
+        .filter(Column::RevokedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// When somebody mailed invitations after `since`, whatever has become of them: the newest so many, the newest first.
+pub async fn mailed_since<C: ConnectionTrait>(
+    db: &C,
+    maker: UserId,
+    since: Timestamp,
+    most: u64,
+) -> Result<Vec<Timestamp>, AppError> {
+    Entity::find()
+        .filter(Column::CreatedBy.eq(maker))
+        .filter(Column::CreatedAt.gt(since))
+        .filter(Column::Email.is_not_null())
+        .order_by_desc(Column::CreatedAt)
+        .limit(most)
+        .select_only()
+        .column(Column::CreatedAt)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 fn open(id: WorkspaceId, now: Timestamp) -> Select<Entity> {

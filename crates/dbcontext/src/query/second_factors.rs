@@ -38,6 +38,30 @@ pub async fn begin<C: ConnectionTrait>(
     Ok(())
 }
 
+/// Authenticators whose secrets lie in clear.
+pub async fn unsealed<C: ConnectionTrait>(db: &C) -> Result<Vec<totp::Model>, AppError> {
+    totp::Entity::find().filter(totp::Column::IsSealed.eq(false)).all(db).await.map_err(app_error)
+}
+
+/// Puts a sealed secret in the place of the same one in clear.
+pub async fn seal<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    clear: Vec<u8>,
+    sealed: Vec<u8>,
+) -> Result<(), AppError> {
+    let row = totp::ActiveModel { secret: Set(sealed), is_sealed: Set(true), ..Default::default() };
+    totp::Entity::update_many()
+        .set(row)
+        .filter(totp::Column::UserId.eq(user_id))
+        .filter(totp::Column::Secret.eq(clear))
+        .filter(totp::Column::IsSealed.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
 /// Stores what a code has changed.
 pub async fn update<C: ConnectionTrait>(db: &C, changed: totp::Model) -> Result<(), AppError> {
     let row = totp::ActiveModel {

@@ -2,7 +2,7 @@
 
 use appcore::{AppError, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, QueryFilter, QueryOrder, Set,
     sea_query::{Query, SelectStatement},
 };
 
@@ -42,7 +42,7 @@ pub async fn replace<C: ConnectionTrait>(db: &C, id: WorkspaceId, domains: &[Str
     Ok(())
 }
 
-/// Workspaces that people of this domain may join and `by` is not in, by name.
+/// Workspaces that people of this domain may join, and that `by` is not in and was not removed from, by name.
 pub async fn offered<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -53,7 +53,7 @@ pub async fn offered<C: ConnectionTrait>(
         .column(workspace_member::Column::WorkspaceId)
         .from(workspace_member::Entity)
         .and_where(workspace_member::Column::UserId.eq(by))
-        .and_where(workspace_member::Column::IsDeleted.eq(false))
+        .and_where(workspace_member::Column::IsDeleted.eq(false).or(workspace_member::Column::RemovedAt.is_not_null()))
         .to_owned();
     let query = workspace::Entity::find()
         .filter(workspace::Column::IsDeleted.eq(false))

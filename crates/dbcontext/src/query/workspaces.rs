@@ -255,14 +255,30 @@ pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
         .map_err(app_error)
 }
 
+/// How a membership ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembershipEnd {
+    /// By the member.
+    Left,
+    /// By somebody else: remembered until they are invited anew.
+    Removed,
+}
+
 /// Ends a membership. False: there is none.
-pub async fn remove<C: ConnectionTrait>(
+pub async fn end_membership<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
     user_id: UserId,
+    end: MembershipEnd,
     at: Timestamp,
 ) -> Result<bool, AppError> {
-    let row = workspace_member::ActiveModel { is_deleted: Set(true), updated_at: Set(at), ..Default::default() };
+    let removed_at = (end == MembershipEnd::Removed).then_some(at);
+    let row = workspace_member::ActiveModel {
+        is_deleted: Set(true),
+        updated_at: Set(at),
+        removed_at: Set(removed_at),
+        ..Default::default()
+    };
     let done = workspace_member::Entity::update_many()
         .set(row)
         .filter(workspace_member::Column::WorkspaceId.eq(id))
@@ -272,6 +288,16 @@ pub async fn remove<C: ConnectionTrait>(
         .await
         .map_err(app_error)?;
     Ok(done.rows_affected > 0)
+}
+
+/// When somebody was removed from a workspace that they have not come back to since.
+pub async fn removed_at<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    user_id: UserId,
+) -> Result<Option<Timestamp>, AppError> {
+    let row = workspace_member::Entity::find_by_id((id, user_id)).one(db).await.map_err(app_error)?;
+    Ok(row.filter(|row| row.is_deleted).and_then(|row| row.removed_at))
 }
 
 /// How many of these people are members.
@@ -310,6 +336,7 @@ pub async fn add<C: ConnectionTrait>(
         created_at: Set(at),
         updated_at: Set(at),
         is_deleted: Set(false),
+        removed_at: Set(None),
     };
     let mut again = OnConflict::columns([workspace_member::Column::WorkspaceId, workspace_member::Column::UserId]);
     again
@@ -318,6 +345,7 @@ pub async fn add<C: ConnectionTrait>(
             workspace_member::Column::CreatedAt,
             workspace_member::Column::UpdatedAt,
             workspace_member::Column::IsDeleted,
+            workspace_member::Column::RemovedAt,
         ])
         .action_and_where(workspace_member::Column::IsDeleted.eq(true));
     let done =

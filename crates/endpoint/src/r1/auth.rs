@@ -110,6 +110,8 @@ pub struct SignUpRequest {
     pub display_name: String,
     /// The token of an invitation to a workspace: needed where accounts are made by invitation only.
     pub invitation: Option<String>,
+    /// From the server's log: needed for the first account where `GET /r1/auth/policy` says so.
+    pub setup_token: Option<String>,
 }
 
 /// Create an account
@@ -126,6 +128,7 @@ impl Endpoint for SignUp {
             password: request.password,
             display_name: request.display_name,
             invitation: request.invitation,
+            setup_token: request.setup_token,
             language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
         };
         let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;

@@ -68,7 +68,7 @@ pub struct CreateConversationRequest {
 /// Begin a conversation
 ///
 /// Two people have one `single` conversation in a workspace: where it is there already, the answer is 200 with it.
-#[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(NotFound))]
+#[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(NotFound))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
     type Response = Conversation;
@@ -251,7 +251,7 @@ pub enum AddedMember {
 }
 
 /// Add a person or an assistant to a conversation
-#[endpoint(POST "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, AlreadyMember, WrongState))]
+#[endpoint(POST "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status = 201, errors(Forbidden, AlreadyMember, WrongState))]
 impl Endpoint for AddMember {
     type Request = AddMemberRequest;
     type Response = AddedMember;

@@ -204,7 +204,7 @@ pub struct SignInByIdTokenRequest {
     pub p: String,
     /// Made for this server, not more than ten minutes ago, and not shown before.
     pub id_token: String,
-    /// What the token must hold, where the provider was given one.
+    /// The token's nonce. A token that holds one is refused without it.
     pub nonce: Option<String>,
 }
 

@@ -17,19 +17,22 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct VerifyEmailRequest {
     /// From the link in the mail: good once, for 24 hours.
     pub token: String,
+    /// Of the account that the mail is about: needed where the caller is not signed in to it.
+    #[schema(format = Password)]
+    pub password: Option<String>,
 }
 
 /// Confirm one's e-mail address
 ///
-/// All sessions of the account end with its first confirmation, but for the one that is shown with it.
-#[endpoint(POST "/r1/auth/verify-email", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid))]
+/// Signed in to the account, or with its password (403 `password_required` without). Nobody is signed out by it.
+#[endpoint(POST "/r1/auth/verify-email", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, Forbidden, PasswordRequired, PasswordWrong, TooManySignins))]
 impl Endpoint for VerifyEmail {
     type Request = VerifyEmailRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: VerifyEmailRequest) -> Result<Reply<NoData>, AppError> {
         let by = ctx.caller().await;
-        accounts::verify_email(ctx.app(), &request.token, by.as_ref(), ctx.address()).await?;
+        accounts::verify_email(ctx.app(), &request.token, request.password, by.as_ref(), &ctx.device()).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -5,6 +5,8 @@ use appcore::{
     config::{Config, SignUp},
 };
 use natter_macro::{dto, endpoint};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -15,8 +17,11 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 pub struct EntryPolicy {
     /// Who may create an account.
     pub signup: SignUp,
+    /// Whether there is no account yet, and the first one, an administrator's, is made with the setup token from the server's log.
+    pub setup_token: bool,
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
+    pub mail: MailDelivery,
 }
 
 /// How long messages may be, in characters.
@@ -26,6 +31,16 @@ pub struct MessagePolicy {
     pub max_chars: usize,
     /// In an `assistant` conversation.
     pub max_prompt_chars: usize,
+}
+
+/// What becomes of mail.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MailDelivery {
+    /// It is sent.
+    Smtp,
+    /// No mail server is set: it is written to files of the server, and reaches nobody.
+    Outbox,
 }
 
 /// What a password has to be. It is not the address, whatever else is asked of it.
@@ -39,12 +54,13 @@ pub struct PasswordPolicy {
     pub common: bool,
 }
 
-impl From<&Config> for EntryPolicy {
-    fn from(config: &Config) -> Self {
-        let (auth, messages) = (&config.auth, &config.messages);
-        let password = &auth.password;
+impl EntryPolicy {
+    fn new(config: &Config, setup_token: bool) -> Self {
+        let (password, messages) = (&config.auth.password, &config.messages);
         Self {
-            signup: auth.signup,
+            signup: config.auth.signup,
+            setup_token,
+            mail: if config.mail.smtp_url.is_some() { MailDelivery::Smtp } else { MailDelivery::Outbox },
             password: PasswordPolicy {
                 min_length: password.min_length,
                 upper: password.upper,
@@ -59,13 +75,15 @@ impl From<&Config> for EntryPolicy {
 
 /// Read who may create an account
 ///
-/// And what a password and a message have to be, so that a form can say so while it is typed.
+/// And what a password and a message have to be, so that a form can say so while it is typed, and whether mail is sent.
 #[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Auth)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;
     type Response = EntryPolicy;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<EntryPolicy>, AppError> {
-        Ok(Reply::of(EntryPolicy::from(&*ctx.app().config)))
+        let app = ctx.app();
+        let setup_token = app.accounts.asks_for_setup_token(&app.db).await?;
+        Ok(Reply::of(EntryPolicy::new(&app.config, setup_token)))
     }
 }

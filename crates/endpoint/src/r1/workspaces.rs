@@ -206,7 +206,7 @@ pub struct AddWorkspaceMemberRequest {
 }
 
 /// Add somebody to a workspace
-#[endpoint(POST "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
+#[endpoint(POST "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Conversation, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for AddWorkspaceMember {
     type Request = AddWorkspaceMemberRequest;
     type Response = WorkspaceMember;

@@ -10,8 +10,8 @@ use appcore::{
     ApiKeyId, AppError, Code, Secret, Timestamp,
     auth::{Credential, Principal, Scopes, token},
     event::{BusMessage, Signal},
+    line::parse_line,
     page::{Page, PageRequest},
-    text::parse_line,
     view::{ApiKey, UnknownName},
 };
 use dbcontext::{

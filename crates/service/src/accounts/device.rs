@@ -7,6 +7,30 @@ use dbcontext::query::sessions::Seen;
 
 use crate::places::Places;
 
+/// What programs call themselves. Each says that it is those below, too.
+const PROGRAMS: [(&str, &str); 10] = [
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+    ("python", "Python"),
+];
+const SYSTEMS: [(&str, &str); 8] = [
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Macintosh", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+];
+
 /// What a request tells of the device that sent it.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
@@ -66,6 +90,17 @@ impl Device {
         self.user_agent.clone()
     }
 
+    /// The program and its system by names of ours: what it says of itself may be anybody's words.
+    pub(super) fn name(&self) -> Option<String> {
+        let agent = self.user_agent.as_deref()?;
+        let find =
+            |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+        match (find(&PROGRAMS), find(&SYSTEMS)) {
+            (Some(program), Some(system)) => Some(format!("{program}, {system}")),
+            (program, system) => program.or(system).map(str::to_owned),
+        }
+    }
+
     /// Where in the net it is.
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
@@ -113,6 +148,17 @@ mod tests {
         assert!(kept.chars().count() <= Device::MAX_CHARS);
         assert_eq!(device.address().as_deref(), Some("192.0.2.1"));
         assert_eq!(Device::new(Some("\u{7}"), None).user_agent(), None);
+    }
+
+    #[test]
+    fn is_called_by_names_that_no_stranger_chooses() {
+        let name = |agent: &str| Device::new(Some(agent), None).name();
+        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0";
+        assert_eq!(name(edge).as_deref(), Some("Edge, Windows"));
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1";
+        assert_eq!(name(safari).as_deref(), Some("Safari, iOS"));
+        assert_eq!(name("curl/8.5").as_deref(), Some("curl"));
+        assert_eq!(name("Bank Support, call 0900-1234 or see https://evil.example"), None);
     }
 
     #[test]

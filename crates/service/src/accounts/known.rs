@@ -32,9 +32,10 @@ pub(super) async fn note(tx: &Transaction, app: &App, account: &user::Model, dev
     let (network, agent, now) = (device.network(), device.agent(), app.clock.now());
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
-    if is_new && !known.is_empty() {
+    // An address that nobody has shown to be theirs may be a stranger's.
+    if is_new && !known.is_empty() && super::is_verified(account) {
         let letter = Letter::NewDevice {
-            user_agent: device.user_agent(),
+            user_agent: device.name(),
             address: device.address(),
             place: device.place(&app.places),
             at: now,

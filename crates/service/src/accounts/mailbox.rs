@@ -1,17 +1,19 @@
 //! What people do who can read the mail of an address: prove that it is theirs, and choose another password.
 //!
 //! An answer never tells whether there is an account, nor does the time that it takes: the worker that sends the mail finds that out.
-//! Whoever has signed up with another's address is out as soon as its owner shows up: a reset, and the first proof of an address, end
-//! the sessions and keys of the account and all changes that are pending (arXiv 2205.10174).
+//! Whoever has signed up with another's address is out as soon as its owner shows up: a reset ends the sessions and keys of the account
+//! and all changes that are pending (arXiv 2205.10174). The mail alone proves no address, because its reader may not know whose account
+//! it speaks of: the account's session or password goes with it.
 
 use std::net::IpAddr;
 
 use appcore::{
     AppError, Code, UserId,
-    auth::{Email, Password, Principal, token},
+    auth::{Email, Password, Principal, password::PasswordCheck, token},
 };
 use dbcontext::{
     constraint::app_error,
+    entity::user,
     query::{
         api_keys,
         mail_tokens::{self, Purpose},
@@ -19,7 +21,7 @@ use dbcontext::{
     },
 };
 
-use super::{api_keys::tell_revoked, identities, sessions::tell_ended};
+use super::{Device, api_keys::tell_revoked, guesses, identities, sessions::tell_ended, signin};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -47,40 +49,76 @@ async fn request(app: &App, email: &str, letter: Letter) -> Result<(), AppError>
     Ok(())
 }
 
-/// Proves an address by the token that was mailed to it. Whoever shows the account's own session with it keeps that one: they have both
-/// the mail and the account.
+/// Proves an address by the token that was mailed to it, for whoever is signed in to the account here or has its password: they have
+/// both the mail and the account, so nobody is signed out. Whoever has the mail alone chooses another password ([`redeem_reset`]).
+///
+/// A claim ([`identities::claim`]) needs neither: it takes the account away from whoever made it.
 pub async fn verify_email(
     app: &App,
     shown: &str,
+    password: Option<String>,
     by: Option<&Principal>,
-    address: Option<IpAddr>,
+    device: &Device,
 ) -> Result<(), AppError> {
     let hash = fingerprint(shown)?;
     let now = app.clock.now();
-    let tx = app.db.begin().await.map_err(app_error)?;
-    let (user_id, is_claim) = match mail_tokens::take(&tx, Purpose::Verification, &hash, now).await? {
-        Some(subject) => (UserId(subject), false),
-        None => {
-            let pending = mail_tokens::take(&tx, Purpose::Claim, &hash, now).await?.ok_or(Code::TokenInvalid)?;
-            (identities::claim(&tx, app, pending).await?, true)
-        }
+    let Some(subject) = mail_tokens::find(app.db.reader(), Purpose::Verification, &hash, now).await? else {
+        return claim(app, &hash, device.ip()).await;
     };
-    let account = users::lock(&tx, user_id).await?.ok_or(Code::TokenInvalid)?;
-    if is_claim {
-        users::drop_password(&tx, account.id, now).await?;
+    let account = users::by_id(app.db.reader(), UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
+    let is_signed_in = by.is_some_and(|by| by.user_id == account.id && by.session_id().is_some());
+    if !is_signed_in {
+        require_password(app, &account, password, device).await?;
     }
-    let (mut ended, mut revoked) = (Vec::new(), Vec::new());
-    if users::verify(&tx, account.id, now).await? || is_claim {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let taken = mail_tokens::take(&tx, Purpose::Verification, &hash, now).await?;
+    let current = users::lock(&tx, account.id).await?.filter(|_| taken == Some(subject)).ok_or(Code::TokenInvalid)?;
+    // Changed by another request since it was compared.
+    if !is_signed_in && current.password_hash != account.password_hash {
+        return Err(Code::PasswordWrong.into());
+    }
+    if users::verify(&tx, account.id, now).await? {
         mail_tokens::remove(&tx, account.id.0).await?;
-        audit::record(&tx, entry(Action::EmailVerified, account.id, address)).await?;
-        let kept = by.filter(|by| by.user_id == account.id && !is_claim).and_then(Principal::session_id);
-        if kept.is_none() && !is_claim {
-            // Whatever was added by somebody who is not here now.
-            identities::forget_other_ways(&tx, app, account.id).await?;
-        }
-        ended = sessions::end_all(&tx, account.id, kept, now).await?;
-        revoked = api_keys::revoke_all(&tx, account.id, now).await?;
+        audit::record(&tx, entry(Action::EmailVerified, account.id, device.ip())).await?;
     }
+    tx.commit().await.map_err(app_error)
+}
+
+/// The password of an account that nobody is signed in to here. Guesses count like failed sign-ins.
+async fn require_password(
+    app: &App,
+    account: &user::Model,
+    password: Option<String>,
+    device: &Device,
+) -> Result<(), AppError> {
+    if account.password_hash.is_none() {
+        let message = "Sign in on this device first, then open the link again.";
+        return Err(AppError::refused(Code::Forbidden, message));
+    }
+    let password = password.ok_or(Code::PasswordRequired)?;
+    let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
+    if app.accounts.hashing.verify(password, account.password_hash.clone()).await? == PasswordCheck::Wrong {
+        guess.failed().await;
+        signin::note_failure(app, Some(account.id), device).await;
+        return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));
+    }
+    guess.passed().await;
+    Ok(())
+}
+
+/// Gives an account to whoever reads the mail of its address, and ends all that was there before.
+async fn claim(app: &App, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let pending = mail_tokens::take(&tx, Purpose::Claim, hash, now).await?.ok_or(Code::TokenInvalid)?;
+    let user_id = identities::claim(&tx, app, pending).await?;
+    let account = users::lock(&tx, user_id).await?.ok_or(Code::TokenInvalid)?;
+    users::drop_password(&tx, account.id, now).await?;
+    users::verify(&tx, account.id, now).await?;
+    mail_tokens::remove(&tx, account.id.0).await?;
+    audit::record(&tx, entry(Action::EmailVerified, account.id, address)).await?;
+    let ended = sessions::end_all(&tx, account.id, None, now).await?;
+    let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
     tell_revoked(app, revoked).await;

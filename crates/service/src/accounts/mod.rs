@@ -36,6 +36,7 @@ mod refresh;
 mod removal;
 pub mod second_factor;
 pub mod sessions;
+mod setup;
 mod signin;
 mod signup;
 mod standings;
@@ -65,7 +66,7 @@ pub use tickets::{issue_ticket, redeem_ticket};
 
 use std::sync::Arc;
 
-use appcore::{Clock, config::Config, event::EventBus};
+use appcore::{AppError, Clock, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
@@ -78,6 +79,7 @@ pub(crate) const fn is_verified(account: &dbcontext::entity::user::Model) -> boo
 /// What an instance keeps for its accounts.
 pub struct Accounts {
     keys: Arc<Keys>,
+    setup: setup::Setup,
     proofs: Proofs,
     hashing: Hashing,
     standings: Standings,
@@ -91,9 +93,11 @@ impl Accounts {
     /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = Keys::load(db, config, clock).await?;
+        second_factor::seal_all(db, config).await?;
         tokio::task::spawn_blocking(appcore::auth::password::prepare).await??;
         Ok(Self {
             keys,
+            setup: setup::Setup::load(db, config).await?,
             proofs: Proofs::new(),
             hashing: Hashing::new(),
             standings: Standings::start(bus),
@@ -101,6 +105,11 @@ impl Accounts {
             providers: identities::Providers::build(&config.auth)?,
             site: passkeys::site(config)?,
         })
+    }
+
+    /// Whether the next account is the first one, and is asked for the setup token.
+    pub async fn asks_for_setup_token(&self, db: &Database) -> Result<bool, AppError> {
+        self.setup.is_required(db).await
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

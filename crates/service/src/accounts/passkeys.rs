@@ -9,8 +9,8 @@ use appcore::{
     AppError, Code, PasskeyId, Timestamp, UserId,
     auth::Principal,
     config::Config,
+    line::parse_line,
     page::{Page, PageRequest},
-    text::parse_line,
 };
 use dbcontext::{
     Transaction,

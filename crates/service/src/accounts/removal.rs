@@ -29,7 +29,7 @@ use crate::{
     jobs::{self, Ended, Job, Work},
     mail::MailJob,
     presence,
-    workspaces::notice::ChangeNotice,
+    workspaces::{invitations, notice::ChangeNotice},
 };
 
 /// What is left of a name.
@@ -148,6 +148,7 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
     let tx = app.db.begin().await.map_err(app_error)?;
     query::workspaces::lock(&tx, id).await?;
     let heir = departures::leave(&tx, id, user_id, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
         ChangeNotice::of(id, [heir]).tell(app);

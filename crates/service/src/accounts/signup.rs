@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, FieldError, Language, UserId,
     auth::{Email, Password, password::Policy},
     config::{self, Config},
-    text::parse_line,
+    line,
     view::UserRole,
 };
 use dbcontext::{constraint::app_error, entity::user, query::users};
@@ -26,6 +26,8 @@ pub struct SignUp {
     pub display_name: String,
     /// The token of an invitation.
     pub invitation: Option<String>,
+    /// What the first account of all is asked for.
+    pub setup_token: Option<String>,
     /// What mail to them is written in.
     pub language: Language,
 }
@@ -61,7 +63,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         email: newcomer.email.as_str().to_owned(),
         display_name: newcomer.display_name,
         password_hash: Some(hash),
-        role: role_of_newcomer(&tx, app).await?,
+        role: role_of_newcomer(&tx, app, request.setup_token.as_deref()).await?,
         // Whoever shows what was in a mail has read it.
         verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
@@ -86,6 +88,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     audit::record(&tx, entry).await?;
     mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
     tx.commit().await.map_err(app_error)?;
+    app.accounts.setup.end();
     jobs::wake(app);
     Ok(pair)
 }
@@ -108,27 +111,22 @@ impl Newcomer {
     }
 }
 
-/// In embedded mode the first account of all is the administrator's.
-pub(super) async fn role_of_newcomer<C: ConnectionTrait>(db: &C, app: &App) -> Result<UserRole, AppError> {
-    let first = app.config.is_embedded() && users::is_empty(db).await?;
-    Ok(if first { UserRole::Admin } else { UserRole::User })
-}
-
-/// The name that others see: one line, in which nothing is hidden.
-pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
-    let name = parse_line("display_name", text, MAX_NAME_CHARS)?;
-    if name.chars().any(is_hidden) {
-        return Err(AppError::field("display_name", "invalid", "Remove invisible characters from the name."));
+/// In embedded mode the first account of all is the administrator's, made with the setup token where one is asked for.
+pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
+    db: &C,
+    app: &App,
+    setup_token: Option<&str>,
+) -> Result<UserRole, AppError> {
+    if !app.config.is_embedded() || !users::is_empty(db).await? {
+        return Ok(UserRole::User);
     }
-    Ok(name)
+    app.accounts.setup.check(setup_token)?;
+    Ok(UserRole::Admin)
 }
 
-/// Characters that show nothing, or turn the text around: with them one name can be made to look like another. The joiners
-/// (U+200C, U+200D) stay: scripts and emoji need them.
-const fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}')
+/// The name that others see.
+pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
+    line::parse_name("display_name", text, MAX_NAME_CHARS)
 }
 
 /// Stores an account and its place in the workspaces, in the caller's transaction.

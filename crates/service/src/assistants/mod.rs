@@ -14,8 +14,8 @@ use appcore::{
     breaker::Circuit,
     config,
     event::{BusMessage, Signal},
+    line::parse_line,
     page::{Page, PageRequest},
-    text::parse_line,
     view::{Assistant, Message, MessageStatus, SenderKind, WorkspaceRole},
 };
 use dbcontext::{entity::assistant, query};

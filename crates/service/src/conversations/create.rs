@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    text::parse_line,
+    line::parse_line,
     view::{Conversation, ConversationKind, MemberRole},
 };
 use dbcontext::query;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use appcore::{
     AppError, Code, ConversationId, UserId,
     auth::Principal,
+    line::parse_line,
     page::{Page, PageRequest},
-    text::parse_line,
     view::{AssistantMember, Conversation, ConversationKind, Member, Message, OwnMembership},
 };
 use dbcontext::query::{self, conversations::SeenConversation};

@@ -26,8 +26,8 @@ use appcore::{
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
     limit::Violation,
+    line::parse_line,
     page::{Page, PageRequest},
-    text::parse_line,
     view::Ban,
 };
 use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};

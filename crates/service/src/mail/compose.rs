@@ -1,17 +1,21 @@
 //! Writing a letter: subject, text and HTML, in the reader's language.
 //!
 //! The sentences are templates, and so is the page around them. In HTML every value is escaped; the link alone is put in as it is,
-//! because it is ours.
+//! because it is ours. No subject says anything that a person has chosen, and what they are called stands in
+//! quotes.
 
 use std::sync::LazyLock;
 
-use appcore::{AppError, Language, Timestamp};
+use appcore::{AppError, Language, Timestamp, line};
 use minijinja::{Environment, Value, context};
 
 use super::{
     Letter,
     texts::{self, Text},
 };
+
+/// The longest name of a person or a workspace.
+const MAX_QUOTED_CHARS: usize = 80;
 
 /// A letter, ready to be put into an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +83,7 @@ fn values(letter: &Letter, host: &str) -> Value {
     match letter {
         Letter::Verification | Letter::PasswordReset | Letter::SignUpAttempt => context! { host },
         Letter::Invitation { workspace, inviter, expires_at, .. } => {
-            context! { host, workspace, inviter, time => time(*expires_at) }
+            context! { host, workspace => quotable(workspace), inviter => quotable(inviter), time => time(*expires_at) }
         }
         Letter::Claim { provider, .. } => context! { host, provider },
         Letter::NewDevice { user_agent, address, place, at } => {
@@ -88,6 +92,11 @@ fn values(letter: &Letter, host: &str) -> Value {
         }
         Letter::PasswordChanged { at } => context! { host, time => time(*at) },
     }
+}
+
+/// A name that people choose, as it may stand in a letter to strangers. None: it is older than the rules for names, and not by them.
+fn quotable(name: &str) -> Option<&str> {
+    line::parse_name("name", name, MAX_QUOTED_CHARS).is_ok().then_some(name)
 }
 
 /// `2026-11-20 15:04 UTC`

@@ -55,10 +55,16 @@ fn every_letter_is_written_in_every_language_with_its_link_once() {
 
 #[test]
 fn no_value_becomes_markup_or_another_header() {
-    let letter = invitation("<img src=x onerror=alert(1)>", "Eve\r\nBcc: all@example.org {{ 7 * 7 }}");
-    let written = compose::write(&letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
+    let letter = invitation("<img src=x onerror=alert(1)>", "Eve {{ 7 * 7 }}");
+    let write = |letter| compose::write(letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
+    let written = write(&letter);
     assert!(!written.html.contains("<img") && written.html.contains("&lt;img"), "{}", written.html);
     assert!(!written.subject.contains(['\r', '\n']), "{}", written.subject);
     assert!(written.text.contains("<img src=x onerror=alert(1)>"), "{}", written.text);
     assert!(written.text.contains("{{ 7 * 7 }}"), "a value is no template");
+    // What is no name by the rules of today is left out.
+    let written = write(&invitation("pay at https://evil.example", "Eve\r\nBcc: all@example.org"));
+    for part in [&written.subject, &written.text, &written.html] {
+        assert!(!part.contains("evil") && !part.contains("Bcc"), "{part}");
+    }
 }

@@ -41,7 +41,8 @@ pub async fn offered(app: &App, by: &Principal, page: PageRequest) -> Result<Pag
     Ok(Page::new(items, page, total))
 }
 
-/// Makes the caller a member of a workspace that is open to their domain; for everybody else it is not there.
+/// Makes the caller a member of a workspace that is open to their domain; for everybody else, and for whoever was removed from it, it is
+/// not there.
 pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, id).await?;
@@ -50,7 +51,8 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
     }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let domain = verified_domain(&user).ok_or(Code::NotFound)?;
-    if workspaces::name(&tx, id).await?.is_none() || !rows::lets_in(&tx, id, domain).await? {
+    let is_open = workspaces::name(&tx, id).await?.is_some() && rows::lets_in(&tx, id, domain).await?;
+    if !is_open || workspaces::removed_at(&tx, id, by.user_id).await?.is_some() {
         return Err(Code::NotFound.into());
     }
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, app.clock.now()).await?;

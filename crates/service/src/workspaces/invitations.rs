@@ -2,6 +2,9 @@
 //!
 //! The token is told once, to whoever makes the invitation, and kept as a fingerprint. A mailed invitation has a second one, which is
 //! in the mail alone: whoever shows that reads the mailbox. An invitation by mail is good for its address only, once that is verified.
+//!
+//! An invitation stands as long as its maker may give what it gives ([`revoke_beyond`]). Whoever was removed from a workspace comes back
+//! by one that was made after that.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -9,7 +12,7 @@ use appcore::{
     AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
     auth::{Email, Permission, Principal, token},
     page::{Page, PageRequest},
-    view::{Invitation, InvitedTo, OfferedWorkspace, UnknownName, WorkspaceRole},
+    view::{Invitation, InvitedTo, OfferedWorkspace, UnknownName, UserRole, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
@@ -37,6 +40,9 @@ const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
 const MAX_USES: i64 = 10_000;
 /// How many invitations to one workspace may stand at a time.
 const MAX_OPEN: u64 = 1_000;
+/// How many invitations somebody may have mailed in [`A_DAY`], to whatever workspaces: they go to strangers.
+const MAILED_A_DAY: usize = 50;
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Ours have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
@@ -55,12 +61,14 @@ pub struct MadeInvitation {
     pub url: String,
 }
 
-/// Makes an invitation to a workspace, and has it sent where it is for an address.
+/// Makes an invitation to a workspace, and has it sent where it is for an address. The link that the caller is told begins with
+/// `base_url`; mails lead to `server.public_url`.
 pub async fn create(
     app: &App,
     by: &Principal,
     workspace_id: WorkspaceId,
     new: NewInvitation,
+    base_url: &str,
 ) -> Result<MadeInvitation, AppError> {
     let now = app.clock.now();
     let role = new.role.unwrap_or(WorkspaceRole::Member);
@@ -96,6 +104,10 @@ pub async fn create(
             format!("You have {MAX_OPEN} open invitations. Revoke some first."),
         ));
     }
+    let inviter = match &email {
+        Some(_) => Some(may_mail(&tx, by, now).await?),
+        None => None,
+    };
     let known = match &email {
         Some(email) => users::by_email(&tx, email.as_str()).await?,
         None => None,
@@ -120,8 +132,7 @@ pub async fn create(
         revoked_at: None,
     };
     rows::insert(&tx, row.clone()).await?;
-    if let Some(email) = email {
-        let inviter = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if let (Some(email), Some(inviter)) = (email, inviter) {
         let reader = known.as_ref().unwrap_or(&inviter);
         let to = Recipient::Address { email, language: Language::stored(&reader.language) };
         let letter = Letter::Invitation {
@@ -135,8 +146,42 @@ pub async fn create(
     audit::record(&tx, Entry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    let url = format!("{}/invite?token={token}", app.config.server.public_url());
+    let url = format!("{base_url}/invite?token={token}");
     Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
+}
+
+/// The caller's account, held, if it may have an invitation mailed to a stranger now.
+async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
+    let account = users::lock(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !accounts::is_verified(&account) && by.role != UserRole::Admin {
+        let message = "Verify your email before you invite people by email, or share an invitation link.";
+        return Err(AppError::refused(Code::Forbidden, message));
+    }
+    let mailed = rows::mailed_since(db, by.user_id, now.minus(A_DAY), MAILED_A_DAY as u64).await?;
+    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= MAILED_A_DAY) else { return Ok(account) };
+    let wait = oldest.plus(A_DAY).millis() - now.millis();
+    Err(AppError::Refused {
+        code: Code::RateLimited,
+        message: Some(
+            format!("You can email up to {MAILED_A_DAY} invitations a day. Share an invitation link instead.").into(),
+        ),
+        retry_after: Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default().div_ceil(1_000).max(1))),
+    })
+}
+
+/// Withdraws what somebody has made that they may no longer give, now that they are this in the workspace; none: nothing any more.
+pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
+    db: &C,
+    workspace_id: WorkspaceId,
+    maker: UserId,
+    role: Option<WorkspaceRole>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let kept: Vec<WorkspaceRole> = WorkspaceRole::ALL
+        .into_iter()
+        .filter(|given| role.is_some_and(|role| role.may(Permission::ManageMembers) && role.may_give(*given)))
+        .collect();
+    rows::revoke_made_by(db, workspace_id, maker, &kept, now).await
 }
 
 /// A workspace's invitations that still stand, the newest first.
@@ -187,6 +232,10 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !shown.is_for(&user) {
         return Err(Code::InvitationMismatch.into());
+    }
+    if workspaces::removed_at(&tx, id, by.user_id).await?.is_some_and(|at| shown.invitation.created_at <= at) {
+        let message = "You were removed from this workspace. Ask one of its admins for a new invitation.";
+        return Err(AppError::refused(Code::Forbidden, message));
     }
     let led_to = shown.leads_to(&tx, shown.role()?).await?;
     shown.bring_in(&tx, by.user_id, now).await?;

@@ -10,12 +10,12 @@ use dbcontext::{
     constraint::app_error,
     query::{
         users,
-        workspaces::{self as rows, MemberRow, WorkspaceKind},
+        workspaces::{self as rows, MemberRow, MembershipEnd, WorkspaceKind},
     },
 };
 use sea_orm::ConnectionTrait;
 
-use super::{departure, notice::ChangeNotice, permitted, wrong_state};
+use super::{departure, invitations, notice::ChangeNotice, permitted, wrong_state};
 use crate::{
     App,
     accounts::fill_in_presence,
@@ -126,8 +126,10 @@ pub async fn set_role(
     }
     if role == WorkspaceRole::Owner && user_id != by.user_id {
         rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
+        invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -136,7 +138,8 @@ pub async fn set_role(
     view(member)
 }
 
-/// Ends somebody's membership, and with it their part in all conversations of the workspace.
+/// Ends somebody's membership, and with it their part in all conversations of the workspace and the invitations that they made. They
+/// don't come back by themselves: see [`MembershipEnd::Removed`].
 pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: UserId) -> Result<(), AppError> {
     if user_id == by.user_id {
         return leave(app, by, id).await;
@@ -147,7 +150,8 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     may_give(own, role_of(&member)?)?;
     let now = app.clock.now();
-    rows::remove(&tx, id, user_id, now).await?;
+    rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
     departure::ask(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -155,7 +159,7 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     departure::take_out(app, id, user_id).await
 }
 
-/// Ends one's own membership; an owner hands the workspace over first.
+/// Ends one's own membership, and the invitations that one made; an owner hands the workspace over first.
 pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
@@ -167,7 +171,8 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
         return Err(Code::OwnerMustTransfer.into());
     }
     let now = app.clock.now();
-    rows::remove(&tx, id, by.user_id, now).await?;
+    rows::end_membership(&tx, id, by.user_id, MembershipEnd::Left, now).await?;
+    invitations::revoke_beyond(&tx, id, by.user_id, None, now).await?;
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;

@@ -56,6 +56,10 @@ export interface Provider {
 /** `GET /r1/auth/policy`: who may come in, and what a password has to be. */
 export interface Policy {
   signup: 'open' | 'invite' | 'closed';
+  /** There is no account yet, and the first one is made with the token from the server's log. */
+  setup_token: boolean;
+  /** `outbox`: no mail server is set, so mail reaches nobody. */
+  mail: 'smtp' | 'outbox';
   password: PasswordPolicy;
 }
 

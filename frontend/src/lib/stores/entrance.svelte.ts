@@ -3,6 +3,8 @@ import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider } from '#l
 
 const USUAL: Policy = {
   signup: 'open',
+  setup_token: false,
+  mail: 'smtp',
   password: { min_length: 8, upper: true, lower: true, digit: true, common: true }
 };
 
@@ -25,8 +27,23 @@ export class Entrance {
     return this.#providers;
   }
 
+  /** Whether the server has said what holds here. */
+  get isLoaded(): boolean {
+    return this.#policy !== USUAL;
+  }
+
   get signup(): Policy['signup'] {
     return this.#policy.signup;
+  }
+
+  /** The next account is the first one, for whoever runs the server. */
+  get needsSetupToken(): boolean {
+    return this.#policy.setup_token;
+  }
+
+  /** Whether mail from this server reaches people. */
+  get sendsMail(): boolean {
+    return this.#policy.mail === 'smtp';
   }
 
   /** What a new password has to be. */
@@ -45,8 +62,15 @@ export class Entrance {
     return this.#loading;
   }
 
-  async verifyEmail(token: string): Promise<void> {
-    await this.#api.post('/auth/verify-email', { token });
+  /** What holds has changed: the first account is made. */
+  reload(): Promise<void> {
+    this.#loading = undefined;
+    return this.load();
+  }
+
+  /** With the account's password where nobody is signed in to it here. */
+  async verifyEmail(token: string, password?: string): Promise<void> {
+    await this.#api.post('/auth/verify-email', { token, ...(password ? { password } : {}) });
   }
 
   async resendVerification(email: string): Promise<void> {

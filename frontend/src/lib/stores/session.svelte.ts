@@ -83,7 +83,13 @@ export class Session {
     if (this.state === 'unknown') this.state = 'signed-out';
   }
 
-  async signUp(form: { display_name: string; email: string; password: string; invitation?: string }): Promise<void> {
+  async signUp(form: {
+    display_name: string;
+    email: string;
+    password: string;
+    invitation?: string;
+    setup_token?: string;
+  }): Promise<void> {
     this.#welcome(await this.#api.post<Tokens>('/auth/signup', form));
   }
 

@@ -55,6 +55,10 @@ async fn a_token_must_be_right_in_everything() {
         assert_eq!(answer.status, 401, "{lie}: {answer:?}");
         answer.refused(401, "oauth_invalid");
     }
+    for subject in ["a\u{0}b", "\u{0}", "a\nb", &"a".repeat(256)] {
+        let token = stage.provider.token("oidc", json!({ "sub": subject })).await;
+        show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
+    }
     for nonsense in ["", "x", "a.b.c", &"x.".repeat(20_000)] {
         show(&stage, "idp", nonsense).await.refused(401, "oauth_invalid");
     }
@@ -64,6 +68,7 @@ async fn a_token_must_be_right_in_everything() {
         stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await
     };
     with("wrong").await.refused(401, "oauth_invalid");
+    show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
     with("right").await.data_with(200);
     // Another issuer's token is none of this one's.
     let token = stage.provider.token("apple", json!({ "sub": "ada" })).await;

@@ -124,7 +124,14 @@ async fn create(
         email: email.as_str().to_owned(),
         display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
         password_hash: None,
-        role: signup::role_of_newcomer(tx, app).await?,
+        // A provider's page has no place for the setup token.
+        role: signup::role_of_newcomer(tx, app, None).await.map_err(|error| match error {
+            AppError::Invalid(_) => AppError::refused(
+                Code::SignupClosed,
+                "Create the first account with the setup token from the server's log.",
+            ),
+            other => other,
+        })?,
         verified_at: identity.email_verified.then_some(now),
         language: newcomer.language,
         at: now,

@@ -9,8 +9,8 @@ mod enrol;
 mod recovery;
 mod totp;
 
-use appcore::{AppError, Code, Timestamp, UserId};
-use dbcontext::{Transaction, query::second_factors as rows};
+use appcore::{AppError, Code, Timestamp, UserId, config::Config};
+use dbcontext::{Database, Transaction, query::second_factors as rows};
 
 pub(super) use self::answer::show;
 pub use self::{
@@ -18,6 +18,16 @@ pub use self::{
     enrol::{Enrolment, confirm, enrol, remove},
 };
 use crate::App;
+
+/// Seals the secrets that lie in clear since there was nothing to seal them with.
+pub(super) async fn seal_all(db: &Database, config: &Config) -> Result<(), AppError> {
+    let Some(key) = &config.auth.key_encryption_secret else { return Ok(()) };
+    for row in rows::unsealed(db.writer()).await? {
+        let (sealed, _) = totp::sealed(row.user_id, &row.secret, Some(key))?;
+        rows::seal(db.writer(), row.user_id, row.secret, sealed).await?;
+    }
+    Ok(())
+}
 
 /// What came of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -120,6 +120,7 @@ pub(crate) fn newcomer(name: &str) -> SignUp {
         password: PASSWORD.to_owned(),
         display_name: name.to_owned(),
         invitation: None,
+        setup_token: None,
         language: Language::En,
     }
 }

@@ -10,7 +10,7 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "Adresse bestätigen",
         after: &[
-            "Der Link gilt 24 Stunden und einmal. Danach meldest du dich neu an.",
+            "Der Link gilt 24 Stunden und einmal. Auf einem Gerät, auf dem du nicht angemeldet bist, wirst du nach deinem Passwort gefragt.",
             "Wenn du das nicht warst, tu nichts: Niemand erfährt, dass du diese Mail bekommen hast.",
         ],
     },
@@ -26,8 +26,11 @@ pub(super) const TEXTS: Texts = Texts {
         ],
     },
     invitation: Text {
-        subject: "{{ inviter }} lädt dich zu {{ workspace }} ein",
-        before: &["{{ inviter }} lädt dich in den Arbeitsbereich „{{ workspace }}“ bei {{ host }} ein."],
+        subject: "Einladung in einen Arbeitsbereich",
+        before: &[
+            "Du bist in einen Arbeitsbereich bei {{ host }} eingeladen.",
+            "{% if workspace %}Arbeitsbereich: „{{ workspace }}“. {% endif %}{% if inviter %}Eingeladen von: „{{ inviter }}“.{% endif %}",
+        ],
         action: "Einladung ansehen",
         after: &[
             "Die Einladung gilt bis {{ time }} und nur für diese E-Mail-Adresse.",

@@ -8,7 +8,7 @@ pub(super) const TEXTS: Texts = Texts {
         before: &["An account on {{ host }} was created with this email address. If that was you, verify your email:"],
         action: "Verify email",
         after: &[
-            "This link works once and expires in 24 hours. You'll be asked to sign in again.",
+            "This link works once and expires in 24 hours. On a device where you aren't signed in, you'll be asked for your password.",
             "If it wasn't you, ignore this email. No one will know you received it.",
         ],
     },
@@ -24,8 +24,11 @@ pub(super) const TEXTS: Texts = Texts {
         ],
     },
     invitation: Text {
-        subject: "{{ inviter }} invited you to {{ workspace }}",
-        before: &["{{ inviter }} invited you to join the workspace \"{{ workspace }}\" on {{ host }}."],
+        subject: "You're invited to a workspace",
+        before: &[
+            "You've been invited to a workspace on {{ host }}.",
+            "{% if workspace %}Workspace: \"{{ workspace }}\". {% endif %}{% if inviter %}Invited by: \"{{ inviter }}\".{% endif %}",
+        ],
         action: "View invitation",
         after: &[
             "The invitation is for this email address only and expires on {{ time }}.",

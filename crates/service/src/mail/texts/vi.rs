@@ -8,7 +8,7 @@ pub(super) const TEXTS: Texts = Texts {
         before: &["Một tài khoản trên {{ host }} đã được tạo bằng email này. Nếu đó là bạn, hãy xác minh email:"],
         action: "Xác minh email",
         after: &[
-            "Liên kết này dùng được một lần và hết hạn sau 24 giờ. Sau đó bạn cần đăng nhập lại.",
+            "Liên kết này dùng được một lần và hết hạn sau 24 giờ. Trên thiết bị chưa đăng nhập, bạn sẽ cần nhập mật khẩu.",
             "Nếu không phải bạn, hãy bỏ qua email này. Không ai biết bạn đã nhận được nó.",
         ],
     },
@@ -24,8 +24,11 @@ pub(super) const TEXTS: Texts = Texts {
         ],
     },
     invitation: Text {
-        subject: "{{ inviter }} mời bạn vào {{ workspace }}",
-        before: &["{{ inviter }} đã mời bạn tham gia không gian làm việc \"{{ workspace }}\" trên {{ host }}."],
+        subject: "Bạn được mời vào một không gian làm việc",
+        before: &[
+            "Bạn được mời vào một không gian làm việc trên {{ host }}.",
+            "{% if workspace %}Không gian làm việc: “{{ workspace }}”. {% endif %}{% if inviter %}Người mời: “{{ inviter }}”.{% endif %}",
+        ],
         action: "Xem lời mời",
         after: &[
             "Lời mời chỉ dành cho email này và hết hạn vào {{ time }}.",

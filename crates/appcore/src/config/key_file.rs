@@ -1,0 +1,86 @@
+//! The secret of an installation that was not given one: a file beside its data, so that a copy of the database alone opens nothing.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, ensure};
+
+use super::Config;
+use crate::{auth::token, secret::Secret};
+
+/// In `server.data_dir`.
+const FILE: &str = "encryption-key";
+
+impl Config {
+    /// Fills in `auth.key_encryption_secret` where it is not set, in embedded mode: from the key file, which is made when there is none.
+    /// Instances that share a database need the setting, because they have no file in common.
+    pub fn with_key_file(mut self) -> anyhow::Result<Self> {
+        if self.is_embedded() && self.auth.key_encryption_secret.is_none() {
+            let file = self.server.data_dir.join(FILE);
+            let secret = read_or_make(&file)
+                .with_context(|| format!("the key file of the database can't be used: {}", file.display()))?;
+            self.auth.key_encryption_secret = Some(secret);
+        }
+        Ok(self)
+    }
+}
+
+fn read_or_make(file: &Path) -> anyhow::Result<Secret> {
+    if let Some(folder) = file.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    // Never over one that is there: what it has sealed would be lost.
+    match fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file) {
+        Ok(mut made) => {
+            writeln!(made, "{}", token::random_text()?)?;
+            made.sync_all()?;
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    let text = fs::read_to_string(file)?;
+    let secret = text.trim();
+    ensure!(!secret.is_empty(), "it is empty; restore it from a backup, or remove it if nothing was stored yet");
+    Ok(secret.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config;
+
+    fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
+        let folder = ("NATTER__SERVER__DATA_DIR", folder.to_str().unwrap());
+        let settings = settings.iter().copied().chain([folder]).map(|(key, value)| (key.into(), value.into()));
+        config::load_from(None, settings).unwrap().config
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_kept_where_nobody_else_reads() {
+        let folder = std::env::temp_dir().join(format!("natter-key-file-{}", uuid::Uuid::now_v7()));
+        let secret = |settings: &[(&str, &str)]| {
+            config(&folder, settings)
+                .with_key_file()
+                .unwrap()
+                .auth
+                .key_encryption_secret
+                .map(|it| it.expose().to_owned())
+        };
+        let made = secret(&[]).unwrap();
+        assert!(made.len() >= 43, "{made} can be guessed");
+        assert_eq!(secret(&[]), Some(made));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600));
+        assert_eq!(secret(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "another")]).as_deref(), Some("another"));
+        assert_eq!(secret(&[("NATTER__DATABASE__URL", "postgres://localhost/natter")]), None);
+        fs::write(folder.join(FILE), "\n").unwrap();
+        assert!(config(&folder, &[]).with_key_file().is_err(), "what it sealed would not open with a new one");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,321 @@
+//! Names, titles and other single lines: every one of them is parsed here.
+//!
+//! A line shows all that it holds. Characters that show nothing or turn the text around make one name look like another, and piles of
+//! combining marks run over the lines around them.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, Script},
+};
+use url::Host;
+
+use crate::error::AppError;
+
+/// The most combining marks on one character. Vietnamese has two where it is decomposed, Tibetan and pointed Hebrew up to four.
+const MAX_MARKS: usize = 4;
+/// From so many digits on, telephones take a number for one of theirs.
+const PHONE_DIGITS: usize = 7;
+
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+const KEYCAP: char = '\u{20e3}';
+/// A symbol that looks like a space.
+const BLANK_BRAILLE: char = '\u{2800}';
+
+/// What addresses end with: tells them from abbreviations.
+static TOP_LEVEL_DOMAINS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("top_level_domains.txt").lines().filter(|line| !line.starts_with('#')).collect());
+
+/// A short line of text, such as a title: trimmed, and without anything that can't be seen.
+pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(AppError::field(field, "required", "This can't be empty."));
+    }
+    if text.chars().count() > max_chars {
+        return Err(AppError::field(field, "too_long", format!("Use {max_chars} characters or fewer.")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(AppError::field(field, "invalid", "Control characters are not allowed here."));
+    }
+    if has_hidden(text) {
+        return Err(AppError::field(field, "invalid", "Remove invisible characters."));
+    }
+    if has_piled_marks(text) {
+        return Err(AppError::field(field, "invalid", "Use fewer accents on one character."));
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a person or a workspace. It stands in mails, so it holds nothing that mail programs make a link of.
+pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
+    let name = parse_line(field, text, max_chars)?;
+    if is_linked(&name) {
+        let message = "Names can't contain web addresses, email addresses or phone numbers.";
+        return Err(AppError::field(field, "invalid", message));
+    }
+    Ok(name)
+}
+
+/// Whether mail programs make a link of some of it.
+#[must_use]
+pub fn is_linked(text: &str) -> bool {
+    // Browsers take these for dots.
+    let text = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".").to_lowercase();
+    let is_around = |character: char| character.is_alphanumeric();
+    text.contains("://")
+        || text.contains("www.")
+        || text.split('@').collect::<Vec<_>>().windows(2).any(|sides| match sides {
+            [name, host] => name.ends_with(is_around) && host.starts_with(is_around),
+            _ => false,
+        })
+        || has_address(&text)
+        || has_phone_number(&text)
+}
+
+/// Whether something with a dot in it is an address, and not an abbreviation.
+fn has_address(text: &str) -> bool {
+    let is_outside = |character: char| !character.is_alphanumeric() && !matches!(character, '.' | '-');
+    text.split_inclusive(is_outside).any(|part| {
+        let host = part.trim_end_matches(is_outside).trim_matches(['.', '-']);
+        let has_path = part.ends_with('/');
+        host.contains('.')
+            && match Host::parse(host) {
+                Ok(Host::Domain(host)) => {
+                    has_path || host.rsplit('.').next().is_some_and(|end| TOP_LEVEL_DOMAINS.contains(end))
+                }
+                _ => has_path,
+            }
+    })
+}
+
+fn has_phone_number(text: &str) -> bool {
+    let is_part = |character: char| character.is_numeric() || " ()-./+".contains(character);
+    text.split(|character| !is_part(character)).any(|run| {
+        let mut groups = run.split(|character: char| !character.is_numeric()).filter(|group| !group.is_empty());
+        let is_year = |group: &str| group.len() == 4 && (group.starts_with("19") || group.starts_with("20"));
+        run.chars().filter(|character| character.is_numeric()).count() >= PHONE_DIGITS && !groups.all(is_year)
+    })
+}
+
+/// Whether some of it shows nothing or has an effect on its neighbours alone.
+fn has_hidden(text: &str) -> bool {
+    let characters: Vec<char> = text.chars().collect();
+    let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
+    characters.iter().enumerate().any(|(index, character)| {
+        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
+        is_hidden(*character) && !is_needed(*character, before, after)
+    })
+}
+
+fn is_hidden(character: char) -> bool {
+    use GeneralCategory as Category;
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    matches!(
+        category,
+        Category::Control
+            | Category::Format
+            | Category::PrivateUse
+            | Category::Unassigned
+            | Category::LineSeparator
+            | Category::ParagraphSeparator
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || character == BLANK_BRAILLE
+}
+
+/// Whether its neighbours can't be written without it.
+fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool {
+    let Some(before) = before else { return false };
+    match character {
+        ZERO_WIDTH_JOINER => {
+            let follows_emoji = is_emoji(before) || is_emoji_selector(before);
+            follows_emoji && after.is_some_and(is_emoji) || is_joined(before) && after.is_some_and(is_joined)
+        }
+        ZERO_WIDTH_NON_JOINER => is_joined(before) && after.is_some_and(is_joined),
+        // A digit is one of the emoji's characters as the base of a keycap.
+        _ if is_emoji_selector(character) => is_emoji(before) && (!before.is_ascii() || after == Some(KEYCAP)),
+        // Variants of ideographs: names are written with them.
+        '\u{e0100}'..='\u{e01ef}' => CodePointMapData::<Script>::new().get(before) == Script::Han,
+        _ => false,
+    }
+}
+
+fn is_emoji(character: char) -> bool {
+    CodePointSetData::new::<Emoji>().contains(character)
+}
+
+const fn is_emoji_selector(character: char) -> bool {
+    matches!(character, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Whether its script changes letters by their neighbours, which joiners prevent or bring about.
+fn is_joined(character: char) -> bool {
+    const JOINING: [Script; 21] = [
+        Script::Arabic,
+        Script::Bengali,
+        Script::Devanagari,
+        Script::Gujarati,
+        Script::Gurmukhi,
+        Script::Inherited,
+        Script::Kannada,
+        Script::Khmer,
+        Script::Malayalam,
+        Script::Mandaic,
+        Script::Mongolian,
+        Script::Myanmar,
+        Script::Nko,
+        Script::Oriya,
+        Script::PhagsPa,
+        Script::Sinhala,
+        Script::Syriac,
+        Script::Tamil,
+        Script::Telugu,
+        Script::Tibetan,
+        Script::Adlam,
+    ];
+    !is_hidden(character) && JOINING.contains(&CodePointMapData::<Script>::new().get(character))
+}
+
+/// Whether a character has more marks than any language puts on one, or the line begins with one, which would sit on what is before it.
+fn has_piled_marks(text: &str) -> bool {
+    let categories = CodePointMapData::<GeneralCategory>::new();
+    let is_mark = |character: char| {
+        matches!(categories.get(character), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+    };
+    let mut marks = 0;
+    text.starts_with(is_mark)
+        || text.chars().any(|character| {
+            marks = if is_mark(character) { marks + 1 } else { 0 };
+            marks > MAX_MARKS
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn takes(text: &str) -> bool {
+        parse_line("name", text, 80).is_ok()
+    }
+
+    #[test]
+    fn a_name_of_any_language_is_taken_as_it_is() {
+        for name in [
+            "Anna Đặng",
+            "Nguye\u{302}\u{303}n",
+            "O'Brien-Smith Jr.",
+            "محمد",
+            "علی\u{200c}رضا",
+            "ක්\u{200d}රිස්ටෝ",
+            "שָׁלוֹם",
+            "நன்றி",
+            "山田\u{3000}太郎",
+            "葛\u{e0100}城",
+            "Ελένη",
+            "ประภาส",
+            "🦊 Fox",
+            "👩\u{200d}💻 Ada",
+            "👩🏽\u{200d}🚀",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "❤\u{fe0f}",
+            "Team 1\u{fe0f}\u{20e3}",
+            "R&D (2026)",
+        ] {
+            assert_eq!(parse_name("name", &format!("  {name} "), 80).ok().as_deref(), Some(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_refused() {
+        for text in [
+            "An\u{200b}na",
+            "Anna\u{202e}nimda",
+            "\u{2066}Anna\u{2069}",
+            "An\u{ad}na",
+            "\u{feff}Anna\u{feff}x",
+            "\u{2800}",
+            "\u{2800}Anna",
+            "\u{fe0f}",
+            "Anna\u{fe0f}",
+            "1\u{fe0f}",
+            "\u{200d}",
+            "Anna\u{200d}",
+            "An\u{200d}na",
+            "An\u{200c}na",
+            "علی\u{200c}\u{200c}رضا",
+            "👩\u{200d}",
+            "\u{3164}",
+            "An\u{34f}na",
+            "An\u{e0041}na",
+            "a\u{e0100}",
+            "An\u{2028}na",
+            "An\u{e000}na",
+            "a\u{0}b",
+        ] {
+            assert!(!takes(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_top_level_domains_is_as_hosts_are_parsed() {
+        assert!(TOP_LEVEL_DOMAINS.len() > 1_000);
+        assert!(TOP_LEVEL_DOMAINS.contains("com") && !TOP_LEVEL_DOMAINS.contains(""));
+        for name in TOP_LEVEL_DOMAINS.iter() {
+            assert_eq!(Host::parse(name).map(|host| host.to_string()).as_deref(), Ok(*name));
+        }
+    }
+
+    #[test]
+    fn marks_are_not_piled_up() {
+        assert!(takes("a\u{301}\u{302}\u{303}\u{304}"));
+        assert!(!takes("Z\u{301}\u{302}\u{303}\u{304}\u{305}algo"));
+        assert!(!takes("\u{301}Anna"), "it would sit on what stands before the name");
+    }
+
+    #[test]
+    fn a_name_holds_nothing_that_is_made_a_link() {
+        for name in [
+            "https://evil.example/pay",
+            "Bank HTTP://EVIL.EXAMPLE",
+            "see evil.com",
+            "evil.example/pay",
+            "www.evil",
+            "evil\u{ff0e}com",
+            "пример.рф",
+            "(evil.com,now)",
+            "anna@evil.example",
+            "call 0900-1234",
+            "+49 (30) 123 45 67",
+            "1234567",
+        ] {
+            assert!(parse_name("name", name, 80).is_err(), "{name:?}");
+            assert!(takes(name), "a title may hold it: {name:?}");
+        }
+        for name in [
+            "J.R.R.Tolkien",
+            "Md.Rahim",
+            "St. John",
+            "Node.js",
+            "@anna",
+            "Class of 2024-2025",
+            "Route 66",
+            "A/B",
+            "v1.2.3",
+        ] {
+            assert!(parse_name("name", name, 80).is_ok(), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_refused_or_parsed_again_the_same(text in ".{0,100}") {
+            if let Ok(line) = parse_name("name", &text, 80) {
+                prop_assert_eq!(parse_name("name", &line, 80).ok(), Some(line));
+            }
+        }
+    }
+}

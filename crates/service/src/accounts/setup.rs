@@ -1,0 +1,109 @@
+//! The first account of an installation in embedded mode is its administrator's. Where others than the people at this machine can reach
+//! the server, whoever makes it shows the setup token: it stands in the log and in a file that only the operator reads.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::Context as _;
+use appcore::{AppError, Secret, auth::token, config::Config};
+use dbcontext::{Database, query::users};
+
+/// In `server.data_dir`.
+const FILE: &str = "setup-token";
+
+/// What the first account is asked for.
+pub(super) struct Setup {
+    /// None: nothing, because there is an account, or nobody else can reach the server.
+    token: Option<Secret>,
+    /// Where the token stands, unless the settings say it.
+    file: Option<PathBuf>,
+    is_over: AtomicBool,
+}
+
+impl Setup {
+    /// Makes a token where one is needed. The same one again until there is an account.
+    pub(super) async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
+        let file = config.server.data_dir.join(FILE);
+        let is_needed = config.is_embedded()
+            && (config.is_reachable_by_others() || config.auth.setup_token.is_some())
+            && users::is_empty(db.reader()).await?;
+        if !is_needed {
+            remove(&file);
+            return Ok(Self { token: None, file: None, is_over: AtomicBool::new(true) });
+        }
+        let page = format!("{}/sign-up", config.server.public_url());
+        if let Some(token) = &config.auth.setup_token {
+            tracing::warn!(page, "no account yet: the first one is the administrator's, made with auth.setup_token");
+            return Ok(Self { token: Some(token.clone()), file: None, is_over: AtomicBool::new(false) });
+        }
+        let token = match fs::read_to_string(&file) {
+            Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+            _ => make(&file).with_context(|| format!("the setup token can't be written to {}", file.display()))?,
+        };
+        // It opens nothing any more once there is an account.
+        tracing::warn!(
+            page,
+            setup_token = token,
+            file = %file.display(),
+            "no account yet: the first one is the administrator's, made with the setup token"
+        );
+        Ok(Self { token: Some(token.into()), file: Some(file), is_over: AtomicBool::new(false) })
+    }
+
+    /// Whether the next account is asked for the token.
+    pub(super) async fn is_required(&self, db: &Database) -> Result<bool, AppError> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let is_required = users::is_empty(db.reader()).await?;
+        if !is_required {
+            self.end();
+        }
+        Ok(is_required)
+    }
+
+    /// Refuses to make the first account for whoever does not show the token.
+    pub(super) fn check(&self, shown: Option<&str>) -> Result<(), AppError> {
+        let Some(token) = &self.token else { return Ok(()) };
+        match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
+            Some(shown) if token::fingerprint(shown) == token::fingerprint(token.expose()) => Ok(()),
+            Some(_) => Err(AppError::field("setup_token", "invalid", "That's not the setup token.")),
+            None => {
+                let message = "Enter the setup token from the server's log to create the first account.";
+                Err(AppError::field("setup_token", "required", message))
+            }
+        }
+    }
+
+    /// There is an account.
+    pub(super) fn end(&self) {
+        if !self.is_over.swap(true, Ordering::Relaxed)
+            && let Some(file) = &self.file
+        {
+            remove(file);
+        }
+    }
+}
+
+fn make(file: &Path) -> anyhow::Result<String> {
+    let token = token::random_text()?;
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut written = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(file)?;
+    writeln!(written, "{token}")?;
+    Ok(token)
+}
+
+fn remove(file: &Path) {
+    if let Err(error) = fs::remove_file(file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %file.display(), "the setup token, which is worth nothing now, can't be removed");
+    }
+}
