@@ -18,7 +18,7 @@ use actix_web::{
 };
 use appcore::AppError;
 use endpoint::only_get;
-use middleware::{cors, firewall, security_headers, tracing};
+use middleware::{cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
 use realtime::{Shard, SocketIo};
 use service::App;
 
@@ -27,6 +27,7 @@ use crate::{assets, banned};
 /// Built once per worker thread, with that thread's part of the real-time connections.
 pub fn build(
     app: Arc<App>,
+    guard: FloodGuard,
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
 ) -> actix_web::App<
@@ -38,17 +39,21 @@ pub fn build(
         InitError = (),
     >,
 > {
+    let flood_guard = guard.middleware();
     actix_web::App::new()
         .app_data(Data::from(app))
+        .app_data(guard)
         .app_data(shard)
         .app_data(socket_io)
         .configure(routes)
         // The last middleware sees a request first.
         .wrap(from_fn(protect))
+        .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
 }
 
-/// Firewall, CORS and security headers, as one middleware: each separate one would cost two allocations and a move of the response.
+/// Flood guard, host check, firewall, CORS and security headers, as one middleware: each separate one would cost two allocations and a move of the
+/// response.
 async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -56,7 +61,7 @@ async fn protect<B: MessageBody>(
     let app = request.app_data::<Data<App>>();
     let https = app.is_some_and(|app| app.config.server.is_https());
     let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
-    let mut response = match firewall::admit(&request).await {
+    let mut response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
             let answer = banned::page(request.request(), &refusal)
@@ -70,6 +75,14 @@ async fn protect<B: MessageBody>(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
+    if let (Some(app), Some(guard)) = (request.app_data::<Data<App>>(), request.app_data::<FloodGuard>()) {
+        guard.check(request, &app.config)?;
+        host::check(request.path(), request.headers(), &app.config)?;
+    }
+    firewall::admit(request).await
 }
 
 fn routes(config: &mut ServiceConfig) {

@@ -20,7 +20,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::Role;
-use middleware::{address, auth::Credentials, tracing::RequestId};
+use middleware::{address, auth::Credentials, flood_guard::FloodGuard, host, tracing::RequestId};
 use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
     upgrade::{self, Token, UpgradeRequest},
@@ -88,10 +88,12 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
+    let guard = FloodGuard::start(&app.config);
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
-        let application = app::build(Arc::clone(&app), Rc::clone(&shard), Rc::clone(&socket_io));
+        let (guard, application) =
+            (guard.clone(), app::build(Arc::clone(&app), guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io)));
         let stopping = stopping.clone();
         HttpService::build()
             .keep_alive(KeepAlive::Timeout(IDLE))
@@ -103,7 +105,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 async move { stopping.notified().await }
             })
             .upgrade(fn_service(move |(request, framed)| {
-                take_over(Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
+                take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
             }))
             .h1(map_config(application, |_| AppConfig::default()))
             .tcp()
@@ -129,6 +131,7 @@ fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server>
 
 /// Gives a request that asks for an upgrade to the real-time engine, with what it needs to know of the request.
 async fn take_over(
+    guard: FloodGuard,
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
     request: Request,
@@ -145,8 +148,9 @@ async fn take_over(
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
     let request_id = RequestId::choose(headers).as_str().to_owned();
     let source = address::source_of(request.peer_addr(), headers, config);
+    let admitted = guard.admit(source, config).and_then(|()| host::check(request.path(), headers, config));
     let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, source, request_id };
-    upgrade::answer(shard, socket_io, upgrade).await;
+    upgrade::answer(shard, socket_io, upgrade, admitted).await;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use support::{Balancer, Caller, Engine, Instance, PostgresServer, Proxy, RedisServer, TestDatabase, Way};
+use support::{Balancer, Caller, Instance, PostgresServer, Proxy, RedisServer, TestDatabase, Way};
 use tempfile::TempDir;
 
 pub const INSTANCES: usize = 3;

@@ -1,8 +1,9 @@
-// Two real servers on one database and one Redis, behind HAProxy, which gives each request to the next of them: no sticky sessions.
+// Two real servers on one database and one Redis, behind HAProxy as it is shipped, which gives each request to whichever has fewer connections: no sticky
+// sessions.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, startServer } from './server.mjs';
@@ -18,6 +19,14 @@ function query(statement) {
   if (status !== 0) throw new Error(`psql: ${stderr}`);
 }
 
+/** The shipped configuration with other addresses, each of which must stand in it. */
+function putInPlace(shipped, changes) {
+  return Object.entries(changes).reduce((text, [there, here]) => {
+    if (!text.includes(there)) throw new Error(`the shipped file has no ${there} any more`);
+    return text.replaceAll(there, here);
+  }, shipped);
+}
+
 export async function startCluster() {
   const name = `clients_${randomUUID().replaceAll('-', '')}`;
   query(`CREATE DATABASE ${name}`);
@@ -31,27 +40,14 @@ export async function startCluster() {
   const folder = await mkdtemp(join(tmpdir(), 'natter-haproxy-'));
   const port = await freePort();
   const file = join(folder, 'haproxy.cfg');
-  const lines = servers.map(({ url }, place) => `  server i${place} ${new URL(url).host} check inter 500ms fall 4 rise 1`);
+  const lines = servers.map(({ url }, place) => `  server i${place} ${new URL(url).host}\n`).join('');
+  const shipped = await readFile(new URL('../../deploy/haproxy/haproxy.cfg', import.meta.url), 'utf8');
   await writeFile(
     file,
-    `defaults
-  mode http
-  balance roundrobin
-  timeout connect 2s
-  timeout client 75s
-  timeout server 75s
-  timeout tunnel 90s
-  retries 3
-  option redispatch
-  retry-on conn-failure empty-response 503
-frontend natter
-  bind 127.0.0.1:${port}
-  http-request disable-l7-retry if { path_beg /socket.io }
-  default_backend instances
-backend instances
-  option httpchk GET /health/simple
-${lines.join('\n')}
-`,
+    putInPlace(shipped, {
+      'bind :8080': `bind 127.0.0.1:${port}`,
+      '  server natter-1 natter-1:8080\n  server natter-2 natter-2:8080\n': lines,
+    }),
   );
   const balancer = spawn('haproxy', ['-f', file], {
     stdio: 'ignore',

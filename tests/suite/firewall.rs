@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 
-use support::{Answer, Application, Caller, Codec, Member, Setup, Socket, Value, json, new_id, wait_until};
+use support::{
+    Answer, Application, Balancer, Caller, Codec, Member, Nginx, Setup, Socket, Value, json, new_id, wait_until,
+};
 
 use crate::raw::{Raw, upgrade_headers};
 
@@ -223,6 +225,32 @@ async fn a_foreign_page_cannot_have_its_visitor_banned() {
     // The same by a program at that address.
     scan(&visitor, "203.0.113.7", 3).await;
     assert!(is_banned(&visitor, "203.0.113.7").await);
+}
+
+#[tokio::test]
+async fn behind_the_shipped_proxies_nobody_chooses_their_address_or_their_country() {
+    let app = behind_a_proxy().start().await;
+    let anna = app.sign_up("Anna").await;
+    let (nginx, haproxy) = (Nginx::shipped(&app.instances).await, Balancer::start(&app.instances).await);
+    for proxy in [nginx.url(), haproxy.url()] {
+        let visitor = Caller::anonymous(&proxy);
+        for lie in [&b"192.0.2.99"[..], b"192.0.2.99, 127.0.0.1", b"\xff", b"\xff, 127.0.0.1"] {
+            let request = visitor.request(Method::POST, "/r1/auth/signin").header("x-forwarded-for", lie);
+            let body = json!({ "email": anna.email, "password": support::PASSWORD });
+            let session = visitor.send(request.header("cf-ipcountry", "VN").json(&body)).await.data();
+            let session = session["session_id"].as_str().unwrap().to_owned();
+            let list = anna.get("/r1/usersessions").await.data();
+            let mine = list["items"].as_array().unwrap().iter().find(|one| one["id"] == *session).unwrap();
+            assert_eq!(
+                (mine["address"].as_str(), &mine["place"]),
+                (Some("127.0.0.1"), &Value::Null),
+                "{proxy}, {lie:?}"
+            );
+        }
+        // Nobody is banned in somebody's name either.
+        scan(&visitor, "192.0.2.99", 3).await;
+        assert!(!is_banned(&app.anonymous(), "192.0.2.99").await, "{proxy}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod conversations;
 mod delivery;
 mod endpoints;
 mod firewall;
+mod hosts;
 mod limits;
 mod messages;
 mod raw;

@@ -169,7 +169,7 @@ async fn goes_through(app: &Application, proxy: &str) {
 #[tokio::test]
 async fn nginx_passes_it_on_at_once_though_nobody_told_it_to() {
     let app = Application::start().await;
-    let nginx = Nginx::start(&app.instances).await;
+    let nginx = Nginx::bare(&app.instances).await;
     goes_through(&app, &nginx.url()).await;
     let bearer = format!("authorization: Bearer {}\naccept-encoding: gzip", app.sign_up("Cleo").await.access_token());
     let (_, head) = Raw::knock(&nginx.url(), "GET", "/r1/events", &bearer).await;
@@ -180,7 +180,14 @@ async fn nginx_passes_it_on_at_once_though_nobody_told_it_to() {
 }
 
 #[tokio::test]
-async fn haproxy_passes_it_on_at_once() {
+async fn nginx_as_it_is_shipped_passes_it_on_at_once() {
+    let app = Application::start().await;
+    let nginx = Nginx::shipped(&app.instances).await;
+    goes_through(&app, &nginx.url()).await;
+}
+
+#[tokio::test]
+async fn haproxy_as_it_is_shipped_passes_it_on_at_once() {
     let app = Application::start().await;
     let haproxy = Balancer::start(&app.instances).await;
     goes_through(&app, &haproxy.url()).await;

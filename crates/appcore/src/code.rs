@@ -69,6 +69,7 @@ codes! {
     InvitationExpired = "invitation_expired", 410, "This invitation has expired or was already used. Ask for a new one.";
     TooLarge = "too_large", 413, "This exceeds the size limit.";
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
+    WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";

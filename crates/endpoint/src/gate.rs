@@ -16,8 +16,8 @@ use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, 
 
 /// Lets the request in, read and with its caller known, or answers it.
 ///
-/// The whole order, from the outside: log line and request id → security headers → firewall → CORS (actix middleware, in the
-/// program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
+/// The whole order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS (actix middleware, in
+/// the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,

@@ -55,7 +55,7 @@ fn own_address(peer: Option<SocketAddr>) -> Option<IpAddr> {
     peer.map(|peer| peer.ip().to_canonical())
 }
 
-fn is_trusted(address: IpAddr, config: &Config) -> bool {
+pub(crate) fn is_trusted(address: IpAddr, config: &Config) -> bool {
     config.server.trusted_proxies.iter().any(|network| network.contains(&address))
 }
 
@@ -141,5 +141,35 @@ mod tests {
         assert_eq!(country("10.0.0.1:80", &[b"\xff", b"VN"]).as_deref(), Some("VN"));
         assert_eq!(country("10.0.0.1:80", &[b"VN", b"\xff"]), None);
         assert_eq!(country("203.0.113.9:80", &[b"VN"]), None);
+    }
+
+    /// What stands behind this key in the compose file, once.
+    fn of_compose<'a>(text: &'a str, key: &str) -> &'a str {
+        let mut found =
+            text.lines().filter_map(|line| line.split_once(key)).filter(|(before, _)| !before.contains('#'));
+        let (_, value) = found.next().unwrap_or_else(|| panic!("no {key}"));
+        assert!(found.next().is_none(), "{key} stands there twice");
+        value.trim_matches([' ', '}'])
+    }
+
+    #[test]
+    fn the_compose_file_trusts_haproxy_alone() {
+        let text = include_str!("../../../deploy/compose.yaml");
+        let config = |networks: &str| {
+            let setting = ("NATTER__SERVER__TRUSTED_PROXIES".into(), networks.into());
+            appcore::config::load_from(None, [setting]).unwrap().config
+        };
+        let trusted = config(of_compose(text, "NATTER__SERVER__TRUSTED_PROXIES:"));
+        let (haproxy, others) = text.split_once("\n  haproxy:\n").unwrap();
+        assert!(!haproxy.contains("ipv4_address"));
+        let (haproxy, _) = others.split_once("\n  postgres:\n").unwrap();
+        let address: IpAddr = of_compose(haproxy, "ipv4_address:").parse().unwrap();
+        assert!(is_trusted(address, &trusted));
+        let networks = &trusted.server.trusted_proxies;
+        assert!(networks.len() == 1 && networks[0].prefix_len() == networks[0].max_prefix_len(), "{networks:?}");
+        assert!(!is_trusted(of_compose(text, "gateway:").parse().unwrap(), &trusted));
+        // What Docker gives to others is never HAProxy's.
+        let (subnet, range) = (config(of_compose(text, "subnet:")), config(of_compose(text, "ip_range:")));
+        assert!(is_trusted(address, &subnet) && !is_trusted(address, &range));
     }
 }

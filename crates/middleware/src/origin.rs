@@ -27,8 +27,10 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         return Ok(());
     }
     let own = match (header(headers, SEC_FETCH_SITE), origin) {
+        // Where the operator has said which address is ours, it and what they have listed are all of ours.
+        (_, Some(_)) if config.server.public_url.is_some() => false,
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => is_host(origin, headers),
+        (None, Some(origin)) => is_host(origin, headers, config),
         // No browser of today; a program that uses cookies all the same must say where it is.
         (None, None) => {
             let https = config.server.is_https();
@@ -63,7 +65,7 @@ pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
     // An origin that is no text is nobody's of ours.
     let origin = headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
     if let Some(origin) = origin {
-        return !(is_trusted(origin, config) || is_host(origin, headers));
+        return !(is_trusted(origin, config) || is_host(origin, headers, config));
     }
     let referrer = header(headers, REFERER.as_str()).and_then(origin_of);
     if referrer.is_some_and(|origin| is_trusted(origin, config)) {
@@ -71,7 +73,7 @@ pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
     }
     match header(headers, SEC_FETCH_SITE) {
         Some(site) => !matches!(site, "same-origin" | "none"),
-        None => referrer.is_some_and(|origin| !is_host(origin, headers)),
+        None => referrer.is_some_and(|origin| !is_host(origin, headers, config)),
     }
 }
 
@@ -86,9 +88,11 @@ pub(crate) fn is_listed(origin: &str, config: &Config) -> bool {
     config.server.cors_origins.iter().any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
-fn is_host(origin: &str, headers: &HeaderMap) -> bool {
+/// Whether a page stands at the address that it was asked for by, where nobody has said which address is ours.
+fn is_host(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
     let place = origin.split_once("://").map(|(_, place)| place);
-    matches!((place, header(headers, HOST.as_str())), (Some(place), Some(host)) if place.eq_ignore_ascii_case(host))
+    config.server.public_url.is_none()
+        && matches!((place, header(headers, HOST.as_str())), (Some(place), Some(host)) if place.eq_ignore_ascii_case(host))
 }
 
 /// The origin of an address, as it is written.
@@ -108,12 +112,12 @@ mod tests {
 
     use super::*;
 
-    fn config() -> Config {
-        let settings = [
-            ("NATTER__SERVER__PUBLIC_URL", "https://chat.example"),
-            ("NATTER__SERVER__CORS_ORIGINS", "https://app.example"),
-        ];
-        appcore::config::load_from(None, settings.map(|(key, value)| (key.into(), value.into()))).unwrap().config
+    const PUBLIC_URL: (&str, &str) = ("NATTER__SERVER__PUBLIC_URL", "https://chat.example");
+    const CORS_ORIGINS: (&str, &str) = ("NATTER__SERVER__CORS_ORIGINS", "https://app.example");
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        appcore::config::load_from(None, settings).unwrap().config
     }
 
     fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -122,12 +126,13 @@ mod tests {
 
     #[test]
     fn what_another_site_sent_is_refused() {
-        let config = config();
-        let passes = |pairs: &[(&'static str, &'static str)]| check(&request(pairs), &config).is_ok();
+        let (public, config) = (config(&[PUBLIC_URL, CORS_ORIGINS]), config(&[CORS_ORIGINS]));
+        let passes_in =
+            |config: &Config, pairs: &[(&'static str, &'static str)]| check(&request(pairs), config).is_ok();
+        let passes = |pairs: &[(&'static str, &'static str)]| passes_in(&config, pairs);
         let cookie = ("cookie", "__Host-natter_access=x");
         assert!(passes(&[cookie, ("sec-fetch-site", "same-origin")]));
         assert!(passes(&[cookie, ("sec-fetch-site", "cross-site"), ("origin", "https://app.example")]));
-        assert!(passes(&[cookie, ("origin", "https://chat.example"), ("host", "10.0.0.1:8080")]));
         assert!(passes(&[cookie, ("origin", "http://localhost:8080"), ("host", "localhost:8080")]));
         assert!(passes(&[("host", "localhost:8080")]));
         assert!(!passes(&[cookie]));
@@ -135,6 +140,17 @@ mod tests {
         assert!(!passes(&[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")]));
         assert!(!passes(&[("origin", "https://evil.example"), ("host", "chat.example")]));
         assert!(!passes(&[("origin", "null"), ("host", "chat.example")]));
+
+        // With a public address what a page is asked for by makes it none of ours.
+        let chat = ("origin", "https://chat.example");
+        assert!(passes_in(&public, &[cookie, chat, ("host", "10.0.0.1:8080")]));
+        assert!(passes_in(&public, &[cookie, ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")]));
+        assert!(passes_in(&public, &[cookie, ("sec-fetch-site", "same-origin")]));
+        for foreign in ["http://evil.example", "http://localhost:8080", "http://chat.example"] {
+            let host = ("host", foreign.trim_start_matches("http://"));
+            assert!(!passes_in(&public, &[cookie, ("origin", foreign), host]), "{foreign}");
+            assert!(!passes_in(&public, &[("origin", foreign), host, ("sec-fetch-site", "same-origin")]), "{foreign}");
+        }
     }
 
     #[test]
@@ -157,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_is_known_by_what_its_browser_says() {
-        let config = config();
+        let (public, config) = (config(&[PUBLIC_URL, CORS_ORIGINS]), config(&[CORS_ORIGINS]));
         let is_foreign = |pairs: &[(&'static str, &'static str)]| is_foreign_page(&request(pairs), &config);
         let host = ("host", "chat.example");
         for own in [
@@ -173,6 +189,9 @@ mod tests {
         ] {
             assert!(!is_foreign(own), "{own:?}");
         }
+        let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
+        assert!(is_foreign_page(&request(&rebound), &public));
+        assert!(!is_foreign_page(&request(&[("host", "10.0.0.1"), ("origin", "https://chat.example")]), &public));
         for foreign in [
             &[host, ("origin", "https://chat.example.evil")][..],
             &[host, ("origin", "https://evil.example")],

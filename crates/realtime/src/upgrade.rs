@@ -83,13 +83,18 @@ impl From<Code> for Rejection {
     }
 }
 
-/// Answers a knock, and serves the connection that comes of it in a task of its own.
-pub async fn answer(shard: Rc<Shard>, socket_io: Rc<SocketIo>, upgrade: UpgradeRequest) {
+/// Answers a request for a connection that was admitted, or why it was not, and serves the connection that comes of it in a task of its own.
+pub async fn answer(
+    shard: Rc<Shard>,
+    socket_io: Rc<SocketIo>,
+    upgrade: UpgradeRequest,
+    admitted: Result<(), AppError>,
+) {
     let begun = Instant::now();
     let (method, path, request_id) =
         (upgrade.request.method().clone(), upgrade.request.path().to_owned(), upgrade.request_id.clone());
-    let result = match shard.app().firewall.check(|| upgrade.source.address) {
-        Err(banned) => Err((Rejection::from(banned), Some(upgrade))),
+    let result = match admitted.and_then(|()| shard.app().firewall.check(|| upgrade.source.address)) {
+        Err(refusal) => Err((Rejection::from(refusal), Some(upgrade))),
         Ok(()) if upgrade.request.method() == Method::CONNECT => {
             Err((Rejection::from(Code::MethodNotAllowed), Some(upgrade)))
         }

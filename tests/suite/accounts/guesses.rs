@@ -31,24 +31,43 @@ async fn sign_up(app: &Application, from: &str) -> String {
 }
 
 #[tokio::test]
-async fn five_failures_are_enough_for_an_address_and_for_an_account() {
+async fn five_failures_of_one_account_from_one_address_lock_out_nobody_else_there() {
     let app = guarded().start().await;
-    let email = sign_up(&app, "198.51.100.1").await;
-    let unknown = new_email("nobody");
-    // By address, whoever is meant.
-    for attempt in 0..5 {
-        let name = if attempt % 2 == 0 { &unknown } else { &email };
-        sign_in(&app.url(), "203.0.113.1", name, "Wr0ng-Password").await.refused(401, "invalid_credentials");
+    let office = "203.0.113.1";
+    let (anna, ben) = (sign_up(&app, office).await, sign_up(&app, office).await);
+    for _ in 0..5 {
+        sign_in(&app.url(), office, &anna, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     }
-    let refused = sign_in(&app.url(), "203.0.113.1", &new_email("else"), PASSWORD).await;
+    let refused = sign_in(&app.url(), office, &anna, PASSWORD).await;
     refused.refused(429, "too_many_signins");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=900).contains(&wait), "{wait}");
+    // The colleague beside them, and the same person at home.
+    assert_eq!(sign_in(&app.url(), office, &ben, PASSWORD).await.status, 200);
+    assert_eq!(sign_in(&app.url(), "198.51.100.7", &anna, PASSWORD).await.status, 200);
+    // An account that does not exist is answered alike.
+    let nobody = new_email("nobody");
+    for _ in 0..5 {
+        sign_in(&app.url(), office, &nobody, "Wr0ng-Password").await.refused(401, "invalid_credentials");
+    }
+    sign_in(&app.url(), office, &nobody, PASSWORD).await.refused(429, "too_many_signins");
+}
+
+#[tokio::test]
+async fn guesses_at_many_accounts_from_one_address_and_at_one_from_many_come_to_an_end() {
+    let app =
+        guarded().set("auth.failed_signins_per_address", 8).set("auth.failed_signins_per_account", 7).start().await;
+    let email = sign_up(&app, "198.51.100.1").await;
+    // By address, whoever is meant.
+    for _ in 0..8 {
+        let unknown = new_email("x");
+        sign_in(&app.url(), "203.0.113.1", &unknown, "Wr0ng-Password").await.refused(401, "invalid_credentials");
+    }
+    sign_in(&app.url(), "203.0.113.1", &new_email("x"), PASSWORD).await.refused(429, "too_many_signins");
 
     // By account, from wherever; one that exists and one that does not answer alike.
-    for name in [&email, &unknown] {
-        let already = if name == &email { 2 } else { 3 };
-        for at in already..5 {
+    for name in [&email, &new_email("nobody")] {
+        for at in 0..7 {
             let from = format!("203.0.113.{}", 10 + at);
             sign_in(&app.url(), &from, name, "Wr0ng-Password").await.refused(401, "invalid_credentials");
         }
@@ -68,7 +87,7 @@ async fn one_network_of_ipv6_is_one_address_and_success_costs_nothing() {
     }
     for host in 1..=5 {
         let from = format!("2001:db8:0:1::{host}");
-        sign_in(&app.url(), &from, &new_email("x"), "Wr0ng-Password").await.refused(401, "invalid_credentials");
+        sign_in(&app.url(), &from, &email, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     }
     sign_in(&app.url(), "2001:db8:0:1:ffff::", &email, PASSWORD).await.refused(429, "too_many_signins");
     assert_eq!(sign_in(&app.url(), "2001:db8:0:2::1", &email, PASSWORD).await.status, 200);
@@ -94,7 +113,7 @@ mod cluster {
 
     #[tokio::test]
     async fn two_instances_count_failed_sign_ins_together_to_the_attempt() {
-        let app = guarded().instances(2).start().await;
+        let app = guarded().set("auth.failed_signins_per_account", 5).instances(2).start().await;
         let email = sign_up(&app, "198.51.100.1").await;
         let guesses = (0..16).map(|at| {
             let (base, from) = (app.instances[at % 2].url(), format!("203.0.113.{at}"));

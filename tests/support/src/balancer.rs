@@ -1,6 +1,5 @@
-//! HAProxy in front of several instances, without sticky sessions.
+//! HAProxy in front of several instances, without sticky sessions, as it is shipped.
 
-use std::fmt::Write as _;
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -8,7 +7,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::instance::Instance;
-use crate::place::{free_port, program, wait_until};
+use crate::place::{free_port, program, put_in_place, wait_until};
+
+const SHIPPED: &str = include_str!("../../../deploy/haproxy/haproxy.cfg");
 
 /// Killed when it is dropped.
 pub struct Balancer {
@@ -20,20 +21,23 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Takes turns between the instances; one that does not answer its health check gets nothing.
+    /// The shipped configuration, with these instances and a port of its own, and beside it a page that tells how the instances are.
     pub async fn start(instances: &[Instance]) -> Self {
         let folder = tempfile::Builder::new().prefix("natter-haproxy").tempdir().expect("a temporary folder");
         let (port, statistics) = (free_port(), free_port());
-        let mut config = format!(
-            "defaults\n  mode http\n  balance roundrobin\n  timeout connect 2s\n  timeout client 90s\n  timeout server 90s\n  \
-             timeout tunnel 1h\n  retries 3\n  option redispatch 1\n  retry-on conn-failure empty-response 503\n\
-             frontend statistics\n  bind 127.0.0.1:{statistics}\n  stats enable\n  stats uri /\n\
-             frontend natter\n  bind 127.0.0.1:{port}\n  default_backend instances\n\
-             backend instances\n  option httpchk GET /health/simple\n"
+        let servers: String = (0..)
+            .zip(instances)
+            .map(|(place, instance)| format!("  server i{place} 127.0.0.1:{}\n", instance.port()))
+            .collect();
+        let shipped = put_in_place(
+            SHIPPED,
+            &[
+                ("bind :8080", &format!("bind 127.0.0.1:{port}")),
+                ("  server natter-1 natter-1:8080\n  server natter-2 natter-2:8080\n", &servers),
+            ],
         );
-        for (place, instance) in instances.iter().enumerate() {
-            let _ = writeln!(config, "  server i{place} 127.0.0.1:{} check inter 200ms fall 1 rise 1", instance.port());
-        }
+        let config =
+            format!("{shipped}\nfrontend statistics\n  bind 127.0.0.1:{statistics}\n  stats enable\n  stats uri /\n");
         let file = folder.path().join("haproxy.cfg");
         tokio::fs::write(&file, config).await.expect("a writable folder");
         let child = Command::new(program("haproxy", &["/usr/sbin", "/usr/local/sbin"]))

@@ -1,6 +1,5 @@
-//! nginx in front of instances, with nothing set but where they are: what it does by itself must not hold events back.
+//! nginx in front of instances, bare or as it is shipped.
 
-use std::fmt::Write as _;
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -8,7 +7,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::instance::Instance;
-use crate::place::{free_port, program, wait_until};
+use crate::place::{free_port, program, put_in_place, wait_until};
+
+const SHIPPED: &str = include_str!("../../../deploy/nginx/natter.conf");
 
 /// Killed when it is dropped.
 pub struct Nginx {
@@ -18,22 +19,48 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    pub async fn start(instances: &[Instance]) -> Self {
-        let folder = tempfile::Builder::new().prefix("natter-nginx").tempdir().expect("a temporary folder");
+    /// With nothing set but where the instances are: what nginx does by itself must not hold events back.
+    pub async fn bare(instances: &[Instance]) -> Self {
+        let servers: String =
+            instances.iter().map(|instance| format!("server 127.0.0.1:{}; ", instance.port())).collect();
         let port = free_port();
+        Self::start(
+            port,
+            &format!(
+                "upstream natter {{ {servers} }}\n\
+                 server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://natter; proxy_set_header Host $http_host; }} }}"
+            ),
+        )
+        .await
+    }
+
+    /// The shipped configuration, with these instances, and without TLS, for which it would need a certificate.
+    pub async fn shipped(instances: &[Instance]) -> Self {
+        let server = |address: &str| format!("  server {address} max_fails=2 fail_timeout=3s;\n");
+        let servers: String =
+            instances.iter().map(|instance| server(&format!("127.0.0.1:{}", instance.port()))).collect();
+        let port = free_port();
+        let site = put_in_place(
+            SHIPPED,
+            &[
+                (&(server("10.0.0.11:8080") + &server("10.0.0.12:8080")), &servers),
+                ("listen 443 ssl http2;", &format!("listen 127.0.0.1:{port};")),
+                ("  ssl_certificate     /etc/ssl/natter.pem;\n  ssl_certificate_key /etc/ssl/natter.key;\n", ""),
+            ],
+        );
+        Self::start(port, &site).await
+    }
+
+    async fn start(port: u16, site: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-nginx").tempdir().expect("a temporary folder");
         let place = folder.path().display();
-        let mut servers = String::new();
-        for instance in instances {
-            let _ = write!(servers, "server 127.0.0.1:{}; ", instance.port());
-        }
         // One process, so that nothing outlives it; gzip for everything, as some have it.
         let config = format!(
             "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
              events {{ worker_connections 1024; }}\n\
              http {{ access_log off; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;\n\
              client_body_temp_path {place}/b; proxy_temp_path {place}/p; fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;\n\
-             upstream natter {{ {servers} }}\n\
-             server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://natter; proxy_set_header Host $http_host; }} }} }}\n"
+             {site}\n}}\n"
         );
         let file = folder.path().join("nginx.conf");
         tokio::fs::write(&file, config).await.expect("a writable folder");

@@ -53,6 +53,14 @@ pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
 }
 
+/// A shipped configuration with other addresses and paths, each of which must stand in it.
+pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(shipped.to_owned(), |text, (there, here)| {
+        assert!(text.contains(there), "the shipped file has no {there:?} any more");
+        text.replace(there, here)
+    })
+}
+
 /// Asks again until it is so.
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -169,7 +169,19 @@ const EARLIER: &[Setting] = &[
         "auth.failed_signins",
         Kind::Number(1, 1_000_000),
         Value("5"),
-        "Sign-ins that may fail in auth.failed_window, by address and by account, before more are refused.",
+        "Sign-ins to one account that may fail from one address in auth.failed_window before more are refused.",
+    ),
+    row(
+        "auth.failed_signins_per_address",
+        Kind::Number(1, 1_000_000),
+        Value("50"),
+        "The same for all accounts together, from one address: an office may share it.",
+    ),
+    row(
+        "auth.failed_signins_per_account",
+        Kind::Number(1, 1_000_000),
+        Value("20"),
+        "The same for one account, from all addresses together; where its owner has signed in before is not counted.",
     ),
     row("auth.failed_window", WINDOW, Value("900"), "Seconds from the first failed sign-in until they are forgotten."),
     row("auth.password.min_length", Kind::Number(8, 128), Value("8"), "Characters that a password has at least."),
@@ -239,6 +251,13 @@ const EARLIER: &[Setting] = &[
         Value("true"),
         "false turns off every limiter and the firewall, for load tests.",
     ),
+    row(
+        "rate_limit.flood_per_second",
+        Kind::Number(0, 1_000_000),
+        Value("200"),
+        "Requests and handshakes a second that one address (of IPv6 its /64) may send, whatever they ask for; 0: no such limit.",
+    ),
+    row("rate_limit.flood_burst", Kind::Number(1, 10_000_000), Value("1000"), "How many of these may come at once."),
 ];
 
 /// The limits of each group of calls, three rows each.

@@ -107,6 +107,8 @@ pub struct Auth {
     pub setup_token: Option<Secret>,
     pub signup: SignUp,
     pub failed_signins: u32,
+    pub failed_signins_per_address: u32,
+    pub failed_signins_per_account: u32,
     #[serde(deserialize_with = "seconds")]
     pub failed_window: Duration,
     pub password: PasswordPolicy,
@@ -164,6 +166,9 @@ pub enum SignUp {
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     pub enabled: bool,
+    /// 0: no such limit.
+    pub flood_per_second: u32,
+    pub flood_burst: u32,
     auth: Limit,
     message_send: Limit,
     upload: Limit,
@@ -379,6 +384,11 @@ impl Server {
     /// The header that trusted proxies tell the client's country in; none: they don't.
     pub fn country_header(&self) -> Option<&str> {
         Some(self.country_header.as_str()).filter(|name| *name != "none")
+    }
+
+    /// Whether it listens for this machine alone.
+    pub fn is_on_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// Browsers come by TLS: cookies are marked Secure.

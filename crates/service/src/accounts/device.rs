@@ -124,6 +124,14 @@ impl Device {
         }
     }
 
+    /// Whom one provider is likely to have given its addresses to: of IPv6 the /48.
+    pub(super) fn neighbourhood(&self) -> String {
+        match self.address {
+            Some(IpAddr::V6(address)) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 80)).to_string(),
+            _ => self.network(),
+        }
+    }
+
     /// The program as it is recognised again: without numbers, so that an update makes no other one of it.
     pub(super) fn agent(&self) -> String {
         let agent = self.user_agent.as_deref().unwrap_or_default();

@@ -1,29 +1,64 @@
-//! How often a password may be guessed: by address, and by account, whether there is such an account or not.
+//! How often a password may be guessed: at one account from one address, from one address, and at one account, whether there is such an
+//! account or not.
 //!
-//! From an address that somebody has signed in from before, their account's count is not asked and not raised: a stranger who guesses
-//! can't lock them out.
+//! The first bound is the narrow one, so that somebody who mistypes locks out nobody but themselves. The other two are wider; they are for
+//! guessing at many accounts, and from many addresses. From an address that somebody has signed in from before, their account's count is
+//! not asked and not raised: strangers who guess can't lock them out.
 
 use appcore::{AppError, UserId, auth::token};
 
-use super::{Device, known};
+use super::{
+    Device,
+    hashing::{Applicant, Priority},
+    known,
+};
 use crate::{
     App,
-    attempts::{Attempt, Quota},
+    attempts::{Attempt, Subject},
 };
 
-/// Takes the place of one guess at the account that `name` is the address of, if there is one; `account` says which that is.
-pub(super) async fn begin(
-    app: &App,
-    name: &str,
-    account: Option<UserId>,
-    device: &Device,
-) -> Result<Attempt, AppError> {
-    let mut subjects = vec![format!("signin:address:{}", device.network())];
-    if !known::is_known(app.db.reader(), account, device).await? {
-        subjects.push(format!("signin:account:{}", hex(&token::fingerprint(name))));
+/// A guess that is under way.
+pub(super) struct Guess {
+    attempt: Attempt,
+    applicant: Applicant,
+}
+
+impl Guess {
+    /// Who waits for the password to be checked.
+    pub(super) fn applicant(&self) -> Applicant {
+        self.applicant.clone()
     }
-    let quota = Quota { limit: app.config.auth.failed_signins, window: app.config.auth.failed_window };
-    app.attempts.begin(subjects, quota).await
+
+    pub(super) async fn failed(self) {
+        self.attempt.failed().await;
+    }
+
+    pub(super) async fn passed(self) {
+        self.attempt.passed().await;
+    }
+}
+
+/// Takes the place of one guess at the account that `name` is the address of, if there is one; `account` says which that is.
+pub(super) async fn begin(app: &App, name: &str, account: Option<UserId>, device: &Device) -> Result<Guess, AppError> {
+    let (settings, address, name) = (&app.config.auth, device.network(), hex(&token::fingerprint(name)));
+    let mut subjects = vec![
+        Subject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
+        Subject { name: format!("signin:address:{address}"), limit: settings.failed_signins_per_address },
+    ];
+    let is_known = known::is_known(app.db.reader(), account, device).await?;
+    if !is_known {
+        let limit = settings.failed_signins_per_account;
+        subjects.push(Subject { name: format!("signin:account:{name}"), limit });
+    }
+    let attempt = app.attempts.begin(subjects, settings.failed_window).await?;
+    let priority = if is_known {
+        Priority::Known
+    } else if attempt.is_doubted() {
+        Priority::Doubted
+    } else {
+        Priority::New
+    };
+    Ok(Guess { attempt, applicant: Applicant::new(priority, device) })
 }
 
 /// Nobody's address stands in Redis.

@@ -1,36 +1,87 @@
-//! Password hashing, off the threads that answer, a bounded number at a time.
+//! Password hashing, off the threads that answer, a bounded number at a time, and in fair turns.
 //!
 //! Each hash takes a core and 19 MiB for some 20 ms. More at once than there are cores makes all of them slower, and a
-//! flood of sign-ins would take the memory: so they queue, and when the queue is long the next is told to come again.
+//! flood of sign-ins would take the memory: so they queue, and when a queue is long the next is told to come again.
+//!
+//! There is a queue for each [`Priority`], and all of them get turns, the better ones more. Within a queue neighbourhoods take turns (an IPv4
+//! address, a /48 of IPv6), so that a hundred guesses from one provider's addresses wait for each other. What has failed of late may also
+//! never take all cores.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use appcore::{
-    AppError, Code,
+    AppError, Code, UserId,
     auth::password::{self, PasswordCheck},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::Device;
 
 /// How long a hash may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-/// How many may wait for each core: what a core gets done in that time, about.
+/// How many may wait for each core in one queue: what a core gets done in that time, about.
 const MAX_QUEUE_PER_CORE: usize = 200;
 /// When to come again after having been turned away.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
+/// Whose turn it is while all queues have somebody.
+const CYCLE: [Priority; 7] = [
+    Priority::Known,
+    Priority::New,
+    Priority::Known,
+    Priority::Doubted,
+    Priority::Known,
+    Priority::New,
+    Priority::Known,
+];
+
+/// What is known of somebody whose password is to be hashed, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// Is signed in, or comes from where the account's owner has been before.
+    Known,
+    /// Nothing speaks against them.
+    New,
+    /// A sign-in of this account, or from this address, has failed of late.
+    Doubted,
+}
+
+/// Who waits for a hash.
+#[derive(Clone, Debug)]
+pub(super) struct Applicant {
+    priority: Priority,
+    /// Those with the same one wait for each other.
+    neighbourhood: String,
+}
+
+impl Applicant {
+    pub(super) fn new(priority: Priority, device: &Device) -> Self {
+        Self { priority, neighbourhood: device.neighbourhood() }
+    }
+
+    /// Somebody who is signed in, or holds what was mailed to them.
+    pub(super) fn user(id: UserId) -> Self {
+        Self { priority: Priority::Known, neighbourhood: id.to_string() }
+    }
+}
 
 pub(super) struct Hashing {
-    turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    /// Turns that nobody has.
+    free: usize,
+    /// Turns that doubted ones may have at most, and have.
+    max_doubted: usize,
+    doubted: usize,
+    queues: [Queue; 3],
     max_waiting: usize,
+    /// Where in the [`CYCLE`] it is.
+    place: usize,
 }
 
 impl Hashing {
@@ -39,27 +90,37 @@ impl Hashing {
     }
 
     fn with(cores: usize, queue_per_core: usize) -> Self {
-        Self {
-            turns: Arc::new(Semaphore::new(cores)),
-            waiting: AtomicUsize::new(0),
+        let state = State {
+            free: cores,
+            max_doubted: (cores / 2).max(1),
+            doubted: 0,
+            queues: Default::default(),
             max_waiting: cores * queue_per_core,
-        }
+            place: 0,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    pub(super) async fn hash(&self, text: String) -> Result<String, AppError> {
-        self.run(move || password::hash(&text)).await
+    pub(super) async fn hash(&self, applicant: Applicant, text: String) -> Result<String, AppError> {
+        self.run(applicant, move || password::hash(&text)).await
     }
 
     /// Takes as long when nothing is stored.
-    pub(super) async fn verify(&self, text: String, stored: Option<String>) -> Result<PasswordCheck, AppError> {
-        self.run(move || password::verify(&text, stored.as_deref())).await
+    pub(super) async fn verify(
+        &self,
+        applicant: Applicant,
+        text: String,
+        stored: Option<String>,
+    ) -> Result<PasswordCheck, AppError> {
+        self.run(applicant, move || password::verify(&text, stored.as_deref())).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        applicant: Applicant,
         work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, AppError> {
-        let turn = self.turn().await?;
+        let turn = self.turn(applicant).await?;
         let done = tokio::task::spawn_blocking(move || {
             // The turn ends with the work, also where the caller has gone away meanwhile.
             let _turn = turn;
@@ -68,32 +129,130 @@ impl Hashing {
         done.await.map_err(AppError::internal)?.map_err(AppError::internal)
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, AppError> {
-        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
-            return Ok(turn);
-        }
-        let _slot = QueueSlot::take(&self.waiting, self.max_waiting).ok_or_else(busy)?;
-        match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
+    async fn turn(&self, applicant: Applicant) -> Result<Turn, AppError> {
+        match timeout(MAX_WAIT, self.line_up(applicant)?).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(closed)) => Err(AppError::internal(closed)),
+            Ok(Err(dropped)) => Err(AppError::internal(dropped)),
             Err(_) => Err(busy()),
         }
     }
-}
 
-/// A place in the queue, given up when it is dropped.
-struct QueueSlot<'a>(&'a AtomicUsize);
-
-impl<'a> QueueSlot<'a> {
-    fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let slot = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(slot)
+    /// Takes a place in the queue, unless it is full.
+    fn line_up(&self, applicant: Applicant) -> Result<oneshot::Receiver<Turn>, AppError> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = lock(&self.state);
+        let max = state.max_waiting;
+        if !state.queues[applicant.priority as usize].push(applicant.neighbourhood, sender, max) {
+            return Err(busy());
+        }
+        state.give_out(&self.state);
+        Ok(receiver)
     }
 }
 
-impl Drop for QueueSlot<'_> {
+impl State {
+    /// Gives the turns that are free to those who wait.
+    fn give_out(&mut self, shared: &Arc<Mutex<Self>>) {
+        while self.free > 0
+            && let Some((priority, waiting)) = self.next()
+        {
+            match waiting.send(Turn { state: Some(Arc::clone(shared)), priority }) {
+                Ok(()) => {
+                    self.free -= 1;
+                    self.doubted += usize::from(priority == Priority::Doubted);
+                }
+                // It went away meanwhile. Nothing was taken for it, so nothing is given back.
+                Err(mut unused) => unused.state = None,
+            }
+        }
+    }
+
+    /// Who is next: by the cycle, and where nobody waits there, the best.
+    fn next(&mut self) -> Option<(Priority, oneshot::Sender<Turn>)> {
+        let due = CYCLE[self.place];
+        let may_doubt = self.doubted < self.max_doubted;
+        let chosen = [due, Priority::Known, Priority::New, Priority::Doubted].into_iter().find(|priority| {
+            !self.queues[*priority as usize].order.is_empty() && (may_doubt || *priority != Priority::Doubted)
+        })?;
+        self.place = (self.place + 1) % CYCLE.len();
+        self.queues[chosen as usize].pop().map(|waiting| (chosen, waiting))
+    }
+
+    fn give_back(&mut self, priority: Priority) {
+        self.free += 1;
+        self.doubted -= usize::from(priority == Priority::Doubted);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Those who wait with one priority.
+#[derive(Default)]
+struct Queue {
+    /// Neighbourhoods that have somebody waiting, in the order of their turns.
+    order: VecDeque<String>,
+    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
+    length: usize,
+}
+
+impl Queue {
+    /// False: it is full, or its neighbourhood has half of it already.
+    fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<Turn>, max: usize) -> bool {
+        if self.length >= max {
+            self.forget_gone();
+        }
+        let neighbours = self.waiting.get(&neighbourhood).map_or(0, VecDeque::len);
+        if self.length >= max || neighbours >= max.div_ceil(2) {
+            return false;
+        }
+        if neighbours == 0 {
+            self.order.push_back(neighbourhood.clone());
+        }
+        self.waiting.entry(neighbourhood).or_default().push_back(sender);
+        self.length += 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<oneshot::Sender<Turn>> {
+        let neighbourhood = self.order.pop_front()?;
+        let waiting = self.waiting.get_mut(&neighbourhood)?;
+        let first = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&neighbourhood);
+        } else {
+            self.order.push_back(neighbourhood);
+        }
+        self.length -= usize::from(first.is_some());
+        first
+    }
+
+    /// Makes room where callers have gone away.
+    fn forget_gone(&mut self) {
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|sender| !sender.is_closed());
+            !waiting.is_empty()
+        });
+        self.order.retain(|neighbourhood| self.waiting.contains_key(neighbourhood));
+        self.length = self.waiting.values().map(VecDeque::len).sum();
+    }
+}
+
+/// The right to hash, given back when it is dropped.
+struct Turn {
+    /// None: it never was anybody's.
+    state: Option<Arc<Mutex<State>>>,
+    priority: Priority,
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(shared) = self.state.take() {
+            let mut state = lock(&shared);
+            state.give_back(self.priority);
+            state.give_out(&shared);
+        }
     }
 }
 
@@ -107,30 +266,110 @@ fn busy() -> AppError {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::stage::until, *};
+    use super::*;
 
-    #[tokio::test]
-    async fn a_full_queue_turns_away_at_once_and_a_freed_turn_is_taken() {
-        let hashing = Arc::new(Hashing::with(1, 1));
-        let turn = hashing.turn().await.unwrap();
-        let second = tokio::spawn({
-            let hashing = Arc::clone(&hashing);
-            async move { hashing.turn().await.map(drop) }
-        });
-        until(async || hashing.waiting.load(Ordering::Relaxed) == 1).await;
-        let refused = hashing.turn().await.map(drop).unwrap_err();
-        assert_eq!(refused.code(), Code::Unavailable);
-        assert_eq!(refused.retry_after(), Some(RETRY_AFTER));
+    fn from(priority: Priority, address: &str) -> Applicant {
+        Applicant::new(priority, &Device::new(None, Some(address.parse().unwrap())))
+    }
+
+    fn is_refused(result: Result<oneshot::Receiver<Turn>, AppError>) -> bool {
+        result.is_err_and(|error| error.code() == Code::Unavailable && error.retry_after() == Some(RETRY_AFTER))
+    }
+
+    #[test]
+    fn a_full_queue_turns_away_at_once_and_a_freed_turn_is_taken() {
+        let hashing = Hashing::with(1, 2);
+        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let mut second = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.1"))), "half of the queue is its share");
+        let third = hashing.line_up(from(Priority::New, "192.0.2.2")).unwrap();
+        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.3"))));
+        hashing.line_up(from(Priority::Known, "192.0.2.3")).map(drop).unwrap();
+        drop(third);
+        let mut fourth = hashing.line_up(from(Priority::New, "192.0.2.3")).unwrap();
+        assert!(second.try_recv().is_err());
         drop(turn);
-        second.await.unwrap().unwrap();
-        assert_eq!(hashing.waiting.load(Ordering::Relaxed), 0);
+        let second = second.try_recv().unwrap();
+        assert!(fourth.try_recv().is_err(), "there is one core");
+        drop(second);
+        drop(fourth.try_recv().unwrap());
+        assert_eq!(lock(&hashing.state).free, 1);
+    }
+
+    #[test]
+    fn a_turn_that_nobody_waits_for_any_more_goes_on() {
+        let hashing = Hashing::with(1, 10);
+        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let gone = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        let held = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        let mut last = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        drop(gone);
+        drop(turn);
+        // Its turn is in the channel, and the caller goes away before it looks.
+        drop(held);
+        drop(last.try_recv().unwrap());
+        assert_eq!(lock(&hashing.state).free, 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_has_an_end() {
-        let hashing = Hashing::with(1, 1);
-        let _turn = hashing.turn().await.unwrap();
-        assert_eq!(hashing.turn().await.map(drop).unwrap_err().code(), Code::Unavailable);
-        assert_eq!(hashing.waiting.load(Ordering::Relaxed), 0);
+        let hashing = Hashing::with(1, 2);
+        let _turn = hashing.turn(from(Priority::New, "192.0.2.1")).await.unwrap();
+        let refused = hashing.turn(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+    }
+
+    /// Lets everybody hash, one after the other, and says whose turn each was.
+    fn order(mut turn: Turn, mut waiting: Vec<(&'static str, oneshot::Receiver<Turn>)>) -> Vec<&'static str> {
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            drop(turn);
+            let next =
+                waiting.iter_mut().enumerate().find_map(|(at, (_, receiver))| Some((at, receiver.try_recv().ok()?)));
+            let (at, next) = next.expect("a free turn is given out");
+            turn = next;
+            order.push(waiting.remove(at).0);
+        }
+        order
+    }
+
+    #[test]
+    fn guesses_from_many_addresses_do_not_hold_others_up() {
+        let hashing = Hashing::with(1, 200);
+        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let mut waiting = Vec::new();
+        let mut come = |name, priority, address: String| {
+            waiting.push((name, hashing.line_up(from(priority, &address)).unwrap()));
+        };
+        for n in 0..60 {
+            // A /48 of IPv6, before anything has failed; and a crowd that is known for failing.
+            come("guess", Priority::New, format!("2001:db8:7:{n:x}::1"));
+            come("doubted", Priority::Doubted, format!("198.51.100.{n}"));
+        }
+        come("newcomer", Priority::New, "203.0.113.1".into());
+        come("owner", Priority::Known, "203.0.113.2".into());
+        let order = order(turn, waiting);
+        let place = |name: &str| order.iter().position(|turn| *turn == name).unwrap();
+        assert!(place("owner") <= 1, "{order:?}");
+        assert!(place("newcomer") <= 4, "{order:?}");
+        // Nobody is forgotten either.
+        assert_eq!(order.iter().filter(|turn| **turn == "doubted").count(), 60);
+        assert!(place("doubted") <= 6, "{order:?}");
+    }
+
+    #[test]
+    fn what_has_failed_of_late_never_has_all_cores() {
+        let hashing = Hashing::with(4, 200);
+        let mut doubted: Vec<_> =
+            (0..4).map(|n| hashing.line_up(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
+        let turns: Vec<Turn> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();
+        assert_eq!(turns.len(), 2);
+        for n in 0..2 {
+            std::mem::forget(
+                hashing.line_up(from(Priority::New, &format!("192.0.2.{n}"))).unwrap().try_recv().unwrap(),
+            );
+        }
+        drop(turns);
+        assert_eq!(doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).count(), 2);
     }
 }

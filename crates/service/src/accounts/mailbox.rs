@@ -21,7 +21,7 @@ use dbcontext::{
     },
 };
 
-use super::{Device, api_keys::tell_revoked, guesses, identities, sessions::tell_ended, signin};
+use super::{Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, sessions::tell_ended, signin};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -97,7 +97,7 @@ async fn require_password(
     }
     let password = password.ok_or(Code::PasswordRequired)?;
     let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
-    if app.accounts.hashing.verify(password, account.password_hash.clone()).await? == PasswordCheck::Wrong {
+    if app.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await? == PasswordCheck::Wrong {
         guess.failed().await;
         signin::note_failure(app, Some(account.id), device).await;
         return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));
@@ -139,7 +139,7 @@ pub async fn redeem_reset(app: &App, shown: &str, password: &str, address: Optio
     let email = Email::parse(&account.email).ok();
     let password = Password::parse(&app.config.auth.password, "password", password, email.as_ref());
     let password = password.map_err(AppError::Invalid)?;
-    let stored = app.accounts.hashing.hash(password.expose().to_owned()).await?;
+    let stored = app.accounts.hashing.hash(Applicant::user(account.id), password.expose().to_owned()).await?;
 
     let tx = app.db.begin().await.map_err(app_error)?;
     let subject = mail_tokens::take(&tx, Purpose::PasswordReset, &hash, now).await?.ok_or(Code::TokenInvalid)?;

@@ -13,7 +13,7 @@ use dbcontext::{
     query::{mail_tokens, sessions as rows, users},
 };
 
-use super::{Device, guesses, issue, sessions::tell_ended, signup::parse_name};
+use super::{Device, guesses, hashing::Applicant, issue, sessions::tell_ended, signup::parse_name};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -135,10 +135,11 @@ async fn verified(app: &App, account: &user::Model, change: PasswordChange) -> R
     let policy = &app.config.auth.password;
     let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
     let guess = guesses::begin(app, &account.email, Some(account.id), &change.device).await?;
-    if app.accounts.hashing.verify(change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
+    let (hashing, applicant) = (&app.accounts.hashing, Applicant::user(account.id));
+    if hashing.verify(applicant.clone(), change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
         guess.failed().await;
         return Err(Code::PasswordWrong.into());
     }
     guess.passed().await;
-    app.accounts.hashing.hash(new.expose().to_owned()).await
+    hashing.hash(applicant, new.expose().to_owned()).await
 }

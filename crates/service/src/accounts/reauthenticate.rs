@@ -15,7 +15,9 @@ use dbcontext::{
 use serde_json::Value;
 
 use super::{
-    Device, guesses, passkeys,
+    Device, guesses,
+    hashing::Applicant,
+    passkeys,
     second_factor::{self, SecondFactor},
     signin,
 };
@@ -110,10 +112,13 @@ pub async fn confirm(app: &App, by: &Principal, proof: Proof, device: &Device) -
 
 async fn examine(app: &App, account: &user::Model, proof: Proof) -> Result<(), AppError> {
     match proof {
-        Proof::Password(shown) => match app.accounts.hashing.verify(shown, account.password_hash.clone()).await? {
-            PasswordCheck::Wrong => Err(Code::PasswordWrong.into()),
-            _ => Ok(()),
-        },
+        Proof::Password(shown) => {
+            match app.accounts.hashing.verify(Applicant::user(account.id), shown, account.password_hash.clone()).await?
+            {
+                PasswordCheck::Wrong => Err(Code::PasswordWrong.into()),
+                _ => Ok(()),
+            }
+        }
         Proof::SecondFactor(answer) => second_factor::show(app, account.id, &answer).await,
         Proof::Passkey { ceremony, credential } => passkeys::show(app, account.id, &ceremony, credential).await,
     }
@@ -124,7 +129,8 @@ pub(super) async fn check(app: &App, by: &Principal, password: Option<String>) -
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     match (&account.password_hash, password) {
         (Some(stored), Some(shown)) => {
-            if app.accounts.hashing.verify(shown, Some(stored.clone())).await? == PasswordCheck::Wrong {
+            let applicant = Applicant::user(account.id);
+            if app.accounts.hashing.verify(applicant, shown, Some(stored.clone())).await? == PasswordCheck::Wrong {
                 return Err(Code::PasswordWrong.into());
             }
         }

@@ -11,6 +11,7 @@ use super::{
     Device, SignedIn,
     admit::{self, Proof},
     guesses,
+    hashing::Applicant,
 };
 use crate::{
     App,
@@ -37,14 +38,16 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
             return Err(refusal);
         }
     };
-    let verdict = app.accounts.hashing.verify(password.to_owned(), stored.clone()).await?;
+    let verdict = app.accounts.hashing.verify(guess.applicant(), password.to_owned(), stored.clone()).await?;
     let (Some(account), PasswordCheck::Right | PasswordCheck::RightButOutdated) = (account, verdict) else {
         guess.failed().await;
         return Err(refuse(app, account_id, &device).await);
     };
     guess.passed().await;
     let renewed = match verdict {
-        PasswordCheck::RightButOutdated => Some(app.accounts.hashing.hash(password.to_owned()).await?),
+        PasswordCheck::RightButOutdated => {
+            Some(app.accounts.hashing.hash(Applicant::user(account.id), password.to_owned()).await?)
+        }
         _ => None,
     };
     let now = app.clock.now();

@@ -10,7 +10,11 @@ use appcore::{
 use dbcontext::{constraint::app_error, entity::user, query::users};
 use sea_orm::ConnectionTrait;
 
-use super::{Device, TokenPair, issue, known};
+use super::{
+    Device, TokenPair,
+    hashing::{Applicant, Priority},
+    issue, known,
+};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -51,7 +55,11 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     }
     let policy = &app.config.auth.password;
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
-    let hash = app.accounts.hashing.hash(newcomer.password.expose().to_owned()).await?;
+    let hash = app
+        .accounts
+        .hashing
+        .hash(Applicant::new(Priority::New, &device), newcomer.password.expose().to_owned())
+        .await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let invitation = match &request.invitation {

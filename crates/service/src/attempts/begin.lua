@@ -1,12 +1,14 @@
 -- KEYS: for each subject how often it has failed, and what is under way (by the moment when that is given up).
--- ARGV: limit, the attempt's id, its lifetime in milliseconds. 0: go on. -1: too much is under way. Else: milliseconds to wait.
+-- ARGV: the attempt's id, its lifetime in milliseconds, then the limit of each subject.
+-- 0: go on. -2: go on, though a subject has failed of late. -1: too much is under way. Else: milliseconds to wait.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit = tonumber(ARGV[1])
-local wait, busy = 0, false
+local wait, busy, doubted = 0, false, false
 for i = 1, #KEYS, 2 do
+  local limit = tonumber(ARGV[2 + (i + 1) / 2])
   redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now)
   local failed = tonumber(redis.call('GET', KEYS[i]) or '0')
+  doubted = doubted or failed > 0
   if failed >= limit then
     wait = math.max(wait, redis.call('PTTL', KEYS[i]), 1)
   elseif failed + redis.call('ZCARD', KEYS[i + 1]) >= limit then
@@ -16,7 +18,7 @@ end
 if wait > 0 then return wait end
 if busy then return -1 end
 for i = 1, #KEYS, 2 do
-  redis.call('ZADD', KEYS[i + 1], now + tonumber(ARGV[3]), ARGV[2])
-  redis.call('PEXPIRE', KEYS[i + 1], ARGV[3])
+  redis.call('ZADD', KEYS[i + 1], now + tonumber(ARGV[2]), ARGV[1])
+  redis.call('PEXPIRE', KEYS[i + 1], ARGV[2])
 end
-return 0
+return doubted and -2 or 0

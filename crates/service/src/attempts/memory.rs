@@ -55,15 +55,16 @@ impl MemoryAttempts {
         let now = self.clock.now();
         let mut subjects = self.lock();
         subjects.tidy(now);
-        let (mut wait, mut busy) = (None, false);
+        let (mut wait, mut busy, mut has_failed) = (None, false, false);
         for subject in &attempt.subjects {
-            let Some(counter) = subjects.known.get_mut(subject) else { continue };
+            let Some(counter) = subjects.known.get_mut(&subject.name) else { continue };
             counter.settle(now);
             let pending = u32::try_from(counter.pending.len()).unwrap_or(u32::MAX);
-            if counter.failed >= attempt.quota.limit {
+            has_failed |= counter.failed > 0;
+            if counter.failed >= subject.limit {
                 let left = u64::try_from(counter.until.millis() - now.millis()).unwrap_or(0);
                 wait = wait.max(Some(Duration::from_millis(left)));
-            } else if counter.failed.saturating_add(pending) >= attempt.quota.limit {
+            } else if counter.failed.saturating_add(pending) >= subject.limit {
                 busy = true;
             }
         }
@@ -74,14 +75,14 @@ impl MemoryAttempts {
             return Admission::Wait;
         }
         for subject in &attempt.subjects {
-            let counter = subjects.known.entry(subject.clone()).or_insert_with(|| Counter {
+            let counter = subjects.known.entry(subject.name.clone()).or_insert_with(|| Counter {
                 failed: 0,
                 until: now,
                 pending: HashMap::new(),
             });
             counter.pending.insert(attempt.id, now.plus(LIFETIME));
         }
-        Admission::Go
+        Admission::Go { has_failed }
     }
 
     pub fn finish(&self, attempt: &Attempt, failed: bool) {
@@ -89,21 +90,21 @@ impl MemoryAttempts {
         let mut subjects = self.lock();
         for subject in &attempt.subjects {
             if failed {
-                let counter = subjects.known.entry(subject.clone()).or_insert_with(|| Counter {
+                let counter = subjects.known.entry(subject.name.clone()).or_insert_with(|| Counter {
                     failed: 0,
                     until: now,
                     pending: HashMap::new(),
                 });
                 counter.settle(now);
                 if counter.failed == 0 {
-                    counter.until = now.plus(attempt.quota.window);
+                    counter.until = now.plus(attempt.window);
                 }
                 counter.failed = counter.failed.saturating_add(1);
             }
-            if let Some(counter) = subjects.known.get_mut(subject) {
+            if let Some(counter) = subjects.known.get_mut(&subject.name) {
                 counter.pending.remove(&attempt.id);
                 if counter.is_idle() {
-                    subjects.known.remove(subject);
+                    subjects.known.remove(&subject.name);
                 }
             }
         }

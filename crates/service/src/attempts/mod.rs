@@ -31,10 +31,21 @@ pub(crate) struct Quota {
     pub window: Duration,
 }
 
+/// Something at which only so much may fail.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// Of the caller's choice, the same on all instances.
+    pub name: String,
+    pub limit: u32,
+}
+
 /// What the counting says to an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
-    Go,
+    Go {
+        /// One of its subjects has failed in the window.
+        has_failed: bool,
+    },
     /// What is under way may use up what is left.
     Wait,
     /// Too often; how long until that is forgotten.
@@ -59,17 +70,18 @@ impl Attempts {
         Self { enabled, counters: Arc::new(Counters { own, shared }) }
     }
 
-    /// Takes a place among the attempts on all `subjects`, or refuses where one of them has failed too often. Subjects are names of the
-    /// caller's choice, the same on all instances.
-    pub async fn begin(&self, subjects: Vec<String>, quota: Quota) -> Result<Attempt, AppError> {
-        let mut attempt = Attempt { counters: None, subjects, id: Uuid::now_v7(), quota };
+    /// Takes a place among the attempts on all `subjects`, or refuses where one of them has failed too often in the `window` since its first
+    /// failure.
+    pub async fn begin(&self, subjects: Vec<Subject>, window: Duration) -> Result<Attempt, AppError> {
+        let mut attempt = Attempt { counters: None, subjects, id: Uuid::now_v7(), window, has_failed: false };
         if !self.enabled {
             return Ok(attempt);
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match self.counters.begin(&attempt).await {
-                Admission::Go => {
+                Admission::Go { has_failed } => {
+                    attempt.has_failed = has_failed;
                     attempt.counters = Some(Arc::clone(&self.counters));
                     return Ok(attempt);
                 }
@@ -82,7 +94,8 @@ impl Attempts {
 
     /// Counts something that may be done only so often; `false`: it is once too often.
     pub async fn spend(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
-        match self.begin(vec![subject], quota).await {
+        let subject = Subject { name: subject, limit: quota.limit };
+        match self.begin(vec![subject], quota.window).await {
             Ok(attempt) => {
                 attempt.failed().await;
                 Ok(true)
@@ -124,12 +137,18 @@ impl Counters {
 pub(crate) struct Attempt {
     /// None: nothing is counted, or it has ended.
     counters: Option<Arc<Counters>>,
-    subjects: Vec<String>,
+    subjects: Vec<Subject>,
     id: Uuid,
-    quota: Quota,
+    window: Duration,
+    has_failed: bool,
 }
 
 impl Attempt {
+    /// Whether one of its subjects has failed of late.
+    pub fn is_doubted(&self) -> bool {
+        self.has_failed
+    }
+
     pub async fn failed(mut self) {
         if let Some(counters) = self.counters.take() {
             counters.finish(&self, true).await;
@@ -148,8 +167,13 @@ impl Drop for Attempt {
         let Some(counters) = self.counters.take() else { return };
         // Without a runtime the program ends, and the place with its lifetime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let left =
-            Self { counters: None, subjects: std::mem::take(&mut self.subjects), id: self.id, quota: self.quota };
+        let left = Self {
+            counters: None,
+            subjects: std::mem::take(&mut self.subjects),
+            id: self.id,
+            window: self.window,
+            has_failed: self.has_failed,
+        };
         runtime.spawn(async move { counters.finish(&left, false).await });
     }
 }

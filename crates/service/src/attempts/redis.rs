@@ -23,30 +23,31 @@ impl RedisAttempts {
 
     /// `None`: Redis is away.
     pub async fn begin(&self, attempt: &Attempt) -> Option<Admission> {
-        let lifetime = millis(LIFETIME);
-        let limit = i64::from(attempt.quota.limit);
-        let answer =
-            self.ask(&self.begin, attempt, [limit.to_string(), attempt.id.to_string(), lifetime.to_string()]).await?;
-        Some(match u64::try_from(answer) {
-            Ok(0) => Admission::Go,
-            Ok(wait) => Admission::Spent(Duration::from_millis(wait)),
-            Err(_) => Admission::Wait,
+        let mut arguments = vec![attempt.id.to_string(), millis(LIFETIME).to_string()];
+        arguments.extend(attempt.subjects.iter().map(|subject| subject.limit.to_string()));
+        Some(match self.ask(&self.begin, attempt, arguments).await? {
+            0 => Admission::Go { has_failed: false },
+            -2 => Admission::Go { has_failed: true },
+            -1 => Admission::Wait,
+            wait => Admission::Spent(Duration::from_millis(u64::try_from(wait).unwrap_or_default())),
         })
     }
 
     /// `false`: Redis is away.
     pub async fn finish(&self, attempt: &Attempt, failed: bool) -> bool {
-        let window = millis(attempt.quota.window).to_string();
-        self.ask(&self.finish, attempt, [attempt.id.to_string(), u8::from(failed).to_string(), window]).await.is_some()
+        let window = millis(attempt.window).to_string();
+        self.ask(&self.finish, attempt, vec![attempt.id.to_string(), u8::from(failed).to_string(), window])
+            .await
+            .is_some()
     }
 
-    async fn ask(&self, script: &Script, attempt: &Attempt, arguments: [String; 3]) -> Option<i64> {
+    async fn ask(&self, script: &Script, attempt: &Attempt, arguments: Vec<String>) -> Option<i64> {
         let call = async {
             let mut connection = self.redis.connection().await?;
             let mut call = script.prepare_invoke();
             for subject in &attempt.subjects {
-                call.key(format!("natter:attempts:{subject}:failed"));
-                call.key(format!("natter:attempts:{subject}:pending"));
+                call.key(format!("natter:attempts:{}:failed", subject.name));
+                call.key(format!("natter:attempts:{}:pending", subject.name));
             }
             for argument in &arguments {
                 call.arg(argument);

@@ -6,10 +6,10 @@ use appcore::{AppError, Clock, Code, Timestamp};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{Attempts, Quota};
+use super::{Attempts, Subject};
 use crate::redis::Redis;
 
-const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(900) };
+const WINDOW: Duration = Duration::from_secs(900);
 
 /// Two instances: in memory they are one, because nothing else connects them.
 fn stages() -> Vec<[Arc<Attempts>; 2]> {
@@ -28,8 +28,9 @@ fn stages() -> Vec<[Arc<Attempts>; 2]> {
     stages
 }
 
-fn subject() -> String {
-    format!("test:{}", Uuid::new_v4())
+/// Something that may fail five times.
+fn subject() -> Subject {
+    Subject { name: format!("test:{}", Uuid::new_v4()), limit: 5 }
 }
 
 #[track_caller]
@@ -46,7 +47,7 @@ async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other()
         let guesses = (0..30).map(|at| {
             let (attempts, name) = (Arc::clone(&instances[at % 2]), name.clone());
             tokio::spawn(async move {
-                let attempt = attempts.begin(vec![name], QUOTA).await.ok()?;
+                let attempt = attempts.begin(vec![name], WINDOW).await.ok()?;
                 tokio::task::yield_now().await;
                 attempt.failed().await;
                 Some(())
@@ -54,7 +55,7 @@ async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other()
         });
         let made = join_all(guesses).await.into_iter().filter(|guess| matches!(guess, Ok(Some(())))).count();
         assert_eq!(made, 5);
-        let wait = waits(instances[0].begin(vec![name], QUOTA).await);
+        let wait = waits(instances[0].begin(vec![name], WINDOW).await);
         assert!(wait > Duration::from_secs(800) && wait <= Duration::from_secs(900), "{wait:?}");
     }
 }
@@ -66,7 +67,7 @@ async fn what_succeeds_or_is_given_up_costs_nothing() {
         let crowd = (0..12).map(|at| {
             let (attempts, name) = (Arc::clone(if at % 2 == 0 { &one } else { &other }), name.clone());
             tokio::spawn(async move {
-                let attempt = attempts.begin(vec![name], QUOTA).await.unwrap();
+                let attempt = attempts.begin(vec![name], WINDOW).await.unwrap();
                 if at % 3 == 0 { drop(attempt) } else { attempt.passed().await }
             })
         });
@@ -74,9 +75,9 @@ async fn what_succeeds_or_is_given_up_costs_nothing() {
             turn.unwrap();
         }
         for _ in 0..5 {
-            other.begin(vec![name.clone()], QUOTA).await.unwrap().failed().await;
+            other.begin(vec![name.clone()], WINDOW).await.unwrap().failed().await;
         }
-        waits(one.begin(vec![name], QUOTA).await);
+        waits(one.begin(vec![name], WINDOW).await);
     }
 }
 
@@ -85,25 +86,47 @@ async fn each_subject_counts_and_the_one_that_is_spent_decides() {
     for [one, other] in stages() {
         let (address, account, second) = (subject(), subject(), subject());
         for _ in 0..5 {
-            one.begin(vec![address.clone(), account.clone()], QUOTA).await.unwrap().failed().await;
+            one.begin(vec![address.clone(), account.clone()], WINDOW).await.unwrap().failed().await;
         }
         for spent in [&address, &account] {
-            waits(other.begin(vec![second.clone(), spent.clone()], QUOTA).await);
+            waits(other.begin(vec![second.clone(), spent.clone()], WINDOW).await);
         }
-        other.begin(vec![second], QUOTA).await.unwrap().passed().await;
+        other.begin(vec![second], WINDOW).await.unwrap().passed().await;
+    }
+}
+
+#[tokio::test]
+async fn each_subject_has_its_own_limit_and_what_has_failed_is_doubted() {
+    for [one, other] in stages() {
+        let (pair, wide) = (subject(), Subject { limit: 7, ..subject() });
+        let both = || vec![pair.clone(), wide.clone()];
+        let first = one.begin(both(), WINDOW).await.unwrap();
+        assert!(!first.is_doubted());
+        first.failed().await;
+        for _ in 1..5 {
+            let attempt = other.begin(both(), WINDOW).await.unwrap();
+            assert!(attempt.is_doubted());
+            attempt.failed().await;
+        }
+        waits(one.begin(both(), WINDOW).await);
+        for _ in 5..7 {
+            one.begin(vec![subject(), wide.clone()], WINDOW).await.unwrap().failed().await;
+        }
+        waits(other.begin(vec![subject(), wide.clone()], WINDOW).await);
+        assert!(!one.begin(vec![subject()], WINDOW).await.unwrap().is_doubted());
     }
 }
 
 #[tokio::test]
 async fn failures_are_forgotten_when_their_time_is_over() {
     let clock = Clock::stopped_at(Timestamp(1_800_000_000_000));
-    let attempts = Attempts::new(true, clock.clone(), None);
+    let (attempts, a) = (Attempts::new(true, clock.clone(), None), subject());
     for _ in 0..5 {
-        attempts.begin(vec!["a".to_owned()], QUOTA).await.unwrap().failed().await;
+        attempts.begin(vec![a.clone()], WINDOW).await.unwrap().failed().await;
         clock.advance(Duration::from_secs(60));
     }
     // Five minutes have passed since the first one.
-    assert_eq!(waits(attempts.begin(vec!["a".to_owned()], QUOTA).await), Duration::from_secs(600));
+    assert_eq!(waits(attempts.begin(vec![a.clone()], WINDOW).await), Duration::from_secs(600));
     clock.advance(Duration::from_secs(600));
-    attempts.begin(vec!["a".to_owned()], QUOTA).await.unwrap().passed().await;
+    attempts.begin(vec![a.clone()], WINDOW).await.unwrap().passed().await;
 }

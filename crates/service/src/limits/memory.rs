@@ -20,7 +20,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use super::{RateDecision, Subject, Window, sliding, until_room};
+use super::{RateDecision, Subject, Window, slices::Slices};
 
 /// How often what is over is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -36,17 +36,17 @@ pub(super) struct MemoryLimits {
 #[derive(Default)]
 struct State {
     counters: DashMap<Key, Counter>,
+    sliding: DashMap<Key, Slices>,
     buckets: HashMap<RateGroup, Buckets>,
     under_way: DashMap<Key, u32>,
     windows: HashMap<RateGroup, Duration>,
 }
 
-/// Calls in the newest window that had any, and in the one before it.
+/// Calls in the newest window that had any.
 #[derive(Clone, Copy, Default)]
 struct Counter {
     window: u64,
-    now: u32,
-    before: u32,
+    calls: u32,
 }
 
 impl MemoryLimits {
@@ -71,7 +71,8 @@ impl MemoryLimits {
     pub fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> (RateDecision, Option<ConcurrencySlot>) {
         let key = (group, subject);
         match limit.strategy {
-            Strategy::FixedWindow | Strategy::SlidingWindow => (self.count(key, limit), None),
+            Strategy::FixedWindow => (self.count(key, limit), None),
+            Strategy::SlidingWindow => (self.state.sliding.entry(key).or_default().take(self.clock.now(), limit), None),
             Strategy::TokenBucket => (self.draw(group, limit, subject), None),
             Strategy::Concurrency => self.enter(key, limit),
         }
@@ -80,27 +81,17 @@ impl MemoryLimits {
     fn count(&self, key: Key, limit: Limit) -> RateDecision {
         let (window, elapsed) = window_of(self.clock.now(), limit.window);
         let mut counter = self.state.counters.entry(key).or_default();
-        match window.saturating_sub(counter.window) {
-            0 => {}
-            1 => *counter = Counter { window, now: 0, before: counter.now },
-            _ => *counter = Counter { window, now: 0, before: 0 },
+        if window > counter.window {
+            *counter = Counter { window, calls: 0 };
         }
-        let is_sliding = limit.strategy == Strategy::SlidingWindow;
-        let before = if is_sliding { counter.before } else { 0 };
         let left = limit.window.saturating_sub(elapsed);
-        let used = sliding(before, counter.now, elapsed, limit.window);
-        if used + 1.0 > f64::from(limit.limit) {
-            let retry_after = if is_sliding { until_room(before, counter.now, elapsed, limit) } else { left };
-            return RateDecision {
-                limit: limit.limit,
-                window: Some(Window { remaining: 0, reset: left }),
-                retry_after: Some(retry_after),
-            };
-        }
-        counter.now += 1;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the limit")]
-        let remaining = (f64::from(limit.limit) - used - 1.0).max(0.0) as u32;
-        RateDecision { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after: None }
+        let (remaining, retry_after) = if counter.calls >= limit.limit {
+            (0, Some(left))
+        } else {
+            counter.calls += 1;
+            (limit.limit - counter.calls, None)
+        };
+        RateDecision { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after }
     }
 
     fn draw(&self, group: RateGroup, limit: Limit, subject: Subject) -> RateDecision {
@@ -146,13 +137,12 @@ async fn sweep(state: Weak<State>, clock: Clock) {
     loop {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };
-        let open: HashMap<RateGroup, u64> =
-            state.windows.iter().map(|(group, window)| (*group, window_of(clock.now(), *window).0)).collect();
+        let now = clock.now();
         // Everybody who called is looked at.
         let swept = tokio::task::spawn_blocking(move || {
-            // The window before the open one may still count.
-            let counts = |group: &RateGroup, window: u64| open.get(group).is_some_and(|open| window + 1 >= *open);
-            state.counters.retain(|(group, _), counter| counts(group, counter.window));
+            let window = |group: &RateGroup| state.windows.get(group).copied().unwrap_or_default();
+            state.counters.retain(|(group, _), counter| counter.window >= window_of(now, window(group)).0);
+            state.sliding.retain(|(group, _), slices| !slices.is_over(now, window(group)));
             state.buckets.values().for_each(RateLimiter::retain_recent);
         });
         let _ = swept.await;

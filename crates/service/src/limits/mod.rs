@@ -5,6 +5,7 @@
 
 mod memory;
 mod redis;
+mod slices;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::{
 use appcore::{
     AppError, Clock, Code, RequestSource, UserId,
     config::RateLimit,
-    limit::{Limit, RateGroup, Strategy},
+    limit::{RateGroup, Strategy},
 };
 
 use self::{memory::MemoryLimits, redis::RedisLimits};
@@ -40,7 +41,8 @@ impl Subject {
     }
 
     /// Who has one IPv6 address has all of its /64.
-    fn canonical(self) -> Self {
+    #[must_use]
+    pub fn canonical(self) -> Self {
         let network = |address: IpAddr| match address {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
             address => address,
@@ -135,25 +137,4 @@ impl Limits {
         let (verdict, place) = self.own.take(group, limit, subject);
         Some((verdict, place.map(|place| ConcurrencyPermit(Held::Here(place)))))
     }
-}
-
-/// How much is used by sliding-window counting: all of this window, and of the one before the share that is still inside.
-fn sliding(before: u32, now: u32, elapsed: Duration, window: Duration) -> f64 {
-    let share = 1.0 - elapsed.as_secs_f64() / window.as_secs_f64();
-    f64::from(before) * share.clamp(0.0, 1.0) + f64::from(now)
-}
-
-/// How long until the window that slides has room for one more.
-fn until_room(before: u32, now: u32, elapsed: Duration, limit: Limit) -> Duration {
-    let window = limit.window.as_secs_f64();
-    let left = window - elapsed.as_secs_f64();
-    let most = f64::from(limit.limit) - 1.0;
-    // When the share of `count` calls has shrunk so far that `room` is not exceeded, from the beginning of the window after theirs.
-    let shrunk = |count: u32, room: f64| window * (1.0 - (room / f64::from(count)).clamp(0.0, 1.0));
-    let wait = if f64::from(now) <= most {
-        shrunk(before, most - f64::from(now)) - elapsed.as_secs_f64()
-    } else {
-        left + shrunk(now, most)
-    };
-    Duration::from_secs_f64(wait.max(0.001))
 }

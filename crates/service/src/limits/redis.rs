@@ -7,7 +7,7 @@ use appcore::limit::{Limit, RateGroup, Strategy};
 use deadpool_redis::redis::{Script, cmd};
 use uuid::Uuid;
 
-use super::{RateDecision, Subject, Window};
+use super::{RateDecision, Subject, Window, slices::SLICES};
 use crate::redis::Redis;
 
 /// A limit must not make anybody wait for a Redis that does not answer.
@@ -41,7 +41,9 @@ impl RedisLimits {
         limit: Limit,
         subject: Subject,
     ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
-        let key = format!("natter:limit:{}:{subject}", group.as_str());
+        // What instances of an earlier version count under `limit` is made differently.
+        let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };
+        let key = format!("natter:{kind}:{}:{subject}", group.as_str());
         match self.redis.within(PATIENCE, self.ask(key, limit)).await {
             Ok(answer) => Some(answer),
             Err(error) => {
@@ -62,7 +64,7 @@ impl RedisLimits {
         };
         // Is it allowed; how many are left; milliseconds until all are there again; milliseconds that are worth waiting.
         let (allowed, remaining, reset, wait): (bool, u32, u64, u64) =
-            script.key(key).arg(limit.limit).arg(window).invoke_async(&mut connection).await?;
+            script.key(key).arg(limit.limit).arg(window).arg(SLICES).invoke_async(&mut connection).await?;
         let verdict = RateDecision {
             limit: limit.limit,
             window: Some(Window { remaining, reset: Duration::from_millis(reset) }),

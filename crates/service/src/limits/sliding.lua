@@ -1,28 +1,39 @@
--- KEYS[1]: the counters of two windows. ARGV: limit, window in milliseconds.
+-- KEYS[1]: calls, by the number of the slice of the window in which they came; slices.rs says how they count.
+-- ARGV: limit, window in milliseconds, slices that a window is made of.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local start = now - now % window
-local elapsed = now - start
-local held = redis.call('HMGET', KEYS[1], 'start', 'count', 'before')
-local count, before = 0, 0
-if tonumber(held[1]) == start then
-  count, before = tonumber(held[2]), tonumber(held[3])
-elseif tonumber(held[1]) == start - window then
-  before = tonumber(held[2])
+local limit, window, slices = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local length = math.max(1, math.ceil(window / slices))
+local current = math.floor(now / length)
+local held = redis.call('HGETALL', KEYS[1])
+local used, live, over = 0, {}, {}
+for i = 1, #held, 2 do
+  local number, calls = tonumber(held[i]), tonumber(held[i + 1])
+  -- A clock that is set back makes no calls forgotten.
+  current = math.max(current, number)
+  used = used + calls
+  live[#live + 1] = { number, calls }
 end
-local used = before * (window - elapsed) / window + count
-local left = window - elapsed
-if used + 1 > limit then
-  -- When the share of the older calls has shrunk far enough for one more.
-  local wait
-  if count <= limit - 1 then
-    wait = window * (1 - math.min((limit - 1 - count) / before, 1)) - elapsed
-  else
-    wait = left + window * (1 - math.min((limit - 1) / count, 1))
+table.sort(live, function(one, other) return one[1] < other[1] end)
+while live[1] and live[1][1] < current - slices do
+  used = used - live[1][2]
+  over[#over + 1] = table.remove(live, 1)[1]
+end
+if #over > 0 then
+  redis.call('HDEL', KEYS[1], unpack(over))
+end
+local function until_over(number)
+  return math.max(1, (number + slices + 1) * length - now)
+end
+if used >= limit then
+  local left = used
+  for _, slice in ipairs(live) do
+    left = left - slice[2]
+    if left < limit then
+      return { 0, 0, until_over(live[#live][1]), until_over(slice[1]) }
+    end
   end
-  return {0, 0, left, math.max(1, math.ceil(wait))}
 end
-redis.call('HSET', KEYS[1], 'start', start, 'count', count + 1, 'before', before)
-redis.call('PEXPIRE', KEYS[1], left + window)
-return {1, math.max(0, math.floor(limit - used - 1)), left, 0}
+redis.call('HINCRBY', KEYS[1], current, 1)
+redis.call('PEXPIRE', KEYS[1], until_over(current))
+return { 1, limit - used - 1, until_over(current), 0 }

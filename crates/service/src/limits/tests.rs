@@ -5,10 +5,10 @@ use std::time::Duration;
 use appcore::{
     Clock, Timestamp, UserId,
     config::{Config, RateLimit},
-    limit::{RateGroup, Strategy},
+    limit::{Limit, RateGroup, Strategy},
 };
 
-use super::{ConcurrencyPermit, Limits, RateDecision, Subject, sliding, until_room};
+use super::{ConcurrencyPermit, Limits, RateDecision, Subject, redis::RedisLimits, slices::Slices};
 use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
@@ -83,7 +83,11 @@ async fn what_is_left_is_told() {
             for n in 0..4 {
                 let (verdict, _) = take(&instances[n % instances.len()], subject).await;
                 let window = verdict.window.unwrap();
-                assert!(window.reset <= Duration::from_secs(DAY) && window.reset > Duration::ZERO, "{verdict:?}");
+                // A window that slides counts a call up to one slice longer.
+                assert!(
+                    window.reset <= Duration::from_secs(DAY + DAY / 32) && window.reset > Duration::ZERO,
+                    "{verdict:?}"
+                );
                 told.push((window.remaining, verdict.retry_after.is_some()));
             }
             assert_eq!(told, [(2, false), (1, false), (0, false), (0, true)], "{strategy}");
@@ -122,33 +126,100 @@ async fn a_call_that_is_over_makes_room() {
 #[tokio::test]
 async fn windows_end() {
     let clock = Clock::stopped_at(Timestamp(0));
-    for (strategy, after_half, after_one) in [("fixed_window", true, true), ("sliding_window", true, false)] {
-        let limits = Limits::new(&config(strategy, 2, 10), clock.clone(), None);
+    for (strategy, after_one) in [("fixed_window", true), ("sliding_window", false)] {
+        let limits = Limits::new(&config(strategy, 2, 32), clock.clone(), None);
         let subject = somebody();
         let allowed = async || take(&limits, subject).await.0.check().is_ok();
         let start = clock.now();
         assert!(allowed().await && allowed().await && !allowed().await);
-        clock.advance(Duration::from_secs(10));
-        assert_eq!(allowed().await, after_one, "{strategy}: what was a moment ago");
-        clock.advance(Duration::from_secs(5));
-        assert_eq!(allowed().await, after_half, "{strategy}: half of it is out of the window");
+        clock.advance(Duration::from_secs(32));
+        assert_eq!(allowed().await, after_one, "{strategy}: a slice counts until all of it is out of the window");
+        clock.advance(Duration::from_secs(1));
+        assert!(allowed().await, "{strategy}");
         let now = clock.now().millis() - start.millis();
-        clock.advance(Duration::from_millis(u64::try_from(20_000 - now % 20_000).unwrap()));
+        clock.advance(Duration::from_millis(u64::try_from(128_000 - now % 128_000).unwrap()));
     }
 }
 
+/// Numbers that look random, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+/// How many of these moments, which rise, the fullest interval of this length holds.
+fn fullest(moments: &[u64], length: u64) -> usize {
+    let from = |first: usize| moments[first..].iter().take_while(|moment| **moment < moments[first] + length).count();
+    (0..moments.len()).map(from).max().unwrap_or_default()
+}
+
+#[test]
+fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
+    for seed in 1..=300 {
+        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15);
+        let window = Duration::from_millis(64 + dice.below(90_000));
+        let limit = Limit { strategy: Strategy::SlidingWindow, limit: 1 + dice.below(40) as u32, window };
+        let millis = u64::try_from(window.as_millis()).unwrap();
+        let (mut slices, mut now, mut allowed, mut promised) = (Slices::default(), 1_700_000_000_000, Vec::new(), None);
+        for _ in 0..2_000 {
+            // Bursts, steady calls, pauses.
+            now += match dice.below(10) {
+                0..6 => 0,
+                6..9 => dice.below(millis / 8 + 2),
+                _ => dice.below(2 * millis + 2),
+            };
+            let decision = slices.take(Timestamp(i64::try_from(now).unwrap()), limit);
+            match decision.retry_after {
+                None => allowed.push(now),
+                Some(wait) => promised = Some(now + u64::try_from(wait.as_millis()).unwrap()),
+            }
+            if let Some(moment) = promised.take_if(|moment| dice.below(5) == 0 && now <= *moment) {
+                now = moment;
+                assert!(slices.take(Timestamp(i64::try_from(now).unwrap()), limit).check().is_ok(), "seed {seed}");
+                allowed.push(now);
+            }
+        }
+        let most = fullest(&allowed, millis);
+        assert!(most <= limit.limit as usize, "seed {seed}: {most} of {}", limit.limit);
+        assert!(slices.is_over(Timestamp(i64::try_from(now + millis + millis / 16 + 64).unwrap()), window));
+    }
+}
+
+#[test]
+fn whoever_calls_evenly_gets_nearly_all_of_a_sliding_window() {
+    let limit = Limit { strategy: Strategy::SlidingWindow, limit: 120, window: Duration::from_secs(60) };
+    let mut slices = Slices::default();
+    let allowed = (0..6_000).filter(|n| slices.take(Timestamp(n * 500), limit).check().is_ok()).count();
+    assert!(allowed >= 5_700, "{allowed} of 6000 calls at the rate that is allowed");
+}
+
 #[tokio::test]
-async fn the_wait_that_is_told_is_long_enough() {
-    let limit = appcore::limit::Limit { strategy: Strategy::SlidingWindow, limit: 10, window: Duration::from_secs(60) };
-    for (before, now, elapsed) in [(10, 0, 0), (10, 5, 10), (3, 10, 30), (0, 10, 59), (10, 10, 1), (100, 0, 0)] {
-        let elapsed = Duration::from_secs(elapsed);
-        let then = elapsed + until_room(before, now, elapsed, limit);
-        let used = if then < limit.window {
-            sliding(before, now, then, limit.window)
-        } else {
-            sliding(now, 0, then - limit.window, limit.window)
-        };
-        assert!(used <= 9.001, "{before} {now} {elapsed:?}: {used}");
+async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
+    let Some(pool) = redis() else { return };
+    let window = Duration::from_millis(320);
+    let limit = Limit { strategy: Strategy::SlidingWindow, limit: 20, window };
+    let instances = [0, 1].map(|_| RedisLimits::new(pool.clone(), Clock::system()));
+    let (subject, begun, mut allowed) = (somebody(), tokio::time::Instant::now(), Vec::new());
+    let mut turn = 0;
+    // Redis decides at some moment between the question and the answer.
+    while begun.elapsed() < 8 * window {
+        let asked = begun.elapsed();
+        let (decision, _) = instances[turn % 2].take(RateGroup::Write, limit, subject).await.unwrap();
+        if decision.check().is_ok() {
+            allowed.push((asked, begun.elapsed()));
+        }
+        turn += 1;
+    }
+    assert!(allowed.len() >= 60, "{} in 8 windows", allowed.len());
+    for (first, (asked, _)) in allowed.iter().enumerate() {
+        let surely_inside = allowed[first..].iter().filter(|(_, answered)| *answered < *asked + window).count();
+        assert!(surely_inside <= 20, "{surely_inside} of 20");
     }
 }
 

@@ -1,0 +1,220 @@
+//! The flood guard: how many requests an address may send at all, whatever they ask for.
+//!
+//! It is coarse and stands in front of everything; what each kind of call may cost is counted behind it ([`crate::rate_limit`]). With the
+//! feature `flood-guard` requests are counted by `actix-governor`. Without it, and for handshakes, which actix-web's middleware never sees, we ask
+//! the same kind of counters ourselves. Trusted proxies are not counted.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use actix_web::dev::ServiceRequest;
+use appcore::{AppError, Code, RequestSource, config::Config};
+use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
+use service::limits::Subject;
+
+use crate::address;
+
+type Counters = RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClock>;
+
+/// How often those are forgotten who have not called for a while.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// The counters of this instance; copies count together.
+#[derive(Clone)]
+pub struct FloodGuard {
+    counters: Arc<Counters>,
+    #[cfg(feature = "flood-guard")]
+    config: actix_governor::GovernorConfig<governed::BySubject, ::governor::middleware::NoOpMiddleware>,
+}
+
+impl FloodGuard {
+    /// Begins to count, and to forget, on the runtime that is there.
+    #[must_use]
+    pub fn start(config: &Config) -> Self {
+        // Where it is turned off nobody asks.
+        let rate = NonZeroU32::new(config.rate_limit.flood_per_second).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(config.rate_limit.flood_burst).unwrap_or(NonZeroU32::MIN);
+        let guard = Self::with(Quota::per_second(rate).allow_burst(burst));
+        tokio::spawn(sweep(Arc::downgrade(&guard.counters)));
+        guard
+    }
+
+    #[cfg(not(feature = "flood-guard"))]
+    fn with(quota: Quota) -> Self {
+        Self { counters: Arc::new(RateLimiter::keyed(quota)) }
+    }
+
+    /// Counts a request, or refuses it where its address sends too many.
+    pub fn admit(&self, source: RequestSource, config: &Config) -> Result<(), AppError> {
+        let Some(subject) = subject(source, config) else { return Ok(()) };
+        let early = self.counters.check_key(&subject);
+        early.map_err(|early| refusal(early.wait_time_from(self.counters.clock().now())))
+    }
+
+    /// Refuses a request that the middleware has found to be one too many.
+    #[cfg(feature = "flood-guard")]
+    pub fn check(&self, request: &ServiceRequest, _config: &Config) -> Result<(), AppError> {
+        governed::verdict(request)
+    }
+
+    /// Counts a request, or refuses it.
+    #[cfg(not(feature = "flood-guard"))]
+    pub fn check(&self, request: &ServiceRequest, config: &Config) -> Result<(), AppError> {
+        self.admit(address::source(request.request(), config), config)
+    }
+
+    /// What counts requests before anything else sees them.
+    #[cfg(not(feature = "flood-guard"))]
+    #[must_use]
+    pub fn middleware(&self) -> actix_web::middleware::Identity {
+        actix_web::middleware::Identity
+    }
+}
+
+/// Whose requests these are; none: they are not counted.
+fn subject(source: RequestSource, config: &Config) -> Option<Subject> {
+    let limit = &config.rate_limit;
+    let is_counted = limit.enabled && limit.flood_per_second > 0;
+    Subject::of(source)
+        .filter(|_| is_counted && !source.address.is_some_and(|address| address::is_trusted(address, config)))
+        .map(Subject::canonical)
+}
+
+fn refusal(wait: Duration) -> AppError {
+    let retry_after = Some(Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64));
+    AppError::Refused { code: Code::RateLimited, message: None, retry_after }
+}
+
+async fn sweep(counters: Weak<Counters>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        let Some(counters) = counters.upgrade() else { return };
+        let swept = tokio::task::spawn_blocking(move || {
+            counters.retain_recent();
+            counters.shrink_to_fit();
+        });
+        let _ = swept.await;
+    }
+}
+
+/// Counting by `actix-governor`. It only says what it finds; the refusal is ours, as everywhere.
+#[cfg(feature = "flood-guard")]
+mod governed {
+    use actix_governor::{Governor, GovernorConfigBuilder, GovernorResult, KeyExtractor};
+    use actix_web::{HttpMessage as _, ResponseError, dev::ServiceRequest, web::Data};
+    use appcore::AppError;
+    use governor::{Quota, middleware::NoOpMiddleware};
+    use service::{App, limits::Subject};
+
+    use super::{FloodGuard, refusal, subject};
+    use crate::address;
+
+    /// Counts by the address that we work out, not by the peer's.
+    #[derive(Clone)]
+    pub struct BySubject;
+
+    /// Nobody's request in particular, or one that is not counted.
+    #[derive(Debug)]
+    pub struct NotCounted;
+
+    impl std::fmt::Display for NotCounted {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("the request is not counted")
+        }
+    }
+
+    impl ResponseError for NotCounted {}
+
+    impl KeyExtractor for BySubject {
+        type Key = Subject;
+        type KeyExtractionError = NotCounted;
+
+        fn extract(&self, request: &ServiceRequest) -> Result<Subject, NotCounted> {
+            let app = request.app_data::<Data<App>>().ok_or(NotCounted)?;
+            subject(address::source(request.request(), &app.config), &app.config).ok_or(NotCounted)
+        }
+    }
+
+    impl FloodGuard {
+        pub(super) fn with(quota: Quota) -> Self {
+            let config = GovernorConfigBuilder::default()
+                .key_extractor(BySubject)
+                .period(quota.replenish_interval())
+                .burst_size(quota.burst_size().get())
+                .permissive(true)
+                .finish();
+            // It refuses zeros alone, which a quota does not hold.
+            let config = config.unwrap_or_else(|| unreachable!("{quota:?} is no quota"));
+            Self { counters: config.limiter(), config }
+        }
+
+        /// What counts requests before anything else sees them.
+        #[must_use]
+        pub fn middleware(&self) -> Governor<BySubject, NoOpMiddleware> {
+            Governor::new(&self.config)
+        }
+    }
+
+    pub(super) fn verdict(request: &ServiceRequest) -> Result<(), AppError> {
+        match request.extensions().get::<GovernorResult<NotCounted>>() {
+            Some(GovernorResult::Wait { wait, .. }) => Err(refusal(std::time::Duration::from_secs(*wait))),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::config;
+
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Config {
+        let variables = pairs.iter().map(|(key, value)| (format!("NATTER__{key}").into(), (*value).into()));
+        config::load_from(None, variables).unwrap().config
+    }
+
+    fn from(text: &str) -> RequestSource {
+        RequestSource::own(Some(text.parse().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn an_address_may_send_so_many_and_others_as_many_again() {
+        let config = settings(&[
+            ("RATE_LIMIT__FLOOD_PER_SECOND", "1"),
+            ("RATE_LIMIT__FLOOD_BURST", "3"),
+            ("SERVER__TRUSTED_PROXIES", "10.0.0.0/8"),
+        ]);
+        let guard = FloodGuard::start(&config);
+        for caller in ["203.0.113.1", "2001:db8::1"] {
+            for _ in 0..3 {
+                guard.admit(from(caller), &config).unwrap();
+            }
+            let refused = guard.clone().admit(from(caller), &config).unwrap_err();
+            assert_eq!((refused.code(), refused.retry_after()), (Code::RateLimited, Some(Duration::from_secs(1))));
+        }
+        assert!(guard.admit(from("2001:db8::2"), &config).is_err(), "of IPv6 the /64 is one caller");
+        guard.admit(from("203.0.113.2"), &config).unwrap();
+        let page = RequestSource { is_foreign_page: true, ..from("203.0.113.1") };
+        guard.admit(page, &config).unwrap();
+        for _ in 0..9 {
+            guard.admit(from("10.0.0.1"), &config).unwrap();
+            guard.admit(RequestSource::default(), &config).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn it_can_be_turned_off() {
+        for off in [("RATE_LIMIT__ENABLED", "false"), ("RATE_LIMIT__FLOOD_PER_SECOND", "0")] {
+            let config = settings(&[off, ("RATE_LIMIT__FLOOD_BURST", "1")]);
+            let guard = FloodGuard::start(&config);
+            for _ in 0..9 {
+                guard.admit(from("203.0.113.1"), &config).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Which names the server answers to.
+//!
+//! A page elsewhere can have its own name point at a server that only its visitor reaches (DNS rebinding): for the browser it is then the
+//! page's own server. So a request under a name that is not ours is refused. An IP address or `localhost` is nobody's to point anywhere.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{HOST, HeaderMap};
+use appcore::{
+    AppError, Code,
+    config::{Config, Server},
+};
+use url::Url;
+
+/// Load balancers and containers ask for these by whatever name they have.
+const FOR_EVERYBODY: [&str; 2] = ["/health", "/health/simple"];
+
+/// Refuses a request under a name that is not ours. Programs that send none mean us.
+pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
+    let Some(host) = headers.get(HOST) else { return Ok(()) };
+    let is_ours = || host.to_str().is_ok_and(|host| answers_to(name_of(host), &config.server));
+    if FOR_EVERYBODY.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
+}
+
+fn answers_to(name: &str, server: &Server) -> bool {
+    let is_local = name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    if is_local {
+        return true;
+    }
+    let Some(public) = &server.public_url else {
+        // On a network it may have any name; on this machine it has those above.
+        return !server.is_on_loopback();
+    };
+    let listed = server.cors_origins.iter().filter_map(|origin| Url::parse(origin).ok());
+    [Some(public), server.advertise_url.as_ref()]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .chain(listed)
+        .any(|url| url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(name)))
+}
+
+/// Without the port, and without the dot at a name's end.
+fn name_of(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn answers(settings: &[(&str, &str)], host: &'static str, path: &str) -> bool {
+        let variables = settings.iter().map(|(key, value)| (format!("NATTER__SERVER__{key}").into(), (*value).into()));
+        let config = appcore::config::load_from(None, variables).unwrap().config;
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+        match check(path, &headers, &config) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!((error.code(), error.code().status()), (Code::WrongHost, 421));
+                false
+            }
+        }
+    }
+
+    const LOCAL: [&str; 7] =
+        ["localhost", "LocalHost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]", "192.0.2.1", "localhost."];
+    const FOREIGN: [&str; 6] = [
+        "evil.example",
+        "evil.example:8080",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "",
+        "chat.example.org.evil.example",
+    ];
+
+    #[test]
+    fn with_a_public_address_only_its_name_is_answered_to() {
+        let settings = [
+            ("PUBLIC_URL", "https://chat.example.org"),
+            ("CORS_ORIGINS", "https://app.example.org"),
+            ("ADVERTISE_URL", "http://natter-1:8080"),
+            ("HOST", "0.0.0.0"),
+        ];
+        for own in ["chat.example.org", "Chat.Example.Org:443", "chat.example.org.", "app.example.org", "natter-1:8080"]
+        {
+            assert!(answers(&settings, own, "/"), "{own}");
+        }
+        for local in LOCAL {
+            assert!(answers(&settings, local, "/"), "{local}");
+        }
+        for foreign in FOREIGN {
+            assert!(!answers(&settings, foreign, "/"), "{foreign}");
+            assert!(answers(&settings, foreign, "/health/simple") && answers(&settings, foreign, "/health"));
+        }
+    }
+
+    #[test]
+    fn on_loopback_no_name_that_a_page_could_point_there_is_answered_to() {
+        for host in ["127.0.0.1", "::1", "localhost"] {
+            for local in LOCAL {
+                assert!(answers(&[("HOST", host)], local, "/"), "{local}");
+            }
+            for foreign in FOREIGN {
+                assert!(!answers(&[("HOST", host)], foreign, "/"), "{foreign}");
+            }
+        }
+        assert!(answers(&[("HOST", "0.0.0.0")], "nas.lan:8080", "/"), "its names on a network are not known");
+    }
+}

@@ -1,0 +1,69 @@
+//! A window that slides, in slices.
+//!
+//! Calls are counted by the slice of the window in which they come, and a slice counts in full until all of it is out of the window. So no
+//! interval as long as the window ever holds more calls than the limit allows; the price is that a call counts up to one slice longer than it
+//! would have to.
+
+use std::{collections::VecDeque, time::Duration};
+
+use appcore::{Timestamp, limit::Limit};
+
+use super::{RateDecision, Window};
+
+/// Slices that a window is made of: a call counts for at most 1/32 of the window too long.
+pub(super) const SLICES: u32 = 32;
+
+/// The calls of one caller, the oldest slice first. There are never more than [`SLICES`] + 1.
+#[derive(Default)]
+pub(super) struct Slices(VecDeque<Slice>);
+
+struct Slice {
+    number: i64,
+    calls: u32,
+}
+
+impl Slices {
+    /// Counts a call, unless it is one too many.
+    pub fn take(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
+        let length = length(limit.window);
+        // A clock that is set back makes no calls forgotten.
+        let newest = self.0.back().map_or(i64::MIN, |slice| slice.number);
+        let current = now.millis().div_euclid(length).max(newest);
+        while self.0.front().is_some_and(|slice| slice.number < current - i64::from(SLICES)) {
+            self.0.pop_front();
+        }
+        let used: u32 = self.0.iter().map(|slice| slice.calls).sum();
+        let until_over = |number| {
+            let end = (number + i64::from(SLICES) + 1) * length;
+            Duration::from_millis(u64::try_from(end - now.millis()).unwrap_or(0).max(1))
+        };
+        let decide = |remaining, reset, retry_after| {
+            let window = Some(Window { remaining, reset: until_over(reset) });
+            RateDecision { limit: limit.limit, window, retry_after }
+        };
+        if used >= limit.limit {
+            let mut left = used;
+            let makes_room = self.0.iter().find(|slice| {
+                left -= slice.calls;
+                left < limit.limit
+            });
+            return decide(0, newest, Some(until_over(makes_room.map_or(newest, |slice| slice.number))));
+        }
+        match self.0.back_mut() {
+            Some(slice) if slice.number == current => slice.calls += 1,
+            _ => self.0.push_back(Slice { number: current, calls: 1 }),
+        }
+        decide(limit.limit - used - 1, current, None)
+    }
+
+    /// Whether all calls are out of the window.
+    pub fn is_over(&self, now: Timestamp, window: Duration) -> bool {
+        let current = now.millis().div_euclid(length(window));
+        self.0.back().is_none_or(|slice| slice.number < current - i64::from(SLICES))
+    }
+}
+
+/// Milliseconds of one slice.
+fn length(window: Duration) -> i64 {
+    i64::try_from(window.as_millis().div_ceil(u128::from(SLICES))).unwrap_or(i64::MAX / 64).max(1)
+}
