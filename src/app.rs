@@ -17,12 +17,20 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 use appcore::AppError;
+#[cfg(feature = "swagger")]
+use appcore::Code;
 use endpoint::only_get;
-use middleware::{cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
-use realtime::{Shard, SocketIo};
+use middleware::{address, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
+use realtime::{
+    Shard, SocketIo,
+    per_address::{AddressSlot, PerAddress},
+};
 use service::App;
 
-use crate::{assets, banned};
+use crate::{
+    assets, banned,
+    pieces::{self, Cut},
+};
 
 /// Built once per worker thread, with that thread's part of the real-time connections.
 pub fn build(
@@ -30,6 +38,7 @@ pub fn build(
     guard: FloodGuard,
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
+    long_answers: Arc<PerAddress>,
 ) -> actix_web::App<
     impl ServiceFactory<
         ServiceRequest,
@@ -45,6 +54,7 @@ pub fn build(
         .app_data(guard)
         .app_data(shard)
         .app_data(socket_io)
+        .app_data(long_answers)
         .configure(routes)
         // The last middleware sees a request first.
         .wrap(from_fn(protect))
@@ -52,16 +62,16 @@ pub fn build(
         .wrap(from_fn(tracing::observe))
 }
 
-/// Flood guard, host check, firewall, CORS and security headers, as one middleware: each separate one would cost two allocations and a move of the
-/// response.
+/// Flood guard, host check, firewall, CORS, security headers and long answers in pieces, as one middleware: each separate one would cost two
+/// allocations and a move of the response.
 async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceResponse<Cut<EitherBody<B>>>, Error> {
     let app = request.app_data::<Data<App>>();
     let https = app.is_some_and(|app| app.config.server.is_https());
     let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
-    let mut response = match admit(&request).await {
+    let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
             let answer = banned::page(request.request(), &refusal)
@@ -69,6 +79,7 @@ async fn protect<B: MessageBody>(
             request.into_response(answer).map_into_right_body()
         }
     };
+    let mut response = pieces::cut(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https);
     if is_stopping {
         // The next request of this client belongs to another instance.
@@ -83,6 +94,13 @@ async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
         host::check(request.path(), request.headers(), &app.config)?;
     }
     firewall::admit(request).await
+}
+
+/// One more long answer for the address that asks, if it may have one.
+fn long_answer_slot(http: &HttpRequest) -> Option<AddressSlot> {
+    let counter = http.app_data::<Arc<PerAddress>>()?;
+    let config = &http.app_data::<Data<App>>()?.config;
+    counter.take(address::source(http, config).address)
 }
 
 fn routes(config: &mut ServiceConfig) {
@@ -115,15 +133,38 @@ async fn description(http: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Swagger UI at `/docs/`, on the description above.
+/// Swagger UI at `/docs/`, on the description above. Its files are built in; they are not copied.
 #[cfg(feature = "swagger")]
 fn swagger(config: &mut ServiceConfig) {
-    use actix_web::middleware::DefaultHeaders;
-    use utoipa_swagger_ui::{Config, SwaggerUi};
+    use std::borrow::Cow;
+
+    use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY};
+    use utoipa_swagger_ui::Config;
 
     const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'";
-    let page = SwaggerUi::new("/{_:.*}").config(Config::new(["/openapi.json"]));
-    config.service(web::redirect("/docs", "/docs/")).service(
-        web::scope("/docs").wrap(DefaultHeaders::new().add(("content-security-policy", POLICY))).service(page),
-    );
+
+    async fn file(http: HttpRequest, path: web::Path<String>, config: Data<Config<'static>>) -> HttpResponse {
+        let found = match utoipa_swagger_ui::serve(&path, config.into_inner()) {
+            Ok(Some(found)) => found,
+            Ok(None) => return endpoint::failure(&http, &Code::NotFound.into()),
+            Err(error) => {
+                let cause = anyhow::anyhow!("a page of the documentation can't be made: {error}");
+                return endpoint::failure(&http, &AppError::internal(cause));
+            }
+        };
+        let mut response = HttpResponse::Ok();
+        response.insert_header((CONTENT_TYPE, found.content_type)).insert_header((CONTENT_SECURITY_POLICY, POLICY));
+        if found.gzpipped {
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+        }
+        match found.bytes {
+            Cow::Borrowed(bytes) => response.body(web::Bytes::from_static(bytes)),
+            Cow::Owned(bytes) => response.body(bytes),
+        }
+    }
+
+    config
+        .app_data(Data::new(Config::new(["/openapi.json"])))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(only_get("/docs/{file:.*}", file));
 }

@@ -5,6 +5,7 @@ mod assets;
 mod banned;
 mod cli;
 mod logging;
+mod pieces;
 mod schema;
 mod serve;
 mod server;

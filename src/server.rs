@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
@@ -16,13 +16,14 @@ use std::{
 use actix_codec::Framed;
 use actix_http::{HttpMessage as _, HttpService, KeepAlive, Request, h1};
 use actix_server::{Server, ServerHandle};
-use actix_service::{fn_service, map_config};
+use actix_service::{Service as _, apply_fn_factory, fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
-use appcore::config::Role;
+use appcore::config::{Config, Role};
 use middleware::{address, auth::Credentials, flood_guard::FloodGuard, host, tracing::RequestId};
 use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
+    per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
 use service::{App, jobs::Workers};
@@ -89,13 +90,20 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
     let guard = FloodGuard::start(&app.config);
+    let (connections, long_answers) = (per_address(&app), per_address(&app));
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
-        let (guard, application) =
-            (guard.clone(), app::build(Arc::clone(&app), guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io)));
+        let guard = guard.clone();
+        let application = app::build(
+            Arc::clone(&app),
+            guard.clone(),
+            Rc::clone(&shard),
+            Rc::clone(&socket_io),
+            Arc::clone(&long_answers),
+        );
         let stopping = stopping.clone();
-        HttpService::build()
+        let http = HttpService::build()
             .keep_alive(KeepAlive::Timeout(IDLE))
             .client_request_timeout(REQUEST_HEAD)
             .client_disconnect_timeout(DISCONNECT)
@@ -108,9 +116,38 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
             }))
             .h1(map_config(application, |_| AppConfig::default()))
-            .tcp()
+            .tcp();
+        let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
+        apply_fn_factory(http, move |socket: TcpStream, http| {
+            let slot = connections.take(counted_address(&socket, &app.config));
+            if slot.is_none() {
+                tracing::debug!("a connection is closed: its address has as many as it may");
+            }
+            let served = slot.is_some().then(|| http.call(socket));
+            async move {
+                // A socket that is taken over for WebSocket leaves the count here; people's connections have a limit of their own.
+                let _slot = slot;
+                match served {
+                    Some(served) => served.await,
+                    None => Ok(()),
+                }
+            }
+        })
     })?;
     Ok(server.run())
+}
+
+/// Counts something by address, where the limiters are on.
+fn per_address(app: &App) -> Arc<PerAddress> {
+    let config = &app.config;
+    PerAddress::new(if config.rate_limit.enabled { config.server.max_connections_per_address } else { 0 })
+}
+
+/// Whose connection it is, unless it is a trusted proxy's: those bring the connections of many.
+fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
+    let address = socket.peer_addr().ok()?.ip().to_canonical();
+    let is_proxy = config.server.trusted_proxies.iter().any(|network| network.contains(&address));
+    (!is_proxy).then_some(address)
 }
 
 /// An instance that only answers as assistants has nothing to show but how it is.

@@ -16,6 +16,7 @@ mod m0010_turns;
 mod m0011_removed_text;
 mod m0012_versions;
 mod m0013_removals;
+mod m0014_ended;
 
 pub struct Migrator;
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_removed_text::Migration),
             Box::new(m0012_versions::Migration),
             Box::new(m0013_removals::Migration),
+            Box::new(m0014_ended::Migration),
         ]
     }
 }

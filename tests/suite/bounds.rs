@@ -2,6 +2,7 @@
 
 mod floods;
 mod slow;
+mod strangers;
 mod subscriptions;
 mod unfinished;
 

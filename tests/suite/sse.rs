@@ -118,8 +118,12 @@ async fn a_stream_ends_when_the_instance_stops() {
 
 #[tokio::test]
 async fn a_reader_that_stops_is_cut_off() {
-    let app =
-        Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_connections_per_user", 1).start().await;
+    let app = Setup::new()
+        .set("realtime.backlog_bytes", 65_536)
+        .set("realtime.max_backlog_bytes", 65_536)
+        .set("realtime.max_connections_per_user", 1)
+        .start()
+        .await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let bearer = format!("authorization: Bearer {}\nconnection: close", ben.access_token());

@@ -370,7 +370,8 @@ async fn a_person_has_so_many_connections_and_no_more() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_off_and_can_catch_up() {
-    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let app =
+        Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let mut stuck = Raw::native(&app.url(), ben.access_token()).await;

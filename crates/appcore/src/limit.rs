@@ -14,6 +14,10 @@ pub enum RateGroup {
     Upload,
     /// What programs ask of AI providers, under `/v1`.
     Gateway,
+    /// Frames that are told to others and kept nowhere: `typing`, `presence`.
+    Ephemeral,
+    /// New Socket.IO sessions, before it is known whose they are.
+    Handshake,
     Read,
     /// Beginning conversations and adding people, who are not asked.
     Conversation,
@@ -21,8 +25,17 @@ pub enum RateGroup {
 }
 
 impl RateGroup {
-    pub const ALL: [Self; 7] =
-        [Self::Auth, Self::MessageSend, Self::Upload, Self::Gateway, Self::Read, Self::Conversation, Self::Write];
+    pub const ALL: [Self; 9] = [
+        Self::Auth,
+        Self::MessageSend,
+        Self::Upload,
+        Self::Gateway,
+        Self::Ephemeral,
+        Self::Handshake,
+        Self::Read,
+        Self::Conversation,
+        Self::Write,
+    ];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +44,8 @@ impl RateGroup {
             Self::MessageSend => "message_send",
             Self::Upload => "upload",
             Self::Gateway => "gateway",
+            Self::Ephemeral => "ephemeral",
+            Self::Handshake => "handshake",
             Self::Read => "read",
             Self::Conversation => "conversation",
             Self::Write => "write",

@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p realtime --example socketio_conformance`
 
-use std::{io, net::TcpListener, rc::Rc, time::Duration};
+use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use actix_codec::Framed;
 use actix_http::{HttpMessage as _, HttpService, Request, h1, ws};
@@ -12,6 +12,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::{App, Error, HttpRequest, HttpResponse, dev::AppConfig, web};
 use bytes::Bytes;
 use realtime::{
+    backlog::Backlog,
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
@@ -36,7 +37,7 @@ fn settings() -> Settings {
         ping_timeout: Duration::from_millis(200),
         patience: Duration::from_millis(500),
         max_payload: 1_000_000,
-        backlog: 4_000_000,
+        backlog: Arc::new(Backlog::fixed(4_000_000)),
         ..Settings::default()
     }
 }
@@ -61,8 +62,8 @@ impl Host for Echo {
     type Caller = ();
     type Guest = Echoing;
 
-    fn receive(&self, (): (), sender: Rc<Sender>) -> Echoing {
-        Echoing(sender)
+    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Echoing, Refused> {
+        Ok(Echoing(sender))
     }
 }
 
@@ -93,8 +94,8 @@ impl Host for Namespaces {
     type Caller = ();
     type Guest = Visitor;
 
-    fn receive(&self, (): (), sender: Rc<Sender>) -> Visitor {
-        Visitor { sender, packets: Decoder::new(1_000_000, 16), joined: Vec::new() }
+    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Visitor, Refused> {
+        Ok(Visitor { sender, packets: Decoder::new(1_000_000, 16), joined: Vec::new() })
     }
 }
 
@@ -190,10 +191,7 @@ async fn take_over<H: Host<Caller = ()>>(
     upgraded: Upgraded,
 ) -> Option<(TcpStream, Refused)> {
     match sid {
-        None => {
-            engine.open_websocket((), upgraded);
-            None
-        }
+        None => engine.open_websocket((), upgraded).err().map(|(upgraded, refused)| (upgraded.socket, refused)),
         Some(sid) => http::go_over(engine, &sid, upgraded).await.err().flatten(),
     }
 }

@@ -3,15 +3,16 @@
 //! Handshake, reading, joining, inflating, writing, compressing and closing are the product's own. Otherwise than there, nobody has to say
 //! who they are, messages may have [`MAX_MESSAGE`] bytes, and all of them are compressed where that was agreed on.
 
-use std::{net::TcpListener, rc::Rc};
+use std::{net::TcpListener, rc::Rc, sync::Arc};
 
 use actix_codec::Framed;
 use actix_http::{HttpMessage as _, HttpService, Request, Response, h1, ws};
 use actix_server::Server;
 use actix_service::fn_service;
 use realtime::{
+    backlog::Backlog,
     close::Close,
-    deflate::{self, Agreement},
+    deflate::Agreement,
     frame::{self, Incoming, Kind, Reader},
     handshake,
     sender::Sender,
@@ -42,7 +43,7 @@ impl Handler for Echo {
             Incoming::Binary(bytes) => frame::frame(Kind::Binary, &bytes),
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => return Ok(()),
         };
-        let compressed = if self.compresses { deflate::compress(&answer) } else { None };
+        let compressed = if self.compresses { frame::compress(&answer) } else { None };
         let is_taken = self.sender.push(compressed.unwrap_or(answer));
         self.sender.flush();
         if is_taken { Ok(()) } else { Err(Close::TOO_SLOW) }
@@ -57,7 +58,7 @@ async fn take_over(request: Request, framed: Framed<TcpStream, h1::Codec>) -> Re
     ws::verify_handshake(request.head())?;
     let agreement = Agreement::negotiate(request.headers());
     let parts = framed.into_parts();
-    let sender = Rc::new(Sender::new(Some(parts.io), BACKLOG));
+    let sender = Rc::new(Sender::new(Some(parts.io), &Arc::new(Backlog::fixed(BACKLOG))));
     let compresses = agreement.is_some();
     sender.greet(handshake::switching(request.headers(), None, agreement, "echo"));
     sender.flush();

@@ -11,7 +11,7 @@ use appcore::{AppError, Code, UserId, view::Presence};
 use service::{App, presence};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::shard::Instruction;
+use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncPace};
 
 /// Changes of presence that go to the store together.
 const NOTES: usize = 500;
@@ -44,9 +44,18 @@ impl WsBroadcaster {
         let (notes, noted) = mpsc::unbounded_channel();
         actix_rt::spawn(keep_presence(Arc::clone(&app), noted));
         actix_rt::spawn(settle_presence(Arc::clone(&app)));
+        let config = Arc::clone(&app.config);
+        let is_limited = config.rate_limit.enabled;
         let (shards, people) = (Vec::new(), HashMap::new());
         let broadcaster = Actor::start(Self { app, shards, people, notes: notes.clone(), total, is_draining: false });
-        ShardHandle { broadcaster, notes, total: counted }
+        ShardHandle {
+            broadcaster,
+            notes,
+            total: counted,
+            backlog: Arc::new(Backlog::of(&config.realtime)),
+            sync_pace: Arc::new(SyncPace::new(is_limited.then_some(config.realtime.sync_bytes_per_second))),
+            anonymous: PerAddress::new(if is_limited { config.realtime.max_anonymous_per_address } else { 0 }),
+        }
     }
 
     fn hold(&self, user: UserId, how_long: Duration) {
@@ -112,15 +121,15 @@ impl Actor for WsBroadcaster {
     }
 }
 
-/// A connection wants in.
+/// A connection wants in. The answer is its permit, so that one for which nobody waits any more is given back by being dropped.
 #[derive(Message)]
-#[rtype(result = "Result<(), AppError>")]
+#[rtype(result = "Result<Permit, AppError>")]
 struct Arrive(UserId);
 
 impl Handler<Arrive> for WsBroadcaster {
     type Result = MessageResult<Arrive>;
 
-    fn handle(&mut self, Arrive(user): Arrive, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Arrive(user): Arrive, context: &mut Self::Context) -> Self::Result {
         if self.is_draining {
             return MessageResult(Err(AppError::unavailable(Stopping)));
         }
@@ -134,7 +143,7 @@ impl Handler<Arrive> for WsBroadcaster {
             self.hold(user, presence::HOLD);
         }
         self.total.send_modify(|total| *total += 1);
-        MessageResult(Ok(()))
+        MessageResult(Ok(Permit { broadcaster: context.address(), user }))
     }
 }
 
@@ -196,19 +205,40 @@ pub struct ShardHandle {
     broadcaster: Addr<WsBroadcaster>,
     notes: mpsc::UnboundedSender<Note>,
     total: watch::Receiver<usize>,
+    backlog: Arc<Backlog>,
+    sync_pace: Arc<SyncPace>,
+    anonymous: Arc<PerAddress>,
 }
 
 impl ShardHandle {
     /// Registers a connection of this person.
     pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
         match self.broadcaster.send(Arrive(user)).await {
-            Ok(answer) => answer.map(|()| Permit { broadcaster: self.broadcaster.clone(), user }),
+            Ok(answer) => answer,
             Err(error) => Err(AppError::unavailable(error)),
         }
     }
 
     pub(crate) fn add_shard(&self, shard: mpsc::UnboundedSender<Instruction>) {
         self.broadcaster.do_send(AddShard(shard));
+    }
+
+    /// What may wait for the connections of this instance.
+    #[must_use]
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    /// How fast people may read the log.
+    #[must_use]
+    pub(crate) fn sync_pace(&self) -> &SyncPace {
+        &self.sync_pace
+    }
+
+    /// Socket.IO sessions whose client has not said who it is.
+    #[must_use]
+    pub(crate) fn anonymous(&self) -> &Arc<PerAddress> {
+        &self.anonymous
     }
 
     /// Connections that are open.
@@ -237,5 +267,51 @@ pub struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.broadcaster.do_send(Depart(self.user));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use appcore::{Clock, InstanceId, config, event::MemoryBus};
+    use dbcontext::Database;
+    use migration::{Migrator, MigratorTrait as _};
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_connection_that_nobody_waits_for_any_more_is_not_counted_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/natter.db", folder.path().display());
+        let database = Database::connect(&url, 2).await.unwrap();
+        Migrator::up(database.schema(), None).await.unwrap();
+        let data = folder.path().display().to_string();
+        let settings = [
+            ("NATTER__DATABASE__URL", &*url),
+            ("NATTER__SERVER__DATA_DIR", &*data),
+            ("NATTER__REALTIME__MAX_CONNECTIONS_PER_USER", "1"),
+        ];
+        let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
+        let config = Arc::new(config::load_from(None, environment).unwrap().config);
+        let bus = Arc::new(MemoryBus::new());
+        let app = App::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap();
+        let (shards, user) = (WsBroadcaster::start(app), UserId::new());
+        {
+            let mut admitted = Box::pin(shards.admit(user));
+            assert!(futures_util::poll!(&mut admitted).is_pending());
+            // The client goes away before the answer comes.
+        }
+        let mut total = shards.total.clone();
+        let permit = loop {
+            match shards.admit(user).await {
+                Ok(permit) => break permit,
+                Err(error) => assert_eq!(error.code(), Code::TooManyConnections),
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(shards.total(), 1);
+        drop(permit);
+        total.wait_for(|total| *total == 0).await.unwrap();
     }
 }

@@ -5,7 +5,7 @@
 //! event once and in order, whatever happens meanwhile, and nothing has to be kept for it. Each event waits until the client has
 //! taken enough of those before it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
@@ -13,15 +13,21 @@ use appcore::{
 };
 use serde::Serialize;
 use service::conversations;
+use tokio::time::Instant;
 
 use crate::{
+    client::ClientContext,
     codec::{AnswerTo, FrameBody, Wire, sse},
-    session::ClientContext,
     shard::CatchUp,
+    sync_pace::LOOK,
 };
+
+/// How soon a wait notices that the connection has ended.
+const PACE_LOOK: Duration = Duration::from_secs(1);
 
 /// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
+    pace(client, LOOK).await;
     let followed: HashMap<ConversationId, i64> =
         match conversations::followed(client.app(), client.principal.user_id).await {
             Ok(followed) => followed.into_iter().collect(),
@@ -53,6 +59,16 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         client.answer("sync.done", &done, &AnswerTo::Nobody);
     }
     client.answer("sync.done", &done, answer_to);
+}
+
+/// Counts bytes of the log that were read for the client's user, and waits where that was too fast. What waits meanwhile is the log itself, so
+/// nothing is lost by it.
+async fn pace(client: &ClientContext, bytes: usize) {
+    let user = client.principal.user_id;
+    let deadline = Instant::now() + client.shard.shards().sync_pace().charge(user, bytes);
+    while client.out.is_open() && Instant::now() < deadline {
+        tokio::time::sleep_until(deadline.min(Instant::now() + PACE_LOOK)).await;
+    }
 }
 
 #[derive(Serialize)]
@@ -141,6 +157,7 @@ async fn catch_up(
             out.pass_no_more(id);
             return Err(Code::CursorExpired.into());
         }
+        pace(client, LOOK + page.iter().map(|envelope| envelope.payload.len()).sum::<usize>()).await;
         let is_last = page.is_empty();
         for envelope in &page {
             let Some(position) = envelope.position else { continue };

@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use crate::{
     broadcaster::Permit,
+    client::ClientContext,
     close::Close,
     codec::{FrameBody, Request, Wire, json, msgpack},
     frame::Incoming,
     greeting,
     outbound::{Identity, Outbound},
     sender::Sender,
-    session::{ClientContext, Inbox, WsSession},
+    session::{Inbox, WsSession},
     shard::{Arrival, Shard},
     socket::{self, Handler, Inbound},
 };
@@ -145,10 +146,11 @@ fn wrong_form(sentence: &'static str) -> Request {
 mod tests {
     use crate::{
         broadcaster::Permit,
+        client::ClientContext,
         outbound::Outbound,
         queue::Queue,
         sender::Sender,
-        session::{ClientContext, Inbox, WsSession},
+        session::{Inbox, WsSession},
         shard::size_of_person,
         socket::Inbound,
     };

@@ -8,10 +8,10 @@
 use std::cell::RefCell;
 
 use actix_http::header::{HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::{close::Close, frame};
+use crate::close::Close;
 
 /// The window of what the server compresses, as a power of two: 4 KiB, which is what a message has at most, and what clients
 /// that ask for a limit ask for.
@@ -98,16 +98,9 @@ fn window_bits(text: &str) -> Option<u8> {
     ((8..=15).contains(&bits) && !text.starts_with(['0', '+'])).then_some(bits)
 }
 
-/// The same message with its payload compressed, or as it is where that gains nothing.
+/// A message's payload, compressed.
 #[must_use]
-pub fn shrink(plain: &Bytes) -> Bytes {
-    compress(plain).filter(|compressed| compressed.len() < plain.len()).unwrap_or_else(|| plain.clone())
-}
-
-/// The same message with its payload compressed.
-#[must_use]
-pub fn compress(plain: &[u8]) -> Option<Bytes> {
-    let payload = frame::payload(plain);
+pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
     // So much that it is always done in one go: zlib-rs 0.6.8 keeps what it could not write across a reset, and then writes garbage.
     let mut out = vec![0; payload.len() + payload.len() / 8 + ROOM];
     let written = COMPRESS.with_borrow_mut(|compress| {
@@ -123,10 +116,11 @@ pub fn compress(plain: &[u8]) -> Option<Bytes> {
             None
         })
     })?;
-    let compressed = out[..written].strip_suffix(&TAIL)?;
-    let mut writer = frame::Writer::compressed(plain, compressed.len());
-    writer.payload().put_slice(compressed);
-    Some(writer.finish())
+    out.truncate(written);
+    out.ends_with(&TAIL).then(|| {
+        out.truncate(written - TAIL.len());
+        out
+    })
 }
 
 /// What a client compressed. Over the limit nothing more is inflated.
@@ -168,7 +162,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{Kind, MAX_MESSAGE, frame, payload};
 
     fn negotiated(offers: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
@@ -210,27 +203,6 @@ mod tests {
     }
 
     #[test]
-    fn a_message_shrinks_keeps_its_kind_and_comes_back() {
-        for kind in [Kind::Text, Kind::Binary] {
-            let content = b"{\"type\":\"message.created\"}".repeat(100);
-            let plain = frame(kind, &content);
-            let small = shrink(&plain);
-            assert_eq!(small[0], plain[0] | 0x40);
-            assert!(small.len() < plain.len() / 10);
-            assert_eq!(inflate(payload(&small), MAX_MESSAGE).unwrap(), content);
-            assert_eq!(shrink(&plain), small, "nothing is left over from the first");
-        }
-    }
-
-    #[test]
-    fn what_gains_nothing_stays_as_it_is() {
-        for content in [&b""[..], b"x", b"short", &[7, 99, 3, 250, 12, 0, 81, 45]] {
-            let plain = frame(Kind::Text, content);
-            assert_eq!(shrink(&plain), plain);
-        }
-    }
-
-    #[test]
     fn the_examples_of_the_rfc_are_read() {
         let hello: [&[u8]; 4] = [
             &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
@@ -245,39 +217,12 @@ mod tests {
         assert_eq!(inflate(&[0x00], 5).unwrap(), "");
     }
 
-    /// The second would be garbage if anything of the first were left; of what can't be compressed most is left.
-    #[test]
-    fn nothing_is_left_over_from_what_could_not_be_compressed() {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut noise = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        let noise = (0..20_000).map(|_| noise()).collect::<Vec<_>>();
-        for length in [100, 1_000, 20_000] {
-            assert_eq!(shrink(&frame(Kind::Binary, &noise[..length]))[0], 0x82);
-            let content = b"to be or not to be, ".repeat(50);
-            let small = shrink(&frame(Kind::Binary, &content));
-            assert_eq!(inflate(payload(&small), MAX_MESSAGE).unwrap(), content);
-        }
-    }
-
     proptest! {
         #[test]
         fn no_bytes_make_it_panic_or_pass_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(inflated) = inflate(&bytes, 1_000) {
                 prop_assert!(inflated.len() <= 1_000);
             }
-        }
-
-        #[test]
-        fn what_shrinks_comes_back(seed in proptest::collection::vec(any::<u8>(), 1..400), times in 1_usize..200) {
-            let content = seed.repeat(times);
-            let small = shrink(&frame(Kind::Binary, &content));
-            let back = if small[0] & 0x40 == 0 { Bytes::copy_from_slice(payload(&small)) } else { inflate(payload(&small), content.len()).unwrap() };
-            prop_assert_eq!(back, content);
         }
     }
 }

@@ -90,15 +90,21 @@ impl Wheel {
 mod tests {
     use appcore::{SessionId, UserId, auth::CredentialId};
 
+    use std::sync::Arc;
+
     use super::*;
-    use crate::{codec::Wire, outbound::Identity};
+    use crate::{backlog::Backlog, codec::Wire, outbound::Identity};
 
     fn identity(expires_at: Timestamp) -> Identity {
         Identity { user_id: UserId::new(), credential: CredentialId::Session(SessionId::new()), expires_at }
     }
 
+    fn backlog() -> Arc<Backlog> {
+        Arc::new(Backlog::fixed(1_000))
+    }
+
     fn silent(wire: Wire) -> Rc<Outbound> {
-        Outbound::new(&identity(Timestamp(i64::MAX)), wire, None, 1_000)
+        Outbound::new(&identity(Timestamp(i64::MAX)), wire, None, &backlog())
     }
 
     fn turn(wheel: &mut Wheel, now: Instant) {
@@ -134,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn those_whose_credentials_run_out_soon_are_named() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
-        let out = Outbound::new(&identity(Timestamp(1_000)), Wire::Json, None, 1_000);
+        let out = Outbound::new(&identity(Timestamp(1_000)), Wire::Json, None, &backlog());
         wheel.add(&out);
         let mut named = |soon| (0..SLOTS).map(|_| wheel.visit(Instant::now(), soon).len()).sum::<usize>();
         assert_eq!(named(Timestamp(999)), 0);

@@ -13,9 +13,11 @@
 //! client asks for, [`shard`] gives it what its conversations tell, [`broadcaster`] knows who is here. [`bus`] carries news between
 //! instances. [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
 
+pub mod backlog;
 pub mod broadcaster;
 pub mod bus;
 mod catch_up;
+mod client;
 pub mod close;
 pub mod codec;
 pub mod command;
@@ -27,8 +29,10 @@ pub mod frame;
 mod greeting;
 pub mod handshake;
 mod heartbeat;
+mod instruction;
 pub mod order;
 pub mod outbound;
+pub mod per_address;
 pub mod pubsub;
 pub mod queue;
 mod ring;
@@ -38,7 +42,9 @@ pub mod shard;
 pub mod socket;
 pub mod socketio;
 pub mod sse;
+mod sync_pace;
 pub mod upgrade;
+mod upgrade_request;
 
 pub use broadcaster::{ShardHandle, WsBroadcaster};
 pub use shard::Shard;

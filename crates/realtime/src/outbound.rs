@@ -9,6 +9,7 @@ use std::{
     net::IpAddr,
     ops::Deref,
     rc::Rc,
+    sync::Arc,
 };
 
 use appcore::{ConversationId, Timestamp, UserId, auth::CredentialId};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::{
+    backlog::Backlog,
     close::{Close, Reconnect},
     codec::{Wire, socketio},
     engine, frame,
@@ -76,7 +78,7 @@ impl Deref for Outbound {
 
 impl Outbound {
     #[must_use]
-    pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: usize) -> Rc<Self> {
+    pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: &Arc<Backlog>) -> Rc<Self> {
         Self::of(identity, wire, Rc::new(Sender::new(socket, backlog)))
     }
 
@@ -216,7 +218,7 @@ pub(crate) mod tests {
     fn stream_with(user_id: UserId, socket: Option<TcpStream>, backlog: usize) -> Rc<Outbound> {
         let credential = CredentialId::Session(SessionId::new());
         let identity = Identity { user_id, credential, expires_at: Timestamp(i64::MAX) };
-        Outbound::new(&identity, Wire::Sse, socket, backlog)
+        Outbound::new(&identity, Wire::Sse, socket, &Arc::new(Backlog::fixed(backlog)))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What waits for one client: whole frames, counted in bytes.
 //!
-//! The limit is on bytes and not on frames, because bytes are what a client that stops reading costs. A queue that has run
-//! empty gives its memory back, so that an idle connection costs nothing but the struct.
+//! The limit is on bytes and not on frames, because bytes are what a client that stops reading costs; what may be beyond it is up to the
+//! [`Sender`](crate::sender::Sender). A queue that has run empty gives its memory back, so that an idle connection costs nothing but the struct.
 
 use std::{
     collections::VecDeque,
@@ -83,10 +83,10 @@ impl Queue {
         self.bytes
     }
 
-    /// Bytes that may wait.
+    /// Bytes that wait and count against the limit.
     #[must_use]
-    pub fn limit(&self) -> usize {
-        self.limit
+    pub fn counted(&self) -> usize {
+        self.bytes - self.exempt
     }
 
     #[must_use]
@@ -95,11 +95,16 @@ impl Queue {
     }
 
     pub fn push(&mut self, frame: Bytes) -> Result<(), Overflow> {
-        if self.bytes - self.exempt + frame.len() > self.limit {
+        if self.counted() + frame.len() > self.limit {
             return Err(Overflow);
         }
         self.push_exempt(frame, 0);
         Ok(())
+    }
+
+    /// A frame that goes beyond the limit, and counts.
+    pub fn push_beyond(&mut self, frame: Bytes) {
+        self.push_exempt(frame, 0);
     }
 
     /// A frame that is wanted whatever its length: a greeting, which grows with what it lists, or a goodbye.

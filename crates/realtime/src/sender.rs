@@ -1,5 +1,8 @@
 //! The sending half of a connection: a queue counted in bytes, and the socket that it is written to.
 //!
+//! How many bytes may wait is up to the [`Backlog`]. Below its free bytes nothing but the queue's own length is looked at, so that a delivery
+//! costs no clock and no shared counter; only what goes beyond is counted for the instance and measured against time.
+//!
 //! Whoever has something for the client pushes it here, on the connection's own thread. Ending a connection is a push too: the goodbye
 //! goes into the queue, and the task of the connection sees to it that the socket does not outlive it for long.
 //!
@@ -9,6 +12,7 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     io,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,8 +20,9 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 use crate::{
+    backlog::{Backlog, STALL},
     close::Close,
-    deflate,
+    frame,
     queue::{Joined, Progress, Queue},
 };
 
@@ -28,6 +33,11 @@ const PAGE_SHARE: usize = 4;
 pub struct Sender {
     socket: OnceCell<TcpStream>,
     queue: RefCell<Queue>,
+    backlog: Arc<Backlog>,
+    /// Bytes that the backlog has counted; 0 while no more waits than is free.
+    counted: Cell<usize>,
+    /// Since when the client has taken nothing. Kept while something is counted.
+    stalled_since: Cell<Instant>,
     state: Cell<State>,
     /// The socket takes no more; the connection's task waits until it does.
     is_blocked: Cell<bool>,
@@ -50,16 +60,20 @@ enum State {
 }
 
 impl Sender {
-    /// `backlog` bytes may wait.
+    /// What may wait is up to `backlog`.
     #[must_use]
-    pub fn new(socket: Option<TcpStream>, backlog: usize) -> Self {
+    pub fn new(socket: Option<TcpStream>, backlog: &Arc<Backlog>) -> Self {
+        let now = Instant::now();
         Self {
             socket: socket.map_or_else(OnceCell::new, OnceCell::from),
-            queue: RefCell::new(Queue::new(backlog)),
+            queue: RefCell::new(Queue::new(backlog.free())),
+            backlog: Arc::clone(backlog),
+            counted: Cell::new(0),
+            stalled_since: Cell::new(now),
             state: Cell::new(State::Open),
             is_blocked: Cell::new(false),
             deflates_from: Cell::new(0),
-            heard_at: Cell::new(Instant::now()),
+            heard_at: Cell::new(now),
             task: Notify::new(),
             subscription: Notify::new(),
         }
@@ -92,7 +106,7 @@ impl Sender {
     /// A frame that is for this client alone, as it goes out.
     #[must_use]
     pub fn fit(&self, frame: Bytes) -> Bytes {
-        if self.deflates(frame.len()) { deflate::shrink(&frame) } else { frame }
+        if self.deflates(frame.len()) { frame::shrink(&frame) } else { frame }
     }
 
     #[must_use]
@@ -120,9 +134,54 @@ impl Sender {
         if !self.is_open() || self.queue.borrow_mut().push(frame.clone()).is_ok() {
             return true;
         }
-        // A burst is not the client's fault as long as its socket takes what comes.
+        self.push_beyond(frame)
+    }
+
+    /// The same for a frame that does not fit into the free bytes: whether it may wait depends on what the client takes.
+    #[cold]
+    fn push_beyond(&self, frame: Bytes) -> bool {
         self.flush();
-        !self.is_open() || self.queue.borrow_mut().push(frame).is_ok()
+        if !self.is_open() || self.queue.borrow_mut().push(frame.clone()).is_ok() {
+            return true;
+        }
+        let (now, waiting) = (Instant::now(), self.queue.borrow().counted() + frame.len());
+        if self.counted.get() == 0 {
+            self.stalled_since.set(now);
+        }
+        if waiting > self.backlog.cap() || self.is_stalled(now) {
+            return false;
+        }
+        let before = self.counted.get();
+        if !self.count(waiting) {
+            self.count(before);
+            return false;
+        }
+        self.queue.borrow_mut().push_beyond(frame);
+        true
+    }
+
+    /// Whether the client has taken nothing for too long while more waits for it than is free.
+    #[must_use]
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.counted.get() > 0 && now.saturating_duration_since(self.stalled_since.get()) >= STALL
+    }
+
+    /// Counts what waits for the instance. False: more waits on all connections than may.
+    fn count(&self, waiting: usize) -> bool {
+        self.backlog.recount(self.counted.replace(waiting), waiting)
+    }
+
+    /// Something has left the queue: what still waits counts against the client from now on.
+    fn note_progress(&self) {
+        let counted = self.counted.get();
+        if counted == 0 {
+            return;
+        }
+        let waiting = self.queue.borrow().counted();
+        if waiting < counted {
+            self.stalled_since.set(Instant::now());
+        }
+        self.count(if waiting > self.backlog.free() { waiting } else { 0 });
     }
 
     /// The socket, where a frame may go out past the queue, since nothing waits in it.
@@ -177,6 +236,7 @@ impl Sender {
                 queue.push_uncounted(frame);
             }
         }
+        self.note_progress();
         self.flush();
         self.task.notify_one();
         self.subscription.notify_waiters();
@@ -186,6 +246,7 @@ impl Sender {
     pub fn give_up(&self) {
         self.state.set(State::Broken);
         self.queue.borrow_mut().clear();
+        self.note_progress();
         self.task.notify_one();
         self.subscription.notify_waiters();
     }
@@ -206,6 +267,7 @@ impl Sender {
             [slice] => socket.try_write(slice),
             slices => socket.try_write_vectored(slices),
         });
+        self.note_progress();
         match written {
             // Waking takes a lock: not for every delivery.
             Ok(Progress::Empty) if had_page_room => {}
@@ -237,13 +299,13 @@ impl Sender {
     }
 
     fn has_page_room(&self) -> bool {
-        let queue = self.queue.borrow();
-        queue.bytes() < queue.limit() / PAGE_SHARE
+        self.queue.borrow().bytes() < self.backlog.free() / PAGE_SHARE
     }
 
     /// Takes the next frame, where there is no socket.
     pub fn pop(&self) -> Option<Bytes> {
         let frame = self.queue.borrow_mut().pop();
+        self.note_progress();
         self.tell_room();
         frame
     }
@@ -288,6 +350,12 @@ impl Sender {
     }
 }
 
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.count(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::{
@@ -302,7 +370,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         socket.writable().await.unwrap();
-        (Sender::new(Some(socket), 64 * 1024 * 1024), client)
+        (Sender::new(Some(socket), &Arc::new(Backlog::fixed(64 * 1024 * 1024))), client)
     }
 
     fn write_through(sender: &Sender, frame: &'static [u8]) -> bool {
@@ -351,5 +419,47 @@ mod tests {
         let (sender, _client) = connected().await;
         sender.close(Close::CREDENTIALS, [Bytes::from_static(b"bye")]);
         assert!(!write_through(&sender, b"late"));
+    }
+
+    fn bytes(length: usize) -> Bytes {
+        vec![0; length].into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_is_not_cut_off_and_one_that_does_not_is_after_a_second() {
+        let backlog = Arc::new(Backlog::new(100, 10_000, 10_000));
+        let (reads, stuck) = (Sender::new(None, &backlog), Sender::new(None, &backlog));
+        assert!(reads.push(bytes(100)) && stuck.push(bytes(100)));
+        for second in 0..20 {
+            for _ in 0..2 {
+                assert!(reads.push(bytes(100)), "cut off after {second} s");
+            }
+            assert_eq!(reads.pop().map(|frame| frame.len()), Some(100));
+            tokio::time::advance(STALL / 2).await;
+        }
+        assert!(stuck.push(bytes(100)), "a second begins when more waits than is free");
+        tokio::time::advance(STALL / 2).await;
+        assert!(!stuck.is_stalled(Instant::now()) && stuck.push(bytes(100)));
+        tokio::time::advance(STALL / 2).await;
+        assert!(stuck.is_stalled(Instant::now()) && !stuck.push(bytes(1)));
+        assert!(backlog.is_exceeded());
+        drop((reads, stuck));
+        assert!(!backlog.is_exceeded());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_has_more_than_the_cap_and_all_together_no_more_than_the_budget() {
+        let backlog = Arc::new(Backlog::new(100, 1_000, 1_500));
+        let senders: Vec<Sender> = (0..3).map(|_| Sender::new(None, &backlog)).collect();
+        let fill = |sender: &Sender| (0..).take_while(|_| sender.push(bytes(100))).count();
+        assert_eq!(fill(&senders[0]), 10, "the cap");
+        assert_eq!(fill(&senders[1]), 7, "the budget has 600 left beyond the free bytes");
+        assert_eq!(fill(&senders[2]), 1, "the free bytes are everybody's");
+        while senders[0].pop().is_some() {}
+        assert_eq!(fill(&senders[2]), 9, "what one has taken is the others'");
+        for sender in &senders {
+            sender.close(Close::TOO_SLOW, []);
+        }
+        assert!(!backlog.is_exceeded());
     }
 }

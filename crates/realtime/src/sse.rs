@@ -26,6 +26,7 @@ use tokio::time::{Instant, Interval};
 use crate::{
     broadcaster::Permit,
     catch_up,
+    client::ClientContext,
     close::Close,
     codec::{
         FrameBody, Wire,
@@ -33,7 +34,6 @@ use crate::{
     },
     greeting,
     outbound::{Identity, Outbound},
-    session::ClientContext,
     shard::Shard,
 };
 
@@ -55,7 +55,7 @@ pub async fn respond(
     let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, followed) = shard.invite(principal.user_id).await?;
     let app = shard.app();
-    let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, app.config.realtime.backlog_bytes);
+    let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(address);
     let conversations = arrival.settle(&followed, Some(&out));
     let now = app.clock.now();

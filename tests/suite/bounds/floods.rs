@@ -115,3 +115,82 @@ async fn without_the_limiter_a_flood_is_slowed_down_and_the_others_go_on() {
     let grown = app.instances[0].memory().saturating_sub(memory);
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
 }
+
+/// A limit on passing frames alone: so many, and hardly any more within a test.
+fn ephemeral(limit: u32) -> Setup {
+    Setup::new()
+        .set("rate_limit.enabled", true)
+        .set("rate_limit.ephemeral.limit", limit)
+        .set("rate_limit.ephemeral.window", 86_400)
+}
+
+#[tokio::test]
+async fn toggled_typing_falls_under_a_limit_and_reaches_the_others_a_few_times() {
+    const SENT: usize = 150;
+    let app = ephemeral(100).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let (mut socket, mut reader) = (anna.connect().await, ben.connect().await);
+    let begun = Instant::now();
+    for n in 0..SENT {
+        socket.send("typing", json!({ "conversation_id": chat, "active": n % 2 == 0 })).await;
+    }
+    let answers = socket.drain().await;
+    let refused: Vec<_> = answers.iter().filter(|frame| frame.kind == "error").collect();
+    assert!(refused.len().abs_diff(SENT - 100) <= 1, "{} were refused", refused.len());
+    for frame in refused {
+        assert_eq!(frame.payload["code"], "rate_limited");
+        assert!(frame.payload["retry_after"].as_u64().is_some_and(|wait| wait > 0), "{frame:?}");
+    }
+    socket.send_message(&chat, "done").await;
+    reader.find("the message", |frame| frame.kind == "message.created").await;
+    let told = reader.drain().await.iter().filter(|frame| frame.kind == "typing").count();
+    let allowed = 2 * (1 + usize::try_from(begun.elapsed().as_secs()).unwrap() / 3);
+    assert!((1..=allowed).contains(&told), "{told} were told where {allowed} may be");
+}
+
+#[tokio::test]
+async fn presence_changes_once_a_second_and_the_last_choice_is_told() {
+    let app = ephemeral(10_000).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    anna.open_single(&ben).await;
+    let (mut reader, mut socket) = (ben.connect().await, anna.connect().await);
+    let begun = Instant::now();
+    for n in 0..100 {
+        socket.send("presence", json!({ "status": if n % 2 == 0 { "away" } else { "online" } })).await;
+    }
+    socket.send("presence", json!({ "status": "dnd" })).await;
+    let is_annas = |frame: &support::Frame| frame.kind == "presence" && frame.payload["user_id"] == anna.id;
+    reader.find("the last choice", |frame| is_annas(frame) && frame.payload["status"] == "dnd").await;
+    let told = reader.drain().await.iter().filter(|frame| is_annas(frame)).count();
+    // The first of them may be that she has come.
+    let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
+    assert!(told <= allowed, "{told} changes before the last one, where {allowed} may be");
+}
+
+/// The log is read as fast as it may be, and no faster; nothing is lost, and the connection goes on meanwhile.
+#[tokio::test]
+async fn a_flood_of_syncs_is_slowed_down_and_gets_everything() {
+    const SYNCS: usize = 3;
+    let app = Setup::new().set("rate_limit.enabled", true).set("realtime.sync_bytes_per_second", 65_536).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let content = "x".repeat(4_900);
+    for _ in 0..100 {
+        anna.send_message(&chat, &content).await;
+    }
+    let mut socket = ben.connect().await;
+    let begun = Instant::now();
+    for _ in 0..SYNCS {
+        socket.send("sync", json!({ "cursors": { (chat.as_str()): 0 } })).await;
+    }
+    assert_eq!(socket.request("ping", json!({})).await.kind, "pong");
+    for _ in 0..SYNCS {
+        socket.expect("sync.done").await;
+    }
+    // 16 s worth are free, which is 1 MiB; they are 1.5 MB.
+    let needed = Duration::from_secs((SYNCS * 100 * 4_900 / 65_536 - 16) as u64);
+    assert!(begun.elapsed() >= needed, "{:?} where {needed:?} are needed", begun.elapsed());
+    let got = socket.drain().await.iter().filter(|frame| frame.kind == "message.created").count();
+    assert_eq!(got, SYNCS * 100);
+}

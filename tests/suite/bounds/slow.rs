@@ -47,7 +47,8 @@ async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
 async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
     const STUCK: usize = 30;
     const MESSAGES: i64 = 250;
-    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let app =
+        Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_group("Busy", &[&ben, &eve]).await;
     let witness = Follower::start(&eve).await;
@@ -81,10 +82,61 @@ async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
     assert_eq!(seqs, (1..=joined + MESSAGES).collect::<Vec<_>>());
 }
 
+/// More waits for it for a long time than for one that has stopped, but its socket takes something all the time.
+#[tokio::test]
+async fn a_reader_that_reads_is_not_cut_off() {
+    const MESSAGES: i64 = 600;
+    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut reader = anna.connect().await;
+    let mut slow = silent(&ben).await;
+    let pouring = tokio::spawn({
+        let (anna, chat) = (anna.clone(), chat.clone());
+        async move { pour(&anna, &mut reader, &chat, 1, MESSAGES).await }
+    });
+    let mut last = 0;
+    while last < MESSAGES {
+        let (opcode, payload) = slow.frame().await.expect("it goes on");
+        match opcode {
+            TEXT => {
+                let frame: Value = serde_json::from_slice(&payload).unwrap();
+                if let Some(seq) = frame["payload"]["seq"].as_i64() {
+                    assert_eq!(seq, last + 1, "what arrives has no gap");
+                    last = seq;
+                    // Slower than the messages come, so that they pile up: this is the pace of the reader and no wait for anything.
+                    tokio::time::sleep(Duration::from_millis(8)).await;
+                }
+            }
+            PING => slow.send(PONG, &payload).await,
+            other => panic!("a frame of kind {other} came after {last}: {payload:?}"),
+        }
+    }
+    pouring.await.unwrap();
+}
+
+/// Nothing more comes for it, so it is noticed though nobody writes to it.
+#[tokio::test]
+async fn one_that_has_stopped_is_let_go_a_second_later_though_nothing_more_comes_for_it() {
+    const MESSAGES: i64 = 120;
+    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let before = connections(&app);
+    let stuck = silent(&ben).await;
+    let mut reader = anna.connect().await;
+    pour(&anna, &mut reader, &chat, 1, MESSAGES).await;
+    drop(reader);
+    // By the heartbeat it would be 60 s.
+    connections_fall_to(&app, before).await;
+    drop(stuck);
+}
+
 #[tokio::test]
 async fn a_stuck_stream_is_cut_off_and_goes_on_without_loss() {
     const MESSAGES: i64 = 250;
-    let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
+    let app =
+        Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let mut live = ben.event_stream(None).await;

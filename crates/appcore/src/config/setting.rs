@@ -84,6 +84,12 @@ const EARLIER: &[Setting] = &[
         Unset("http://10.0.0.5:8080"),
         "Where other instances reach this one. Not set: http, from host and port, or the address that Redis is reached by.",
     ),
+    row(
+        "server.max_connections_per_address",
+        Kind::Number(0, 1_000_000),
+        Value("1000"),
+        "HTTP connections that one address (of IPv6 its /64) may have open; trusted proxies and WebSockets don't count; 0: no limit.",
+    ),
     row("server.workers", Kind::Number(0, 1_024), Value("0"), "Threads that serve requests; 0 takes one per core."),
     row(
         "server.role",
@@ -261,11 +267,18 @@ const EARLIER: &[Setting] = &[
 ];
 
 /// The limits of each group of calls, three rows each.
-static LIMITS: [[Setting; 3]; 7] = [
+static LIMITS: [[Setting; 3]; 9] = [
     limit!("auth", "sliding_window", "120", "How sign-ups, sign-ins and what belongs to them are counted; by address."),
     limit!("message_send", "token_bucket", "600", "How messages are counted, sent by request or by frame; by user."),
     limit!("upload", "token_bucket", "60", "How files that come in are counted; by user."),
     limit!("gateway", "token_bucket", "600", "How requests under /v1 are counted; by the user whose key it is."),
+    limit!(
+        "ephemeral",
+        "token_bucket",
+        "120",
+        "How frames are counted that are told to others and kept nowhere (typing, presence); by user, by each instance for itself."
+    ),
+    limit!("handshake", "token_bucket", "3000", "How new Socket.IO sessions are counted; by address."),
     limit!(
         "read",
         "token_bucket",
@@ -339,13 +352,37 @@ const LATER: &[Setting] = &[
         "realtime.backlog_bytes",
         Kind::Number(65_536, 1_073_741_824),
         Value("262144"),
-        "Bytes that may wait for a slow client before it is cut off.",
+        "Bytes that may wait for a client that has taken nothing for a second; with more it is cut off.",
+    ),
+    row(
+        "realtime.max_backlog_bytes",
+        Kind::Number(65_536, 1_073_741_824),
+        Value("4194304"),
+        "Bytes that may wait for a client that reads, however slowly.",
+    ),
+    row(
+        "realtime.backlog_budget_bytes",
+        Kind::Number(0, 1_099_511_627_776),
+        Value("268435456"),
+        "Bytes that may wait beyond realtime.backlog_bytes on all connections of this instance together.",
     ),
     row(
         "realtime.max_frames_per_second",
         Kind::Number(1, 1_000_000),
         Value("100"),
         "Frames that a connection may send in a second before it is closed.",
+    ),
+    row(
+        "realtime.sync_bytes_per_second",
+        Kind::Number(65_536, 1_073_741_824),
+        Value("2097152"),
+        "Bytes of missed events that one user may read in a second by sync, with 16 seconds of them at once; faster readers wait.",
+    ),
+    row(
+        "realtime.max_anonymous_per_address",
+        Kind::Number(0, 1_000_000),
+        Value("50"),
+        "Socket.IO sessions that one address (of IPv6 its /64) may have open before their clients say who they are; 0: no limit.",
     ),
     row(
         "realtime.compression",

@@ -50,6 +50,8 @@ pub struct Server {
     pub geoip_database: Option<PathBuf>,
     pub cors_origins: Vec<String>,
     pub advertise_url: Option<Url>,
+    /// 0: no limit.
+    pub max_connections_per_address: usize,
     /// 0: one per core.
     pub workers: usize,
     pub role: Role,
@@ -173,6 +175,8 @@ pub struct RateLimit {
     message_send: Limit,
     upload: Limit,
     gateway: Limit,
+    ephemeral: Limit,
+    handshake: Limit,
     read: Limit,
     conversation: Limit,
     write: Limit,
@@ -185,6 +189,8 @@ impl RateLimit {
             RateGroup::MessageSend => self.message_send,
             RateGroup::Upload => self.upload,
             RateGroup::Gateway => self.gateway,
+            RateGroup::Ephemeral => self.ephemeral,
+            RateGroup::Handshake => self.handshake,
             RateGroup::Read => self.read,
             RateGroup::Conversation => self.conversation,
             RateGroup::Write => self.write,
@@ -246,8 +252,17 @@ pub struct Realtime {
     pub max_connections_per_user: usize,
     #[serde(rename = "heartbeat_seconds", deserialize_with = "seconds")]
     pub heartbeat: Duration,
+    /// What may wait for a client that takes nothing for a second.
     pub backlog_bytes: usize,
+    /// What may wait for a client that reads.
+    pub max_backlog_bytes: usize,
+    /// What may wait beyond `backlog_bytes` on all connections together.
+    pub backlog_budget_bytes: usize,
     pub max_frames_per_second: u32,
+    /// What a person may read of the log by syncing.
+    pub sync_bytes_per_second: u32,
+    /// Socket.IO sessions of one address whose client has not said who it is. 0: no limit.
+    pub max_anonymous_per_address: usize,
     /// Bytes from which a frame is compressed for clients that agree to it. 0: nothing is agreed on.
     pub compression: usize,
     pub io_uring: bool,

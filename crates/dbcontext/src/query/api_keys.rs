@@ -61,14 +61,10 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<K
         .map_err(app_error)
 }
 
-/// Which of these keys may still be used.
-pub async fn live_among<C: ConnectionTrait>(
-    db: &C,
-    ids: &[ApiKeyId],
-    now: Timestamp,
-) -> Result<Vec<ApiKeyId>, AppError> {
-    usable(now)
-        .filter(Column::Id.is_in(rounded(ids)))
+/// Keys that were revoked since then.
+pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<ApiKeyId>, AppError> {
+    Entity::find()
+        .filter(Column::RevokedAt.gte(since))
         .select_only()
         .column(Column::Id)
         .into_tuple()

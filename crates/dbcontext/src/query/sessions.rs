@@ -80,16 +80,10 @@ pub async fn standings<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Which of these sign-ins may still be used.
-pub async fn live_among<C: ConnectionTrait>(
-    db: &C,
-    ids: &[SessionId],
-    now: Timestamp,
-) -> Result<Vec<SessionId>, AppError> {
-    live(now)
-        .filter(user_session::Column::Id.is_in(ids.iter().copied()))
-        .join(sea_orm::JoinType::InnerJoin, to_user())
-        .filter(user::Column::IsDeleted.eq(false))
+/// Sign-ins that were ended since then.
+pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<SessionId>, AppError> {
+    user_session::Entity::find()
+        .filter(user_session::Column::EndedAt.gte(since))
         .select_only()
         .column(user_session::Column::Id)
         .into_tuple()

@@ -5,6 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::Refused;
 use crate::{close::Close, sender::Sender};
 
 /// Receives those who come. One per thread.
@@ -13,8 +14,8 @@ pub trait Host: 'static {
     type Caller;
     type Guest: Guest;
 
-    /// A session begins; `sender` is how its client is reached.
-    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Self::Guest;
+    /// A session begins, unless the host refuses it; `sender` is how its client is reached.
+    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, Refused>;
 }
 
 /// What a client says.

@@ -112,7 +112,7 @@ pub fn respond(answer: PollResult) -> HttpResponse {
             response
                 .insert_header((header::CONTENT_TYPE, "application/json"))
                 .insert_header((header::CACHE_CONTROL, "no-store"));
-            if status == StatusCode::SERVICE_UNAVAILABLE {
+            if matches!(refused, Refused::Full | Refused::TooMany) {
                 response.insert_header((header::RETRY_AFTER, "5"));
             }
             response.body(refused.body())
@@ -139,7 +139,7 @@ pub async fn go_over<H: Host>(
             if refused != Refused::BadRequest {
                 return Err(Some((socket, refused)));
             }
-            let sender = Sender::new(Some(socket), engine.settings().backlog);
+            let sender = Sender::new(Some(socket), &engine.settings().backlog);
             sender.greet(preface);
             sender.greet(frame::close_frame(Close::PROTOCOL));
             sender.flush();

@@ -24,6 +24,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,7 +37,7 @@ pub use guest::{Deadline, Guest, Host, Message};
 pub use sid::{NoSid, Sid};
 
 use self::{door::Visit, mailbox::Mailbox, rhythm::Rhythm};
-use crate::{close::Close, deflate::Agreement, frame, sender::Sender};
+use crate::{backlog::Backlog, close::Close, deflate::Agreement, frame, sender::Sender};
 
 /// How sessions go about it.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub struct Settings {
     /// Bytes of a message over WebSocket, and of the body of a request: 1,000,000.
     pub max_payload: usize,
     /// Bytes that may wait for a client: 256 KiB.
-    pub backlog: usize,
+    pub backlog: Arc<Backlog>,
     /// How long a client may take to go over to WebSocket: 10 s.
     pub upgrade_timeout: Duration,
     /// Bytes from which a frame goes out compressed, where the client takes that; never by default.
@@ -69,7 +70,7 @@ impl Default for Settings {
             ping_timeout,
             patience: ping_interval + ping_timeout,
             max_payload: 1_000_000,
-            backlog: 256 * 1024,
+            backlog: Arc::new(Backlog::fixed(256 * 1024)),
             upgrade_timeout: Duration::from_secs(10),
             compress_from: None,
             packets_per_second: None,
@@ -95,6 +96,8 @@ pub enum Refused {
     TooLarge,
     /// No more sessions just now.
     Full,
+    /// No more sessions for this caller just now.
+    TooMany,
 }
 
 impl Refused {
@@ -102,6 +105,7 @@ impl Refused {
     pub const fn status(self) -> u16 {
         match self {
             Self::TooLarge => 413,
+            Self::TooMany => 429,
             Self::Full => 503,
             _ => 400,
         }
@@ -116,6 +120,7 @@ impl Refused {
             Self::BadRequest => r#"{"code":3,"message":"Bad request"}"#,
             Self::TooLarge => r#"{"code":3,"message":"Payload too large"}"#,
             Self::Full => r#"{"code":4,"message":"Forbidden"}"#,
+            Self::TooMany => r#"{"code":4,"message":"Too many sessions"}"#,
             Self::Version => r#"{"code":5,"message":"Unsupported protocol version"}"#,
         }
     }
@@ -187,19 +192,23 @@ impl<H: Host> Engine<H> {
             return Err(Refused::Full);
         }
         let sid = self.new_sid();
-        let sender = Rc::new(Sender::new(None, self.settings.backlog));
-        let guest = self.host.receive(caller, Rc::clone(&sender));
+        let sender = Rc::new(Sender::new(None, &self.settings.backlog));
+        let guest = self.host.receive(caller, Rc::clone(&sender))?;
         let mailbox: Rc<Mailbox> = Rc::default();
         self.sessions.borrow_mut().insert(sid.secret, Some(Rc::clone(&mailbox)));
         actix_rt::spawn(polling::serve(Rc::clone(self), sid, guest, sender, mailbox));
         Ok(packet::open(&sid, &self.settings, &["websocket"]).into())
     }
 
-    /// Begins a session over WebSocket.
-    pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) {
+    /// Begins a session over WebSocket. The socket comes back where the host does not take the client.
+    pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) -> Result<(), (Upgraded, Refused)> {
+        let sender = Rc::new(Sender::new(None, &self.settings.backlog));
+        let guest = match self.host.receive(caller, Rc::clone(&sender)) {
+            Ok(guest) => guest,
+            Err(refused) => return Err((upgraded, refused)),
+        };
         let Upgraded { socket, unread, preface, deflate } = upgraded;
-        let sender = Rc::new(Sender::new(Some(socket), self.settings.backlog));
-        let guest = self.host.receive(caller, Rc::clone(&sender));
+        sender.attach(socket);
         let opening = packet::open(&self.new_sid(), &self.settings, &[]);
         sender.greet(preface);
         sender.greet(frame::frame(frame::Kind::Text, opening.as_bytes()));
@@ -208,6 +217,7 @@ impl<H: Host> Engine<H> {
         let (rhythm, inbound) =
             (Rhythm::new(&self.settings, &guest), websocket::inbound(&self.settings, deflate, &unread));
         actix_rt::spawn(websocket::serve(guest, sender, inbound, rhythm));
+        Ok(())
     }
 
     /// Takes what is brought to this thread.

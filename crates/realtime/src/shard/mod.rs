@@ -5,25 +5,26 @@
 //! out in one system call, and an event that comes alone is written at once. Between rounds that take long it rests for a moment, so
 //! that more goes out in each.
 
+mod delivery;
+mod expiry;
 mod gap;
 mod subscriptions;
 
 use std::{
     cell::{Cell, RefCell},
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use appcore::{
-    AppError, ConversationId, UserId,
+    AppError, ConversationId, Timestamp, UserId,
     auth::CredentialId,
     event::{BusMessage, Listener, SharedEnvelope, Signal},
 };
 use bytes::Bytes;
 use rand::RngExt as _;
-use service::{App, accounts, conversations, events};
+use service::{App, conversations, events};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -34,7 +35,9 @@ use subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use subscriptions::size_of_person;
 
-use crate::{broadcaster::ShardHandle, close::Close, heartbeat::Wheel, outbound::Outbound, ring::Ring};
+use crate::{
+    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::Outbound, ring::Ring,
+};
 
 /// Events that are taken before the sockets are written.
 const BATCH: usize = 64;
@@ -50,19 +53,8 @@ const LONGEST_REST: Duration = Duration::from_millis(4);
 const PAGE: u64 = 200;
 /// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
 const READS: usize = 3;
-/// Sign-ins and keys that one query asks for.
-const SESSIONS: usize = 500;
-/// How often the database is asked whose sign-in is over: another program may have ended it, which no bus tells.
-const SESSION_CHECK: Duration = Duration::from_secs(15);
 /// How long after a join it is asked whether it still stands.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
-
-/// What the broadcaster asks of all shards.
-#[derive(Clone, Copy, Debug)]
-pub enum Instruction {
-    /// Say goodbye to everybody, spread over this time.
-    Drain(Duration),
-}
 
 /// The connections of one worker thread.
 pub struct Shard {
@@ -75,6 +67,10 @@ pub struct Shard {
     outage: gap::Outage,
     /// Until when it rests after a long write.
     rest: Cell<Option<Instant>>,
+    /// Up to when it is known which sign-ins and keys have been ended.
+    ended_until: Cell<Timestamp>,
+    /// When connections whose clients take nothing were last looked for.
+    swept_at: Cell<Instant>,
     is_draining: Cell<bool>,
     drained: Notify,
 }
@@ -93,6 +89,8 @@ impl Shard {
             touched: Notify::new(),
             outage: gap::Outage::default(),
             rest: Cell::new(None),
+            ended_until: Cell::new(app.clock.now()),
+            swept_at: Cell::new(Instant::now()),
             is_draining: Cell::new(false),
             drained: Notify::new(),
             app,
@@ -135,7 +133,7 @@ impl Shard {
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
         // Ticks that come late are made up for, so that a turn of the wheel takes one heartbeat under load as well.
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
-        let mut check = tokio::time::interval(SESSION_CHECK);
+        let mut check = tokio::time::interval(expiry::SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
@@ -151,14 +149,6 @@ impl Shard {
                 _ = check.tick() => self.check_sessions(),
                 Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
             }
-        }
-    }
-
-    fn beat(&self) {
-        let soon = self.app.clock.now().plus(self.app.config.realtime.heartbeat);
-        let expiring = self.wheel.borrow_mut().visit(Instant::now(), soon);
-        for out in &expiring {
-            self.end_when_expired(out);
         }
     }
 
@@ -213,11 +203,6 @@ impl Shard {
                 Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_) | Signal::BanLifted(_),
             ) => {}
         }
-    }
-
-    fn end(&self, credentials: impl Iterator<Item = CredentialId>) {
-        let ended: Vec<CredentialId> = credentials.collect();
-        self.subscriptions.borrow_mut().end(&ended);
     }
 
     /// Fills the gaps that have lasted.
@@ -303,19 +288,6 @@ impl Shard {
         self.wheel.borrow_mut().add(out);
     }
 
-    /// Ends the connection when the credentials that were shown for it run out, if that is soon; otherwise the wheel comes back to it.
-    pub fn end_when_expired(&self, out: &Rc<Outbound>) {
-        let left = out.expires_at.millis().saturating_sub(self.app.clock.now().millis());
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        if left <= self.app.config.realtime.heartbeat {
-            let out = Rc::clone(out);
-            actix_rt::spawn(async move {
-                tokio::time::sleep(left).await;
-                out.close(Close::CREDENTIALS);
-            });
-        }
-    }
-
     /// The connection is over.
     pub fn leave(&self, out: &Rc<Outbound>) {
         self.wheel.borrow_mut().remove(out);
@@ -362,42 +334,6 @@ impl Shard {
                 out.close(Close::RESTARTING);
             });
         }
-    }
-
-    /// Ends a connection that came in while its address was being banned.
-    pub fn keep_out(&self, out: &Outbound) {
-        if self.app.firewall.check(|| out.address()).is_err() {
-            out.close(Close::BANNED);
-        }
-    }
-
-    /// Ends the connections of these addresses, which are banned.
-    fn put_out(&self, is_banned: impl Fn(IpAddr) -> bool) {
-        let concerns = |out: &&Rc<Outbound>| out.address().is_some_and(&is_banned);
-        let banned: Vec<Rc<Outbound>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
-        for out in banned {
-            out.close(Close::BANNED);
-        }
-    }
-
-    fn check_sessions(self: &Rc<Self>) {
-        // A ban of which the bus told nothing.
-        self.put_out(|address| self.app.firewall.banned_until(address).is_some());
-        let shard = Rc::clone(self);
-        actix_rt::spawn(async move {
-            if let Err(error) = shard.put_out_ended().await {
-                tracing::warn!(%error, "it could not be read whose sign-in is over");
-            }
-        });
-    }
-
-    async fn put_out_ended(&self) -> Result<(), AppError> {
-        let credentials = self.subscriptions.borrow().credentials();
-        for some in credentials.chunks(SESSIONS) {
-            let ended = accounts::sessions::ended_among(&self.app, some).await?;
-            self.subscriptions.borrow_mut().end(&ended);
-        }
-        Ok(())
     }
 }
 

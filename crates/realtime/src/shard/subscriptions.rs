@@ -13,10 +13,7 @@ mod arrivals;
 mod gaps;
 
 use std::{
-    borrow::Borrow,
-    cell::OnceCell,
     collections::{HashMap, HashSet, VecDeque},
-    os::fd::AsFd as _,
     rc::Rc,
 };
 
@@ -26,22 +23,10 @@ use appcore::{
     event::{Audience, Effect, Position, SharedEnvelope},
 };
 use bytes::Bytes;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
-use crate::{
-    close::Close,
-    codec::{FrameBody, Wire},
-    deflate,
-    order::Order,
-    outbound::Outbound,
-    queue::Joined,
-    ring::Ring,
-};
-
-/// Sends that are worth more than a system call each.
-const WORTH_A_RING: usize = 3;
-/// Bytes that are copied before they are sent: readers of many conversations may each wait for other frames.
-const COPIED: usize = 1024 * 1024;
+use super::delivery::{Deliveries, Forms};
+use crate::{close::Close, codec::FrameBody, order::Order, outbound::Outbound, ring::Ring};
 
 /// The news of one thread's connections.
 pub struct Subscriptions {
@@ -56,7 +41,7 @@ pub struct Subscriptions {
     gaps: VecDeque<(Instant, ConversationId)>,
     /// People who joined something: whether they are still in is to be asked.
     joined: Vec<UserId>,
-    dirty: Dirty,
+    deliveries: Deliveries,
     stamp: u64,
 }
 
@@ -134,7 +119,7 @@ impl Subscriptions {
             seen: HashMap::new(),
             gaps: VecDeque::new(),
             joined: Vec::new(),
-            dirty: Dirty::new(ring),
+            deliveries: Deliveries::new(ring),
             stamp: 0,
         }
     }
@@ -181,19 +166,12 @@ impl Subscriptions {
         self.people.iter().filter(|(_, person)| !person.connections.is_empty()).map(|(id, _)| *id).collect()
     }
 
-    /// The sign-ins and keys that hold connections here.
-    #[must_use]
-    pub fn credentials(&self) -> Vec<CredentialId> {
-        let credentials: HashSet<CredentialId> = self.connections().map(|out| out.credential).collect();
-        credentials.into_iter().collect()
-    }
-
     fn connections(&self) -> impl Iterator<Item = &Rc<Outbound>> {
         self.people.values().flat_map(|person| &person.connections)
     }
 
     /// Ends the connections of these sign-ins and keys.
-    pub fn end(&mut self, credentials: &[CredentialId]) {
+    pub fn end(&mut self, credentials: &HashSet<CredentialId>) {
         for out in self.connections().filter(|out| credentials.contains(&out.credential)) {
             out.close(Close::CREDENTIALS);
         }
@@ -202,9 +180,9 @@ impl Subscriptions {
     /// Takes news from the bus behind which nothing waits, and sends it at once, past the queues: a second round over thousands of readers
     /// would find none of them in the processor's cache any more.
     pub fn receive_alone(&mut self, envelope: &SharedEnvelope, now: Instant) {
-        self.dirty.is_alone = true;
+        self.deliveries.set_alone(true);
         self.receive(envelope, now);
-        self.dirty.is_alone = false;
+        self.deliveries.set_alone(false);
     }
 
     /// Takes news from the bus.
@@ -239,7 +217,7 @@ impl Subscriptions {
         subscription.note_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
             // Others had waited for it: each connection gets them in one write.
-            self.dirty.is_alone = false;
+            self.deliveries.set_alone(false);
         }
         self.pass(&passed);
     }
@@ -306,27 +284,27 @@ impl Subscriptions {
                 let Some(subscription) = self.subscriptions.get(id) else { return };
                 let seq = envelope.position.map(|position| position.seq);
                 let readers = subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
-                self.dirty.deliver(readers, &forms);
+                self.deliveries.deliver(readers, &forms);
             }
             Audience::Conversations(ids) => {
                 self.stamp += 1;
                 let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
                 let readers =
                     subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
-                self.dirty.deliver(readers, &forms);
+                self.deliveries.deliver(readers, &forms);
             }
             Audience::Users(users) => {
                 self.stamp += 1;
                 let people = users.iter().filter_map(|user| self.people.get(user));
                 let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
-                self.dirty.deliver(readers, &forms);
+                self.deliveries.deliver(readers, &forms);
             }
         }
     }
 
     /// A frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        self.dirty.push(out, out.fit(frame));
+        self.deliveries.push(out, out.fit(frame));
     }
 
     /// Something may have been missed by everybody.
@@ -338,7 +316,7 @@ impl Subscriptions {
     fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
         let forms = Forms::of(FrameBody::control("resync", self.clock.now(), payload.as_bytes(), None));
-        self.dirty.deliver(outs, &forms);
+        self.deliveries.deliver(outs, &forms);
     }
 
     /// The conversations that somebody here follows.
@@ -381,7 +359,7 @@ impl Subscriptions {
 
     /// Writes what was pushed: each connection once.
     pub fn flush(&mut self) {
-        self.dirty.flush();
+        self.deliveries.flush();
     }
 }
 
@@ -393,110 +371,6 @@ impl Subscription {
     fn remove(&mut self, out: &Rc<Outbound>) {
         if let Some(at) = self.readers.iter().position(|other| Rc::ptr_eq(other, out)) {
             self.readers.swap_remove(at);
-        }
-    }
-}
-
-/// What is on its way to the sockets.
-struct Dirty {
-    /// Connections with something in their queues.
-    outs: Vec<Rc<Outbound>>,
-    /// What is delivered is the only frame for each connection: it goes past the queue where nothing waits there.
-    is_alone: bool,
-    ring: Ring,
-}
-
-impl Dirty {
-    fn new(ring: Ring) -> Self {
-        Self { outs: Vec::new(), is_alone: false, ring }
-    }
-
-    /// Brings each connection its form of one frame. Nothing here counts references but what waits: an atomic count for each of a thousand
-    /// readers would keep the processor from fetching the next one's memory ahead.
-    fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
-        let outs = outs.into_iter();
-        let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
-        let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);
-        for out in outs {
-            let frame = forms.get(out);
-            match self.is_alone.then(|| out.ready_socket()).flatten() {
-                Some(socket) => ready.push((out, frame, socket)),
-                None => self.push(out, frame.clone()),
-            }
-        }
-        self.send(&ready);
-    }
-
-    fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        out.push(frame);
-        if out.becomes_dirty() {
-            self.outs.push(Rc::clone(out));
-        }
-    }
-
-    fn flush(&mut self) {
-        let mut outs = std::mem::take(&mut self.outs);
-        let (mut joined, mut ready) = (Joined::default(), Vec::<Ready<'_, Bytes>>::new());
-        for out in &outs {
-            out.cleaned();
-            if joined.copied() > COPIED {
-                self.send(&ready);
-                ready.clear();
-                joined = Joined::default();
-            }
-            let taken = self.ring.is_open().then(|| out.take_waiting(&mut joined)).flatten();
-            match taken {
-                Some((frames, socket)) => ready.push((out, frames, socket)),
-                None => out.flush(),
-            }
-        }
-        self.send(&ready);
-        drop(ready);
-        outs.clear();
-        self.outs = outs;
-    }
-
-    /// Each connection gets its bytes, as far as its socket takes them. None may be there twice.
-    fn send<T: Borrow<Bytes>>(&mut self, ready: &[Ready<'_, T>]) {
-        if ready.len() < WORTH_A_RING || !self.ring.is_open() {
-            for (out, frame, socket) in ready {
-                out.went_out(frame.borrow(), socket.try_write(frame.borrow()));
-            }
-        } else {
-            let outcomes = self.ring.send(ready, |(_, frame, socket)| (socket.as_fd(), frame.borrow()));
-            for ((out, frame, _), outcome) in ready.iter().zip(outcomes) {
-                out.went_out(frame.borrow(), outcome);
-            }
-        }
-    }
-}
-
-/// Bytes that go past the queue of a connection, to its socket.
-type Ready<'a, T> = (&'a Outbound, T, &'a TcpStream);
-
-/// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
-struct Forms<'a> {
-    envelope: FrameBody<'a>,
-    plain: [OnceCell<Bytes>; Wire::COUNT],
-    deflated: [OnceCell<Bytes>; Wire::COUNT],
-}
-
-impl<'a> Forms<'a> {
-    fn of(envelope: FrameBody<'a>) -> Self {
-        Self {
-            envelope,
-            plain: [const { OnceCell::new() }; Wire::COUNT],
-            deflated: [const { OnceCell::new() }; Wire::COUNT],
-        }
-    }
-
-    fn get(&self, out: &Outbound) -> &Bytes {
-        let wire = out.wire;
-        let plain = self.plain[wire.index()].get_or_init(|| wire.encode(&self.envelope));
-        if out.deflates(plain.len()) {
-            self.deflated[wire.index()].get_or_init(|| deflate::shrink(plain))
-        } else {
-            plain
         }
     }
 }

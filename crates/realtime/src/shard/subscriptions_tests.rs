@@ -296,7 +296,7 @@ async fn who_catches_up_gets_nothing_live_until_it_is_level() {
 async fn ended_sessions_are_put_out_and_the_others_stay() {
     let mut subscriptions = subscriptions();
     let (ended, other) = (join(&mut subscriptions, UserId::new(), &[]), join(&mut subscriptions, UserId::new(), &[]));
-    subscriptions.end(&[ended.credential]);
+    subscriptions.end(&[ended.credential].into());
     assert_eq!(ended.closing(), Some(Close::CREDENTIALS));
     assert!(other.is_open());
 }
@@ -359,7 +359,7 @@ async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i6
 #[tokio::test]
 async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
     const EVENTS: i64 = 60;
-    for ring in [Ring::open(), Ring::closed()] {
+    for ring in [Ring::for_test(), Ring::closed()] {
         let (mut subscriptions, id) = (Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring), conversation(1));
         let mut readers = Vec::new();
         for place in 0..5 {
@@ -397,7 +397,7 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
 #[tokio::test]
 async fn who_waits_for_what_nobody_else_does_gets_it_too() {
     const LENGTH: usize = 30_000;
-    for ring in [Ring::open(), Ring::closed()] {
+    for ring in [Ring::for_test(), Ring::closed()] {
         let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring);
         let mut readers = Vec::new();
         // More than is copied at a time.

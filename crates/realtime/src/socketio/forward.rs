@@ -16,7 +16,7 @@ use crate::{
     engine::{PollResult, Refused, Sid, http},
     frame,
     shard::Shard,
-    upgrade::{SOCKET_IO, UpgradeRequest},
+    upgrade_request::{SOCKET_IO, UpgradeRequest},
 };
 
 /// Marks a request that was handed on.

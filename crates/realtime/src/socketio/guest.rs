@@ -13,10 +13,11 @@ use crate::{
         socketio::{self, Decoder, Packed},
     },
     connection::{Live, Opening},
-    engine::{self, Deadline, Guest, Host, Message},
+    engine::{self, Deadline, Guest, Host, Message, Refused},
+    per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
-    upgrade::{Token, prepare, recognise},
+    upgrade_request::{Token, prepare, recognise},
 };
 
 /// How long a client has to say who it is.
@@ -41,13 +42,14 @@ impl Host for Reception {
     type Caller = Caller;
     type Guest = Client;
 
-    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Client {
+    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<Client, Refused> {
+        let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(Refused::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
-        Client {
-            stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met })),
+        Ok(Client {
+            stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met, _slot: slot })),
             shard: Rc::clone(&self.shard),
             packets: Decoder::default(),
-        }
+        })
     }
 }
 
@@ -69,6 +71,8 @@ struct Stranger {
     tries: usize,
     at: Instant,
     is_met: Rc<Cell<bool>>,
+    /// Among those that its address may have.
+    _slot: AddressSlot,
 }
 
 impl Stranger {

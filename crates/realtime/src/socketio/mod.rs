@@ -9,13 +9,13 @@ mod guest;
 mod instances;
 mod splice;
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use actix_http::HttpMessage as _;
 use actix_web::{HttpRequest, HttpResponse, web};
-use appcore::{AppError, Code};
+use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
-use service::App;
+use service::{App, limits::Subject};
 
 use forward::{Forwarder, HOP};
 pub use guest::Caller;
@@ -26,7 +26,7 @@ use crate::{
     engine::{Door, Engine, Refused, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
-    upgrade::{Rejection, UpgradeRequest, agree, verify},
+    upgrade_request::{Rejection, UpgradeRequest, agree, verify},
 };
 
 /// How much longer than the heartbeat a client waits for the next ping.
@@ -66,7 +66,7 @@ impl SocketIo {
             ping_timeout: PING_TIMEOUT,
             patience: shard.patience(),
             max_payload: frame::MAX_MESSAGE,
-            backlog: config.realtime.backlog_bytes,
+            backlog: Arc::clone(shard.shards().backlog()),
             compress_from: Some(config.realtime.compression).filter(|bytes| *bytes > 0),
             packets_per_second: config.rate_limit.enabled.then_some(config.realtime.max_frames_per_second),
             ..Settings::default()
@@ -86,6 +86,16 @@ impl SocketIo {
         self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)
     }
 
+    /// Counts a new session by the address of its client.
+    async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), Refused> {
+        let Some(address) = address else { return Ok(()) };
+        let counted = self.shard.app().limits.take(RateGroup::Handshake, Subject::Address(address)).await;
+        match counted {
+            Some((decision, _)) if decision.retry_after.is_some() => Err(Refused::TooMany),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a socket over, or brings it to its session.
     pub(crate) async fn open(
         self: &Rc<Self>,
@@ -99,8 +109,13 @@ impl SocketIo {
         if let Err(refused) = verify(&upgrade.request) {
             return Err((refused, Some(upgrade)));
         }
-        if question.sid.is_none() && self.shard.is_draining() {
-            return Err((AppError::unavailable(Stopping).into(), Some(upgrade)));
+        if question.sid.is_none() {
+            if self.shard.is_draining() {
+                return Err((AppError::unavailable(Stopping).into(), Some(upgrade)));
+            }
+            if let Err(refused) = self.count_handshake(upgrade.source.address).await {
+                return Err((refusal(refused), Some(upgrade)));
+            }
         }
         if let Some((sid, forwarder)) =
             question.sid.zip(self.forwarder(&question, upgrade.request.headers().contains_key(HOP)))
@@ -121,8 +136,13 @@ impl SocketIo {
         let UpgradeRequest { request, socket, unread, token, source, request_id } = upgrade;
         let upgraded = Upgraded { socket, unread, preface, deflate };
         let Some(sid) = question.sid else {
-            self.engine.open_websocket(Caller { token, source }, upgraded);
-            return Ok(None);
+            return self.engine.open_websocket(Caller { token, source }, upgraded).map(|()| None).map_err(
+                |(upgraded, refused)| {
+                    let Upgraded { socket, unread, .. } = upgraded;
+                    let upgrade = UpgradeRequest { request, socket, unread, token: None, source, request_id };
+                    (refusal(refused), Some(upgrade))
+                },
+            );
         };
         match http::go_over(&self.engine, &sid, upgraded).await {
             Ok(()) => Ok(None),
@@ -142,8 +162,16 @@ pub async fn respond(http: &HttpRequest, payload: web::Payload, caller: impl FnO
         Ok(question) => question,
         Err(refused) => return http::respond(Err(refused)),
     };
-    if question.sid.is_none() && socket_io.shard.is_draining() {
-        return http::respond(Err(Refused::Full));
+    if question.sid.is_none() {
+        if socket_io.shard.is_draining() {
+            return http::respond(Err(Refused::Full));
+        }
+        let caller = caller();
+        let answer = match socket_io.count_handshake(caller.source.address).await {
+            Ok(()) => http::poll(&socket_io.engine, http.method(), question, payload, || caller).await,
+            Err(refused) => Err(refused),
+        };
+        return http::respond(answer);
     }
     let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(HOP))) {
         (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, &socket_io.shard).await,
@@ -160,6 +188,7 @@ fn refusal(refused: Refused) -> Rejection {
     let code = match refused {
         Refused::TooLarge => Code::TooLarge,
         Refused::Full => Code::Unavailable,
+        Refused::TooMany => Code::RateLimited,
         _ => Code::MalformedRequest,
     };
     Rejection { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }

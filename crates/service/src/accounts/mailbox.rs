@@ -97,7 +97,9 @@ async fn require_password(
     }
     let password = password.ok_or(Code::PasswordRequired)?;
     let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
-    if app.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await? == PasswordCheck::Wrong {
+    if app.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await?
+        == PasswordCheck::Wrong
+    {
         guess.failed().await;
         signin::note_failure(app, Some(account.id), device).await;
         return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));

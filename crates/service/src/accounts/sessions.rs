@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use appcore::{
-    AppError, Code, Place, SessionId,
+    AppError, Code, Place, SessionId, Timestamp,
     auth::{CredentialId, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
@@ -21,8 +21,6 @@ use crate::{
 
 /// How long a sign-out waits for the news of it to be on its way to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
-/// How many sessions one statement asks about: databases have a limit.
-const MOST_AT_ONCE: usize = 5_000;
 
 /// Signs the caller's device out.
 pub async fn logout(app: &App, by: &Principal) -> Result<(), AppError> {
@@ -76,28 +74,13 @@ pub async fn end_others(app: &App, by: &Principal) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Which of these sessions and keys are over: for open connections, which no request asks about.
-pub async fn ended_among(app: &App, credentials: &[CredentialId]) -> Result<Vec<CredentialId>, AppError> {
-    let (db, now) = (app.db.reader(), app.clock.now());
-    let mut ended = Vec::new();
-    for some in credentials.chunks(MOST_AT_ONCE) {
-        let (mut sessions, mut keys) = (Vec::new(), Vec::new());
-        for credential in some {
-            match credential {
-                CredentialId::Session(id) => sessions.push(*id),
-                CredentialId::ApiKey(id) => keys.push(*id),
-            }
-        }
-        let mut live: HashSet<CredentialId> = HashSet::new();
-        if !sessions.is_empty() {
-            live.extend(rows::live_among(db, &sessions, now).await?.into_iter().map(CredentialId::Session));
-        }
-        if !keys.is_empty() {
-            live.extend(api_keys::live_among(db, &keys, now).await?.into_iter().map(CredentialId::ApiKey));
-        }
-        ended.extend(some.iter().filter(|id| !live.contains(id)));
-    }
-    Ok(ended)
+/// Sessions and keys that were ended since then: for open connections, which no request asks about. How many of them there are does not
+/// matter, so this is cheap on an instance with many connections.
+pub async fn ended_since(app: &App, since: Timestamp) -> Result<HashSet<CredentialId>, AppError> {
+    let db = app.db.reader();
+    let sessions = rows::ended_since(db, since).await?.into_iter().map(CredentialId::Session);
+    let keys = api_keys::revoked_since(db, since).await?.into_iter().map(CredentialId::ApiKey);
+    Ok(sessions.chain(keys).collect())
 }
 
 /// Makes ended sessions known, here at once and to the other instances as fast as the bus is.

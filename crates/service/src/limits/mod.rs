@@ -122,6 +122,14 @@ impl Limits {
         self.config.of(group).strategy == Strategy::Concurrency
     }
 
+    /// Counts a call on this instance alone and at once: for calls that are not worth a question to Redis each.
+    pub fn take_local(&self, group: RateGroup, subject: Subject) -> Result<(), AppError> {
+        if !self.config.enabled {
+            return Ok(());
+        }
+        self.own.take(group, self.config.of(group), subject.canonical()).0.check()
+    }
+
     /// Counts a call. Nothing is said where nothing is limited.
     pub async fn take(&self, group: RateGroup, subject: Subject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
         if !self.config.enabled {

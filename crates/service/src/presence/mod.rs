@@ -5,12 +5,13 @@
 //! nothing; an instance that dies stops renewing. Whoever nobody holds any more is offline, and [`PresenceStore::settle`] tells
 //! each of them once, whichever instance asks first.
 
+mod choices;
 mod memory;
 mod redis;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
     AppError, ConversationId, InstanceId, Timestamp, UserId,
@@ -19,6 +20,7 @@ use appcore::{
 };
 use futures_util::future::BoxFuture;
 
+pub use choices::Choices;
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
 
@@ -76,10 +78,23 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Takes a person's wish and tells the others.
-pub async fn choose(app: &App, person: UserId, status: PresenceStatus) -> Result<(), AppError> {
-    match app.presence.choose(person, status).await {
-        Some(presence) => announce(app, &[presence]).await,
-        None => Ok(()),
+/// Takes what a person wants to be shown as, and tells the others: at most once a second, the last choice in any case.
+pub async fn choose(app: &Arc<App>, person: UserId, status: PresenceStatus) -> Result<(), AppError> {
+    let apply = {
+        let app = Arc::clone(app);
+        move |status| {
+            let app = Arc::clone(&app);
+            async move {
+                match app.presence.choose(person, status).await {
+                    Some(presence) => announce(&app, &[presence]).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    };
+    if app.config.rate_limit.enabled {
+        app.presence_choices.run(person, status, apply).await
+    } else {
+        apply(status).await
     }
 }

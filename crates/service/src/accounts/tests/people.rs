@@ -246,8 +246,11 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
         until(async || accounts::authenticate(&other, there.access_token.expose()).await.is_err()).await;
         assert!(accounts::refresh(&app, there.refresh_token.expose(), None, Device::default()).await.is_err());
         assert_eq!(accounts::sessions::end(&app, &by, there.session_id).await.unwrap_err().code(), Code::NotFound);
-        let both = [here.session_id, there.session_id].map(CredentialId::Session);
-        assert_eq!(accounts::sessions::ended_among(&app, &both).await.unwrap(), [both[1]]);
+        let now = app.clock.now();
+        let ended = accounts::sessions::ended_since(&app, now).await.unwrap();
+        assert_eq!(ended, [CredentialId::Session(there.session_id)].into());
+        let later = accounts::sessions::ended_since(&app, now.plus(std::time::Duration::from_millis(1))).await.unwrap();
+        assert!(later.is_empty(), "{later:?}");
 
         let third = sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
         accounts::sessions::end_others(&app, &by).await.unwrap();

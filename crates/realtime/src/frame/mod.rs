@@ -3,10 +3,12 @@
 //! The header is made by hand: frames from the server are not masked, so one encoding of an event, header included, serves every
 //! connection.
 
+mod compressed;
 mod reader;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub use compressed::{compress, shrink};
 pub use reader::{Incoming, Reader, Text};
 
 use crate::close::Close;
@@ -45,7 +47,7 @@ impl Writer {
 
     /// The same message as this frame, its payload to be written again, compressed.
     #[must_use]
-    pub(crate) fn compressed(frame: &[u8], expected: usize) -> Self {
+    fn compressed(frame: &[u8], expected: usize) -> Self {
         Self::beginning(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)
     }
 

@@ -1,0 +1,73 @@
+//! The client of one connection: who it is, and how its requests are answered.
+
+use std::{rc::Rc, sync::Arc};
+
+use appcore::{AppError, Code, ConversationId, auth::Principal};
+use serde::Serialize;
+use service::App;
+
+use crate::{
+    codec::{self, AnswerTo},
+    outbound::Outbound,
+    shard::Shard,
+};
+
+/// Who speaks on a connection, and how they are answered.
+pub struct ClientContext {
+    pub shard: Rc<Shard>,
+    pub out: Rc<Outbound>,
+    pub principal: Principal,
+}
+
+impl ClientContext {
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        self.shard.app()
+    }
+
+    pub fn answer(&self, kind: &str, payload: &impl Serialize, answer_to: &AnswerTo) {
+        // Answers are made of names and numbers, which always have a JSON form.
+        let payload = serde_json::to_vec(payload).unwrap_or_default();
+        let frame = codec::encode_answer(self.out.wire, kind, self.app().clock.now(), &payload, answer_to);
+        self.shard.push(&self.out, frame);
+    }
+
+    pub fn refuse(&self, error: &AppError, answer_to: &AnswerTo) {
+        self.refuse_about(error, None, answer_to);
+    }
+
+    /// Says what is wrong; `conversation` where the refusal is about one of several.
+    pub fn refuse_about(&self, error: &AppError, conversation: Option<ConversationId>, answer_to: &AnswerTo) {
+        #[derive(Serialize)]
+        struct ErrorPayload<'a> {
+            code: Code,
+            message: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [appcore::FieldError],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            conversation_id: Option<ConversationId>,
+            /// Seconds to wait before asking again.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after: Option<u64>,
+        }
+        if matches!(error, AppError::Internal(_) | AppError::Unavailable(_)) {
+            tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
+        }
+        let message = error.sentence();
+        let refusal = ErrorPayload {
+            code: error.code(),
+            message: &message,
+            errors: error.fields(),
+            conversation_id: conversation,
+            retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
+        };
+        self.answer("error", &refusal, answer_to);
+    }
+}
+
+pub(crate) fn cause(error: &AppError) -> String {
+    match error {
+        AppError::Internal(cause) | AppError::Unavailable(cause) => format!("{cause:#}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,81 @@
+//! What a client has asked for and its session has not handled yet.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    task::{self, Poll, Waker},
+};
+
+use crate::{codec::Request, outbound::Outbound};
+
+/// Commands of one connection that may be under way at once.
+const COMMAND_SLOTS: usize = 64;
+
+/// Requests that the session has not handled yet. Both sides are on one thread and the slots bound what is in it, so it needs neither
+/// locks nor a channel's buffers.
+#[derive(Default)]
+pub struct Inbox {
+    requests: RefCell<VecDeque<(Request, CommandSlot)>>,
+    session: RefCell<Option<Waker>>,
+    is_closed: Cell<bool>,
+    taken: Cell<usize>,
+}
+
+impl Inbox {
+    /// Whether one more command may come in.
+    #[must_use]
+    pub fn has_slot(&self) -> bool {
+        self.taken.get() < COMMAND_SLOTS
+    }
+
+    pub fn put(self: &Rc<Self>, request: Request, out: &Rc<Outbound>) {
+        self.taken.set(self.taken.get() + 1);
+        let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out) };
+        self.requests.borrow_mut().push_back((request, slot));
+        self.wake();
+    }
+
+    /// Nothing comes any more; the session ends when it has handled the rest.
+    pub fn close(&self) {
+        self.is_closed.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.session.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn poll(&self, context: &mut task::Context<'_>) -> Poll<Option<(Request, CommandSlot)>> {
+        let mut requests = self.requests.borrow_mut();
+        if let Some(next) = requests.pop_front() {
+            if requests.is_empty() {
+                *requests = VecDeque::new();
+            }
+            return Poll::Ready(Some(next));
+        }
+        if self.is_closed.get() {
+            return Poll::Ready(None);
+        }
+        self.session.replace(Some(context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+/// Held by a command while it is under way.
+pub struct CommandSlot {
+    inbox: Rc<Inbox>,
+    out: Rc<Outbound>,
+}
+
+impl Drop for CommandSlot {
+    fn drop(&mut self) {
+        let was_full = !self.inbox.has_slot();
+        self.inbox.taken.set(self.inbox.taken.get() - 1);
+        if was_full {
+            self.out.wake();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! [`WsSession`], the actor of one connection: runs what the client asks for.
+//!
+//! The task that reads the socket puts each request into the session's [`Inbox`] with a [`CommandSlot`]. A connection has a fixed number of
+//! slots; while all of them are taken nothing more is read from its socket. Messages are queued in the order in which they came and
+//! acknowledged in that order ([`sends`]). Events of conversations don't pass through here (see [`crate::shard`]).
+
+mod inbox;
+mod sends;
+mod syncs;
+mod typing;
+
+use std::{collections::HashMap, rc::Rc};
+
+use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
+use appcore::{AppError, Code, ConversationId, auth::Scope, limit::RateGroup};
+use serde::Serialize;
+use service::{assistants, limits::Subject, presence, receipts::ReceiptState};
+use tokio::time::Instant;
+
+pub use inbox::{CommandSlot, Inbox};
+
+use self::{sends::Sends, syncs::Syncs, typing::TypingState};
+use crate::{
+    broadcaster::Permit,
+    client::{ClientContext, cause},
+    codec::{AnswerTo, Request},
+    command::Command,
+};
+
+/// Conversations in which one connection can be seen typing at once.
+const TYPING_CONVERSATIONS: usize = 8;
+
+/// The actor of one connection.
+pub struct WsSession {
+    client: Rc<ClientContext>,
+    inbox: Rc<Inbox>,
+    sends: Rc<Sends>,
+    syncs: Rc<Syncs>,
+    typing: HashMap<ConversationId, Typing>,
+    _permit: Permit,
+}
+
+#[derive(Default)]
+struct Typing {
+    state: TypingState,
+    timer: Option<SpawnHandle>,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+impl WsSession {
+    /// Starts the session on this thread; it takes its commands from the inbox until that is closed.
+    pub fn start(client: ClientContext, permit: Permit) -> Rc<Inbox> {
+        let inbox: Rc<Inbox> = Rc::default();
+        let client = Rc::new(client);
+        let session = Self {
+            inbox: Rc::clone(&inbox),
+            sends: Rc::default(),
+            syncs: Rc::default(),
+            typing: HashMap::new(),
+            client,
+            _permit: permit,
+        };
+        Actor::start(session);
+        inbox
+    }
+
+    fn set_typing(
+        &mut self,
+        conversation: ConversationId,
+        active: bool,
+        context: &mut Context<Self>,
+    ) -> Result<(), AppError> {
+        let client = &self.client;
+        if !client.shard.follows(client.principal.user_id, conversation) {
+            return Err(Code::NotFound.into());
+        }
+        if active && !self.typing.contains_key(&conversation) && self.typing.len() >= TYPING_CONVERSATIONS {
+            return Err(Code::RateLimited.into());
+        }
+        let told = self.typing.entry(conversation).or_default().state.set(active, Instant::now());
+        self.schedule_typing(conversation, context);
+        let is_limited = self.client.app().config.rate_limit.enabled;
+        match told {
+            None if is_limited => Ok(()),
+            _ => tell_typing(&self.client, conversation, active),
+        }
+    }
+
+    /// Sets the timer that tells what is due, or forgets the conversation.
+    fn schedule_typing(&mut self, conversation: ConversationId, context: &mut Context<Self>) {
+        let now = Instant::now();
+        let Some(typing) = self.typing.get_mut(&conversation) else { return };
+        if let Some(timer) = typing.timer.take() {
+            context.cancel_future(timer);
+        }
+        let Some(moment) = typing.state.next_look(now) else {
+            self.typing.remove(&conversation);
+            return;
+        };
+        let timer = context.run_later(moment.saturating_duration_since(now), move |this, context| {
+            let Some(typing) = this.typing.get_mut(&conversation) else { return };
+            typing.timer = None;
+            if let Some(active) = typing.state.announcement(Instant::now()) {
+                log(tell_typing(&this.client, conversation, active));
+            }
+            this.schedule_typing(conversation, context);
+        });
+        typing.timer = Some(timer);
+    }
+
+    fn handle_command(
+        &mut self,
+        answer_to: AnswerTo,
+        command: Command,
+        slot: CommandSlot,
+        context: &mut Context<Self>,
+    ) {
+        let client = Rc::clone(&self.client);
+        if !command.only_reads()
+            && let Err(error) = client.principal.require_scope(Scope::Write)
+        {
+            return client.refuse(&error, &answer_to);
+        }
+        match command {
+            Command::Ping => client.answer("pong", &Nothing {}, &answer_to),
+            Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
+            Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
+            Command::Receipt { conversation_id, seq, is_read } => {
+                let state = if is_read { ReceiptState::Read } else { ReceiptState::Delivered };
+                client.app().receipts.record(client.principal.user_id, conversation_id, seq, state);
+            }
+            Command::Typing { conversation_id, active } => {
+                let allowed = take_ephemeral(&client);
+                if let Err(error) = allowed.and_then(|()| self.set_typing(conversation_id, active, context)) {
+                    client.refuse(&error, &answer_to);
+                }
+            }
+            Command::Presence(status) => {
+                if let Err(error) = take_ephemeral(&client) {
+                    return client.refuse(&error, &answer_to);
+                }
+                actix_rt::spawn(async move {
+                    if let Err(error) = presence::choose(client.app(), client.principal.user_id, status).await {
+                        client.refuse(&error, &answer_to);
+                    }
+                    drop(slot);
+                });
+            }
+            Command::StopGeneration(id) => {
+                actix_rt::spawn(async move {
+                    match assistants::stop(client.app(), &client.principal, id).await {
+                        Ok(_) => client.answer("ack", &Nothing {}, &answer_to),
+                        Err(error) => client.refuse(&error, &answer_to),
+                    }
+                    drop(slot);
+                });
+            }
+        }
+    }
+}
+
+impl Actor for WsSession {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let inbox = Rc::clone(&self.inbox);
+        context.add_stream(futures_util::stream::poll_fn(move |task| inbox.poll(task)));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
+            log(tell_typing(&self.client, *conversation, false));
+        }
+    }
+}
+
+impl StreamHandler<(Request, CommandSlot)> for WsSession {
+    fn handle(&mut self, (request, slot): (Request, CommandSlot), context: &mut Self::Context) {
+        match request.command {
+            Ok(command) => self.handle_command(request.answer_to, command, slot, context),
+            Err(error) => self.client.refuse(&error, &request.answer_to),
+        }
+    }
+}
+
+/// Counts a frame that is told to others and kept nowhere.
+fn take_ephemeral(client: &ClientContext) -> Result<(), AppError> {
+    client.app().limits.take_local(RateGroup::Ephemeral, Subject::User(client.principal.user_id))
+}
+
+fn tell_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {
+    service::typing::set(client.app(), client.principal.user_id, conversation, active)
+}
+
+fn log(result: Result<(), AppError>) {
+    if let Err(error) = result {
+        tracing::warn!(error = %cause(&error), "typing could not be told");
+    }
+}

@@ -1,0 +1,89 @@
+//! Messages that a client sends: queued in the order in which they came, acknowledged in that order.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+
+use actix_rt::task::JoinHandle;
+use appcore::{AppError, MessageId, limit::RateGroup};
+use serde::Serialize;
+use service::{limits::Subject, messages};
+
+use super::inbox::CommandSlot;
+use crate::{client::ClientContext, codec::AnswerTo, command::Send};
+
+/// Messages that are being sent, and in which order they are acknowledged.
+#[derive(Default)]
+pub(super) struct Sends {
+    /// Messages are counted one after the other, so that they are queued in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+    waiting: RefCell<VecDeque<Sending>>,
+    is_answering: Cell<bool>,
+}
+
+type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, CommandSlot);
+
+#[derive(Serialize)]
+struct Acknowledgement {
+    message_id: MessageId,
+    seq: i64,
+    duplicate: bool,
+}
+
+impl Sends {
+    pub(super) fn begin(
+        self: &Rc<Self>,
+        client: Rc<ClientContext>,
+        send: Send,
+        answer_to: AnswerTo,
+        slot: CommandSlot,
+    ) {
+        let (app, sender) = (Arc::clone(client.app()), client.principal.user_id);
+        // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
+        let this = Rc::clone(self);
+        let sending = actix_rt::spawn(async move {
+            let Send { conversation_id, client_id, content, reply_to } = send;
+            let content = messages::content(&app, content)?;
+            let turn = this.turn.lock().await;
+            let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
+            if let Some((verdict, _)) = &counted {
+                verdict.check()?;
+            }
+            let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to };
+            // In a box, since a task is copied as a whole each time it is handed on.
+            let mut sending = Box::pin(messages::send(&app, send));
+            let queued = futures_util::poll!(&mut sending);
+            drop(turn);
+            let sent = match queued {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => sending.await?,
+            };
+            Ok(Acknowledgement { message_id: sent.message.id, seq: sent.message.seq, duplicate: sent.duplicate })
+        });
+        self.waiting.borrow_mut().push_back((answer_to, sending, slot));
+        if !self.is_answering.replace(true) {
+            actix_rt::spawn(Rc::clone(self).answer(client));
+        }
+    }
+
+    async fn answer(self: Rc<Self>, client: Rc<ClientContext>) {
+        while let Some((answer_to, sending, slot)) = self.next() {
+            match sending.await {
+                Ok(Ok(acknowledgement)) => client.answer("ack", &acknowledgement, &answer_to),
+                Ok(Err(error)) => client.refuse(&error, &answer_to),
+                Err(error) => client.refuse(&AppError::internal(error), &answer_to),
+            }
+            drop(slot);
+        }
+        *self.waiting.borrow_mut() = VecDeque::new();
+        self.is_answering.set(false);
+    }
+
+    fn next(&self) -> Option<Sending> {
+        self.waiting.borrow_mut().pop_front()
+    }
+}

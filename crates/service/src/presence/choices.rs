@@ -1,0 +1,105 @@
+//! Choices of presence, applied at most once a second for each person: of those that come sooner only the last is.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use appcore::{AppError, UserId, view::PresenceStatus};
+
+/// The shortest time between two changes of one person.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// People who have chosen within the last [`INTERVAL`], each with the choice that waits for its end.
+#[derive(Clone, Default)]
+pub struct Choices {
+    recent: Arc<Mutex<HashMap<UserId, Option<PresenceStatus>>>>,
+}
+
+impl Choices {
+    /// Applies the choice: now, or when the interval since the one before is over, unless another replaces it.
+    pub async fn run<F>(
+        &self,
+        person: UserId,
+        status: PresenceStatus,
+        apply: impl Fn(PresenceStatus) -> F + Send + 'static,
+    ) -> Result<(), AppError>
+    where
+        F: Future<Output = Result<(), AppError>> + Send,
+    {
+        match self.recent().entry(person) {
+            Entry::Occupied(mut waiting) => {
+                waiting.insert(Some(status));
+                return Ok(());
+            }
+            Entry::Vacant(vacant) => drop(vacant.insert(None)),
+        }
+        let now = apply(status);
+        let choices = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(INTERVAL).await;
+                let Some(status) = choices.next(person) else { return };
+                if let Err(error) = apply(status).await {
+                    tracing::debug!(%error, "a choice of presence could not be told");
+                }
+            }
+        });
+        now.await
+    }
+
+    /// What has been chosen meanwhile. Where nothing has, the person is forgotten.
+    fn next(&self, person: UserId) -> Option<PresenceStatus> {
+        let mut recent = self.recent();
+        let waiting = recent.get_mut(&person)?.take();
+        if waiting.is_none() {
+            recent.remove(&person);
+        }
+        waiting
+    }
+
+    fn recent(&self) -> MutexGuard<'_, HashMap<UserId, Option<PresenceStatus>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_persons_presence_changes_once_a_second_and_the_last_choice_wins() {
+        let (choices, begin) = (Choices::default(), Instant::now());
+        let told: Arc<Mutex<Vec<(UserId, PresenceStatus, u64)>>> = Arc::default();
+        let apply = |person: UserId| {
+            let told = Arc::clone(&told);
+            move |status| {
+                told.lock().unwrap().push((person, status, begin.elapsed().as_secs()));
+                std::future::ready(Ok(()))
+            }
+        };
+        let (anna, ben) = (UserId::new(), UserId::new());
+        for n in 0..100 {
+            let status = if n % 2 == 0 { PresenceStatus::Away } else { PresenceStatus::Online };
+            choices.run(anna, status, apply(anna)).await.unwrap();
+        }
+        choices.run(anna, PresenceStatus::Dnd, apply(anna)).await.unwrap();
+        choices.run(ben, PresenceStatus::Away, apply(ben)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        choices.run(anna, PresenceStatus::Online, apply(anna)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                (anna, PresenceStatus::Away, 0),
+                (ben, PresenceStatus::Away, 0),
+                (anna, PresenceStatus::Dnd, 1),
+                (anna, PresenceStatus::Online, 10)
+            ]
+        );
+        assert!(choices.recent().is_empty(), "nobody is remembered for longer than the interval");
+    }
+}
