@@ -2,7 +2,15 @@ import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+
+/** KaTeX names its fonts in three forms; every browser that runs this app takes the first. */
+const woff2Only: Plugin = {
+  name: 'natter:woff2-only',
+  enforce: 'pre',
+  transform: (code, id) =>
+    /katex.*\.css/.test(id) ? code.replace(/,url\([^)]*\.(?:woff|ttf)\) format\("\w+"\)/g, '') : null
+};
 
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
@@ -19,6 +27,9 @@ export default defineConfig({
             // What several pages share comes in two files instead of forty: each request costs a phone more than its bytes.
             codeSplitting: {
               groups: [
+                // SvelteKit puts the payload here before it loads what reads it; in a shared file all of that would run too
+                // early, without its version, and take itself for outdated at each error: the page would load for ever.
+                { name: 'payload', test: /runtime\/client\/payload\.js|vite\/preload-helper/, priority: 3 },
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
                 {
                   name: 'shared',
@@ -33,7 +44,12 @@ export default defineConfig({
       }
     }
   },
+  // The policy lets no font come from the style itself.
+  build: { assetsInlineLimit: (file) => (file.endsWith('.woff2') ? false : undefined) },
+  // In one file: what the server says of a script lets it load no other.
+  worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
+    woff2Only,
     tailwindcss(),
     paraglideVitePlugin({
       project: './project.inlang',

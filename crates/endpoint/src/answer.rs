@@ -13,6 +13,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use middleware::{rate_limit, tracing::request_id};
 
 use crate::{
+    compression::compressed,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     reply::{Encoded, EncodedBody, Pieces},
@@ -49,13 +50,21 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     match encoded.body {
         EncodedBody::Whole(body) => match form.transcode(body) {
-            Ok(body) => start(http, status, form).body(body),
+            Ok(body) => whole(http, def, start(http, status, form), body),
             Err(error) => failure(http, &error),
         },
         EncodedBody::Pieces(_) if form != WireForm::Json => {
             failure(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
         }
         EncodedBody::Pieces(pieces) => start(http, status, form).streaming(enveloped(pieces)),
+    }
+}
+
+fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {
+    response.append_header((header::VARY, "Accept-Encoding"));
+    match compressed(http, def.path, &body) {
+        Some(small) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(small),
+        None => response.body(body),
     }
 }
 

@@ -152,3 +152,19 @@ async fn what_is_no_request_does_no_harm() {
     let anna = app.sign_up("Anna").await;
     let _ = anna.post("/r1/workspaces", json!({ "name": "Still here" })).await.data_with(201);
 }
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_callers_that_read_gzip() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    for at in 0..8 {
+        anna.post("/r1/conversations", json!({ "kind": "group", "title": format!("Group {at}") })).await;
+    }
+    let ask = async |path: &str| anna.send(anna.request(Method::GET, path).header("accept-encoding", "gzip, br")).await;
+    let list = ask("/r1/conversations").await;
+    assert_eq!(list.header("content-encoding"), Some("gzip"));
+    assert!(list.header("vary").is_some_and(|vary| vary.contains("Accept-Encoding")));
+    assert_eq!(ask("/r1/users/me").await.header("content-encoding"), None);
+    assert_eq!(ask("/r1/auth/policy").await.header("content-encoding"), None);
+    assert_eq!(anna.get("/r1/conversations").await.header("content-encoding"), None);
+}

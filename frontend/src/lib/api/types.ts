@@ -61,6 +61,13 @@ export interface Policy {
   /** `outbox`: no mail server is set, so mail reaches nobody. */
   mail: 'smtp' | 'outbox';
   password: PasswordPolicy;
+  messages?: TextLimits;
+}
+
+/** How many characters a message may have, and one to an assistant. */
+export interface TextLimits {
+  max_chars: number;
+  max_prompt_chars: number;
 }
 
 export interface PasswordPolicy {
@@ -111,8 +118,14 @@ export interface Reaction {
 
 export type Message = Omit<
   Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
-  'sender' | 'reactions' | 'attachments'
-> & { sender: Sender; reactions: Reaction[]; attachments: unknown[] };
+  'sender' | 'reactions' | 'attachments' | 'versions'
+> & { sender: Sender; reactions: Reaction[]; attachments: unknown[]; versions?: Versions | null };
+
+/** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
+export interface Versions {
+  index: number;
+  count: number;
+}
 
 export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message'> & {
   last_message: Message | null;
@@ -149,7 +162,8 @@ export interface Durable {
 
 export interface DurablePayloads {
   'message.created': Durable & { message: Message };
-  'message.updated': Durable & { message: Message };
+  /** `branch_changed`: what came after the message is another course of the conversation now. */
+  'message.updated': Durable & { message: Message; branch_changed?: boolean };
   'message.deleted': Durable & { message_id: Id };
   'message.completed': Durable & { message: Message };
   'message.failed': Durable & { message: Message; reason: string };

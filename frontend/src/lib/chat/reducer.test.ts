@@ -340,3 +340,39 @@ describe('any order and duplication of history, live events and resync', () => {
     );
   });
 });
+
+describe('another version of a prompt', () => {
+  const hello = [message(1, { content: 'a?' }), message(2, { content: 'a!' }), message(3, { content: 'b?' })];
+  const asked = event(
+    frame('message.updated', { seq: 4, message: message(1, { content: 'a2?' }), branch_changed: true })
+  );
+  const branchOf = (state: LogState) => state.branch as NonNullable<LogState['branch']>;
+
+  it('takes away what followed the one before, and shows the new answer', () => {
+    const state = apply(EMPTY, latest(hello), asked, event(created(5, { content: '', status: 'streaming' })));
+    expect(contents(state)).toEqual(['a2?', '']);
+    const read = apply(state, {
+      kind: 'branch',
+      branch: branchOf(state),
+      basis: 5,
+      items: [message(5, { content: '' })]
+    });
+    expect(contents(read)).toEqual(['a2?', '']);
+    expect(read.branch).toBeNull();
+  });
+
+  it('brings back what follows the one that is shown again', () => {
+    const left = apply(EMPTY, latest(hello), asked, event(created(5, { content: 'a2!' })));
+    const back = event(
+      frame('message.updated', { seq: 6, message: message(1, { content: 'a?' }), branch_changed: true })
+    );
+    const state = apply(left, back);
+    expect(contents(state)).toEqual(['a?']);
+    expect(
+      contents(apply(state, { kind: 'branch', branch: branchOf(state), basis: 6, items: hello.slice(1) }))
+    ).toEqual(['a?', 'a!', 'b?']);
+    // What was read for the version before comes too late.
+    const late = apply(state, { kind: 'branch', branch: branchOf(left), basis: 5, items: [message(5)] });
+    expect(contents(late)).toEqual(['a?']);
+  });
+});

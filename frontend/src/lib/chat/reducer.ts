@@ -11,6 +11,7 @@ import {
   EMPTY,
   findIndexById,
   findIndexBySeq,
+  type Branch,
   type Delta,
   type Entry,
   type Failure,
@@ -22,6 +23,7 @@ export type LogInput =
   | { kind: 'requested' }
   | { kind: 'unavailable' }
   | { kind: 'page'; items: readonly Message[]; hasMore: boolean; basis: number; part: 'latest' | 'older' }
+  | { kind: 'branch'; items: readonly Message[]; basis: number; branch: Branch }
   | { kind: 'fetched'; message: Message; basis: number }
   | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
@@ -46,6 +48,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return { ...state, loading: false };
     case 'page':
       return takePage(state, input);
+    case 'branch':
+      return takeBranch(state, input);
     case 'fetched':
       return takeMessage(state, input.message, input.basis);
     case 'removed':
@@ -183,7 +187,11 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
   switch (frame.type) {
     case 'message.created':
       return settle(insert(next, frame.payload.message, frame.payload.seq), frame.payload.message.client_id);
-    case 'message.updated':
+    case 'message.updated': {
+      const { message, seq, branch_changed } = frame.payload;
+      const changed = replace(next, message, seq, null);
+      return branch_changed ? leaveBranch(changed, message.seq, seq) : changed;
+    }
     case 'message.completed':
       return replace(next, frame.payload.message, frame.payload.seq, null);
     case 'message.failed':
@@ -194,6 +202,24 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
       // Members, titles and reactions move the cursor; other stores show them.
       return next;
   }
+}
+
+/** Another version of a message is shown: what followed the one before is taken away until its own is read. */
+function leaveBranch(state: LogState, after: number, at: number): LogState {
+  const end = findIndexBySeq(state.entries, after + 1);
+  const unseen = new Map([...state.unseen].filter(([, { message }]) => message.seq <= after));
+  return { ...state, entries: state.entries.slice(0, end), unseen, torn: new Map(), branch: { after, at } };
+}
+
+function takeBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
+  // Exchanged again meanwhile: another answer is on its way.
+  if (!state.loaded || state.branch !== page.branch) return state;
+  const incoming = new Map<string, Entry>();
+  for (const message of page.items) {
+    if (state.gone.has(message.id) || message.deleted_at) continue;
+    incoming.set(message.id, { message, version: Math.max(page.basis, message.seq), reason: null });
+  }
+  return { ...state, entries: mergeEntries(state.entries, incoming, page.basis), branch: null };
 }
 
 function insert(state: LogState, message: Message, version: number): LogState {

@@ -3,7 +3,7 @@
  * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
  * touches one row of a hundred thousand.
  */
-import type { MessageStatus, Sender } from '#lib/api/types.ts';
+import type { MessageStatus, Sender, Versions } from '#lib/api/types.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
 /** A message as it is shown, whether the server has it or not. */
@@ -23,6 +23,7 @@ export interface MessageView {
   readonly failure: Failure | null;
   readonly replyTo: string | null;
   readonly isEdited: boolean;
+  readonly versions: Versions | null;
   readonly model: string | null;
   readonly createdAt: string;
   readonly time: number;
@@ -125,6 +126,7 @@ function toView(entry: Entry, reader: Reader): MessageView {
     failure: reason === null ? null : { code: 'answer_failed', message: reason },
     replyTo: message.reply_to,
     isEdited: message.edited_at !== null,
+    versions: message.versions ?? null,
     model: message.model ?? null,
     createdAt: message.created_at,
     time: Date.parse(message.created_at)
@@ -145,6 +147,7 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     failure: outgoing.failure,
     replyTo: outgoing.reply_to,
     isEdited: false,
+    versions: null,
     model: null,
     createdAt: outgoing.created_at,
     time: Date.parse(outgoing.created_at)

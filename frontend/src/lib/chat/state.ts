@@ -58,6 +58,13 @@ export interface LogState {
   /** Answers with a hole in their text, and the pieces that wait beyond it. */
   readonly torn: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
+  /** What follows `after` was exchanged by the event `at`, and has to be read. */
+  readonly branch: Branch | null;
+}
+
+export interface Branch {
+  readonly after: number;
+  readonly at: number;
 }
 
 export const EMPTY: LogState = {
@@ -71,7 +78,8 @@ export const EMPTY: LogState = {
   unseen: new Map(),
   gone: new Set(),
   torn: new Map(),
-  outbox: []
+  outbox: [],
+  branch: null
 };
 
 /** Something durable was missed: the log has to be asked for what came after `cursor`. */

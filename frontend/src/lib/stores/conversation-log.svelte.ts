@@ -183,7 +183,9 @@ export class ConversationLog {
   }
 
   #become(state: LogState): void {
+    const hasBranched = state.branch !== null && state.branch !== this.#state.branch;
     this.#state = state;
+    if (hasBranched) void this.#readBranch();
     this.#watch.look();
     if (state.torn.size > 0) this.#mend();
   }
@@ -278,6 +280,20 @@ export class ConversationLog {
     this.#flush?.();
   }
 
+  /** Reads what follows a message of which another version is shown. */
+  async #readBranch(): Promise<void> {
+    const { branch, known: basis } = this.#state;
+    if (!branch) return;
+    try {
+      const page = await this.#page({ after_seq: branch.after, limit: MOST_AT_ONCE });
+      if (page.has_more) await this.startOver();
+      else this.apply({ kind: 'branch', items: page.items, basis, branch });
+    } catch {
+      // What is shown is not all of it: the whole is read again, and a failure said.
+      await this.startOver();
+    }
+  }
+
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   send(content: string, replyTo: string | null = null): void {
@@ -296,6 +312,15 @@ export class ConversationLog {
 
   edit(id: string, content: string): Promise<void> {
     return this.#change(() => this.#host.api.patch<Message>(`/messages/${id}`, { content }));
+  }
+
+  /** Another text for a prompt, which is answered again; the old one stays as a version. */
+  askAgain(id: string, content: string): Promise<void> {
+    return this.#change(() => this.#host.api.post<Message>(`/messages/${id}/versions`, { content }));
+  }
+
+  showVersion(id: string, index: number): Promise<void> {
+    return this.#change(() => this.#host.api.put<Message>(`/messages/${id}/version`, { index }));
   }
 
   async remove(id: string): Promise<void> {

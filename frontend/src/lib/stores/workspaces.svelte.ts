@@ -1,8 +1,19 @@
 import type { Api } from '#lib/api/client.ts';
 import type { JoinableWorkspace } from '#lib/api/identity.ts';
-import type { Id, Page, ServerFrame, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type {
+  Assistant,
+  Id,
+  Page,
+  ServerFrame,
+  User,
+  Workspace,
+  WorkspaceMember,
+  WorkspaceRole
+} from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
+/** What was read so shortly before the first hello is not read again: a page that opens pays for each answer. */
+const FRESH = 5_000;
 
 /** The part of the connection that tells what others do. */
 interface Line {
@@ -24,6 +35,8 @@ export class Workspaces {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   /** Being left or deleted right now, from here. */
   readonly #leaving = new Set<Id>();
+  #readAt = -Infinity;
+  #wasGreeted = false;
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -35,7 +48,11 @@ export class Workspaces {
       if (type === 'workspace.changed' || type === 'resync') void this.load();
     });
     // What was read before the line was open may have changed before anybody told.
-    line?.onHello(() => void this.load());
+    line?.onHello(() => {
+      const isOpening = !this.#wasGreeted && Date.now() - this.#readAt < FRESH;
+      this.#wasGreeted = true;
+      if (!isOpening) void this.load();
+    });
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
@@ -113,6 +130,12 @@ export class Workspaces {
     return this.#api.post(`/workspaces/${id}/members`, { email });
   }
 
+  /** Those that can be asked here, the usual one first. */
+  async assistants(id: Id | undefined): Promise<Assistant[]> {
+    const found = await this.#api.get<Page<Assistant>>('/assistants', { workspace_id: id, page_size: 200 });
+    return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
+  }
+
   /** People of one workspace by a part of their name; the whole address finds them too. */
   findPeople(id: Id, q: string, { page_size = 50 } = {}): Promise<Page<User>> {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
@@ -120,6 +143,7 @@ export class Workspaces {
 
   async #read(): Promise<void> {
     this.error = null;
+    this.#readAt = Date.now();
     const before = this.items;
     try {
       const { items } = await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 });

@@ -1,0 +1,66 @@
+//! Answers over a slow line: JSON shrinks to an eighth.
+
+use std::io::Write as _;
+
+use actix_web::{
+    HttpRequest,
+    http::header::{AcceptEncoding, Encoding, Header as _},
+};
+use flate2::{Compression, write::GzEncoder};
+
+/// Below this the headers weigh more than what is saved.
+const WORTH_IT: usize = 1_024;
+/// Answers of these hold credentials. With something of an attacker's choice beside it, the length of a compressed answer
+/// would give a credential away piece by piece (BREACH).
+const SECRET: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
+
+/// The body as gzip, where that is worth it and the caller can read it.
+pub(crate) fn compressed(http: &HttpRequest, path: &str, body: &[u8]) -> Option<Vec<u8>> {
+    if body.len() < WORTH_IT || SECRET.iter().any(|secret| path.starts_with(secret)) || !reads_gzip(http) {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).and_then(|()| encoder.finish()).ok().filter(|small| small.len() < body.len())
+}
+
+fn reads_gzip(http: &HttpRequest) -> bool {
+    let ours = [Encoding::gzip(), Encoding::identity()];
+    AcceptEncoding::parse(http).is_ok_and(|accepted| accepted.negotiate(ours.iter()) == Some(Encoding::gzip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn asked(accepted: &str) -> HttpRequest {
+        TestRequest::get().insert_header(("accept-encoding", accepted)).to_http_request()
+    }
+
+    #[test]
+    fn a_long_answer_is_compressed_and_reads_the_same() {
+        let body = b"{\"a\":\"so it goes\"}".repeat(200);
+        let small = compressed(&asked("gzip, deflate, br"), "/r1/conversations", &body).unwrap();
+        assert!(small.len() * 8 < body.len());
+        let mut read = Vec::new();
+        flate2::read::GzDecoder::new(small.as_slice()).read_to_end(&mut read).unwrap();
+        assert_eq!(read, body);
+    }
+
+    #[test]
+    fn what_is_short_holds_credentials_or_was_not_asked_for_stays_as_it_is() {
+        let body = vec![b'a'; 5_000];
+        assert!(compressed(&asked("gzip"), "/r1/users", &body).is_some());
+        assert!(compressed(&asked("gzip"), "/r1/users", &body[..1_000]).is_none());
+        for path in ["/r1/auth/signin", "/r1/auth/refresh", "/r1/api_keys"] {
+            assert!(compressed(&asked("gzip"), path, &body).is_none(), "{path}");
+        }
+        for accepted in ["", "identity", "br", "gzip;q=0", "nonsense;;;"] {
+            assert!(compressed(&asked(accepted), "/r1/users", &body).is_none(), "{accepted}");
+        }
+        assert!(compressed(&TestRequest::get().to_http_request(), "/r1/users", &body).is_none());
+    }
+}
