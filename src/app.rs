@@ -64,7 +64,7 @@ pub fn build(
 
 /// Flood guard, host check, firewall, CORS, security headers and long answers in pieces, as one middleware: each separate one would cost two
 /// allocations and a move of the response.
-async fn protect<B: MessageBody>(
+async fn protect<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Cut<EitherBody<B>>>, Error> {

@@ -48,7 +48,8 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
 pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
     if config.server.public_url.is_none() {
         // A browser's `Origin` knows of TLS that ends before us.
-        let origin = header(headers, ORIGIN.as_str()).filter(|origin| is_host(origin, headers)).map(str::to_owned);
+        let origin =
+            header(headers, ORIGIN.as_str()).filter(|origin| is_host(origin, headers, config)).map(str::to_owned);
         let host = || header(headers, HOST.as_str()).map(|host| format!("http://{host}"));
         let url = origin.or_else(host).and_then(|text| Url::parse(&text).ok()).map(|url| url.origin());
         if let Some(origin) = url.filter(url::Origin::is_tuple) {
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn links_begin_with_where_the_caller_is() {
-        let told = config();
+        let told = config(&[PUBLIC_URL, CORS_ORIGINS]);
         let untold = appcore::config::load_from(None, []).unwrap().config;
         let host = ("host", "chat.local:8080");
         for (pairs, expected) in [

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use actix_http::{
-    HttpMessage as _, Request,
+    Request,
     header::{self, HeaderMap},
     ws,
 };

@@ -16,7 +16,7 @@ use crate::{
 /// Sends that are worth more than a system call each.
 const WORTH_A_RING: usize = 3;
 /// Bytes that are copied before they are sent: readers of many conversations may each wait for other frames.
-const COPIED: usize = 1024 * 1024;
+pub(super) const COPIED: usize = 1024 * 1024;
 
 /// What is on its way to the sockets.
 pub(super) struct Deliveries {

@@ -3,10 +3,10 @@ use appcore::{
     event::{Audience, Envelope},
 };
 use proptest::prelude::*;
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
 
-use super::{gaps::GAP, *};
+use super::{super::delivery::COPIED, gaps::GAP, *};
 use crate::outbound::tests::{stream, stream_on};
 
 fn subscriptions() -> Subscriptions {

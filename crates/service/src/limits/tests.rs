@@ -201,10 +201,10 @@ fn whoever_calls_evenly_gets_nearly_all_of_a_sliding_window() {
 
 #[tokio::test]
 async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
-    let Some(pool) = redis() else { return };
+    let Some(redis) = redis() else { return };
     let window = Duration::from_millis(320);
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 20, window };
-    let instances = [0, 1].map(|_| RedisLimits::new(pool.clone(), Clock::system()));
+    let instances = [0, 1].map(|_| RedisLimits::new(redis.clone()));
     let (subject, begun, mut allowed) = (somebody(), tokio::time::Instant::now(), Vec::new());
     let mut turn = 0;
     // Redis decides at some moment between the question and the answer.
