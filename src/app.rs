@@ -9,7 +9,10 @@ use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    http::{
+        ConnectionType,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
     middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
@@ -50,7 +53,9 @@ async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let https = request.app_data::<Data<App>>().is_some_and(|app| app.config.server.is_https());
+    let app = request.app_data::<Data<App>>();
+    let https = app.is_some_and(|app| app.config.server.is_https());
+    let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
     let mut response = match firewall::admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
@@ -60,6 +65,10 @@ async fn protect<B: MessageBody>(
         }
     };
     security_headers::add(response.headers_mut(), https);
+    if is_stopping {
+        // The next request of this client belongs to another instance.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
 }
 

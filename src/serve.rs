@@ -17,10 +17,9 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     }
     actix::System::new().block_on(async {
         let app = state::build(loaded.config).await?;
-        let workers = service::jobs::start_workers(Arc::clone(&app));
-        server::run(Arc::clone(&app)).await?;
-        workers.drain().await;
-        // SQLite takes its log into its file with that; nobody waits for it for long.
+        let workers = app.start_workers();
+        server::run(Arc::clone(&app), workers).await?;
+        // Last of all: until here somebody may have had something to write. SQLite takes its log into its file with that; nobody waits for it for long.
         if tokio::time::timeout(CLOSING, app.db.clone().close()).await.is_err() {
             tracing::warn!("the database was still in use");
         }

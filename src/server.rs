@@ -25,7 +25,7 @@ use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
     upgrade::{self, Token, UpgradeRequest},
 };
-use service::App;
+use service::{App, jobs::Workers};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     io::AsyncWriteExt as _,
@@ -51,7 +51,7 @@ const DISCONNECT: Duration = Duration::from_secs(2);
 const GOODBYES_PER_SECOND: f64 = 2_000.0;
 
 /// Serves until SIGTERM or SIGINT, then lets everybody finish within the grace.
-pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
+pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     raise_file_limit();
     let config = &app.config.server;
     let listener = listen(&config.host, config.port)
@@ -74,7 +74,7 @@ pub async fn run(app: Arc<App>) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!(connections = shards.total(), "stopping");
-    stop(&app, &shards, &handle, door).await;
+    stop(&app, &shards, workers, &handle, door).await;
     serving.await.context("the server has failed")?.context("the server has failed")
 }
 
@@ -185,18 +185,23 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Nobody new comes in; connections get their goodbye, requests their answer.
-async fn stop(app: &App, shards: &ShardHandle, handle: &ServerHandle, door: TcpListener) {
+/// Nobody new comes in; connections get their goodbye, jobs are handed on, requests get their answer. The runtimes of the server's workers
+/// end with it, so it ends last; the database is closed after it.
+async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &ServerHandle, door: TcpListener) {
     let grace = app.config.server.shutdown_grace;
+    app.stopping.cancel();
     handle.pause().await;
     // From here on the kernel refuses, and a load balancer goes elsewhere at once.
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "the listener was closed already");
     }
     let window = Duration::from_secs_f64(shards.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
-    if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
-        tracing::warn!(connections = shards.total(), "connections that did not end in time are dropped");
-    }
+    let goodbyes = async {
+        if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
+            tracing::warn!(connections = shards.total(), "connections that did not end in time are dropped");
+        }
+    };
+    tokio::join!(goodbyes, workers.drain());
     handle.stop(true).await;
 }
 

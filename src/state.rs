@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use realtime::bus::RedisBus;
-use service::App;
+use service::{App, redis::Redis};
 
 use crate::schema;
 
@@ -41,7 +41,7 @@ pub async fn build(config: Config) -> anyhow::Result<Arc<App>> {
             (
                 RedisBus::start(url.expose(), instance_id)
                     .context("redis.url is not a valid address of a Redis server")?,
-                Some(pool),
+                Some(Redis::new(pool)),
             )
         }
     };

@@ -3,7 +3,7 @@
 //!
 //! `scripts/test chaos` runs it for a minute, `scripts/test long chaos` for five. `CHAOS_SECONDS` says how long, `CHAOS_SEED` repeats the choices of a run (which faults,
 //! when and where, and what the clients do; not the timing of the machine), `CHAOS_ONLY=KillRedis,CutRedis` leaves out other kinds of faults,
-//! `CHAOS_REPORT` names the folder that gets the report and the logs of a run that failed.
+//! `CHAOS_PROMPT_MS` is the time after which a late event fails the run, where it is not [`BOUND`]; `CHAOS_REPORT` names the folder that gets the report and the logs of a run that failed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
@@ -63,7 +63,8 @@ async fn whatever_breaks_nobody_misses_anything() {
         let panics = cluster.log(place).into_iter().filter(|line| line.contains("panicked"));
         evidence.surprises.extend(panics.map(|line| format!("instance {place}: {line}")));
     }
-    let verdict = checker::check(&evidence, BOUND);
+    let bound = number("CHAOS_PROMPT_MS").and_then(|bound| i64::try_from(bound).ok()).unwrap_or(BOUND);
+    let verdict = checker::check(&evidence, bound);
     eprintln!("{}", report::summary(seed, start.elapsed(), &evidence, &verdict));
     if !verdict.findings.is_empty() {
         let report = report::write(seed, &evidence, &verdict, &cluster);

@@ -235,15 +235,30 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
         anna.get("/health"),
         anna.get("/health/simple"),
     );
-    assert!(away.elapsed() < std::time::Duration::from_secs(15), "it took {:?}", away.elapsed());
+    eprintln!("503 after {:?}", away.elapsed());
+    assert!(away.elapsed() < std::time::Duration::from_secs(6), "it took {:?}", away.elapsed());
     for answer in [&sent, &read, &signed_in] {
         answer.refused(503, "unavailable");
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
     }
     assert_eq!((health.status, &health.body["database"]["status"]), (503, &json!("down")), "{health:?}");
     assert_eq!(alive.status, 200);
+    assert_eq!(anna.get("/health").await.body["database"]["circuit"], "open");
+    // From now on nobody waits any more.
+    let asked = std::time::Instant::now();
+    for _ in 0..20 {
+        anna.get("/r1/conversations").await.refused(503, "unavailable");
+    }
+    eprintln!("20 more after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < std::time::Duration::from_secs(3), "20 of them took {:?}", asked.elapsed());
     postgres.start_again();
+    let back = std::time::Instant::now();
     wait_until("the database is used again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
+    eprintln!("200 again after {:?}", back.elapsed());
+    assert_eq!(anna.get("/health").await.body["database"]["circuit"], "closed");
+    let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
+    wait_until("a line in the log", || async { said("circuit breaker closed") > 0 }).await;
+    assert_eq!((said("circuit breaker open"), said("circuit breaker closed")), (1, 1));
     // Whether the first attempt was committed nobody knows; sent again it is there once.
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
@@ -303,4 +318,79 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
     .await;
     let head = anna.event_log(&chat).await.len() as i64;
     socket.read_until_seq(&chat, head).await;
+}
+
+/// As behind a line that goes silent for some connections only: the others, and new ones, are as good as ever.
+#[tokio::test]
+async fn backends_that_stand_still_cost_only_the_requests_that_are_on_them() {
+    let postgres = PostgresServer::start();
+    let app = Setup::new().database(&postgres.url()).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "before").await;
+    let backends = "SELECT min(pid)::bigint FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                    AND backend_type = 'client backend'";
+    let stopped = app.database.number(backends).await;
+    postgres.pause_backend(stopped);
+    let asked = (0..24).map(|n| {
+        let (anna, chat) = (&anna, &chat);
+        async move {
+            let answer = match n % 2 {
+                0 => anna.get("/r1/conversations").await,
+                _ => anna.send_as(chat, &new_id(), "meanwhile").await,
+            };
+            assert!(matches!(answer.status, 200 | 201 | 503), "{answer:?}");
+            usize::from(answer.status == 503)
+        }
+    });
+    let failed: usize = futures_util::future::join_all(asked).await.into_iter().sum();
+    assert!(failed <= 1, "{failed} requests failed for one backend");
+    assert_eq!(anna.get("/health").await.body["database"]["circuit"], "closed");
+    postgres.resume_backend(stopped);
+}
+
+/// Without a balancer that would ask again: whoever can't connect, or is cut off, asks the other instance.
+#[tokio::test]
+async fn a_client_that_tries_the_next_instance_sees_no_error_in_a_rolling_restart() {
+    const CLIENTS: usize = 16;
+    let mut app = two().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let there: Vec<Member> = app.instances.iter().map(|instance| anna.at(&instance.url())).collect();
+    let (is_over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asking = (0..CLIENTS).map(|n| {
+        let (there, chat, is_over, served) = (&there, &chat, &is_over, &served);
+        async move {
+            while !is_over.load(Ordering::SeqCst) {
+                let client_id = new_id();
+                for turn in n.. {
+                    let member = &there[turn % 2];
+                    let request = match n % 2 {
+                        0 => member.request(reqwest::Method::GET, "/r1/conversations"),
+                        _ => member
+                            .request(reqwest::Method::POST, &format!("/r1/conversations/{chat}/messages"))
+                            .json(&json!({ "client_id": client_id, "content": "on and on" })),
+                    };
+                    match member.try_send(request).await {
+                        Ok(answer) => {
+                            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+                            break;
+                        }
+                        Err(_) => tokio::task::yield_now().await,
+                    }
+                }
+                served.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    let restarting = async {
+        for turn in 0..4 {
+            let before = served.load(Ordering::SeqCst);
+            wait_until("more answers", || async { served.load(Ordering::SeqCst) > before + 10 * CLIENTS }).await;
+            assert!(app.instances[turn % 2].terminate().await.success());
+            app.instances[turn % 2].start_again().await;
+        }
+        is_over.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(futures_util::future::join_all(asking), restarting);
 }

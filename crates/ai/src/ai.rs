@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use appcore::breaker::{Breaker, Circuit, Policy};
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::{StreamExt, stream};
 use reqwest::{Url, header::HeaderValue};
@@ -17,6 +18,10 @@ use crate::{
 
 /// The name of the model that the built-in demo goes by.
 const DEMO: &str = "demo";
+
+/// When a provider is not asked any more: its server fails or can't be reached, whichever key is used. What is wrong with one key is the
+/// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
+const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
 
 /// Every provider that is configured, or the demo where none is.
 pub struct Ai {
@@ -36,6 +41,7 @@ struct Upstream {
     name: String,
     provider: Box<dyn Provider>,
     keys: Arc<KeyPool>,
+    breaker: Breaker,
 }
 
 impl Ai {
@@ -44,8 +50,8 @@ impl Ai {
         let limits = settings.limits.clone();
         if settings.providers.is_empty() {
             let provider = Box::new(Demo::new(limits.demo_pause));
-            let demo =
-                Upstream { name: DEMO.to_owned(), provider, keys: KeyPool::new(Vec::new(), None, limits.backoff) };
+            let keys = KeyPool::new(Vec::new(), None, limits.backoff);
+            let demo = Upstream { name: DEMO.to_owned(), provider, keys, breaker: Breaker::new(DEMO, POLICY) };
             return Ok(Self { upstreams: vec![demo], routes: None, limits });
         }
         settings.check_map()?;
@@ -59,6 +65,15 @@ impl Ai {
     /// The name of the model that answers where none is asked for.
     pub fn default_model(&self) -> &str {
         self.routes.as_ref().map_or(DEMO, |routes| &routes.default.model)
+    }
+
+    /// The best that the circuit breakers of the providers say: open when none of them is asked.
+    pub fn circuit(&self) -> Circuit {
+        let circuits = || self.upstreams.iter().map(|upstream| upstream.breaker.circuit());
+        [Circuit::Closed, Circuit::HalfOpen]
+            .into_iter()
+            .find(|best| circuits().any(|circuit| circuit == *best))
+            .unwrap_or(Circuit::Open)
     }
 
     /// Whether `model` can be asked for.
@@ -128,7 +143,8 @@ impl Upstream {
             ProviderKind::Gemini => Box::new(Gemini::new(http.clone(), base)),
         };
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
-        Ok(Self { name: settings.name.clone(), provider, keys })
+        let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
+        Ok(Self { name: settings.name.clone(), provider, keys, breaker })
     }
 
     /// Asks with one key after the other until one is not the cause of the failure.
@@ -141,7 +157,16 @@ impl Upstream {
                 Err(no_key) => return Err(last.unwrap_or_else(|| of_no_key(&no_key))),
             };
             tried.push(lease.index());
-            match self.ask_with(request, &lease, deadline).await {
+            let admitted = self
+                .breaker
+                .admit()
+                .map_err(|open| last.clone().unwrap_or(AiError::Unavailable { retry_after: Some(open.retry_after) }))?;
+            let answer = self.ask_with(request, &lease, deadline).await;
+            match &answer {
+                Err(error) if error.is_of_provider() => admitted.failed(error),
+                _ => admitted.succeeded(),
+            }
+            match answer {
                 Ok(answer) => {
                     lease.succeeded();
                     // The key counts as used for as long as the answer streams.

@@ -74,6 +74,11 @@ impl AiError {
         matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Cut)
     }
 
+    /// Whether the provider's server failed or could not be reached, whatever it was asked and with which key.
+    pub fn is_of_provider(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Timeout)
+    }
+
     /// How long the provider asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -10,6 +10,7 @@ use ai::{
     Ai, AiError, AiSettings, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind, ProviderSettings,
     Secret, Usage,
 };
+use appcore::breaker::Circuit;
 use futures_util::StreamExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -364,4 +365,23 @@ async fn without_providers_the_demo_answers() {
     let (text, end) = ask(&ai).await;
     assert!(text.contains("no AI provider yet"));
     assert!(end.is_ok());
+}
+
+#[tokio::test]
+async fn a_provider_whose_server_fails_is_spared_and_asked_again_after_a_pause() {
+    let scripts = (0..5).map(|_| answer(500, "", "")).chain([hello()]).collect();
+    let limits = Limits { retries: 0, ..limits() };
+    let upstream = Upstream::start(scripts).await;
+    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    for _ in 0..5 {
+        assert_eq!(ai.circuit(), Circuit::Closed);
+        assert!(matches!(ask(&ai).await.1, Err(AiError::Unavailable { .. })));
+    }
+    assert_eq!(ai.circuit(), Circuit::Open);
+    let refused = ask(&ai).await.1.unwrap_err();
+    let pause = refused.retry_after().expect("it says when");
+    assert_eq!(upstream.requests().len(), 5, "it was not asked");
+    tokio::time::sleep(pause).await;
+    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(ai.circuit(), Circuit::Closed);
 }

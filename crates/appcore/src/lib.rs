@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod breaker;
 pub mod clock;
 pub mod code;
 pub mod config;
@@ -15,6 +16,7 @@ mod language;
 pub mod limit;
 pub mod page;
 mod place;
+mod runtime_bound;
 pub mod secret;
 mod source;
 pub mod text;
@@ -26,5 +28,6 @@ pub use error::{AppError, FieldError};
 pub use ids::*;
 pub use language::Language;
 pub use place::{Country, Place};
+pub use runtime_bound::RuntimeBound;
 pub use secret::Secret;
 pub use source::RequestSource;

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use appcore::{AppError, breaker::Circuit};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 
 use crate::{
-    runtime_bound::RuntimeBound,
+    availability::{Availability, STATEMENT},
     sqlite::{Sqlite, Turn},
     timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
@@ -22,8 +23,6 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an instance that stands still may hold what others wait for: no transaction of ours waits for anything but the database.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
-/// How long a connection to PostgreSQL must have been idle to be tested before it is used.
-const TEST_AFTER: Duration = Duration::from_secs(1);
 /// Connections of the event log's writer.
 const LOG_CONNECTIONS: u32 = 3;
 
@@ -33,6 +32,7 @@ pub struct Database {
     reader: Connections,
     writer: Connections,
     log: DatabaseConnection,
+    availability: Availability,
     sqlite: Option<Sqlite>,
 }
 
@@ -49,20 +49,21 @@ impl Database {
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
         let (sqlite, reader) = Sqlite::open(url).await?;
         let log = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
-        let reader = Connections { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), write_lock: None };
-        let writer = Connections { pool: log.clone(), write_lock: Some(sqlite.write_lock.clone()) };
-        Ok(Self { reader, writer, log, sqlite: Some(sqlite) })
+        let availability = Availability::always();
+        let connections = |pool, write_lock| Connections { pool, availability: availability.clone(), write_lock };
+        let reader = connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None);
+        let writer = connections(log.clone(), Some(sqlite.write_lock.clone()));
+        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite) })
     }
 
     async fn connect_postgres(url: &str, max_connections: u32) -> anyhow::Result<Self> {
         let mut options = ConnectOptions::new(url.to_owned());
         options
             .max_connections(max_connections)
-            .min_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .sqlx_logging(false)
-            .map_sqlx_postgres_pool_opts(timeout::drop_the_silent)
+            .map_sqlx_postgres_pool_opts(timeout::test_connections)
             .map_sqlx_postgres_opts(|options| {
                 options.options([
                     ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
@@ -71,18 +72,19 @@ impl Database {
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ])
             });
-        // Connections of its own, which wait for nobody's queries; what breaks one is found in use, and the writer tries again. It uses
-        // one at a time: the others stand in for one that is given back and says nothing, for which the pool waits without end.
+        // Connections of its own, which wait for nobody's queries. The writer uses one at a time: the others stand in for one that is
+        // given back and has to prove that it can be used.
         let mut for_log = options.clone();
-        for_log.max_connections(LOG_CONNECTIONS).test_before_acquire(false);
-        // A test is a round trip; a connection that was used just now needs none.
-        options.test_before_acquire_if_idle_for(TEST_AFTER);
+        for_log.max_connections(LOG_CONNECTIONS);
         // The address may hold a password, so the cause goes without it.
         let connect = async |options| {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
-        let pool = Connections { pool: connect(options).await?, write_lock: None };
-        Ok(Self { reader: pool.clone(), writer: pool, log: connect(for_log).await?, sqlite: None })
+        let (pool, log) = (connect(options).await?, connect(for_log).await?);
+        let probe = pool.get_postgres_connection_pool().connect_options().as_ref().clone();
+        let availability = Availability::monitored(probe);
+        let pool = Connections { pool, availability: availability.clone(), write_lock: None };
+        Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None })
     }
 
     /// For statements that only read.
@@ -111,7 +113,8 @@ impl Database {
 
     /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        RuntimeBound::new(Box::pin(self.begin_on(&self.writer.pool))).await.map(Transaction::new)
+        let begun = self.availability.within(STATEMENT, self.begin_on(&self.writer.pool)).await?;
+        Ok(Transaction::new(begun, self.availability.clone()))
     }
 
     /// A transaction of the event log's writer, which no worker runs.
@@ -139,9 +142,31 @@ impl Database {
         self.sqlite.is_some()
     }
 
+    /// Waits for the writer of the event log: until `limit`, and only while the database can be reached. A commit that is given up may
+    /// still succeed; the relay then tells of it. SQLite has no relay, so there its end is waited for.
+    pub async fn commit_within<T>(
+        &self,
+        limit: Duration,
+        committing: impl Future<Output = Result<T, AppError>>,
+    ) -> Result<T, AppError> {
+        if self.is_sqlite() { committing.await } else { self.availability.within(limit, committing).await }
+    }
+
     /// One round trip, for the health check.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        self.reader.pool.ping().await
+        self.availability.within(STATEMENT, self.reader.pool.ping()).await
+    }
+
+    /// Whether it is worth asking: for what is done over and over, and would only fill the log meanwhile.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.circuit() == Circuit::Closed
+    }
+
+    /// What the circuit breaker does with the next statement.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.availability.circuit()
     }
 
     /// Closes all connections; SQLite writes its log back into the file.

@@ -1,10 +1,10 @@
 //! The database: connections, entities and queries. The only crate that knows SQL.
 
+mod availability;
 pub mod connection;
 pub mod constraint;
 pub mod entity;
 pub mod query;
-mod runtime_bound;
 mod sqlite;
 mod timeout;
 mod transaction;

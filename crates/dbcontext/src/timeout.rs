@@ -1,30 +1,28 @@
-//! An end to waiting for a database that says nothing.
-//!
-//! PostgreSQL ends what takes too long by itself, but not when it stands still, or when the network between has gone without a word:
-//! then a connection stays open, and nothing comes. Neither a statement nor the pool may wait for that for ever.
+//! Pooled connections for single statements, and the tests by which the pool throws away those that have gone silent.
 
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     prelude::async_trait::async_trait,
 };
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    runtime_bound::RuntimeBound,
+    availability::{Availability, STATEMENT},
     sqlite::{Turn, WriteLock},
 };
 
-/// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
-const STATEMENT: Duration = Duration::from_secs(12);
-/// What a connection may take to prove that it can be used again.
-const PROOF: Duration = Duration::from_secs(2);
+/// How long a connection may have been idle to be used without a test, which is a round trip.
+const TEST_AFTER: Duration = Duration::from_secs(1);
+/// What a connection may take to prove that it can be used.
+const PROOF: Duration = Duration::from_secs(1);
 
 /// Connections for single statements, each of which is given up in time, and may be dropped anywhere.
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(crate) pool: DatabaseConnection,
+    pub(crate) availability: Availability,
     /// Where only one may write at a time.
     pub(crate) write_lock: Option<WriteLock>,
 }
@@ -37,16 +35,12 @@ impl Connections {
         }
     }
 
-    async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>> + Unpin) -> Result<T, DbErr> {
-        let executing = RuntimeBound::new(executing);
+    async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let in_turn = async {
             let _turn = self.turn().await?;
             executing.await
         };
-        match tokio::time::timeout(STATEMENT, in_turn).await {
-            Ok(answer) => answer,
-            Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))),
-        }
+        self.availability.within(STATEMENT, in_turn).await
     }
 }
 
@@ -73,9 +67,20 @@ impl ConnectionTrait for Connections {
     }
 }
 
-/// Keeps a pool from waiting for a connection that is given back and says nothing: it would hold its place for as long.
-pub(crate) fn drop_the_silent(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
-    options.after_release(|connection, _| Box::pin(async move { prove(connection).await.map(|()| true) }))
+/// Tests a connection before it is used and after, with a time limit. Nothing else would take a silent one out of the pool: it would hold
+/// its place for as long as TCP believes in it.
+pub(crate) fn test_connections(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
+    options
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for >= TEST_AFTER {
+                    prove(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(|connection, _| Box::pin(async move { prove(connection).await.map(|()| true) }))
 }
 
 async fn prove(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

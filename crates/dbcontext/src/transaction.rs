@@ -2,38 +2,43 @@
 
 use std::ops::Deref;
 
+use appcore::RuntimeBound;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     prelude::async_trait::async_trait,
 };
 
-use crate::{runtime_bound::RuntimeBound, sqlite::Turn};
+use crate::{
+    availability::{Availability, STATEMENT},
+    sqlite::Turn,
+};
 
-/// A transaction. Where it is dropped, and that may be anywhere, it is rolled back.
+/// A transaction. Where it is dropped, and that may be anywhere, it is rolled back. Each of its statements has a time limit.
 #[derive(Debug)]
 pub struct Transaction {
     backend: DbBackend,
     open: RuntimeBound<DatabaseTransaction>,
+    availability: Availability,
     _turn: Option<Turn>,
 }
 
 impl Transaction {
-    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>)) -> Self {
-        Self { backend: open.get_database_backend(), open: RuntimeBound::new(open), _turn: turn }
+    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>), availability: Availability) -> Self {
+        Self { backend: open.get_database_backend(), open: availability.bind(open), availability, _turn: turn }
     }
 
     pub async fn commit(mut self) -> Result<(), DbErr> {
-        match self.open.take() {
-            Some(open) => RuntimeBound::new(Box::pin(open.commit())).await,
-            None => Err(over()),
-        }
+        let open = self.open.take().ok_or_else(over)?;
+        self.within(open.commit()).await
     }
 
     pub async fn rollback(mut self) -> Result<(), DbErr> {
-        match self.open.take() {
-            Some(open) => RuntimeBound::new(Box::pin(open.rollback())).await,
-            None => Err(over()),
-        }
+        let open = self.open.take().ok_or_else(over)?;
+        self.within(open.rollback()).await
+    }
+
+    async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        self.availability.within(STATEMENT, executing).await
     }
 
     fn open(&self) -> Result<&DatabaseTransaction, DbErr> {
@@ -52,19 +57,19 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.open()?.execute_raw(statement).await
+        self.within(self.open()?.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.open()?.execute_unprepared(sql).await
+        self.within(self.open()?.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.open()?.query_one_raw(statement).await
+        self.within(self.open()?.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.open()?.query_all_raw(statement).await
+        self.within(self.open()?.query_all_raw(statement)).await
     }
 }
 

@@ -74,18 +74,21 @@ fn health() -> OperationBuilder {
         .response("200", ResponseBuilder::new().description("It can.").content("application/json", body()))
         .response(
             "503",
-            ResponseBuilder::new().description("It can't: the database is away.").content("application/json", body()),
+            ResponseBuilder::new()
+                .description("It can't: the database is away, or it was told to stop.")
+                .content("application/json", body()),
         )
 }
 
 fn liveness() -> OperationBuilder {
-    let body = Content::new(Some(Liveness::schema()));
+    let body = || Content::new(Some(Liveness::schema()));
     OperationBuilder::new()
         .operation_id(Some("liveness"))
         .tag("operations")
         .summary(Some("Whether the process lives"))
         .securities(Some(securities(Access::Public, None)))
-        .response("200", ResponseBuilder::new().description("It does.").content("application/json", body))
+        .response("200", ResponseBuilder::new().description("It does.").content("application/json", body()))
+        .response("503", ResponseBuilder::new().description("It was told to stop.").content("application/json", body()))
 }
 
 fn parameter(name: &str, place: ParameterIn, description: &str) -> ParameterBuilder {

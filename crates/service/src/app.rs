@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use appcore::{AppError, Clock, ConversationId, InstanceId, UserId, config::Config, event::EventBus};
 use dbcontext::Database;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{
-        Accounts,
+        Accounts, ForgetJob,
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     assistants::Assistants,
@@ -16,12 +17,19 @@ use crate::{
     batcher::Batcher,
     events::{Relay, Writer, retention},
     firewall::Firewall,
+    jobs::{self, AnswerJob, Kind, Workers},
     limits::Limits,
-    mail::Mailer,
+    mail::{MailJob, Mailer},
     places::Places,
     presence::{MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
+    redis::Redis,
+    workspaces::DepartureJob,
 };
+
+/// Every kind of job that a worker of this program knows.
+const JOB_KINDS: &[Kind] =
+    &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>(), Kind::of::<DepartureJob>()];
 
 /// One instance of the program.
 pub struct App {
@@ -31,7 +39,7 @@ pub struct App {
     pub db: Database,
     pub bus: Arc<dyn EventBus>,
     /// None: this instance is alone.
-    pub redis: Option<deadpool_redis::Pool>,
+    pub redis: Option<Redis>,
     /// The one way to change a conversation.
     pub writer: Writer,
     pub receipts: Receipts,
@@ -42,6 +50,8 @@ pub struct App {
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
     pub places: Places,
+    /// Cancelled when this instance is told to stop.
+    pub stopping: CancellationToken,
     pub(crate) mailer: Mailer,
     /// Failed sign-ins, and what else may be done only so often.
     pub(crate) attempts: Attempts,
@@ -57,7 +67,7 @@ impl App {
         clock: Clock,
         db: Database,
         bus: Arc<dyn EventBus>,
-        redis: Option<deadpool_redis::Pool>,
+        redis: Option<Redis>,
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let places = Places::load(config.server.geoip_database.as_deref())?;
@@ -73,11 +83,11 @@ impl App {
             .map_err(stated)?;
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
-            Some(pool) => Arc::new(RedisTickets::new(pool.clone())),
+            Some(redis) => Arc::new(RedisTickets::new(redis.clone())),
             None => Arc::new(MemoryTickets::new()),
         };
         let presence: Arc<dyn PresenceStore> = match &redis {
-            Some(pool) => Arc::new(RedisPresence::new(pool.clone())),
+            Some(redis) => Arc::new(RedisPresence::new(redis.clone())),
             None => Arc::new(MemoryPresence::new()),
         };
         let app = Arc::new(Self {
@@ -96,6 +106,7 @@ impl App {
             firewall,
             assistants,
             places,
+            stopping: CancellationToken::new(),
             mailer,
             attempts,
             followed: Arc::default(),
@@ -110,6 +121,12 @@ impl App {
             tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
         }
         Ok(app)
+    }
+
+    /// Starts the workers of this instance; one with the role `web` has none.
+    #[must_use]
+    pub fn start_workers(self: &Arc<Self>) -> Workers {
+        jobs::start_workers(Arc::clone(self), JOB_KINDS)
     }
 }
 

@@ -1,34 +1,56 @@
 //! Questions to the database that are asked at the same time, as one statement.
 //!
-//! As with the writer's groups there is no timer: whoever asks alone is answered at once, and what is asked while an answer is under way
+//! As with the writer's batches there is no timer: whoever asks alone is answered at once, and what is asked while an answer is under way
 //! goes into the next statement, together. So when thousands of clients come back at once, the database is asked as often as it answers,
 //! and not as often as there are clients. An answer is never older than its question: what is asked while a statement is under way waits
 //! for the next one, even where the key is the same, because whoever asks relies on what they did before (see `realtime::shard`).
+//!
+//! A statement that fails is not repeated: its error goes to all who asked. One that takes long, because its connection has gone silent,
+//! costs only those who are in it: the next one does not wait for it.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use anyhow::anyhow;
+use appcore::AppError;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+};
 
 /// Keys that one statement asks for at most.
 const MOST: usize = 512;
+/// How long the next statement waits for the one before it.
+const SLOW: Duration = Duration::from_secs(1);
+/// Statements that may be under way at the same time, the slow ones included.
+const AT_ONCE: usize = 4;
 
 /// One kind of question.
 pub struct Batcher<K, V> {
     waiting: Mutex<Waiting<K, V>>,
+    statements: Arc<Semaphore>,
+    /// Where it was made. Whoever asks may have a runtime of their own that ends sooner, and an answer is for others too.
+    runtime: Option<Handle>,
 }
 
+type Question<K, V> = (K, oneshot::Sender<Result<V, AppError>>);
+
 struct Waiting<K, V> {
-    questions: Vec<(K, oneshot::Sender<V>)>,
+    questions: Vec<Question<K, V>>,
     is_asking: bool,
 }
 
 impl<K, V> Default for Batcher<K, V> {
     fn default() -> Self {
-        Self { waiting: Mutex::new(Waiting { questions: Vec::new(), is_asking: false }) }
+        Self {
+            waiting: Mutex::new(Waiting { questions: Vec::new(), is_asking: false }),
+            statements: Arc::new(Semaphore::new(AT_ONCE)),
+            runtime: Handle::try_current().ok(),
+        }
     }
 }
 
@@ -37,12 +59,11 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
 {
-    /// The answer for this key, by `read` for it and others; a key that `read` leaves out has the default. None: `read` has failed, and
-    /// whoever asked may want to know why by asking alone.
-    pub async fn ask<R, F>(self: &Arc<Self>, key: K, read: R) -> Option<V>
+    /// The answer for this key, by `read` for it and others; a key that `read` leaves out has the default.
+    pub async fn ask<R, F>(self: &Arc<Self>, key: K, read: R) -> Result<V, AppError>
     where
         R: Fn(Vec<K>) -> F + Send + 'static,
-        F: Future<Output = Option<HashMap<K, V>>> + Send,
+        F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
         let begins = {
@@ -52,13 +73,13 @@ where
         };
         if begins {
             // A task of its own: whoever asked first may lose interest.
-            let turn = Turn(Arc::clone(self));
-            tokio::spawn(async move { turn.run(read).await });
+            let turn = Turn { batcher: Arc::clone(self), is_over: false };
+            self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
-        answer.await.ok()
+        answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the question was given up"))))
     }
 
-    fn next(&self) -> Vec<(K, oneshot::Sender<V>)> {
+    fn next(&self) -> Vec<Question<K, V>> {
         let mut waiting = self.lock();
         let count = waiting.questions.len().min(MOST);
         let next = waiting.questions.drain(..count).collect::<Vec<_>>();
@@ -76,21 +97,27 @@ impl<K, V> Batcher<K, V> {
 }
 
 /// Whoever asks for all. Should it end early, those who wait are let go and the next one asks.
-struct Turn<K, V>(Arc<Batcher<K, V>>);
+struct Turn<K, V> {
+    batcher: Arc<Batcher<K, V>>,
+    /// Nobody waits for this one any more: what waits now waits for the next.
+    is_over: bool,
+}
 
 impl<K, V> Turn<K, V>
 where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
 {
-    async fn run<R, F>(self, read: R)
+    async fn run<R, F>(mut self, read: R)
     where
         R: Fn(Vec<K>) -> F,
-        F: Future<Output = Option<HashMap<K, V>>>,
+        F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
     {
-        loop {
-            let questions = self.0.next();
+        // It is never closed.
+        while let Ok(statement) = Arc::clone(&self.batcher.statements).acquire_owned().await {
+            let questions = self.batcher.next();
             if questions.is_empty() {
+                self.is_over = true;
                 return;
             }
             let mut keys: Vec<K> = Vec::with_capacity(questions.len());
@@ -100,20 +127,49 @@ where
                     keys.push(*key);
                 }
             }
-            // Without an answer the questions are dropped, which those who asked see.
-            let Some(found) = read(keys).await else { continue };
+            let reading = read(keys);
+            let asked = tokio::spawn(async move {
+                answer(questions, answers, reading.await);
+                drop(statement);
+            });
+            // One that is late goes on by itself.
+            let _ = tokio::time::timeout(SLOW, asked).await;
+        }
+    }
+}
+
+fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
+    questions: Vec<Question<K, V>>,
+    mut answers: HashMap<K, V>,
+    found: Result<HashMap<K, V>, AppError>,
+) {
+    match found {
+        Ok(found) => {
             answers.extend(found);
             for (key, sender) in questions {
-                let _ = sender.send(answers.get(&key).cloned().unwrap_or_default());
+                let _ = sender.send(Ok(answers.get(&key).cloned().unwrap_or_default()));
+            }
+        }
+        Err(error) => {
+            for (_, sender) in questions {
+                let _ = sender.send(Err(copy(&error)));
             }
         }
     }
 }
 
+/// The same error for each of those who asked.
+fn copy(error: &AppError) -> AppError {
+    match error {
+        AppError::Unavailable(cause) => AppError::unavailable(anyhow!("{cause:#}")),
+        other => AppError::internal(anyhow!("{other:#}")),
+    }
+}
+
 impl<K, V> Drop for Turn<K, V> {
     fn drop(&mut self) {
-        let mut waiting = self.0.lock();
-        if waiting.is_asking {
+        if !self.is_over {
+            let mut waiting = self.batcher.lock();
             *waiting = Waiting { questions: Vec::new(), is_asking: false };
         }
     }
@@ -135,17 +191,19 @@ mod tests {
         key: u32,
         gate: &Arc<Semaphore>,
         asked: &Arc<AtomicUsize>,
-    ) -> tokio::task::JoinHandle<Option<u32>> {
+    ) -> tokio::task::JoinHandle<Result<u32, AppError>> {
         let (gather, gate, asked) = (Arc::clone(gather), Arc::clone(gate), Arc::clone(asked));
         tokio::spawn(async move {
             gather
                 .ask(key, move |keys| {
                     let (gate, asked) = (Arc::clone(&gate), Arc::clone(&asked));
                     async move {
-                        gate.acquire().await.ok()?.forget();
+                        gate.acquire().await.map_err(AppError::internal)?.forget();
                         asked.fetch_add(1, Ordering::Relaxed);
-                        (!keys.contains(&13))
-                            .then(|| keys.into_iter().filter(|key| *key > 0).map(|key| (key, 2 * key)).collect())
+                        if keys.contains(&13) {
+                            return Err(AppError::unavailable(anyhow!("the database is away")));
+                        }
+                        Ok(keys.into_iter().filter(|key| *key > 0).map(|key| (key, 2 * key)).collect())
                     }
                 })
                 .await
@@ -166,27 +224,30 @@ mod tests {
         let others: Vec<_> = (0..100).map(|n| ask(&gather, n % 10, &gate, &asked)).collect();
         settle().await;
         gate.add_permits(2);
-        assert_eq!(first.await.unwrap(), Some(2));
+        assert_eq!(first.await.unwrap().unwrap(), 2);
         for (n, other) in others.into_iter().enumerate() {
-            assert_eq!(other.await.unwrap(), Some(2 * (n as u32 % 10)));
+            assert_eq!(other.await.unwrap().unwrap(), 2 * (n as u32 % 10));
         }
         // The first key was among them, and was asked again: its first answer may be from before the second question.
         assert_eq!(asked.load(Ordering::Relaxed), 2);
         gate.add_permits(1);
-        assert_eq!(ask(&gather, 7, &gate, &asked).await.unwrap(), Some(14), "and the next one asks again");
+        assert_eq!(ask(&gather, 7, &gate, &asked).await.unwrap().unwrap(), 14, "and the next one asks again");
     }
 
     #[tokio::test]
-    async fn a_failure_concerns_those_who_asked_together_and_nobody_after() {
+    async fn a_failure_is_passed_on_to_those_who_asked_together_and_concerns_nobody_after() {
         let (gather, gate, asked) = (Doubles::default(), Arc::new(Semaphore::new(0)), Arc::default());
         let first = ask(&gather, 1, &gate, &asked);
         settle().await;
         let (bad, beside) = (ask(&gather, 13, &gate, &asked), ask(&gather, 2, &gate, &asked));
         settle().await;
         gate.add_permits(3);
-        assert_eq!(first.await.unwrap(), Some(2));
-        assert_eq!((bad.await.unwrap(), beside.await.unwrap()), (None, None));
-        assert_eq!(ask(&gather, 2, &gate, &asked).await.unwrap(), Some(4));
+        assert_eq!(first.await.unwrap().unwrap(), 2);
+        for failed in [bad.await.unwrap(), beside.await.unwrap()] {
+            assert!(matches!(failed, Err(AppError::Unavailable(_))), "{failed:?}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "nobody asked again alone");
+        assert_eq!(ask(&gather, 2, &gate, &asked).await.unwrap().unwrap(), 4);
     }
 
     #[tokio::test]
@@ -198,6 +259,29 @@ mod tests {
         settle().await;
         first.abort();
         gate.add_permits(2);
-        assert_eq!(second.await.unwrap(), Some(4));
+        assert_eq!(second.await.unwrap().unwrap(), 4);
+    }
+
+    /// As when the line of one connection goes silent.
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_that_is_not_answered_costs_only_those_who_are_in_it() {
+        let gather = Doubles::default();
+        let ask = |key: u32| {
+            let gather = Arc::clone(&gather);
+            tokio::spawn(async move {
+                let read = |keys: Vec<u32>| async move {
+                    if keys.contains(&1) {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(keys.into_iter().map(|key| (key, 2 * key)).collect())
+                };
+                gather.ask(key, read).await
+            })
+        };
+        let silent = ask(1);
+        settle().await;
+        let next = ask(2);
+        assert_eq!(next.await.unwrap().unwrap(), 4);
+        assert!(!silent.is_finished());
     }
 }

@@ -17,6 +17,7 @@ pub mod places;
 pub mod presence;
 pub mod receipts;
 mod recent;
+pub mod redis;
 pub mod typing;
 pub mod workspaces;
 

@@ -21,7 +21,6 @@ use service::{
     assistants,
     conversations::{self, NewConversation},
     events::SendMessage,
-    jobs::start_workers,
     messages,
 };
 use tempfile::TempDir;
@@ -124,7 +123,7 @@ impl Reader {
 async fn an_answer_streams_and_ends_once() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
-    let workers = [start_workers(place.instance().await), start_workers(place.instance().await)];
+    let workers = [place.instance().await.start_workers(), place.instance().await.start_workers()];
     let answer = reader.ask("1").await;
     let first = reader.hear("message.delta").await;
     assert_eq!((&first["offset"], &first["text"]), (&0.into(), &"Hello! ".into()));
@@ -143,7 +142,7 @@ async fn an_answer_streams_and_ends_once() {
 async fn a_stop_keeps_what_was_written() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
-    let _workers = start_workers(Arc::clone(&reader.app));
+    let _workers = reader.app.start_workers();
     let answer = reader.ask("1").await;
     reader.hear("message.delta").await;
     assistants::stop(&reader.app, &reader.by, answer).await.unwrap();
@@ -157,12 +156,12 @@ async fn a_stop_keeps_what_was_written() {
 async fn an_instance_that_drains_hands_its_answer_to_the_other() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
-    let first = start_workers(place.instance().await);
+    let first = place.instance().await.start_workers();
     let answer = reader.ask("1").await;
     reader.hear("message.delta").await;
     first.drain().await;
     assert!(reader.message(answer).await.content.starts_with("Hello! "), "what was streamed is kept");
-    let _second = start_workers(place.instance().await);
+    let _second = place.instance().await.start_workers();
     let updated = reader.hear("message.updated").await;
     assert_eq!((&updated["message"]["status"], &updated["message"]["content"]), (&"streaming".into(), &"".into()));
     let completed = reader.hear("message.completed").await;

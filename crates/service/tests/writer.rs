@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use appcore::{
     AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId,
@@ -347,5 +347,71 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
         assert_eq!(of().await.len(), 1, "the last one's conversation has ended, and nothing is left to leave");
         let seen = query::conversations::find(fixture.db.reader(), cleo, group).await.unwrap();
         assert!(seen.is_none());
+    }
+}
+
+/// Beside a bus that is never quiet.
+#[tokio::test]
+async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
+    let fixture = sqlite(true).await;
+    let bus = Arc::clone(&fixture.bus);
+    let chatter = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            tick.tick().await;
+            let _ = bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]);
+        }
+    });
+    let chat = fixture.open(&fixture.people).await;
+    fixture.send(chat, fixture.people[0], "one", "hello").await.unwrap();
+    let removed = async {
+        while fixture.count("event_groups").await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), removed).await.expect("nothing is left in the outbox");
+    chatter.abort();
+}
+
+/// The clock jumps to the next timeout whenever everybody waits, and so while SQLite commits.
+#[tokio::test]
+async fn a_commit_of_sqlite_that_outlasts_every_timeout_is_told() {
+    let fixture = sqlite(false).await;
+    let chat = fixture.open(&fixture.people).await;
+    // From now on the writer remembers the sender, and has nothing to ask before it commits.
+    fixture.send(chat, fixture.people[0], "zero", "hello").await.unwrap();
+    let mut heard = fixture.bus.listen();
+    tokio::time::pause();
+    let _ = fixture.send(chat, fixture.people[0], "one", "again").await;
+    tokio::time::resume();
+    let told = async {
+        loop {
+            match heard.recv().await {
+                Some(BusMessage::Envelope(envelope)) if envelope.payload.windows(5).any(|text| text == b"again") => {
+                    return;
+                }
+                Some(_) => {}
+                None => panic!("the bus is gone"),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("the message is told");
+}
+
+/// The relay waits for Redis, which may take seconds; the writer removes what it published itself meanwhile.
+#[tokio::test]
+async fn an_outbox_entry_that_is_being_published_again_can_be_removed() {
+    for fixture in each(true).await {
+        let chat = fixture.open(&fixture.people).await;
+        fixture.send(chat, fixture.people[0], "one", "hello").await.unwrap();
+        let now = Clock::system().now();
+        let claimed =
+            query::events::claim_unpublished(fixture.db.writer(), Timestamp(i64::MAX), now, 64).await.unwrap();
+        let backend = fixture.db.writer().get_database_backend();
+        let removal = query::batches::remove_outbox_entries(backend, &claimed).unwrap();
+        let removed = query::execute(fixture.db.writer(), vec![removal]);
+        tokio::time::timeout(Duration::from_secs(10), removed).await.expect("nobody holds them").unwrap();
+        let again = query::events::claim_unpublished(fixture.db.writer(), now, now, 64).await.unwrap();
+        assert!(again.is_empty(), "what was claimed is not claimed at once by another: {again:?}");
     }
 }

@@ -26,7 +26,7 @@ impl Balancer {
         let (port, statistics) = (free_port(), free_port());
         let mut config = format!(
             "defaults\n  mode http\n  balance roundrobin\n  timeout connect 2s\n  timeout client 90s\n  timeout server 90s\n  \
-             timeout tunnel 1h\n  retries 3\n  option redispatch\n  retry-on conn-failure empty-response 503\n\
+             timeout tunnel 1h\n  retries 3\n  option redispatch 1\n  retry-on conn-failure empty-response 503\n\
              frontend statistics\n  bind 127.0.0.1:{statistics}\n  stats enable\n  stats uri /\n\
              frontend natter\n  bind 127.0.0.1:{port}\n  default_backend instances\n\
              backend instances\n  option httpchk GET /health/simple\n"

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::place::{free_port, program};
@@ -63,6 +65,15 @@ impl PostgresServer {
         self.runs = true;
     }
 
+    /// Lets one backend stand still: its connection stays open, and nothing comes.
+    pub fn pause_backend(&self, process_id: i64) {
+        signal(process_id, Signal::SIGSTOP);
+    }
+
+    pub fn resume_backend(&self, process_id: i64) {
+        signal(process_id, Signal::SIGCONT);
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -93,6 +104,11 @@ fn tool(name: &str) -> Command {
     let mut command = Command::new("runuser");
     command.args(["-u", "postgres", "--"]).arg(path);
     command
+}
+
+fn signal(process_id: i64, signal: Signal) {
+    let id = i32::try_from(process_id).expect("a process id");
+    kill(Pid::from_raw(id), signal).expect("it runs");
 }
 
 fn is_root() -> bool {

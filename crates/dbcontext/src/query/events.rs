@@ -1,11 +1,11 @@
-//! The event log: what happened in each conversation, and which groups of it may not have been told.
+//! The event log: what happened in each conversation, and the outbox: which of it may not have been published.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::rows::Rows;
-use crate::{Transaction, constraint::app_error, entity::conversation_event};
+use crate::{constraint::app_error, entity::conversation_event};
 
 /// The log of a conversation after `after_seq`, oldest first.
 pub async fn after<C: ConnectionTrait>(
@@ -61,46 +61,47 @@ pub async fn heads<C: ConnectionTrait>(
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// Events that were committed before `before` and may not have been told, with their groups. The groups stay locked until `txn` ends, so
-/// that two instances don't repeat the same ones.
-pub async fn untold(
-    txn: &Transaction,
+/// Claims outbox entries from before `before`: from now on they are as old as `now`, so that no other instance takes them until they are too
+/// old again.
+pub async fn claim_unpublished<C: ConnectionTrait>(
+    db: &C,
     before: Timestamp,
-    groups: u32,
-) -> Result<(Vec<Uuid>, Vec<conversation_event::Model>), AppError> {
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
-    struct Group {
+    struct Entry {
         id: Uuid,
     }
-    let backend = txn.get_database_backend();
+    let backend = db.get_database_backend();
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
     let statement = Statement::from_sql_and_values(
         backend,
-        format!("SELECT id FROM event_groups WHERE created_at < $1 ORDER BY id LIMIT $2{suffix}"),
-        [before.into(), i64::from(groups).into()],
+        format!(
+            "UPDATE event_groups SET created_at = $1 WHERE id IN \
+             (SELECT id FROM event_groups WHERE created_at < $2 ORDER BY id LIMIT $3{suffix}) RETURNING id"
+        ),
+        [now.into(), before.into(), i64::from(limit).into()],
     );
-    let groups: Vec<Uuid> = Group::find_by_statement(statement)
-        .all(txn)
-        .await
-        .map_err(app_error)?
-        .into_iter()
-        .map(|group| group.id)
-        .collect();
-    if groups.is_empty() {
-        return Ok((groups, Vec::new()));
-    }
-    let asked = Rows::ids(backend, groups.iter().copied());
+    let claimed = Entry::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(claimed.into_iter().map(|entry| entry.id).collect())
+}
+
+/// The events of these outbox entries, in their order.
+pub async fn of_outbox_entries<C: ConnectionTrait>(
+    db: &C,
+    entries: &[Uuid],
+) -> Result<Vec<conversation_event::Model>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), entries.iter().copied());
     let sql = format!(
         "SELECT e.* FROM {} JOIN conversation_events e ON e.group_id = w.id ORDER BY e.conversation_id, e.seq",
         asked.table()
     );
-    let found = conversation_event::Model::find_by_statement(asked.statement(sql)?);
-    let events = found.all(txn).await.map_err(app_error)?;
-    Ok((groups, events))
+    conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Whether any group waits for the relay; cheap, so that a quiet relay opens no transaction.
-pub async fn any_untold<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
+/// Whether any outbox entry waits for the relay; cheap, so that a quiet relay changes nothing.
+pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         "SELECT 1 AS one FROM event_groups WHERE created_at < $1 LIMIT 1",

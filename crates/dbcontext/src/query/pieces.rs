@@ -141,7 +141,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{query::groups::Claim, sqlite::Sqlite};
+    use crate::sqlite::{Sqlite, Stored};
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 
@@ -168,7 +168,7 @@ mod tests {
         });
         let inserted = INSERT.piece(DatabaseBackend::Sqlite, rows).unwrap();
         let updated = UPDATE.piece(DatabaseBackend::Sqlite, (0..count).map(|number| [7.into(), id(number).into()]));
-        assert_eq!(sqlite.commit(vec![inserted, updated.unwrap()]).await.unwrap(), Claim::Executed);
+        assert_eq!(sqlite.commit(vec![inserted, updated.unwrap()]).await.unwrap(), Stored::Executed);
         let sql = "SELECT id, of, name, note, size, typeof(id) || typeof(name) || typeof(size) FROM things ORDER BY id";
         sqlx::query_as(sql).fetch_all(&sqlite.writer).await.unwrap()
     }

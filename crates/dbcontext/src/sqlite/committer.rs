@@ -4,8 +4,11 @@
 //! two of them only to wait for a lock. Here a whole transaction is one question and one answer.
 
 use std::{
-    path::Path,
-    sync::mpsc::{self, Receiver, Sender},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, SendError, Sender},
+    },
     thread,
     time::Duration,
 };
@@ -24,39 +27,81 @@ const PREPARED: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
-    orders: Sender<Order>,
+    opener: Opener,
+    /// `None` once it is closed.
+    orders: Arc<Mutex<Option<Sender<Order>>>>,
+}
+
+/// How a connection is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opener {
+    pub file: PathBuf,
+    pub busy_timeout: Duration,
+    /// Pragmas.
+    pub settings: String,
+}
+
+impl Opener {
+    fn open(&self) -> Result<Connection> {
+        let connection = Connection::open(&self.file)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        connection.execute_batch(&self.settings)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        Ok(connection)
+    }
+
+    /// Opens a connection and gives it a thread. The thread ends when the sender is dropped.
+    fn start(&self) -> anyhow::Result<Sender<Order>> {
+        let (connection, opener) = (self.open()?, self.clone());
+        let (orders, taken) = mpsc::channel();
+        thread::Builder::new().name("sqlite-commit".to_owned()).spawn(move || work(connection, &opener, &taken))?;
+        Ok(orders)
+    }
 }
 
 enum Order {
-    Commit { pieces: Vec<Piece>, turn: Turn, done: oneshot::Sender<Result<()>> },
-    Close { done: oneshot::Sender<()> },
+    Commit {
+        pieces: Vec<Piece>,
+        turn: Turn,
+        done: oneshot::Sender<Result<()>>,
+    },
+    Close {
+        done: oneshot::Sender<()>,
+    },
+    #[cfg(test)]
+    Run(fn(&Connection)),
 }
 
 impl Committer {
-    /// `settings` are pragmas.
-    pub fn open(file: &Path, busy_timeout: Duration, settings: &str) -> anyhow::Result<Self> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(busy_timeout)?;
-        connection.execute_batch(settings)?;
-        connection.set_prepared_statement_cache_capacity(PREPARED);
-        let (orders, taken) = mpsc::channel();
-        thread::Builder::new().name("sqlite-commit".to_owned()).spawn(move || work(connection, &taken))?;
-        Ok(Self { orders })
+    pub fn open(opener: Opener) -> anyhow::Result<Self> {
+        let orders = opener.start()?;
+        Ok(Self { opener, orders: Arc::new(Mutex::new(Some(orders))) })
     }
 
     /// Executes all of `pieces` or none of them. What has begun is brought to an end also when nobody waits for it any more.
     pub async fn commit(&self, pieces: Vec<Piece>, turn: Turn) -> anyhow::Result<Result<()>> {
         let (done, outcome) = oneshot::channel();
-        self.orders.send(Order::Commit { pieces, turn, done }).map_err(|_| Closed)?;
+        self.send(Order::Commit { pieces, turn, done })?;
         Ok(outcome.await.map_err(|_| Closed)?)
     }
 
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        if self.orders.send(Order::Close { done }).is_ok() {
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if orders.is_some_and(|orders| orders.send(Order::Close { done }).is_ok()) {
             // It says nothing where it has ended already.
             let _ = closed.await;
         }
+    }
+
+    /// A thread that has died gets a successor.
+    fn send(&self, order: Order) -> anyhow::Result<()> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = orders.as_mut().ok_or(Closed)?;
+        let Err(SendError(order)) = sender.send(order) else { return Ok(()) };
+        tracing::error!("the thread that commits to SQLite has died; another one takes its place");
+        *sender = self.opener.start()?;
+        Ok(sender.send(order).map_err(|_| Closed)?)
     }
 }
 
@@ -64,11 +109,11 @@ impl Committer {
 #[error("the connection by which SQLite commits is closed")]
 struct Closed;
 
-fn work(connection: Connection, orders: &Receiver<Order>) {
+fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
     for order in orders {
         match order {
             Order::Commit { pieces, turn, done } => {
-                let result = commit(&connection, &pieces);
+                let result = commit(&mut connection, opener, &pieces);
                 drop(turn);
                 // Whoever gave up waiting finds out by asking again.
                 let _ = done.send(result);
@@ -78,15 +123,25 @@ fn work(connection: Connection, orders: &Receiver<Order>) {
                 let _ = done.send(());
                 return;
             }
+            #[cfg(test)]
+            Order::Run(function) => function(&connection),
         }
     }
 }
 
-fn commit(connection: &Connection, pieces: &[Piece]) -> Result<()> {
+fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Result<()> {
+    if !connection.is_autocommit() {
+        // A transaction that could not be rolled back would refuse every later one; SQLite rolls it back when its connection is closed.
+        tracing::error!("a transaction of SQLite was left open; its connection is replaced");
+        *connection = opener.open()?;
+    }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let executed = execute(connection, pieces);
-    if executed.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK")?;
+    if executed.is_err()
+        && !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction of SQLite could not be rolled back");
     }
     executed
 }
@@ -122,9 +177,11 @@ mod tests {
 
     use sea_orm::{ConnectionTrait as _, DatabaseBackend};
 
+    use super::{Connection, Order};
     use crate::{
         Database,
-        query::{groups::Claim, pieces::Change, rows::Column},
+        query::{pieces::Change, rows::Column},
+        sqlite::Stored,
     };
 
     static INSERT: Change<1> = Change::insert("things", [Column::Int("id")]);
@@ -137,7 +194,7 @@ mod tests {
         (db, file)
     }
 
-    async fn insert(db: &Database, ids: &[i64]) -> Claim {
+    async fn insert(db: &Database, ids: &[i64]) -> Stored {
         let piece = |id: &i64| INSERT.piece(DatabaseBackend::Sqlite, [[(*id).into()]]).unwrap();
         db.sqlite().unwrap().commit(ids.iter().map(piece).collect()).await.unwrap()
     }
@@ -146,10 +203,34 @@ mod tests {
     async fn a_group_that_can_not_be_stored_leaves_nothing_and_keeps_nobody_else_from_it() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
-        assert_eq!(insert(&db, &[1, 2]).await, Claim::Executed);
-        assert_eq!(insert(&db, &[3, 2]).await, Claim::Repeated);
-        assert_eq!(insert(&db, &[3]).await, Claim::Executed);
+        assert_eq!(insert(&db, &[1, 2]).await, Stored::Executed);
+        assert_eq!(insert(&db, &[3, 2]).await, Stored::Repeated);
+        assert_eq!(insert(&db, &[3]).await, Stored::Executed);
         db.begin().await.unwrap().commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_committing_thread_that_died_has_a_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, _) = open(&folder).await;
+        assert_eq!(insert(&db, &[1]).await, Stored::Executed);
+        db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("as a defect would"))).unwrap();
+        // The order that finds out may be lost with the thread; none after it is.
+        let piece = || INSERT.piece(DatabaseBackend::Sqlite, [[2.into()]]).unwrap();
+        let first = db.sqlite().unwrap().commit(vec![piece()]).await;
+        if first.is_err() {
+            assert_eq!(insert(&db, &[2]).await, Stored::Executed);
+        }
+        assert_eq!(insert(&db, &[3]).await, Stored::Executed);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_was_left_open_refuses_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, _) = open(&folder).await;
+        let leave_open = |connection: &Connection| connection.execute_batch("BEGIN").unwrap();
+        db.sqlite().unwrap().committer.send(Order::Run(leave_open)).unwrap();
+        assert_eq!(insert(&db, &[1]).await, Stored::Executed);
     }
 
     #[tokio::test]

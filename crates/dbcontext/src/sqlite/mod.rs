@@ -21,9 +21,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use crate::{
     connection::ACQUIRE_TIMEOUT,
     constraint::{app_error, sqlite_error, sqlite_unique_violation},
-    query::{Piece, groups::Claim},
+    query::Piece,
 };
-use committer::Committer;
+use committer::{Committer, Opener};
 pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +40,14 @@ const SETTINGS: [(&str, &str); 4] = [
     ("temp_store", "memory"),
     ("cache_size", "-16000"),
 ];
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Executed,
+    /// Something that must be unique is there already; nothing was changed.
+    Repeated,
+}
 
 /// The connections that [`Database`](crate::Database) has on SQLite and not elsewhere. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -75,8 +83,8 @@ impl Sqlite {
         let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
         let settings = SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
-        let committer = Committer::open(options.get_filename(), BUSY_TIMEOUT, &settings)
-            .context("cannot open the SQLite database")?;
+        let opener = Opener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
+        let committer = Committer::open(opener).context("cannot open the SQLite database")?;
         let write_lock = WriteLock::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
@@ -89,11 +97,11 @@ impl Sqlite {
     }
 
     /// Executes all of `pieces`, or none of them.
-    pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Claim, AppError> {
+    pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Stored, AppError> {
         let turn = self.write_lock.take().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
-            Ok(()) => Ok(Claim::Executed),
-            Err(error) if sqlite_unique_violation(&error) => Ok(Claim::Repeated),
+            Ok(()) => Ok(Stored::Executed),
+            Err(error) if sqlite_unique_violation(&error) => Ok(Stored::Repeated),
             Err(error) => Err(sqlite_error(error)),
         }
     }

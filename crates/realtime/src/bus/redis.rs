@@ -4,18 +4,16 @@
 //! learns that the others don't know (the relay tells them later), and this process got it all the same. Listening is
 //! [`PubSubService`]'s.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use actix::Actor as _;
 use appcore::{
     InstanceId,
+    breaker::{Breaker, Policy},
     event::{BusError, BusMessage, EventBus, Left, Listener, MemoryBus},
 };
-use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, aio::MultiplexedConnection};
+use tokio::sync::{mpsc, oneshot};
 
 use super::wire_message::{CONTROL, WireMessage, channel};
 use crate::pubsub::PubSubService;
@@ -25,7 +23,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long Redis may take to accept what is published.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long it is left alone after it failed.
-const PAUSE: Duration = Duration::from_millis(500);
+const POLICY: Policy =
+    Policy { failures: 1, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
 /// Publications that go out in one pipeline.
 const BATCH: usize = 256;
 /// How often an instance tells itself that the way is whole.
@@ -49,8 +48,13 @@ impl RedisBus {
         let local = Arc::new(MemoryBus::new());
         let (outgoing, publications) = mpsc::unbounded_channel();
         actix_rt::spawn(
-            Publisher { client: client.clone(), instance, connection: None, not_before: Instant::now() }
-                .run(publications),
+            Publisher {
+                client: client.clone(),
+                instance,
+                connection: None,
+                breaker: Breaker::new("redis bus", POLICY),
+            }
+            .run(publications),
         );
         PubSubService::new(client, instance, Arc::clone(&local)).start();
         Ok(Arc::new(Self { local, outgoing }))
@@ -75,8 +79,7 @@ struct Publisher {
     client: Client,
     instance: InstanceId,
     connection: Option<MultiplexedConnection>,
-    /// After a failure: not to be tried again before.
-    not_before: Instant,
+    breaker: Breaker,
 }
 
 impl Publisher {
@@ -113,34 +116,39 @@ impl Publisher {
                 WireMessage::seal(self.instance, None).map_err(|error| BusError::Away(error.to_string()))?;
             pipe.publish(CONTROL, wire_message).ignore();
         }
-        let mut connection = self.connect().await?;
-        match pipe.query_async::<()>(&mut connection).await {
-            Ok(()) => {
+        let away = |error: &dyn Display| BusError::Away(error.to_string());
+        let admitted = self.breaker.admit().map_err(|error| away(&error))?;
+        // Whatever becomes of it, a connection that failed is not used again.
+        match send(&self.client, self.connection.take(), &pipe).await {
+            Ok(connection) => {
+                admitted.succeeded();
                 self.connection = Some(connection);
                 Ok(())
             }
-            Err(error) => Err(self.fail(&error)),
+            Err(error) => {
+                admitted.failed(&error);
+                Err(away(&error))
+            }
         }
     }
+}
 
-    async fn connect(&mut self) -> Result<MultiplexedConnection, BusError> {
-        if let Some(connection) = self.connection.take() {
-            return Ok(connection);
+/// Sends over this connection or, where there is none, a new one; answers which.
+async fn send(
+    client: &Client,
+    connection: Option<MultiplexedConnection>,
+    pipe: &Pipeline,
+) -> Result<MultiplexedConnection, RedisError> {
+    let mut connection = match connection {
+        Some(connection) => connection,
+        None => {
+            let config =
+                AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
+            client.get_multiplexed_async_connection_with_config(&config).await?
         }
-        if Instant::now() < self.not_before {
-            return Err(BusError::Away("redis was away a moment ago".into()));
-        }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        connected.map_err(|error| self.fail(&error))
-    }
-
-    fn fail(&mut self, error: &RedisError) -> BusError {
-        self.connection = None;
-        self.not_before = Instant::now() + PAUSE;
-        BusError::Away(error.to_string())
-    }
+    };
+    pipe.query_async::<()>(&mut connection).await?;
+    Ok(connection)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use redis::Script;
-use service::App;
+use service::{App, redis::Redis};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},
@@ -97,26 +97,26 @@ impl Instances {
     }
 
     async fn refresh(&self) {
-        match timeout(PATIENCE, self.exchange()).await {
-            Ok(Ok(all)) => self.learn(all),
-            Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "the instances could not be asked for"),
-            Err(_) => tracing::debug!("the instances could not be asked for in time"),
+        if let Some(redis) = &self.app.redis {
+            match redis.within(PATIENCE, self.exchange(redis)).await {
+                Ok(all) => self.learn(all),
+                Err(error) => tracing::debug!(error = format!("{error:#}"), "the instances could not be asked for"),
+            }
         }
         self.asked.send_replace(());
     }
 
-    async fn exchange(&self) -> Result<HashMap<String, String>, AskError> {
-        let Some(pool) = &self.app.redis else { return Ok(HashMap::new()) };
-        let mut connection = pool.get().await.map_err(|error| AskError(error.to_string()))?;
-        Script::new(include_str!("instances.lua"))
+    async fn exchange(&self, redis: &Redis) -> anyhow::Result<HashMap<String, String>> {
+        let mut connection = redis.connection().await?;
+        let answer = Script::new(include_str!("instances.lua"))
             .key("natter:{instances}:alive")
             .key("natter:{instances}:addresses")
             .arg(self.app.instance_id.to_string())
             .arg(&self.own_url)
             .arg(LIFETIME.as_millis() as u64)
             .invoke_async(&mut connection)
-            .await
-            .map_err(|error| AskError(error.to_string()))
+            .await?;
+        Ok(answer)
     }
 
     /// Who is missing may only be so because Redis has lost them: they count until their time is over.
@@ -157,10 +157,6 @@ fn outward_address(host: &str, port: u16) -> Option<IpAddr> {
         socket.local_addr().ok().map(|address| address.ip())
     })
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct AskError(String);
 
 #[cfg(test)]
 mod tests {

@@ -156,20 +156,16 @@ pub(super) async fn owner(app: &App, id: ApiKeyId) -> Result<Option<Principal>, 
 async fn look_up(app: &App, fingerprint: Fingerprint) -> Result<Option<KeyStanding>, AppError> {
     let now = app.clock.now();
     let (db, clock) = (app.db.clone(), app.clock.clone());
-    let gathered = app.accounts.lookups.keys.ask(fingerprint, move |asked| {
+    let read_all = move |asked: Vec<Fingerprint>| {
         let (db, now) = (db.clone(), clock.now());
         async move {
             let hashes: Vec<Vec<u8>> = asked.iter().map(|hash| hash.to_vec()).collect();
-            let found = rows::standings(db.reader(), &hashes, now).await.ok()?;
+            let found = rows::standings(db.reader(), &hashes, now).await?;
             let by_hash = |row: rows::KeyStanding| Some((row.key_hash.clone().try_into().ok()?, Some(row)));
-            Some(found.into_iter().filter_map(by_hash).collect())
+            Ok(found.into_iter().filter_map(by_hash).collect())
         }
-    });
-    let row = match gathered.await {
-        Some(row) => row,
-        None => rows::standings(app.db.reader(), &[fingerprint.to_vec()], now).await?.pop(),
     };
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = app.accounts.lookups.keys.ask(fingerprint, read_all).await? else { return Ok(None) };
     let standing = read(&row)?;
     app.accounts.standings.remember_key(fingerprint, standing);
     if row.last_used_at.is_none_or(|last| last.plus(TOUCH_EVERY) <= now) {
@@ -180,12 +176,11 @@ async fn look_up(app: &App, fingerprint: Fingerprint) -> Result<Option<KeyStandi
 }
 
 /// A key that was not noted as used this time is the next.
-async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Option<HashMap<ApiKeyId, ()>> {
+async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
     if let Err(error) = rows::touch(db.writer(), &ids, now).await {
         tracing::debug!(%error, "the last use of API keys was not noted");
-        return None;
     }
-    Some(HashMap::new())
+    Ok(HashMap::new())
 }
 
 fn read(row: &rows::KeyStanding) -> Result<KeyStanding, AppError> {

@@ -75,7 +75,7 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<CachedSe
         Memory::Live(_) => return Ok(None),
         Memory::Unknown => {}
     }
-    let Some(row) = look_up(app, id, now).await? else { return Ok(None) };
+    let Some(row) = look_up(app, id).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
     let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
     app.accounts.standings.remember(id, standing);
@@ -86,26 +86,22 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<CachedSe
     Ok(Some(standing))
 }
 
-async fn look_up(app: &App, id: SessionId, now: Timestamp) -> Result<Option<rows::LiveSession>, AppError> {
+async fn look_up(app: &App, id: SessionId) -> Result<Option<rows::LiveSession>, AppError> {
     let (db, clock) = (app.db.clone(), app.clock.clone());
-    let gathered = app.accounts.lookups.standings.ask(id, move |ids| {
+    let read = move |ids: Vec<SessionId>| {
         let (db, now) = (db.clone(), clock.now());
         async move {
-            let found = rows::standings(db.reader(), &ids, now).await.ok()?;
-            Some(found.into_iter().map(|row| (row.id, Some(row))).collect())
+            let found = rows::standings(db.reader(), &ids, now).await?;
+            Ok(found.into_iter().map(|row| (row.id, Some(row))).collect())
         }
-    });
-    match gathered.await {
-        Some(standing) => Ok(standing),
-        None => Ok(rows::standings(app.db.reader(), &[id], now).await?.pop()),
-    }
+    };
+    app.accounts.lookups.standings.ask(id, read).await
 }
 
 /// A device that was not noted as used this time is the next.
-async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Option<HashMap<SessionId, ()>> {
+async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
     if let Err(error) = rows::touch(db.writer(), &ids, now).await {
         tracing::debug!(%error, "the last use of sessions was not noted");
-        return None;
     }
-    Some(HashMap::new())
+    Ok(HashMap::new())
 }

@@ -10,6 +10,7 @@ use ::ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
 use appcore::{
     AppError, AssistantId, Code, MessageId, WorkspaceId,
     auth::{Permission, Principal},
+    breaker::Circuit,
     config,
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
@@ -45,6 +46,12 @@ impl Assistants {
 
     pub(crate) fn ai(&self) -> &Ai {
         &self.ai
+    }
+
+    /// The best that the circuit breakers of the providers say: open when none of them is asked.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.ai.circuit()
     }
 
     /// Watches for a reader's wish to stop this answer.

@@ -15,6 +15,7 @@ use appcore::{AppError, Clock, Code};
 use uuid::Uuid;
 
 use self::{memory::MemoryAttempts, redis::RedisAttempts};
+use crate::redis::Redis;
 
 /// How long an attempt waits while others, which may all fail, are under way.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -52,9 +53,9 @@ struct Counters {
 }
 
 impl Attempts {
-    pub fn new(enabled: bool, clock: Clock, redis: Option<deadpool_redis::Pool>) -> Self {
-        let own = MemoryAttempts::new(clock.clone());
-        let shared = redis.map(|pool| RedisAttempts::new(pool, clock));
+    pub fn new(enabled: bool, clock: Clock, redis: Option<Redis>) -> Self {
+        let own = MemoryAttempts::new(clock);
+        let shared = redis.map(RedisAttempts::new);
         Self { enabled, counters: Arc::new(Counters { own, shared }) }
     }
 

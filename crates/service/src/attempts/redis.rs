@@ -1,38 +1,24 @@
 //! Counting of all instances together, in Redis. Each question is one script call, so it is atomic and one round trip.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use appcore::Clock;
-use deadpool_redis::{Pool, redis::Script};
+use deadpool_redis::redis::Script;
 
 use super::{Admission, Attempt, LIFETIME};
+use crate::redis::Redis;
 
 /// Nobody waits long for a Redis that does not answer.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long Redis is not asked after it did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct RedisAttempts {
-    pool: Pool,
-    clock: Clock,
+    redis: Redis,
     begin: Script,
     finish: Script,
-    /// Milliseconds since 1970 before which it is not asked.
-    paused_until: AtomicI64,
 }
 
 impl RedisAttempts {
-    pub fn new(pool: Pool, clock: Clock) -> Self {
-        Self {
-            pool,
-            clock,
-            begin: Script::new(include_str!("begin.lua")),
-            finish: Script::new(include_str!("finish.lua")),
-            paused_until: AtomicI64::new(0),
-        }
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, begin: Script::new(include_str!("begin.lua")), finish: Script::new(include_str!("finish.lua")) }
     }
 
     /// `None`: Redis is away.
@@ -55,11 +41,8 @@ impl RedisAttempts {
     }
 
     async fn ask(&self, script: &Script, attempt: &Attempt, arguments: [String; 3]) -> Option<i64> {
-        if self.clock.now().millis() < self.paused_until.load(Ordering::Relaxed) {
-            return None;
-        }
         let call = async {
-            let mut connection = self.pool.get().await?;
+            let mut connection = self.redis.connection().await?;
             let mut call = script.prepare_invoke();
             for subject in &attempt.subjects {
                 call.key(format!("natter:attempts:{subject}:failed"));
@@ -70,12 +53,10 @@ impl RedisAttempts {
             }
             anyhow::Ok(call.invoke_async(&mut connection).await?)
         };
-        let asked = tokio::time::timeout(PATIENCE, call).await.map_err(anyhow::Error::from);
-        match asked.and_then(|answer| answer) {
+        match self.redis.within(PATIENCE, call).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.paused_until.store(self.clock.now().plus(PAUSE).millis(), Ordering::Relaxed);
-                tracing::warn!(error = format!("{error:#}"), "attempts are counted by each instance for itself");
+                tracing::debug!(error = format!("{error:#}"), "attempts are counted by each instance for itself");
                 None
             }
         }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{Attempts, Quota};
+use crate::redis::Redis;
 
 const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(900) };
 
@@ -18,7 +19,7 @@ fn stages() -> Vec<[Arc<Attempts>; 2]> {
         Ok(url) => {
             let instance = || {
                 let pool = deadpool_redis::Config::from_url(&url).create_pool(Some(deadpool_redis::Runtime::Tokio1));
-                Arc::new(Attempts::new(true, Clock::system(), Some(pool.unwrap())))
+                Arc::new(Attempts::new(true, Clock::system(), Some(Redis::new(pool.unwrap()))))
             };
             stages.push([instance(), instance()]);
         }

@@ -73,21 +73,17 @@ pub async fn delete(app: &App, by: &Principal, id: ConversationId) -> Result<(),
 /// Which conversations a person's connections follow, newest activity first, with each one's last number.
 pub async fn followed(app: &App, user: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let db = app.db.clone();
-    let gathered = app.followed.ask(user, move |users| {
+    let read = move |users: Vec<UserId>| {
         let db = db.clone();
         async move {
             let mut found: HashMap<UserId, Vec<(ConversationId, i64)>> = HashMap::new();
-            for (user, id, last_seq) in query::members::followed(db.reader(), &users).await.ok()? {
+            for (user, id, last_seq) in query::members::followed(db.reader(), &users).await? {
                 found.entry(user).or_default().push((id, last_seq));
             }
-            Some(found)
+            Ok(found)
         }
-    });
-    if let Some(followed) = gathered.await {
-        return Ok(followed);
-    }
-    let rows = query::members::followed(app.db.reader(), &[user]).await?;
-    Ok(rows.into_iter().map(|(_, id, last_seq)| (id, last_seq)).collect())
+    };
+    app.followed.ask(user, read).await
 }
 
 /// The same for many people at once.

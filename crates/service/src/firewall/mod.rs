@@ -83,7 +83,7 @@ impl Firewall {
         clock: Clock,
         db: Database,
         bus: Arc<dyn EventBus>,
-        redis: Option<deadpool_redis::Pool>,
+        redis: Option<crate::redis::Redis>,
     ) -> Result<Arc<Self>, AppError> {
         let settings = config.firewall.clone();
         let firewall = Arc::new(Self {

@@ -1,21 +1,16 @@
 //! Counting violations: in Redis for all instances together, in this process where there is none or while it is away.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use appcore::{Clock, Timestamp};
 use dashmap::DashMap;
-use deadpool_redis::{Pool, redis::Script};
+use deadpool_redis::redis::Script;
 use ipnet::IpNet;
+
+use crate::redis::Redis;
 
 /// A violation must not make anybody wait for a Redis that does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long Redis is not asked after it did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// Networks that are counted here at most: whoever has more at hand than that does not get more memory.
 const MOST: usize = 100_000;
 
@@ -28,16 +23,14 @@ pub(super) struct Violations {
 }
 
 struct Shared {
-    pool: Pool,
+    redis: Redis,
     script: Script,
-    /// Milliseconds since 1970 before which it is not asked.
-    paused_until: AtomicI64,
 }
 
 impl Violations {
-    pub(super) fn new(most: usize, window: Duration, clock: Clock, redis: Option<Pool>) -> Self {
+    pub(super) fn new(most: usize, window: Duration, clock: Clock, redis: Option<Redis>) -> Self {
         let script = || Script::new(include_str!("violations.lua"));
-        let shared = redis.map(|pool| Shared { pool, script: script(), paused_until: AtomicI64::new(0) });
+        let shared = redis.map(|redis| Shared { redis, script: script() });
         Self { most, window, clock, own: DashMap::new(), shared }
     }
 
@@ -61,23 +54,19 @@ impl Violations {
     /// None: Redis is away.
     async fn count_together(&self, network: IpNet) -> Option<bool> {
         let shared = self.shared.as_ref()?;
-        if self.clock.now().millis() < shared.paused_until.load(Ordering::Relaxed) {
-            return None;
-        }
         let asked = async {
-            let mut connection = shared.pool.get().await?;
+            let mut connection = shared.redis.connection().await?;
             let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
             let mut call = shared.script.key(format!("natter:violations:{network}"));
             anyhow::Ok(call.arg(self.most).arg(window).invoke_async::<bool>(&mut connection).await?)
         };
-        let failure = match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(is_enough)) => return Some(is_enough),
-            Ok(Err(error)) => error,
-            Err(late) => late.into(),
-        };
-        shared.paused_until.store(self.clock.now().plus(PAUSE).millis(), Ordering::Relaxed);
-        tracing::warn!(error = format!("{failure:#}"), "violations are counted by each instance for itself");
-        None
+        match shared.redis.within(PATIENCE, asked).await {
+            Ok(is_enough) => Some(is_enough),
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "violations are counted by each instance for itself");
+                None
+            }
+        }
     }
 
     fn count_alone(&self, network: IpNet) -> bool {
@@ -105,7 +94,7 @@ impl Violations {
 mod tests {
     use super::*;
 
-    fn redis() -> Option<Pool> {
+    fn redis() -> Option<deadpool_redis::Pool> {
         if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
             let config = deadpool_redis::Config::from_url(url);
             return Some(config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
@@ -123,7 +112,7 @@ mod tests {
     async fn the_last_of_so_many_leads_to_a_ban_and_none_beside_it() {
         let mut each = vec![vec![Violations::new(5, Duration::from_secs(60), Clock::system(), None)]];
         if let Some(pool) = redis() {
-            let one = || Violations::new(5, Duration::from_secs(60), Clock::system(), Some(pool.clone()));
+            let one = || Violations::new(5, Duration::from_secs(60), Clock::system(), Some(Redis::new(pool.clone())));
             each.push(vec![one(), one()]);
         }
         for instances in each {

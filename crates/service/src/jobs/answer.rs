@@ -33,12 +33,14 @@ const TELL_EVERY: Duration = Duration::from_millis(40);
 /// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
 const STORE_EVERY: Duration = Duration::from_millis(500);
 /// Waits before the end of an answer is stored once more.
-const FINISH_AGAIN: [Duration; 5] = [
+const FINISH_AGAIN: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(30),
 ];
 /// An answer whose workers died so often is given up: it may be what kills them.
 const MOST_ATTEMPTS: i32 = 8;

@@ -9,12 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{AnswerJob, lease::Lease};
-use crate::{App, accounts::ForgetJob, mail::MailJob, workspaces::DepartureJob};
-
-/// Every kind that a worker knows.
-pub(super) const KINDS: &[Kind] =
-    &[Kind::of::<AnswerJob>(), Kind::of::<MailJob>(), Kind::of::<ForgetJob>(), Kind::of::<DepartureJob>()];
+use super::lease::Lease;
+use crate::App;
 
 /// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
 const USUAL_PLACES: usize = 8;
@@ -71,8 +67,8 @@ pub(crate) enum Ended {
     Hopeless(String),
 }
 
-/// A kind without its type.
-pub(super) struct Kind {
+/// A kind without its type. The table of kinds stands where the [`App`] is built.
+pub(crate) struct Kind {
     pub name: &'static str,
     pub leaves_nothing: bool,
     pub places: fn(&Config) -> usize,
@@ -80,7 +76,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    const fn of<J: Job>() -> Self {
+    pub const fn of<J: Job>() -> Self {
         Self { name: J::KIND, leaves_nothing: J::LEAVES_NOTHING, places: J::places, run: run::<J> }
     }
 }

@@ -5,7 +5,7 @@
 //! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
 //! jobs back at once.
 //!
-//! What a job is and how it is done is its [kind](Job); the table of kinds is [`kind::KINDS`]. Each kind has its own places on each
+//! What a job is and how it is done is its [kind](Job); the table of kinds stands where the [`App`] is built. Each kind has its own places on each
 //! instance, so that a hundred answers of a slow model don't keep a letter waiting.
 //!
 //! What goes wrong with an interactive answer is told to the reader: the message ends as failed, with a sentence and the chance
@@ -32,8 +32,9 @@ use uuid::Uuid;
 
 use crate::App;
 
-pub(crate) use kind::{Ended, Job, Work};
-pub use worker::{Workers, start_workers};
+pub(crate) use kind::{Ended, Job, Kind, Work};
+pub use worker::Workers;
+pub(crate) use worker::start_workers;
 
 /// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
 pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Job) -> Result<(), AppError> {

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    kind::{Ended, KINDS, Kind, Work},
+    kind::{Ended, Kind, Work},
     lease::{LEASE, Lease},
 };
 use crate::App;
@@ -39,13 +39,14 @@ pub struct Workers {
 }
 
 /// Starts the workers; an instance with the role `web` has none.
-pub fn start_workers(app: Arc<App>) -> Workers {
+pub(crate) fn start_workers(app: Arc<App>, kinds: &'static [Kind]) -> Workers {
     let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
     if app.config.server.role != Role::Web {
         let wake = Arc::new(Notify::new());
         let listener = app.bus.listen();
         workers.tasks.spawn(listen(Arc::clone(&app), listener, Arc::clone(&wake), workers.draining.clone()));
-        workers.tasks.spawn(dispatch(app, wake, workers.draining.clone(), workers.tasks.clone()));
+        let places = Places::of(kinds, &app.config);
+        workers.tasks.spawn(dispatch(app, places, wake, workers.draining.clone(), workers.tasks.clone()));
     }
     workers
 }
@@ -77,14 +78,13 @@ async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draini
     }
 }
 
-async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken, tasks: TaskTracker) {
+async fn dispatch(app: Arc<App>, places: Places, wake: Arc<Notify>, draining: CancellationToken, tasks: TaskTracker) {
     // SQLite has this one process: whoever worked on a job died, and nobody need wait for the lease to run out.
     if app.db.is_sqlite()
         && let Err(error) = query::jobs::release_all(app.db.writer()).await
     {
         tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
     }
-    let places = Places::of(&app.config);
     while !draining.is_cancelled() {
         match next(&app, &places).await {
             Ok(Some(taken)) => {
@@ -107,8 +107,8 @@ async fn dispatch(app: Arc<App>, wake: Arc<Notify>, draining: CancellationToken,
 struct Places(Vec<(&'static Kind, Arc<Semaphore>)>);
 
 impl Places {
-    fn of(config: &Config) -> Self {
-        Self(KINDS.iter().map(|kind| (kind, Arc::new(Semaphore::new((kind.places)(config))))).collect())
+    fn of(kinds: &'static [Kind], config: &Config) -> Self {
+        Self(kinds.iter().map(|kind| (kind, Arc::new(Semaphore::new((kind.places)(config))))).collect())
     }
 
     /// The kinds of which one more can be worked on.
@@ -133,7 +133,7 @@ struct Taken {
 /// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
 async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
     let free = places.free();
-    if free.is_empty() || !query::jobs::any_due(app.db.reader(), &free).await? {
+    if free.is_empty() || !app.db.is_available() || !query::jobs::any_due(app.db.reader(), &free).await? {
         return Ok(None);
     }
     let asked = Instant::now();

@@ -21,6 +21,7 @@ use appcore::{
 };
 
 use self::{memory::MemoryLimits, redis::RedisLimits};
+use crate::redis::Redis;
 
 /// Whose calls are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,12 +110,8 @@ pub struct Limits {
 
 impl Limits {
     #[must_use]
-    pub fn new(config: &RateLimit, clock: Clock, redis: Option<deadpool_redis::Pool>) -> Self {
-        Self {
-            config: config.clone(),
-            own: MemoryLimits::new(config, clock.clone()),
-            shared: redis.map(|pool| RedisLimits::new(pool, clock)),
-        }
+    pub fn new(config: &RateLimit, clock: Clock, redis: Option<Redis>) -> Self {
+        Self { config: config.clone(), own: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }
     }
 
     /// Whether calls of this group are counted by address even where the person is known.

@@ -1,51 +1,36 @@
 //! Counting of all instances together, in Redis. Each question is one script call, so it is atomic and one round trip; the time is
 //! Redis's own, because the clocks of two instances differ.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use appcore::{
-    Clock,
-    limit::{Limit, RateGroup, Strategy},
-};
-use deadpool_redis::{
-    Pool,
-    redis::{Script, cmd},
-};
+use appcore::limit::{Limit, RateGroup, Strategy};
+use deadpool_redis::redis::{Script, cmd};
 use uuid::Uuid;
 
 use super::{RateDecision, Subject, Window};
+use crate::redis::Redis;
 
 /// A limit must not make anybody wait for a Redis that does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long Redis is not asked after it did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
 /// A call that is said to be under way longer than this belongs to an instance that died.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 pub(super) struct RedisLimits {
-    pool: Pool,
-    clock: Clock,
+    redis: Redis,
     fixed: Script,
     sliding: Script,
     bucket: Script,
     enter: Script,
-    /// Milliseconds since 1970 before which it is not asked.
-    paused_until: AtomicI64,
 }
 
 impl RedisLimits {
-    pub fn new(pool: Pool, clock: Clock) -> Self {
+    pub fn new(redis: Redis) -> Self {
         Self {
-            pool,
-            clock,
+            redis,
             fixed: Script::new(include_str!("fixed.lua")),
             sliding: Script::new(include_str!("sliding.lua")),
             bucket: Script::new(include_str!("bucket.lua")),
             enter: Script::new(include_str!("enter.lua")),
-            paused_until: AtomicI64::new(0),
         }
     }
 
@@ -56,25 +41,18 @@ impl RedisLimits {
         limit: Limit,
         subject: Subject,
     ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
-        if self.clock.now().millis() < self.paused_until.load(Ordering::Relaxed) {
-            return None;
-        }
         let key = format!("natter:limit:{}:{subject}", group.as_str());
-        match tokio::time::timeout(PATIENCE, self.ask(key, limit)).await {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(error)) => {
-                self.pause(&error);
-                None
-            }
-            Err(late) => {
-                self.pause(&late.into());
+        match self.redis.within(PATIENCE, self.ask(key, limit)).await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "limits are counted by each instance for itself");
                 None
             }
         }
     }
 
     async fn ask(&self, key: String, limit: Limit) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
         let script = match limit.strategy {
             Strategy::FixedWindow => &self.fixed,
@@ -104,19 +82,14 @@ impl RedisLimits {
         let allowed: bool =
             self.enter.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
         let retry_after = (!allowed).then_some(Duration::from_secs(1));
-        let place = allowed.then(|| ConcurrencySlot { pool: self.pool.clone(), key, id });
+        let place = allowed.then(|| ConcurrencySlot { redis: self.redis.clone(), key, id });
         Ok((RateDecision { limit: limit.limit, window: None, retry_after }, place))
-    }
-
-    fn pause(&self, error: &anyhow::Error) {
-        self.paused_until.store(self.clock.now().plus(PAUSE).millis(), Ordering::Relaxed);
-        tracing::warn!(error = format!("{error:#}"), "limits are counted by each instance for itself");
     }
 }
 
 /// A call that is under way.
 pub(super) struct ConcurrencySlot {
-    pool: Pool,
+    redis: Redis,
     key: String,
     id: String,
 }
@@ -125,13 +98,14 @@ impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
         // Without a runtime the program ends, and the entry with its lifetime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (pool, key, id) = (self.pool.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
+        let (redis, key, id) = (self.redis.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
         runtime.spawn(async move {
-            if let Ok(mut connection) = pool.get().await {
-                let left: Result<(), _> = cmd("ZREM").arg(key).arg(id).query_async(&mut connection).await;
-                if let Err(error) = left {
-                    tracing::debug!(%error, "the end of a call could not be counted");
-                }
+            let leaving = async {
+                let mut connection = redis.connection().await?;
+                Ok(cmd("ZREM").arg(key).arg(id).query_async::<()>(&mut connection).await?)
+            };
+            if let Err(error) = redis.within(PATIENCE, leaving).await {
+                tracing::debug!(%error, "the end of a call could not be counted");
             }
         });
     }

@@ -9,6 +9,7 @@ use appcore::{
 };
 
 use super::{ConcurrencyPermit, Limits, RateDecision, Subject, sliding, until_room};
+use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
 
@@ -30,9 +31,10 @@ fn configured(variables: Vec<(String, String)>) -> Config {
         .config
 }
 
-fn redis() -> Option<deadpool_redis::Pool> {
+fn redis() -> Option<Redis> {
     if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
-        return Some(deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
+        let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
+        return Some(Redis::new(pool));
     }
     assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
     None
@@ -155,7 +157,7 @@ async fn without_redis_every_instance_counts_for_itself() {
     let nowhere = deadpool_redis::Config::from_url("redis://127.0.0.1:1")
         .create_pool(Some(deadpool_redis::Runtime::Tokio1))
         .unwrap();
-    let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(nowhere));
+    let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(Redis::new(nowhere)));
     let subject = somebody();
     let mut allowed = 0;
     for _ in 0..5 {

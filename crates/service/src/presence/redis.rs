@@ -7,13 +7,11 @@ use appcore::{
     InstanceId, Timestamp, UserId,
     view::{Presence, PresenceStatus},
 };
-use deadpool_redis::{
-    Pool,
-    redis::{self, Script},
-};
+use deadpool_redis::redis::{self, Script};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{MEMORY, MemoryPresence, PresenceStore};
+use crate::redis::Redis;
 
 /// What all keys begin with.
 const PREFIX: &str = "natter:presence";
@@ -23,7 +21,7 @@ const BATCH: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct RedisPresence {
-    pool: Pool,
+    redis: Redis,
     prefix: String,
     /// Who is here, by the moment when somebody must look whether they still are.
     here: String,
@@ -36,19 +34,30 @@ pub struct RedisPresence {
 
 impl RedisPresence {
     #[must_use]
-    pub fn new(pool: Pool) -> Self {
-        Self::under(PREFIX, pool)
+    pub fn new(redis: Redis) -> Self {
+        Self::under(PREFIX, redis)
     }
 
-    pub(super) fn under(prefix: &str, pool: Pool) -> Self {
+    pub(super) fn under(prefix: &str, redis: Redis) -> Self {
         Self {
-            pool,
+            redis,
             prefix: prefix.to_owned(),
             here: format!("{prefix}:here"),
             hold: Script::new(include_str!("hold.lua")),
             choose: Script::new(include_str!("choose.lua")),
             settle: Script::new(include_str!("settle.lua")),
             own: MemoryPresence::new(),
+        }
+    }
+
+    /// What Redis says, or nothing while it is away.
+    async fn shared<T>(&self, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+        match self.redis.within(PATIENCE, question).await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::debug!(error = %format!("{error:#}"), "presence is kept by this instance alone");
+                None
+            }
         }
     }
 
@@ -62,7 +71,7 @@ impl RedisPresence {
         instance: InstanceId,
         until: Timestamp,
     ) -> anyhow::Result<Vec<Presence>> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut came = Vec::new();
         for people in people.chunks(BATCH) {
             let mut call = self.hold.key(&self.here);
@@ -87,7 +96,7 @@ impl RedisPresence {
     }
 
     async fn choose_shared(&self, person: UserId, status: PresenceStatus) -> anyhow::Result<Option<Presence>> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut call = self.choose.key(&self.here);
         call.key(self.hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
         let has_changed: bool = call.invoke_async(&mut connection).await?;
@@ -95,7 +104,7 @@ impl RedisPresence {
     }
 
     async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut gone = Vec::new();
         loop {
             let due = self.due(now, &mut connection).await?;
@@ -125,7 +134,7 @@ impl RedisPresence {
     }
 
     async fn forget_shared(&self, person: UserId) -> anyhow::Result<()> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut pipe = redis::pipe();
         pipe.cmd("ZREM").arg(&self.here).arg(person.to_string());
         pipe.cmd("DEL").arg(self.hash_of(person));
@@ -134,7 +143,7 @@ impl RedisPresence {
     }
 
     async fn of_shared(&self, people: &[UserId]) -> anyhow::Result<Vec<Presence>> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut answers = Vec::with_capacity(people.len());
         for people in people.chunks(BATCH) {
             let mut pipe = redis::pipe();
@@ -165,7 +174,7 @@ impl PresenceStore for RedisPresence {
     ) -> BoxFuture<'a, Vec<Presence>> {
         async move {
             let own = self.own.hold_now(people, instance, until);
-            shared(self.hold_shared(people, instance, until)).await.unwrap_or(own)
+            self.shared(self.hold_shared(people, instance, until)).await.unwrap_or(own)
         }
         .boxed()
     }
@@ -173,7 +182,7 @@ impl PresenceStore for RedisPresence {
     fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>> {
         async move {
             let own = self.own.choose_now(person, status);
-            shared(self.choose_shared(person, status)).await.unwrap_or(own)
+            self.shared(self.choose_shared(person, status)).await.unwrap_or(own)
         }
         .boxed()
     }
@@ -181,7 +190,7 @@ impl PresenceStore for RedisPresence {
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move {
             let own = self.own.settle_now(now);
-            shared(self.settle_shared(now)).await.unwrap_or(own)
+            self.shared(self.settle_shared(now)).await.unwrap_or(own)
         }
         .boxed()
     }
@@ -189,14 +198,14 @@ impl PresenceStore for RedisPresence {
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move {
             self.own.forget_now(person);
-            shared(self.forget_shared(person)).await.unwrap_or_default();
+            self.shared(self.forget_shared(person)).await.unwrap_or_default();
         }
         .boxed()
     }
 
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
         async move {
-            match shared(self.of_shared(people)).await {
+            match self.shared(self.of_shared(people)).await {
                 Some(answers) => answers,
                 None => self.own.of_now(people),
             }
@@ -207,19 +216,4 @@ impl PresenceStore for RedisPresence {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What Redis says, or nothing while it is away.
-async fn shared<T>(question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
-    match tokio::time::timeout(PATIENCE, question).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::debug!(error = %format!("{error:#}"), "presence is kept by this instance alone");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("presence is kept by this instance alone: redis does not answer");
-            None
-        }
-    }
 }

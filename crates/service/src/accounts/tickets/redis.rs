@@ -4,28 +4,28 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::{Pool, redis::cmd};
-use tokio::time::timeout;
+use deadpool_redis::redis::cmd;
 
 use super::{Holder, MemoryTickets, TICKET_TTL, TicketStore};
+use crate::redis::Redis;
 
 /// How long Redis may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct RedisTickets {
-    pool: Pool,
+    redis: Redis,
     own: MemoryTickets,
 }
 
 impl RedisTickets {
     #[must_use]
-    pub fn new(pool: Pool) -> Self {
-        Self { pool, own: MemoryTickets::new() }
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, own: MemoryTickets::new() }
     }
 
     async fn set(&self, fingerprint: &[u8], holder: &Holder) -> anyhow::Result<()> {
         let value = serde_json::to_vec(holder)?;
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let mut command = cmd("SET");
         command.arg(key(fingerprint)).arg(value).arg("PX").arg(TICKET_TTL.as_millis() as u64);
         command.query_async::<()>(&mut connection).await?;
@@ -33,7 +33,7 @@ impl RedisTickets {
     }
 
     async fn get_and_delete(&self, fingerprint: &[u8]) -> anyhow::Result<Option<Holder>> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.redis.connection().await?;
         let value: Option<Vec<u8>> = cmd("GETDEL").arg(key(fingerprint)).query_async(&mut connection).await?;
         Ok(value.map(|value| serde_json::from_slice(&value)).transpose()?)
     }
@@ -46,8 +46,8 @@ fn key(fingerprint: &[u8]) -> Vec<u8> {
 #[async_trait]
 impl TicketStore for RedisTickets {
     async fn put(&self, fingerprint: &[u8], holder: Holder) {
-        let kept = timeout(PATIENCE, self.set(fingerprint, &holder)).await;
-        if !matches!(kept, Ok(Ok(()))) {
+        let kept = self.redis.within(PATIENCE, self.set(fingerprint, &holder)).await;
+        if kept.is_err() {
             tracing::debug!("Redis is away: a ticket is kept by this instance alone");
             self.own.put(fingerprint, holder).await;
         }
@@ -57,6 +57,6 @@ impl TicketStore for RedisTickets {
         if let Some(holder) = self.own.take(fingerprint).await {
             return Some(holder);
         }
-        timeout(PATIENCE, self.get_and_delete(fingerprint)).await.ok()?.ok()?
+        self.redis.within(PATIENCE, self.get_and_delete(fingerprint)).await.ok()?
     }
 }

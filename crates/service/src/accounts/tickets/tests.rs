@@ -6,6 +6,7 @@ use appcore::{SessionId, Timestamp, UserId};
 use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
 
 use super::*;
+use crate::redis::Redis;
 
 fn holder() -> Holder {
     Holder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }
@@ -61,10 +62,10 @@ async fn in_memory() {
 #[tokio::test]
 async fn in_redis() {
     let Some(pool) = redis() else { return };
-    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(pool.clone()))).await;
+    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool.clone())))).await;
 
     // Two instances share them, and they run out.
-    let (one, other) = (RedisTickets::new(pool.clone()), RedisTickets::new(pool.clone()));
+    let (one, other) = (RedisTickets::new(Redis::new(pool.clone())), RedisTickets::new(Redis::new(pool.clone())));
     let (shared, holder) = (fingerprint(), holder());
     one.put(&shared, holder.clone()).await;
     let key = [b"natter:ticket:".as_slice(), &shared].concat();
@@ -78,5 +79,5 @@ async fn in_redis() {
 async fn in_a_redis_that_is_away() {
     // Nothing listens on port 1.
     let pool = Config::from_url("redis://127.0.0.1:1").create_pool(Some(Runtime::Tokio1)).unwrap();
-    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(pool))).await;
+    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool)))).await;
 }

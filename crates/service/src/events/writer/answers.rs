@@ -5,7 +5,7 @@ use appcore::{
     event::Event,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
-use dbcontext::query::{self, groups::NewMessage};
+use dbcontext::query::{self, batches::NewMessage};
 
 use super::{
     batch::Batch,

@@ -9,8 +9,8 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
+    batches::{ConversationState, NewEvent, NewMessage},
     conversations::MemberAssistant,
-    groups::{ConversationState, NewEvent, NewMessage},
     jobs::NewJob,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseExecutor, DatabaseTransaction};
@@ -94,10 +94,10 @@ impl<'a> Batch<'a> {
             return Ok(self);
         }
         self.conversations =
-            query::groups::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
+            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
         let people = people(changes);
         if !people.is_empty() {
-            for row in query::groups::standings(self.db, &people).await? {
+            for row in query::batches::standings(self.db, &people).await? {
                 let standing = ActingMember::parse(&row.role, row.display_name)?;
                 self.set_standing(row.conversation_id, row.user_id, Some(standing));
             }
@@ -126,7 +126,7 @@ impl<'a> Batch<'a> {
             }
         }
         if !unknown.is_empty() {
-            for row in query::groups::seen(self.db, &unknown).await? {
+            for row in query::batches::seen(self.db, &unknown).await? {
                 let id = row.conversation.id;
                 let seq = row.conversation.last_seq;
                 self.conversations.entry(id).or_insert_with(|| {
@@ -250,20 +250,20 @@ impl<'a> Batch<'a> {
         }
         let mut pieces = Vec::new();
         if !self.new_messages.is_empty() {
-            pieces.push(query::groups::insert_messages(backend, self.new_messages)?);
+            pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
         }
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
-            pieces.push(query::groups::insert(backend, self.events)?);
+            pieces.push(query::batches::insert(backend, self.events)?);
         }
         if let Some(id) = noted {
-            pieces.push(query::groups::insert_group(backend, id, self.now)?);
+            pieces.push(query::batches::insert_outbox_entry(backend, id, self.now)?);
         }
         if !heads.is_empty() {
-            pieces.push(query::groups::advance(backend, &heads, self.now)?);
+            pieces.push(query::batches::advance(backend, &heads, self.now)?);
         }
         if !told.is_empty() {
-            pieces.push(query::groups::remove_groups(backend, told)?);
+            pieces.push(query::batches::remove_outbox_entries(backend, told)?);
         }
         let mut signals = Vec::new();
         if !self.jobs.is_empty() {

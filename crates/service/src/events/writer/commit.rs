@@ -18,7 +18,7 @@ use appcore::{
 use dbcontext::{
     Database,
     constraint::app_error,
-    query::{self, groups::Claim},
+    query::{self, batches::Claim},
 };
 use sea_orm::DatabaseExecutor;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ impl Committer {
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
         let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
-        Ok(match query::groups::execute_unless_moved(&self.db, &seen, pieces).await? {
+        Ok(match query::batches::execute_unless_moved(&self.db, &seen, pieces).await? {
             Claim::Executed => {
                 self.memory.keep(conversations);
                 Attempt::Committed(Committed { outcomes, envelopes, signals, batch })

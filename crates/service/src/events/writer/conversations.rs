@@ -74,7 +74,7 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     batch.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
     let head = batch.conversation(conversation_id)?.last_seq;
-    let advance = query::groups::advance(batch.db.get_database_backend(), &[(conversation_id, head)], batch.now)?;
+    let advance = query::batches::advance(batch.db.get_database_backend(), &[(conversation_id, head)], batch.now)?;
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
     batch.forget(conversation_id);

@@ -15,7 +15,7 @@ use appcore::{
     ConversationId, UserId,
     event::{BusMessage, Signal},
 };
-use dbcontext::query::groups::ConversationState;
+use dbcontext::query::batches::ConversationState;
 
 use super::batch::ActingMember;
 

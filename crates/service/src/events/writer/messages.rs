@@ -5,7 +5,7 @@ use appcore::{
     event::Event,
     view::{ConversationKind, MemberRole, Message, MessageStatus, Sender, SenderKind},
 };
-use dbcontext::query::{self, groups::NewMessage, messages::NamedMessage};
+use dbcontext::query::{self, batches::NewMessage, messages::NamedMessage};
 
 use super::{
     batch::Batch,
@@ -20,7 +20,7 @@ pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> 
     if asked.is_empty() {
         return Ok(());
     }
-    for row in query::groups::repeated(batch.db, &asked).await? {
+    for row in query::batches::repeated(batch.db, &asked).await? {
         let message = Message::try_from(row)?;
         if let (Some(sender), Some(client_id)) = (message.sender.id, message.client_id.clone()) {
             batch.sent.insert((message.conversation_id, UserId(sender), client_id), message);
@@ -34,7 +34,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     let replies: Vec<(ConversationId, MessageId)> =
         sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
     if !replies.is_empty() {
-        batch.replied.extend(query::groups::existing(batch.db, &replies).await?);
+        batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
     }
     let mut addressed: Vec<ConversationId> = Vec::new();
     for send in sends(changes) {

@@ -14,14 +14,21 @@ mod departures;
 mod memory;
 mod messages;
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use appcore::{
     AppError, Clock,
     event::{BusMessage, EventBus, Listener},
 };
 use dbcontext::{Database, query};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use uuid::Uuid;
 
 pub use change::{
@@ -35,17 +42,22 @@ use commit::{Committed, Committer};
 const MAX_GROUP: usize = 256;
 /// Changes that may wait; whoever comes then waits for a place.
 const QUEUE: usize = 8_192;
-/// One transaction, from its first statement to its commit.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// One transaction, from its first statement to its commit. Two of them fit into what a caller waits: a connection that has gone silent
+/// costs the changes that were on it one attempt.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A writer that has worked on one batch for so long is stuck, and the instance not healthy.
+const STUCK: Duration = Duration::from_secs(15);
 /// What a caller waits for at most, queueing included. The change may still be committed; sending it again is safe.
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(13);
-/// How long the notes of told groups wait for a transaction to ride in.
-const QUIET: Duration = Duration::from_millis(200);
+/// How long acknowledged outbox entries wait for a transaction that removes them along with what it commits.
+const REMOVAL_DELAY: Duration = Duration::from_millis(200);
 
 /// Takes changes and answers when they are committed. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Submission>,
+    /// Since when it has worked on the batch in hand.
+    busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
 struct Submission {
@@ -54,16 +66,24 @@ struct Submission {
 }
 
 impl Writer {
-    /// Starts the writer's task. With `relayed`, groups are noted until the bus has taken their news to the other instances.
+    /// Starts the writer's task. With `relayed`, each batch has an outbox entry until the bus has taken its events to the other instances.
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
-        let (told, told_groups) = mpsc::unbounded_channel();
         let committer = Committer::new(db.clone(), relayed);
         let heard = bus.listen();
-        let task = Task { db, bus, heard, clock, committer, told, told_groups, notes: Vec::new() };
+        let busy_since = Arc::default();
+        let task =
+            Task { db, bus, heard, clock, committer, outbox: Outbox::new(), busy_since: Arc::clone(&busy_since) };
         tokio::spawn(task.run(submissions));
-        Self { queue }
+        Self { queue, busy_since }
+    }
+
+    /// Whether changes can be expected to be committed: the writer lives, and has not stood on one batch for too long.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let busy_since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.queue.is_closed() && busy_since.is_none_or(|since| since.elapsed() < STUCK)
     }
 
     /// Resolves when `change` is committed, or refused.
@@ -88,10 +108,38 @@ struct Task {
     heard: Listener,
     clock: Clock,
     committer: Committer,
-    told: mpsc::UnboundedSender<Uuid>,
-    told_groups: mpsc::UnboundedReceiver<Uuid>,
-    /// Groups that were told and whose notes are still there.
-    notes: Vec<Uuid>,
+    outbox: Outbox,
+    busy_since: Arc<Mutex<Option<Instant>>>,
+}
+
+/// The outbox entries that the bus has acknowledged and that are still in the database.
+struct Outbox {
+    acknowledge: mpsc::UnboundedSender<Uuid>,
+    acknowledged: mpsc::UnboundedReceiver<Uuid>,
+    entries: Vec<Uuid>,
+    /// When they are removed if no transaction has taken them along: set by the first, and not put off by what comes after it.
+    remove_at: Option<Instant>,
+}
+
+impl Outbox {
+    fn new() -> Self {
+        let (acknowledge, acknowledged) = mpsc::unbounded_channel();
+        Self { acknowledge, acknowledged, entries: Vec::new(), remove_at: None }
+    }
+
+    fn add(&mut self, entry: Uuid) {
+        self.entries.push(entry);
+        self.remove_at.get_or_insert_with(|| Instant::now() + REMOVAL_DELAY);
+    }
+
+    fn take(&mut self) -> Vec<Uuid> {
+        self.remove_at = None;
+        mem::take(&mut self.entries)
+    }
+
+    fn put_back(&mut self, entries: Vec<Uuid>) {
+        entries.into_iter().for_each(|entry| self.add(entry));
+    }
 }
 
 impl Task {
@@ -104,18 +152,25 @@ impl Task {
                     if count == 0 {
                         break;
                     }
+                    self.set_busy_since(Some(Instant::now()));
                     self.commit(mem::take(&mut waiting)).await;
+                    self.set_busy_since(None);
                 }
-                Some(batch) = self.told_groups.recv() => self.notes.push(batch),
+                // Before what the bus says, which may never pause.
+                () = sleep_until(self.outbox.remove_at) => self.remove_acknowledged().await,
+                Some(entry) = self.outbox.acknowledged.recv() => self.outbox.add(entry),
                 Some(message) = self.heard.recv() => self.committer.on_message(&message),
-                () = tokio::time::sleep(QUIET), if !self.notes.is_empty() => self.forget_notes().await,
             }
         }
     }
 
+    fn set_busy_since(&self, since: Option<Instant>) {
+        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
     async fn commit(&mut self, batch: Vec<Submission>) {
-        while let Ok(told) = self.told_groups.try_recv() {
-            self.notes.push(told);
+        while let Ok(entry) = self.outbox.acknowledged.try_recv() {
+            self.outbox.add(entry);
         }
         while let Ok(message) = self.heard.try_recv() {
             self.committer.on_message(&message);
@@ -156,14 +211,11 @@ impl Task {
     }
 
     async fn attempt(&mut self, changes: &[Change]) -> Result<Committed, AppError> {
-        let notes = mem::take(&mut self.notes);
-        let committing = self.committer.commit(changes, self.clock.now(), &notes);
-        let result = match tokio::time::timeout(COMMIT_TIMEOUT, committing).await {
-            Ok(result) => result,
-            Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the commit took too long"))),
-        };
+        let acknowledged = self.outbox.take();
+        let committing = self.committer.commit(changes, self.clock.now(), &acknowledged);
+        let result = self.db.commit_within(COMMIT_TIMEOUT, committing).await;
         if result.is_err() {
-            self.notes = notes;
+            self.outbox.put_back(acknowledged);
         }
         result
     }
@@ -184,28 +236,34 @@ impl Task {
         }
         let left = self.bus.publish(messages);
         if let Some(batch) = batch {
-            let told = self.told.clone();
+            let acknowledge = self.outbox.acknowledge.clone();
             tokio::spawn(async move {
                 if matches!(left.await, Ok(Ok(()))) {
-                    let _ = told.send(batch);
+                    let _ = acknowledge.send(batch);
                 }
             });
         }
     }
 
-    async fn forget_notes(&mut self) {
-        let notes = mem::take(&mut self.notes);
+    async fn remove_acknowledged(&mut self) {
+        let entries = self.outbox.take();
         let backend = self.db.log().get_database_backend();
-        let forgotten = match query::groups::remove_groups(backend, &notes) {
+        let removed = match query::batches::remove_outbox_entries(backend, &entries) {
             // Whoever has something to commit waits behind this.
-            Ok(piece) => tokio::time::timeout(COMMIT_TIMEOUT, query::execute(self.db.log(), vec![piece]))
-                .await
-                .unwrap_or_else(|_| Err(AppError::unavailable(anyhow::anyhow!("the database did not answer in time")))),
+            Ok(piece) => self.db.commit_within(COMMIT_TIMEOUT, query::execute(self.db.log(), vec![piece])).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = forgotten {
-            // The relay tells them again; receivers drop what they have.
-            tracing::warn!(%error, "notes of told groups could not be removed");
+        if let Err(error) = removed {
+            // The relay publishes them again; receivers drop what they have.
+            tracing::warn!(%error, "acknowledged outbox entries could not be removed");
         }
+    }
+}
+
+/// Never, where there is no moment.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

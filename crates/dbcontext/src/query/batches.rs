@@ -1,4 +1,4 @@
-//! The statements by which the writer commits a group: one of each per group, however many messages it holds.
+//! The statements by which the writer commits a batch of changes: one of each per batch, however many messages it holds.
 
 use std::collections::HashSet;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Database,
     constraint::{app_error, unique_violation},
+    sqlite::Stored,
 };
 
 /// What a group has to know of a conversation.
@@ -123,7 +124,10 @@ pub async fn execute_unless_moved(
         return Ok(Claim::Executed);
     }
     if let Some(sqlite) = db.sqlite() {
-        return sqlite.commit(pieces).await;
+        return Ok(match sqlite.commit(pieces).await? {
+            Stored::Executed => Claim::Executed,
+            Stored::Repeated => Claim::Repeated,
+        });
     }
     match Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await {
         Ok(held) => {
@@ -293,14 +297,14 @@ pub fn advance(backend: DatabaseBackend, heads: &[(ConversationId, i64)], now: T
     UPDATE.piece(backend, heads.iter().map(|(id, last_seq)| [(*last_seq).into(), now.0.into(), id.0.into()]))
 }
 
-/// Notes that the news of a group has to go out.
-pub fn insert_group(backend: DatabaseBackend, id: Uuid, now: Timestamp) -> Result<Piece, AppError> {
+/// The outbox entry of a batch: its events have to be published.
+pub fn insert_outbox_entry(backend: DatabaseBackend, id: Uuid, now: Timestamp) -> Result<Piece, AppError> {
     static INSERT: Change<2> = Change::insert("event_groups", [Column::Uuid("id"), Column::Int("created_at")]);
     INSERT.piece(backend, [[id.into(), now.0.into()]])
 }
 
-/// The news of these groups has gone out.
-pub fn remove_groups(backend: DatabaseBackend, ids: &[Uuid]) -> Result<Piece, AppError> {
+/// The bus has taken the events of these batches.
+pub fn remove_outbox_entries(backend: DatabaseBackend, ids: &[Uuid]) -> Result<Piece, AppError> {
     static DELETE: Change<1> = Change::new(
         [Column::Uuid("id")],
         "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",

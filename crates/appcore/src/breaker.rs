@@ -1,0 +1,258 @@
+//! The circuit breaker: one for everything that the program depends on (PostgreSQL, Redis, each AI provider).
+//!
+//! Closed, it lets every call through and counts failures in a row. At [`Policy::failures`] it opens, and calls are refused at once
+//! instead of each one waiting for a timeout of its own. After a pause it is half-open: one call goes through as a probe. Its success
+//! closes the breaker; its failure opens it again, for twice as long up to [`Policy::longest_pause`].
+
+use std::{
+    fmt::Display,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{sync::watch, time::Instant};
+
+/// When a breaker opens, and how long it stays open.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// From opening to the first probe.
+    pub pause: Duration,
+    /// The pause doubles after each failed probe, up to this.
+    pub longest_pause: Duration,
+}
+
+/// What a breaker does with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Circuit {
+    /// Every call goes through.
+    Closed,
+    /// Calls are refused at once.
+    Open,
+    /// One call is under way as a probe; all others are refused.
+    HalfOpen,
+}
+
+/// A call that was refused, because the ones before it failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} failed a moment ago; it is asked again in {} ms", retry_after.as_millis())]
+pub struct CircuitOpen {
+    name: String,
+    /// Until the next probe is let through.
+    pub retry_after: Duration,
+}
+
+#[derive(Debug)]
+pub struct Breaker {
+    /// What it protects, for the log.
+    name: String,
+    policy: Policy,
+    state: Mutex<State>,
+    is_open: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    opened: Option<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    since: Instant,
+    probe_at: Instant,
+    pause: Duration,
+    is_probing: bool,
+}
+
+impl Breaker {
+    #[must_use]
+    pub fn new(name: impl Into<String>, policy: Policy) -> Self {
+        Self { name: name.into(), policy, state: Mutex::default(), is_open: watch::Sender::new(false) }
+    }
+
+    /// Lets a call through, or refuses it. The caller says how the call ended; one that is dropped says nothing.
+    pub fn admit(&self) -> Result<Admitted<'_>, CircuitOpen> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let is_probe = match &mut state.opened {
+            None => false,
+            Some(opened) if !opened.is_probing && opened.probe_at <= now => {
+                opened.is_probing = true;
+                true
+            }
+            Some(opened) => {
+                let retry_after = opened.probe_at.saturating_duration_since(now);
+                return Err(CircuitOpen { name: self.name.clone(), retry_after });
+            }
+        };
+        Ok(Admitted { breaker: self, is_probe, has_ended: false })
+    }
+
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        match &self.state().opened {
+            None => Circuit::Closed,
+            Some(opened) if opened.is_probing => Circuit::HalfOpen,
+            Some(_) => Circuit::Open,
+        }
+    }
+
+    /// Whether calls are refused, but for a probe now and then.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self.is_open.borrow()
+    }
+
+    /// Resolves as soon as it is open.
+    pub async fn opened(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
+    }
+
+    fn succeed(&self, is_probe: bool) {
+        let mut state = self.state();
+        match (&state.opened, is_probe) {
+            (None, _) => state.failures = 0,
+            (Some(opened), true) => {
+                let away_ms = u64::try_from(opened.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                *state = State::default();
+                self.is_open.send_replace(false);
+                tracing::info!(dependency = self.name, away_ms, "circuit breaker closed: the dependency is back");
+            }
+            // It began before the breaker opened, and says nothing about now.
+            (Some(_), false) => {}
+        }
+    }
+
+    fn fail(&self, is_probe: bool, error: &dyn Display) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.failures = state.failures.saturating_add(1);
+        let failures = state.failures;
+        match &mut state.opened {
+            Some(opened) if is_probe => {
+                let pause = opened.pause.saturating_mul(2).min(self.policy.longest_pause);
+                *opened = Opened { since: opened.since, probe_at: now + pause, pause, is_probing: false };
+            }
+            Some(_) => {}
+            None if failures >= self.policy.failures => {
+                let pause = self.policy.pause;
+                state.opened = Some(Opened { since: now, probe_at: now + pause, pause, is_probing: false });
+                self.is_open.send_replace(true);
+                tracing::warn!(dependency = self.name, %error, "circuit breaker open: calls are refused until a probe succeeds");
+            }
+            None => {}
+        }
+    }
+
+    // The state is whole between any two statements, so a panic elsewhere can't have left it torn.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that was let through.
+#[derive(Debug)]
+#[must_use = "say how the call ended"]
+pub struct Admitted<'a> {
+    breaker: &'a Breaker,
+    is_probe: bool,
+    has_ended: bool,
+}
+
+impl Admitted<'_> {
+    pub fn succeeded(mut self) {
+        self.has_ended = true;
+        self.breaker.succeed(self.is_probe);
+    }
+
+    /// The dependency did not answer as it should; `error` goes to the log if this opens the breaker.
+    pub fn failed(mut self, error: &dyn Display) {
+        self.has_ended = true;
+        self.breaker.fail(self.is_probe, error);
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if self.is_probe
+            && !self.has_ended
+            && let Some(opened) = &mut self.breaker.state().opened
+        {
+            opened.is_probing = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy =
+        Policy { failures: 2, pause: Duration::from_millis(100), longest_pause: Duration::from_millis(250) };
+
+    fn fail(breaker: &Breaker) {
+        breaker.admit().unwrap().failed(&"refused");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_in_a_row_open_it_and_a_success_between_them_does_not_let_them_add_up() {
+        let breaker = Breaker::new("test", POLICY);
+        fail(&breaker);
+        breaker.admit().unwrap().succeeded();
+        fail(&breaker);
+        assert_eq!(breaker.circuit(), Circuit::Closed);
+        fail(&breaker);
+        assert_eq!(breaker.circuit(), Circuit::Open);
+        assert_eq!(breaker.admit().unwrap_err().retry_after, POLICY.pause);
+        breaker.opened().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_probe_at_a_time_is_let_through_and_its_success_closes_it() {
+        let breaker = Breaker::new("test", POLICY);
+        fail(&breaker);
+        fail(&breaker);
+        tokio::time::advance(POLICY.pause).await;
+        let probe = breaker.admit().unwrap();
+        assert_eq!(breaker.circuit(), Circuit::HalfOpen);
+        assert!(breaker.admit().is_err());
+        // A probe that nobody waits for any more lets the next one through.
+        drop(probe);
+        let probe = breaker.admit().unwrap();
+        probe.succeeded();
+        assert_eq!(breaker.circuit(), Circuit::Closed);
+        assert!(!breaker.is_open());
+        fail(&breaker);
+        assert_eq!(breaker.circuit(), Circuit::Closed, "failures are counted anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_doubles_with_each_failed_probe_up_to_the_longest() {
+        let breaker = Breaker::new("test", POLICY);
+        fail(&breaker);
+        fail(&breaker);
+        for pause in [100, 200, 250, 250].map(Duration::from_millis) {
+            assert_eq!(breaker.admit().unwrap_err().retry_after, pause);
+            tokio::time::advance(pause).await;
+            fail(&breaker);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_began_before_it_opened_neither_closes_it_nor_prolongs_the_pause() {
+        let breaker = Breaker::new("test", POLICY);
+        let (slow, slower) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+        fail(&breaker);
+        fail(&breaker);
+        slow.succeeded();
+        assert!(breaker.is_open());
+        tokio::time::advance(POLICY.pause / 2).await;
+        slower.failed(&"late");
+        assert_eq!(breaker.admit().unwrap_err().retry_after, POLICY.pause / 2);
+    }
+}

@@ -1,0 +1,95 @@
+//! Redis, as the services ask it: through one pool and one circuit breaker, and never for longer than a limit.
+//!
+//! Whoever asks has an answer for the case that Redis is away, so nobody waits for it: after a few failures in a row questions are refused
+//! at once, until a probe succeeds.
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{
+    RuntimeBound,
+    breaker::{Breaker, Circuit, Policy},
+};
+use deadpool_redis::{Connection, Pool, PoolError, redis::RedisError};
+use tokio::{runtime::Handle, time::error::Elapsed};
+
+const POLICY: Policy =
+    Policy { failures: 3, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Redis {
+    pool: Pool,
+    breaker: Arc<Breaker>,
+    /// Its connections belong to it, and outlive the worker that was the first to need them.
+    runtime: Handle,
+}
+
+impl Redis {
+    /// Its connections live in the caller's runtime.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, breaker: Arc::new(Breaker::new("redis", POLICY)), runtime: Handle::current() }
+    }
+
+    /// A connection, for a question within [`Self::within`].
+    pub async fn connection(&self) -> Result<Connection, PoolError> {
+        self.pool.get().await
+    }
+
+    /// The answer to a question, if there is one before `limit`.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        question: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let admitted = self.breaker.admit()?;
+        let question = RuntimeBound::new(self.runtime.clone(), Box::pin(question));
+        let answer = tokio::time::timeout(limit, question).await.map_err(anyhow::Error::from).flatten();
+        match &answer {
+            Err(error) if is_of_connection(error) => admitted.failed(error),
+            _ => admitted.succeeded(),
+        }
+        answer
+    }
+
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.breaker.circuit()
+    }
+}
+
+/// Whether Redis did not answer, which is not the fault of what was asked.
+fn is_of_connection(error: &anyhow::Error) -> bool {
+    let of_redis = |error: &RedisError| {
+        error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() || error.is_timeout()
+    };
+    error.is::<Elapsed>()
+        || error.downcast_ref::<RedisError>().is_some_and(of_redis)
+        || error.downcast_ref::<PoolError>().is_some_and(|error| match error {
+            PoolError::Backend(error) => of_redis(error),
+            PoolError::Timeout(_) => true,
+            _ => false,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_redis_that_is_away_is_not_asked_by_everybody() {
+        // Nothing listens on port 1.
+        let pool = deadpool_redis::Config::from_url("redis://127.0.0.1:1")
+            .create_pool(Some(deadpool_redis::Runtime::Tokio1))
+            .unwrap();
+        let redis = Redis::new(pool);
+        for _ in 0..POLICY.failures {
+            assert_eq!(redis.circuit(), Circuit::Closed);
+            let asked = redis.within(Duration::from_secs(5), async { Ok(redis.connection().await.map(drop)?) }).await;
+            assert!(asked.is_err());
+        }
+        assert_eq!(redis.circuit(), Circuit::Open);
+        let refused = redis.within(Duration::from_secs(5), std::future::pending::<anyhow::Result<()>>()).await;
+        assert!(refused.unwrap_err().is::<appcore::breaker::CircuitOpen>());
+    }
+}
