@@ -2,7 +2,15 @@ import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+
+/** KaTeX names its fonts in three forms; every browser that runs this app takes the first. */
+const woff2Only: Plugin = {
+  name: 'natter:woff2-only',
+  enforce: 'pre',
+  transform: (code, id) =>
+    /katex.*\.css/.test(id) ? code.replace(/,url\([^)]*\.(?:woff|ttf)\) format\("\w+"\)/g, '') : null
+};
 
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
@@ -33,7 +41,11 @@ export default defineConfig({
       }
     }
   },
+  // The policy lets no font come from the style itself.
+  build: { assetsInlineLimit: (file) => (file.endsWith('.woff2') ? false : undefined) },
+  worker: { format: 'es' },
   plugins: [
+    woff2Only,
     tailwindcss(),
     paraglideVitePlugin({
       project: './project.inlang',

@@ -74,11 +74,13 @@ const ALIASES: Record<string, string> = {
 
 /** More than this is shown plain: nobody reads it in colour, and everybody would wait for it. */
 const MOST = 30_000;
+/** So is code of which each sign has a colour of its own: the page would be full of elements. */
+const MOST_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
-/** The spans of the code, or `null` where its language is not known. */
-export async function highlight(language: string, code: string): Promise<Span[] | null> {
+/** The spans of the code, or `null` where its language is not known. `began` is called when all is loaded. */
+export async function highlight(language: string, code: string, began = () => {}): Promise<Span[] | null> {
   const wanted = language.toLowerCase();
   const name = ALIASES[wanted] ?? wanted;
   const load = LANGUAGES[name];
@@ -86,7 +88,9 @@ export async function highlight(language: string, code: string): Promise<Span[] 
   highlighter ??= import('lowlight').then((module) => module.createLowlight());
   const [lowlight, grammar] = await Promise.all([highlighter, load()]);
   if (!lowlight.registered(name)) lowlight.register(name, grammar.default);
-  return flatten(lowlight.highlight(name, code));
+  began();
+  const spans = flatten(lowlight.highlight(name, code));
+  return spans.length > MOST_SPANS ? null : spans;
 }
 
 function flatten(root: Root): Span[] {

@@ -1,9 +1,12 @@
 /**
  * Markdown that is still being written. A block that has ended does not change any more, so only the text from the
- * last one on is parsed again; the blocks before it keep their identity, and the page need not touch them.
+ * last one on is parsed again; the blocks before it keep their identity, and the page need not touch them. At its end,
+ * what is only half there is held back until it is whole.
  */
 import type { Token } from 'marked';
-import { lex, toBlocks } from './parse.ts';
+import { lex } from './lexer.ts';
+import { asWritten, toBlocks } from './parse.ts';
+import { settled } from './settled.ts';
 import type { Block } from './tree.ts';
 
 export class GrowingMarkdown {
@@ -26,15 +29,26 @@ export class GrowingMarkdown {
       this.#ended = [];
     }
     this.#source = clean;
-    const tokens = lex(clean.slice(this.#endedAt));
-    const open = firstOpen(tokens, clean.slice(this.#endedAt));
+    const open = clean.slice(this.#endedAt);
+    const shown = open.slice(0, settled(open));
+    try {
+      this.#read(shown);
+    } catch {
+      this.#blocks = [...this.#ended, ...asWritten(shown)];
+    }
+    return this.#blocks;
+  }
+
+  #read(shown: string): void {
+    const tokens = lex(shown);
+    const open = firstOpen(tokens, shown);
     const ended = tokens.slice(0, open);
+    const still = toBlocks(tokens.slice(open));
     if (ended.length > 0) {
       this.#ended = [...this.#ended, ...toBlocks(ended)];
       this.#endedAt += lengthOf(ended);
     }
-    this.#blocks = [...this.#ended, ...toBlocks(tokens.slice(open))];
-    return this.#blocks;
+    this.#blocks = [...this.#ended, ...still];
   }
 }
 

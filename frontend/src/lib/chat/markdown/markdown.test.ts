@@ -1,10 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GrowingMarkdown } from './growing.ts';
-import { parse, plainText, safeHref } from './parse.ts';
+import { safeHref } from './links.ts';
+import { HOSTILE } from './hostile.ts';
+import { DEEPEST } from './lexer.ts';
+import { parse } from './parse.ts';
+import { plainText } from './plain.ts';
 import type { Block, Inline } from './tree.ts';
 
 const first = (source: string) => parse(source)[0] as Block;
+/** What a reader sees of it. */
+function wordsOf(nodes: readonly unknown[]): string {
+  return nodes
+    .map((node) => {
+      if (typeof node !== 'object' || node === null) return '';
+      if ('text' in node && 'type' in node && !['code', 'math'].includes(node.type as string))
+        return node.text as string;
+      return wordsOf(
+        Object.values(node)
+          .filter((value) => typeof value === 'object')
+          .flat(3)
+      );
+    })
+    .join('');
+}
+
 const inlines = (source: string) => (first(source) as { children: Inline[] }).children;
 
 describe('parse', () => {
@@ -126,6 +146,117 @@ describe('links', () => {
   });
 });
 
+describe('hostile texts', () => {
+  const depth = (node: unknown): number => {
+    if (typeof node !== 'object' || node === null) return 0;
+    const own =
+      'type' in node && ['quote', 'list', 'strong', 'em', 'del', 'link'].includes(node.type as string) ? 1 : 0;
+    return own + Math.max(0, ...Object.values(node).flat(3).map(depth));
+  };
+
+  it.each(HOSTILE.map(({ name, text }) => [name, text] as const))('%s: read, bounded, and shown', (_, text) => {
+    const blocks = parse(text);
+    expect(depth(blocks)).toBeLessThanOrEqual(2 * DEEPEST);
+    expect(JSON.stringify(blocks).length).toBeLessThan(400_000);
+    expect(new GrowingMarkdown().write(text)).toBeDefined();
+    expect(plainText(text).length).toBeLessThanOrEqual(140);
+  });
+
+  it('keep what is too deep as plain text', () => {
+    expect(JSON.stringify(parse(`${'>'.repeat(200)} deep`))).toContain('deep');
+    expect(JSON.stringify(parse(`${'**'.repeat(192)}a${'**'.repeat(192)}`))).toContain('a');
+    expect(JSON.stringify(parse('1. '.repeat(100) + 'deep'))).toContain('deep');
+  });
+
+  it('make no row of a thousand cells from one sign', () => {
+    const [table] = parse(`${'|a'.repeat(800)}\n${'|-'.repeat(800)}\n${'|\n'.repeat(900)}`);
+    expect(table?.type).toBe('paragraph');
+  });
+});
+
+describe('what a link says', () => {
+  const shown = (label: string, href = 'https://evil.example/x') => {
+    const [link] = inlines(`[${label}](${href})`);
+    return link?.type === 'link' ? link.children.map((one) => ('text' in one ? one.text : '*')).join('') : null;
+  };
+
+  it.each([
+    'https://bank.example',
+    'HTTPS://Bank.Example/login',
+    'www.bank.example',
+    'See https://bank.example now',
+    'https://evil.example@bank.example/',
+    'https://bank.example/https://evil.example/',
+    'h\u200bttps://bank.example',
+    'https://bank\u3002example',
+    '\u202ehttps://bank.example'
+  ])('is never the address of another site: %s', (label) => {
+    expect(shown(label)).toBe('https://evil.example/x');
+  });
+
+  it.each(['bank.example', 'bank.example/login', 'me@bank.example', 'main.rs'])(
+    'has the real site behind a name that may be one: %s',
+    (label) => {
+      expect(shown(label)).toBe(`${label} (evil.example)`);
+    }
+  );
+
+  it.each(['the docs', 'https://evil.example', 'evil.example', 'www.evil.example/x', 'Version 2.3.7', 'Mr. Smith'])(
+    'stays what it was: %s',
+    (label) => {
+      expect(shown(label)).toBe(label);
+    }
+  );
+
+  it('knows the site of a mail address', () => {
+    expect(shown('me@c.example', 'mailto:me@c.example')).toBe('me@c.example');
+    expect(shown('me@bank.example', 'mailto:me@c.example')).toBe('me@bank.example (c.example)');
+  });
+});
+
+describe('formulas', () => {
+  const math = (source: string) => inlines(source).filter((one) => one.type === 'math');
+
+  it.each([
+    ['$e^{i\\pi}+1=0$', 'e^{i\\pi}+1=0'],
+    ['so $x$, then', 'x'],
+    ['\\(a_1 * b_2\\)', 'a_1 * b_2'],
+    ['**bold** $a * b$ and *c*', 'a * b'],
+    ['$5$', '5'],
+    ['$5 + 6$', '5 + 6'],
+    ['a $\\$5$', '\\$5']
+  ])('in a line: %s', (source, text) => {
+    expect(math(source)).toEqual([{ type: 'math', text, display: false }]);
+  });
+
+  it.each([
+    '$5 and $10',
+    'from $5 to 10$',
+    'US$5-US$6',
+    '$HOME/bin:$PATH',
+    '`$x$`',
+    '\\$x$',
+    'a $ b $ c',
+    '$5, maybe ($6)',
+    '$x\ny$',
+    'costs 5$ or 6$'
+  ])('not a price, a variable or code: %s', (source) => {
+    expect(math(source)).toEqual([]);
+  });
+
+  it('on their own', () => {
+    for (const source of ['$$\na\n$$', '$$a$$', '\\[a\\]', '\\[\na\n\\]']) {
+      expect(parse(`Before\n${source}\nafter`)).toMatchObject([
+        { type: 'paragraph' },
+        { type: 'math', text: 'a' },
+        { type: 'paragraph' }
+      ]);
+    }
+    expect(math('in a line $$a$$ too')).toEqual([{ type: 'math', text: 'a', display: true }]);
+    expect(parse('$$\na\n\nb')).toMatchObject([{ type: 'paragraph' }, { type: 'paragraph' }]);
+  });
+});
+
 describe('text that is still being written', () => {
   const sentence = fc.constantFrom('One sentence. ', '**bold** ', 'a\nb ', '`code` ', '5 * 3 ', '# not a title');
   const block = fc.oneof(
@@ -150,7 +281,8 @@ describe('text that is still being written', () => {
           at += 1 + (cuts[turn % cuts.length] ?? 0);
           growing.write(source.slice(0, at));
         }
-        expect(growing.write(source)).toEqual(parse(source));
+        // What is held back at its end is shown with the next block.
+        expect(growing.write(`${source}\n\nEnd.`)).toEqual(parse(`${source}\n\nEnd.`));
       }),
       { numRuns: 500 }
     );
@@ -163,6 +295,58 @@ describe('text that is still being written', () => {
     expect(after[0]).toBe(before[0]);
     expect(after[1]).toBe(before[1]);
     expect(after[2]).not.toBe(before[2]);
+  });
+
+  it.each([
+    'Look at [the docs](https://example.org/d?e=f) now.',
+    '![graph](https://x.example/g.png) is it.',
+    'A **bold word** and *one* and ~~none~~.',
+    'Run `npm ci` or ``a`b``.',
+    '| Region | 2.3.7 |\n|---|---:|\n| eu | 47 |\n| us | 51 |',
+    'Text\n\n| a | b |\n|---|---|\n| 1 | 2 |',
+    '- | a | b |\n  |---|---|\n  | 1 | 2 |',
+    '```rust\nfn main() {}\n```\n\nDone.',
+    '- [x] done\n- [ ] open',
+    '# Title\n\n> quoted\n\n1. one\n2. two',
+    'It is $e^{i\\pi}$ or\n\n$$\na + b\n$$\n\nor \\(x\\).',
+    'Fish &amp; chips'
+  ])('shows no marks that are about to be something else: %s', (source) => {
+    const growing = new GrowingMarkdown();
+    for (let end = 1; end <= source.length; end++) {
+      const shown = wordsOf(growing.write(source.slice(0, end)));
+      expect(shown, source.slice(0, end)).not.toMatch(/\*\*|\*\w|~~|\]\(|^\||\|-|-:|\[|`|#|&\w|\$|\\|^>|^\d\.?$/m);
+    }
+  });
+
+  it('does not wait for what will not come', () => {
+    const shown = (source: string) => wordsOf(new GrowingMarkdown().write(source));
+    expect(shown('That costs $5 and')).toBe('That costs $5 and');
+    expect(shown('2 * 3 is')).toBe('2 * 3 is');
+    expect(shown('a snake_case name')).toBe('a snake_case name');
+    expect(shown('see [1] there')).toBe('see [1] there');
+    expect(shown(`an *${' word'.repeat(60)}`)).toContain('word');
+    expect(shown('a * b\n\nnext')).toContain('next');
+    expect(shown('**open\n\nnext')).toContain('next');
+  });
+
+  it('never takes back what it has shown, but for a line', () => {
+    const source = 'One **two** three [four](https://x.example) `five`, $six$.\n\n- a\n- b\n\nEnd.';
+    const growing = new GrowingMarkdown();
+    let before = '';
+    for (let end = 1; end <= source.length; end++) {
+      const shown = wordsOf(growing.write(source.slice(0, end)));
+      expect(shown.startsWith(before), source.slice(0, end)).toBe(true);
+      before = shown;
+    }
+  });
+
+  it('reads a long answer in pieces without reading all of it each time', () => {
+    const source = 'A paragraph with **bold**, `code` and [a link](https://x.example).\n\n'.repeat(1_500);
+    const growing = new GrowingMarkdown();
+    const first = growing.write(source.slice(0, 50_000))[0];
+    for (let end = 50_000; end <= source.length; end += 97) growing.write(source.slice(0, end));
+    expect(growing.blocks[0]).toBe(first);
+    expect(growing.blocks).toHaveLength(1_500);
   });
 
   it('starts over when the text is another one', () => {

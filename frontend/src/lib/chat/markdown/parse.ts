@@ -1,77 +1,64 @@
-/** Markdown to the tree of `tree.ts`. The grammar (CommonMark with GitHub's additions) is `marked`'s. */
-import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
+/** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
+import type { MarkedToken, Token, Tokens } from 'marked';
+import { lex } from './lexer.ts';
+import { labelled, safeHref } from './links.ts';
+import type { MathToken } from './math.ts';
 import type { Block, Inline, Item } from './tree.ts';
 
-const OPTIONS = { gfm: true, breaks: true };
-const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
+type Known = MarkedToken | MathToken;
+
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
+/** A text that the grammar fails on is shown as it was written. */
 export function parse(source: string): Block[] {
-  return toBlocks(lex(source));
-}
-
-export function lex(source: string): Token[] {
-  return new Lexer(OPTIONS).lex(source);
-}
-
-export function toBlocks(tokens: readonly Token[]): Block[] {
-  return tokens.flatMap((token) => toBlock(token as MarkedToken) ?? []);
-}
-
-/** Only an address that can't run anything is a link; anything else stays the text that it was. */
-export function safeHref(href: string): string | null {
   try {
-    const url = new URL(href);
-    return SAFE_SCHEMES.has(url.protocol) ? url.href : null;
+    return toBlocks(lex(source));
   } catch {
-    return null;
+    return asWritten(source);
   }
 }
 
-/** What a reader hears or sees in one line: a quote, a notification. */
-export function plainText(source: string, limit = 140): string {
-  const text = source
-    .slice(0, limit * 4)
-    .replace(/```[^\n]*\n?/g, ' ')
-    .replace(/!?\[([^\]\n]*)\]\([^)\s]*\)/g, '$1')
-    .replace(/^\s{0,3}(#{1,6}\s+|>\s?|[-*+]\s+(\[[ xX]\]\s+)?)/gm, '')
-    .replace(/(\*\*|__|~~|`)/g, '')
-    .replace(/\s+/g, ' ')
-    .trim();
-  return text.length > limit ? `${text.slice(0, limit - 1).trimEnd()}…` : text;
+export function asWritten(source: string): Block[] {
+  return [{ type: 'paragraph', children: lines(source) }];
 }
 
-function toBlock(token: MarkedToken): Block | null {
+export function toBlocks(tokens: readonly Token[]): Block[] {
+  return tokens.flatMap((token) => toBlock(token as Known) ?? []);
+}
+
+function toBlock(token: Known): Block | null {
   switch (token.type) {
     case 'paragraph':
-      return { type: 'paragraph', children: toInlines(token.tokens) };
+      return { type: 'paragraph', children: toInlines(token.tokens ?? []) };
     case 'text':
-      return { type: 'line', children: token.tokens ? toInlines(token.tokens) : [text(token.text)] };
+      return { type: 'line', children: token.tokens ? toInlines(token.tokens) : lines(token.text) };
     case 'heading':
-      return { type: 'heading', level: token.depth, children: toInlines(token.tokens) };
+      return { type: 'heading', level: token.depth, children: toInlines(token.tokens ?? []) };
     case 'code':
       return { type: 'code', language: token.lang?.trim().split(/\s+/)[0] || null, text: token.text };
+    case 'math':
+      return { type: 'math', text: token.text };
     case 'blockquote':
-      return { type: 'quote', blocks: toBlocks(token.tokens) };
+      return { type: 'quote', blocks: toBlocks(token.tokens ?? []) };
     case 'list':
       return { type: 'list', start: token.ordered ? Number(token.start) || 1 : null, items: token.items.map(toItem) };
     case 'table':
       return {
         type: 'table',
         align: token.align,
-        head: token.header.map((cell) => toInlines(cell.tokens)),
-        rows: token.rows.map((row) => row.map((cell) => toInlines(cell.tokens)))
+        head: token.header.map((cell: Tokens.TableCell) => toInlines(cell.tokens)),
+        rows: token.rows.map((row: Tokens.TableCell[]) => row.map((cell) => toInlines(cell.tokens)))
       };
     case 'hr':
       return { type: 'rule' };
     case 'html':
-      return { type: 'paragraph', children: [text(token.text.trimEnd())] };
+      return { type: 'paragraph', children: lines(token.text.trimEnd()) };
     case 'space':
     case 'def':
     case 'checkbox':
       return null;
     default:
-      return { type: 'paragraph', children: [text(token.raw)] };
+      return { type: 'paragraph', children: lines(token.raw) };
   }
 }
 
@@ -80,21 +67,23 @@ function toItem(item: Tokens.ListItem): Item {
 }
 
 function toInlines(tokens: readonly Token[]): Inline[] {
-  return tokens.map((token) => toInline(token as MarkedToken));
+  return tokens.map((token) => toInline(token as Known));
 }
 
-function toInline(token: MarkedToken): Inline {
+function toInline(token: Known): Inline {
   switch (token.type) {
     case 'strong':
     case 'em':
     case 'del':
-      return { type: token.type, children: toInlines(token.tokens) };
+      return { type: token.type, children: toInlines(token.tokens ?? []) };
     case 'codespan':
       return { type: 'code', text: token.text };
+    case 'math':
+      return { type: 'math', text: token.text, display: token.display };
     case 'br':
       return { type: 'break' };
     case 'link':
-      return toLink(token.href, token.title ?? null, toInlines(token.tokens), token.raw);
+      return toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
     case 'image':
       // A picture from somewhere else would tell that somewhere who reads this: it is a link.
       return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
@@ -109,11 +98,15 @@ function toInline(token: MarkedToken): Inline {
 
 function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
   const safe = safeHref(href);
-  return safe ? { type: 'link', href: safe, title, children } : text(raw);
+  return safe ? { type: 'link', href: safe, title, children: labelled(safe, children) } : text(raw);
 }
 
 function text(value: string): Inline {
   return { type: 'text', text: value };
+}
+
+function lines(value: string): Inline[] {
+  return value.split('\n').flatMap((line, at) => (at === 0 ? [text(line)] : [{ type: 'break' as const }, text(line)]));
 }
 
 function decodeEntities(value: string): string {

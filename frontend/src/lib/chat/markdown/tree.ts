@@ -1,10 +1,12 @@
 /**
  * A message as a tree of the few things that a message may hold. There is no node for raw HTML, and a link has been
  * checked before it is one: what is drawn from this tree is safe by construction, without a sanitiser behind it.
+ * Its depth is bounded by the lexer.
  */
 export type Inline =
   | { type: 'text'; text: string }
   | { type: 'code'; text: string }
+  | { type: 'math'; text: string; display: boolean }
   | { type: 'strong' | 'em' | 'del'; children: Inline[] }
   | { type: 'link'; href: string; title: string | null; children: Inline[] }
   | { type: 'break' };
@@ -21,6 +23,7 @@ export type Block =
   | { type: 'paragraph' | 'line'; children: Inline[] }
   | { type: 'heading'; level: number; children: Inline[] }
   | { type: 'code'; language: string | null; text: string }
+  | { type: 'math'; text: string }
   | { type: 'quote'; blocks: Block[] }
   | { type: 'list'; start: number | null; items: Item[] }
   | { type: 'table'; align: Align[]; head: Inline[][]; rows: Inline[][][] }

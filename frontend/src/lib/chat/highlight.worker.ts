@@ -1,0 +1,22 @@
+/** Colours code beside the page: a text that is slow to read holds up nobody, and is given up from outside. */
+import { highlight, type Span } from './highlight.ts';
+
+export interface Job {
+  readonly language: string;
+  readonly code: string;
+}
+
+/** `began`: the grammar is here, and the time that it takes counts from now. */
+export type Report = { readonly kind: 'began' } | { readonly kind: 'done'; readonly spans: Span[] | null };
+
+const report = (message: Report) => self.postMessage(message);
+
+self.onmessage = async ({ data }: MessageEvent<Job>) => {
+  let spans: Span[] | null = null;
+  try {
+    spans = await highlight(data.language, data.code, () => report({ kind: 'began' }));
+  } catch {
+    // A grammar that could not be loaded, or that fails on this text: it stays plain.
+  }
+  report({ kind: 'done', spans });
+};

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { folded, hasOwnFrame, isJumbo } from './look.ts';
+import { parse } from './markdown/parse.ts';
+
+describe('isJumbo', () => {
+  it.each(['👍', '🚢🌊🎉', '👨‍👩‍👧‍👦 ❤️', '🇻🇳', '1️⃣', '👍🏽', ' 🎉 \n'])('%s is large', (text) => {
+    expect(isJumbo(text)).toBe(true);
+  });
+  it.each(['', 'ok 👍', '1', '©', '#', '👍'.repeat(9), '👍'.repeat(2_000), '2 3'])('%s is not', (text) => {
+    expect(isJumbo(text)).toBe(false);
+  });
+});
+
+describe('a message', () => {
+  it('of code alone needs no bubble', () => {
+    expect(hasOwnFrame(parse('```ts\na\n```'))).toBe(true);
+    expect(hasOwnFrame(parse('See\n```ts\na\n```'))).toBe(false);
+  });
+
+  it('of many lines is folded at the end of one', () => {
+    expect(folded('a line\n'.repeat(2_000))).toMatch(/a line…$/);
+    expect(folded('w'.repeat(9_000))).toHaveLength(3_001);
+  });
+});

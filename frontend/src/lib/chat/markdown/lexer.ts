@@ -1,0 +1,78 @@
+/**
+ * The grammar: CommonMark with GitHub's additions, as `marked` reads it, with formulas, and with bounds. `marked` goes
+ * into nested quotes, lists and emphasis by recursion, and so does the page that draws them; a text of two hundred
+ * signs could exhaust either.
+ */
+import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
+import { MATH } from './math.ts';
+
+/** Quotes and lists in each other, and likewise emphasis and links. What is deeper is plain text. */
+export const DEEPEST = 16;
+/** A head of many columns makes every line below it a row of as many cells, however short the line is. */
+export const MOST_CELLS = 3_000;
+
+export function lex(source: string): Token[] {
+  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer: new BoundedTokenizer() };
+  if (/\$|\\[([]/.test(source)) options.extensions = MATH;
+  return new Lexer(options).lex(source);
+}
+
+class BoundedTokenizer extends Tokenizer {
+  #blocks = 0;
+  #inlines = 0;
+
+  override blockquote(src: string): Tokens.Blockquote | undefined {
+    return this.#inBlock(() => super.blockquote(src));
+  }
+
+  override list(src: string): Tokens.List | undefined {
+    return this.#inBlock(() => super.list(src));
+  }
+
+  override table(src: string): Tokens.Table | undefined {
+    return isLargeTable(src) ? undefined : super.table(src);
+  }
+
+  override emStrong(src: string, masked: string, before?: string): Tokens.Em | Tokens.Strong | undefined {
+    return this.#inInline(() => super.emStrong(src, masked, before));
+  }
+
+  override del(src: string, masked: string, before?: string): Tokens.Del | undefined {
+    return this.#inInline(() => super.del(src, masked, before));
+  }
+
+  override link(src: string): Tokens.Link | Tokens.Image | undefined {
+    return this.#inInline(() => super.link(src));
+  }
+
+  override reflink(src: string, links: Tokenizer['lexer']['tokens']['links']) {
+    return this.#inInline(() => super.reflink(src, links));
+  }
+
+  #inBlock<T>(read: () => T | undefined): T | undefined {
+    if (this.#blocks >= DEEPEST) return undefined;
+    this.#blocks++;
+    const token = read();
+    this.#blocks--;
+    return token;
+  }
+
+  #inInline<T>(read: () => T | undefined): T | undefined {
+    if (this.#inlines >= DEEPEST) return undefined;
+    this.#inlines++;
+    const token = read();
+    this.#inlines--;
+    return token;
+  }
+}
+
+function isLargeTable(src: string): boolean {
+  const head = src.indexOf('\n');
+  if (head === -1) return false;
+  const line = src.indexOf('\n', head + 1);
+  const delimiters = src.slice(head + 1, line === -1 ? src.length : line);
+  if (line === -1 || !/^[\s|:-]+$/.test(delimiters)) return false;
+  const end = src.indexOf('\n\n', line);
+  const rows = src.slice(line, end === -1 ? src.length : end).split('\n').length;
+  return delimiters.split('|').length * rows > MOST_CELLS;
+}

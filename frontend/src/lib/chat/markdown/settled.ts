@@ -1,0 +1,179 @@
+/**
+ * How much of a text that is still being written can be shown without showing marks that are about to become something
+ * else: the head of a table, half a link, an emphasis that has only begun. It is a guess by the line, not a parser:
+ * what it takes for unfinished and isn't comes a moment later.
+ */
+
+/** A construct that has not ended after so much was not one. */
+const LONGEST_SPAN = 240;
+const LONGEST_ADDRESS = 2_000;
+const LONGEST_FORMULA = 2_000;
+
+/** What may stand before a block inside quotes and lists. */
+const INSIDE = String.raw`[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*`;
+const FENCE = new RegExp(`^${INSIDE}(\`{3,}|~{3,})(.*)$`);
+/** Only marks so far: a bullet, a heading, a rule, a fence, a number, the box of a task. */
+const ONLY_MARKS = new RegExp(`^${INSIDE}(?:[-*+_=~\`#>|]+|\\d{1,9}[.)]?|\\[[ xX]?\\]?)?[ \\t]*$`);
+const TABLE_HEAD = new RegExp(`^${INSIDE}\\|`);
+const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-[-:| \t]*$/;
+
+/** `open` begins with a block: what stands before it has ended. */
+export function settled(open: string): number {
+  const lines = open.split('\n');
+  const last = lines.at(-1) ?? '';
+  const lastAt = open.length - last.length;
+  const fence = openFence(lines);
+  if (fence !== null) return /^[ \t>]*[`~]+$/.test(last) ? lastAt : open.length;
+  if (FENCE.test(last)) return lastAt;
+  const table = unfinishedTable(lines);
+  if (table !== null) return table;
+  if (last.trim() !== '' && ONLY_MARKS.test(last)) return lastAt;
+  const from = open.lastIndexOf('\n\n') + 1;
+  return from + settledSpans(open.slice(from));
+}
+
+/** The fence of the code block that the text ends in; a fence in the last line may still be growing. */
+function openFence(lines: readonly string[]): string | null {
+  let fence: string | null = null;
+  for (const line of lines.slice(0, -1)) {
+    const [, marks = '', after = ''] = FENCE.exec(line) ?? [];
+    if (fence === null) fence = marks && !(marks.startsWith('`') && after.includes('`')) ? marks : null;
+    else if (marks.startsWith(fence) && after.trim() === '') fence = null;
+  }
+  return fence;
+}
+
+/** Where a table begins of which the line below the head is not whole yet. */
+function unfinishedTable(lines: readonly string[]): number | null {
+  const last = lines.at(-1) ?? '';
+  const before = lines.at(-2) ?? '';
+  const isInTable = lines.slice(0, -1).some((line) => line.includes('|') && DELIMITERS.test(line));
+  if (isInTable) return null;
+  const end = lines.reduce((sum, line) => sum + line.length + 1, -1);
+  const isBelowHead =
+    before.includes('|') && /^[ \t>|:-]*$/.test(last) && (/[|:-]/.test(last) || TABLE_HEAD.test(before));
+  if (isBelowHead) return end - last.length - 1 - before.length;
+  return TABLE_HEAD.test(last) ? end - last.length : null;
+}
+
+interface Opener {
+  readonly mark: string;
+  readonly at: number;
+}
+
+/** The same for what stands inside of a line. */
+function settledSpans(text: string): number {
+  const openers: Opener[] = [];
+  const end = text.length;
+  const isNear = (at: number, longest: number) => end - at <= longest;
+  for (let at = 0; at < end;) {
+    const sign = text[at] as string;
+    if (sign === '\\' && !'([$'.includes(text[at + 1] ?? '(')) {
+      at += 2;
+    } else if (sign === '`') {
+      const marks = run(text, at);
+      const close = closing(text, marks, at + marks.length);
+      if (close === -1) {
+        if (isNear(at, LONGEST_SPAN)) return Math.min(at, oldest(openers, end));
+        at += marks.length;
+      } else at = close + marks.length;
+    } else if (sign === '$' || sign === '\\') {
+      const next = formula(text, at);
+      if (next === null) return Math.min(at, oldest(openers, end));
+      at = next;
+    } else if (sign === '[') {
+      const next = link(text, at);
+      if (next === null) return Math.min(text[at - 1] === '!' ? at - 1 : at, oldest(openers, end));
+      at = next;
+    } else if (sign === '!' && at === end - 1) {
+      at += 1;
+    } else if (sign === '*' || sign === '_' || sign === '~') {
+      at = emphasis(text, at, openers);
+    } else if (sign === '&' && /^&[#\w]{0,8}$/.test(text.slice(at, at + 10))) {
+      return Math.min(at, oldest(openers, end));
+    } else at += 1;
+  }
+  return oldest(openers, end);
+}
+
+/** Where the first emphasis begins that is still open, as far as one can still be expected to close. */
+function oldest(openers: readonly Opener[], end: number): number {
+  return openers.find(({ at }) => end - at <= LONGEST_SPAN)?.at ?? end;
+}
+
+function run(text: string, at: number): string {
+  let end = at + 1;
+  while (text[end] === text[at]) end++;
+  return text.slice(at, end);
+}
+
+/** Code ends with as many signs as it began with. */
+function closing(text: string, marks: string, from: number): number {
+  for (let at = text.indexOf(marks, from); at !== -1;) {
+    const found = run(text, at);
+    if (found.length === marks.length) return at;
+    at = text.indexOf(marks, at + found.length);
+  }
+  return -1;
+}
+
+/** Behind a formula, or a sign that begins none; `null` while one is unfinished. */
+function formula(text: string, at: number): number | null {
+  const rest = text.length - at;
+  for (const [open, close] of [
+    ['$$', '$$'],
+    ['\\(', '\\)'],
+    ['\\[', '\\]']
+  ] as const) {
+    if (!text.startsWith(open, at)) continue;
+    const end = text.indexOf(close, at + open.length);
+    if (end !== -1) return end + close.length;
+    return rest > LONGEST_FORMULA ? at + open.length : null;
+  }
+  if (rest === 1) return null;
+  // A figure behind it makes it a price far more often than a formula.
+  if (text[at] !== '$' || /[\s\d]/.test(text[at + 1] ?? '')) return at + 1;
+  const line = text.indexOf('\n', at);
+  const end = text.indexOf('$', at + 1);
+  if (end !== -1 && (line === -1 || end < line)) return end + 1;
+  return line !== -1 || rest > LONGEST_SPAN ? at + 1 : null;
+}
+
+/** Behind a link, or into brackets that are none; `null` while one is unfinished. */
+function link(text: string, at: number): number | null {
+  const rest = text.length - at;
+  const label = text.indexOf(']', at);
+  if (label === -1) return rest > LONGEST_SPAN ? at + 1 : null;
+  if (label === text.length - 1) return rest > LONGEST_SPAN ? at + 1 : null;
+  if (text[label + 1] !== '(') return at + 1;
+  const end = text.indexOf(')', label);
+  if (end !== -1) return end + 1;
+  return rest > LONGEST_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
+}
+
+/** Opens or closes an emphasis, by CommonMark's rule of what stands beside the signs. */
+function emphasis(text: string, at: number, openers: Opener[]): number {
+  const marks = run(text, at);
+  const next = at + marks.length;
+  const before = text[at - 1] ?? ' ';
+  const after = text[next];
+  const isSpace = (sign: string) => /\s/.test(sign);
+  const isMark = (sign: string) => /[\p{P}\p{S}]/u.test(sign);
+  const sign = marks[0] as string;
+  if (sign === '~' && marks.length === 1 && after !== undefined) return next;
+  const opens = after === undefined || (!isSpace(after) && (!isMark(after) || isSpace(before) || isMark(before)));
+  const closes = !isSpace(before) && (!isMark(before) || after === undefined || isSpace(after) || isMark(after));
+  const isInWord = sign === '_' && /[\p{L}\p{N}]/u.test(before);
+  let left = marks.length;
+  while (closes && left > 0) {
+    const opener = openers.findLastIndex(({ mark }) => mark[0] === sign);
+    if (opener === -1) break;
+    const { mark, at: from } = openers[opener] as Opener;
+    const used = Math.min(mark.length, left);
+    openers.length = opener;
+    if (mark.length > used) openers.push({ mark: mark.slice(used), at: from });
+    left -= used;
+  }
+  if (left > 0 && opens && !isInWord) openers.push({ mark: marks.slice(0, left), at });
+  return next;
+}

@@ -1,0 +1,110 @@
+// What people and models write: whatever it is, the page stays whole.
+
+import { HOSTILE } from '../../frontend/src/lib/chat/markdown/hostile.ts';
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+/** Anna's page and Ben's API in one conversation. */
+async function conversation(arrive, server, options) {
+  const anna = await arrive('Anna', options);
+  const ben = await arrive('Ben');
+  const api = await apiOf(server, ben);
+  await ben.openChatWith(anna);
+  await ben.write('the very first');
+  await anna.openConversation(ben.name);
+  await anna.sees('the very first');
+  const { items } = await api.call('GET', '/r1/conversations');
+  return { anna, ben, api, id: items[0].id };
+}
+
+test('no text breaks the conversation for those who read it', async ({ arrive, server }) => {
+  test.setTimeout(300_000);
+  const { anna, api, id } = await conversation(arrive, server);
+  for (const [at, { text }] of HOSTILE.entries()) {
+    // A text may be refused; what is taken must be shown.
+    await api.send(id, text).catch(() => undefined);
+    await api.send(id, `after ${at}.`);
+    await anna.sees(`after ${at}.`);
+  }
+  await anna.page.reload();
+  await anna.sees(/^after \d+\.$/);
+  const toEnd = anna.page.getByRole('button', { name: /newest message|new messages/ });
+  if (await toEnd.isVisible()) await toEnd.click();
+  await anna.write('still here');
+  await anna.sees('still here');
+  // Each of them is drawn on the way to the first.
+  await anna.log.hover();
+  await expect(async () => {
+    await anna.page.mouse.wheel(0, -600);
+    await expect(anna.log.getByText('the very first')).toBeVisible({ timeout: 100 });
+  }).toPass({ timeout: 120_000, intervals: [0] });
+  expect(anna.problems).toEqual([]);
+  // Nothing was wider than the page.
+  expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+});
+
+test('a message that cannot be drawn shows its text and takes nothing else with it', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server);
+  // As if the drawing of this one message had a fault.
+  await anna.page.evaluate(() => {
+    const includes = String.prototype.includes;
+    String.prototype.includes = function (...rest) {
+      if (includes.call(this, 'of no shape')) throw new Error('a fault');
+      return includes.apply(this, rest);
+    };
+  });
+  await api.send(id, 'a message of no shape');
+  await api.send(id, 'the next one');
+  await anna.sees('the next one');
+  await anna.sees('a message of no shape');
+  await anna.sees('Couldn’t format this message');
+  await anna.write('and an answer');
+  await anna.sees('and an answer');
+});
+
+test('formulas are drawn, and prices are not formulas', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server);
+  await api.send(id, 'It is $5 and $10.');
+  await api.send(id, 'Euler: $e^{i\\pi}+1=0$, and\n\n$$\\sum_{k=1}^n k = \\frac{n(n+1)}{2}$$\n\n\\(x\\) or \\[y\\]');
+  await expect(anna.log.locator('.katex-html')).toHaveCount(4);
+  await anna.sees('It is $5 and $10.');
+  await expect(anna.log.locator('.katex-display')).toHaveCount(2);
+  await api.send(id, 'Broken: $\\frac{1$ and $\\href{https://x.example}{a}$');
+  await anna.sees('Broken:');
+  await expect(anna.log.locator('.formula a')).toHaveCount(0);
+  await anna.expectFlawless('formulas');
+});
+
+test('a link does not show the address of another site', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server);
+  await api.send(id, '[https://bank.example](https://evil.example/login)');
+  await expect(anna.log.getByRole('link')).toHaveText('https://evil.example/login');
+  await expect(anna.log.getByText('bank.example')).toHaveCount(0);
+});
+
+test('half of a table or a link is not shown while an answer is written', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  upstream.next({ words: ['Here:\n\n', '| Region | p95 |\n', '|---|', '---:|\n| eu | 47 |\n\nSee ', '[the docs](https', '://x.example/d) now.'], step: true });
+  await anna.openAssistant();
+  await anna.write('Compare.');
+  upstream.release(3);
+  await anna.sees('Here:');
+  await expect(anna.page.getByText('Answering…').first()).toBeVisible();
+  await expect(anna.log.getByText('Region')).toHaveCount(0);
+  upstream.release(2);
+  await expect(anna.log.getByRole('table')).toContainText('eu');
+  await anna.sees('See');
+  await expect(anna.log.getByText('[the docs]')).toHaveCount(0);
+  upstream.release(1);
+  await expect(anna.log.getByRole('link', { name: 'the docs' })).toBeVisible();
+  await expect(anna.page.getByText('Answering…')).toHaveCount(0);
+});
+
+test('the looks of messages', async ({ arrive, server }) => {
+  const { anna, ben, api, id } = await conversation(arrive, server, PHONE);
+  await api.send(id, '🚢🌊🎉');
+  await expect(anna.log.locator('.jumbo, .msg').filter({ hasText: '🚢' }).first()).toBeVisible();
+  await ben.write('```ts\nconst a = 1;\n```');
+  await expect(ben.log.locator('.bubble.bare')).toBeVisible();
+  await expect(ben.log.locator('.bubble.jumbo')).toBeVisible();
+  await expect(ben.log.locator('.hljs-keyword')).toHaveText('const');
+});
