@@ -177,3 +177,27 @@ test('wrong input is told at its field, and nothing typed is lost', async ({ arr
   await expect(page.getByRole('alert')).toContainText('Wrong email or password');
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
 });
+
+test('an address without a page says so, and loads once', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const stranger = await (await browser.newContext({ baseURL: server.url, ...PHONE })).newPage();
+  for (const page of [anna.page, stranger]) {
+    for (const address of ['/nothing', '/c', '/settings/nothing', '/admin/nothing', '/sign-in/nothing']) {
+      let loads = 0;
+      const count = (request) => (loads += Number(request.isNavigationRequest()));
+      page.on('request', count);
+      await page.goto(address);
+      await expect(page.getByRole('heading', { name: 'Page not found' })).toBeVisible();
+      await expect(page).toHaveTitle(/Page not found/);
+      expect(new URL(page.url()).pathname).toBe(address);
+      expect(loads, address).toBe(1);
+      page.off('request', count);
+    }
+  }
+  await anna.expectFlawless('an address without a page');
+  await anna.page.getByRole('link', { name: 'Back to chats' }).click();
+  await expect(anna.page).toHaveURL(`${server.url}/`);
+  await stranger.getByRole('link', { name: 'Back to chats' }).click();
+  await expect(stranger).toHaveURL(/sign-in$/);
+  await stranger.context().close();
+});
