@@ -17,6 +17,13 @@ export interface Reader {
   readonly name: string;
 }
 
+/** A conversation that is made with its first message: until then the server knows nothing of it. */
+export interface Beginning {
+  readonly conversation: Conversation;
+  /** Makes it, says the first thing in it, and shows it. */
+  readonly begin: (content: string) => Promise<void>;
+}
+
 export const [usePane, setPane] = createContext<Pane>();
 
 export class Pane {
@@ -36,7 +43,9 @@ export class Pane {
   readonly log: ConversationLog;
   readonly #app: App;
 
-  readonly conversation = $derived.by<Conversation | undefined>(() => this.#app.conversations.get(this.id));
+  readonly conversation = $derived.by<Conversation | undefined>(
+    () => this.beginning?.conversation ?? this.#app.conversations.get(this.id)
+  );
   readonly name = $derived.by(() => {
     const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
     return name || m.chat_unnamed();
@@ -59,7 +68,8 @@ export class Pane {
   constructor(
     app: App,
     chat: Chat,
-    readonly id: string
+    readonly id: string,
+    readonly beginning: Beginning | null = null
   ) {
     this.#app = app;
     this.log = chat.messages.conversation(id);
@@ -106,6 +116,14 @@ export class Pane {
     this.replyTo = null;
     this.editing = view;
     this.focus();
+  }
+
+  /** Says something here. Only the first word of a new conversation has to be waited for. */
+  send(content: string): Promise<void> | undefined {
+    if (this.beginning) return this.beginning.begin(content);
+    this.log.send(content, this.replyTo?.id ?? null);
+    this.replyTo = null;
+    return undefined;
   }
 
   /** The last message that one has written oneself. */

@@ -1,10 +1,12 @@
-export type Dialog = 'new-chat' | 'palette' | 'shortcuts' | 'new-workspace' | 'workspace-members' | null;
+export type Dialog = 'new-chat' | 'palette' | 'shortcuts' | 'new-workspace' | 'workspace-members' | 'rename' | null;
 
 /** What of the frame is open. */
 export class Shell {
   /** The side panel with the conversation's members. */
   panel = $state(false);
   dialog = $state<Dialog>(null);
+  /** The conversation that is being renamed. */
+  subject = $state<string | null>(null);
   /** “Confirm your address” was put away for this visit. */
   isVerifyNoteClosed = $state(false);
 
@@ -18,6 +20,11 @@ export class Shell {
 
   openNewChat(): void {
     this.dialog = 'new-chat';
+  }
+
+  openRename(conversationId: string): void {
+    this.subject = conversationId;
+    this.dialog = 'rename';
   }
 
   openPalette(): void {

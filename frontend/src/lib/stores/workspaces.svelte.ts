@@ -1,6 +1,15 @@
 import type { Api } from '#lib/api/client.ts';
 import type { JoinableWorkspace } from '#lib/api/identity.ts';
-import type { Id, Page, ServerFrame, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type {
+  Assistant,
+  Id,
+  Page,
+  ServerFrame,
+  User,
+  Workspace,
+  WorkspaceMember,
+  WorkspaceRole
+} from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
 
@@ -111,6 +120,12 @@ export class Workspaces {
 
   addMember(id: Id, email: string): Promise<WorkspaceMember> {
     return this.#api.post(`/workspaces/${id}/members`, { email });
+  }
+
+  /** Those that can be asked here, the usual one first. */
+  async assistants(id: Id | undefined): Promise<Assistant[]> {
+    const found = await this.#api.get<Page<Assistant>>('/assistants', { workspace_id: id, page_size: 200 });
+    return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
   }
 
   /** People of one workspace by a part of their name; the whole address finds them too. */
