@@ -27,6 +27,9 @@ export default defineConfig({
             // What several pages share comes in two files instead of forty: each request costs a phone more than its bytes.
             codeSplitting: {
               groups: [
+                // SvelteKit puts the payload here before it loads what reads it; in a shared file all of that would run too
+                // early, without its version, and take itself for outdated at each error: the page would load for ever.
+                { name: 'payload', test: /runtime\/client\/payload\.js|vite\/preload-helper/, priority: 3 },
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
                 {
                   name: 'shared',
@@ -43,7 +46,8 @@ export default defineConfig({
   },
   // The policy lets no font come from the style itself.
   build: { assetsInlineLimit: (file) => (file.endsWith('.woff2') ? false : undefined) },
-  worker: { format: 'es' },
+  // In one file: what the server says of a script lets it load no other.
+  worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
     woff2Only,
     tailwindcss(),

@@ -201,3 +201,22 @@ test('an address without a page says so, and loads once', async ({ arrive, brows
   await expect(stranger).toHaveURL(/sign-in$/);
   await stranger.context().close();
 });
+
+test('a page that opens asks for each thing once', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('hello');
+  await anna.sees(/^(Sent|Delivered)$/);
+  const asked = [];
+  anna.page.on('request', (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname.startsWith('/r1/') && request.resourceType() === 'fetch') asked.push(pathname);
+  });
+  const presence = anna.page.waitForResponse((response) => new URL(response.url()).pathname === '/r1/users');
+  await anna.page.reload();
+  await anna.sees('hello');
+  await presence;
+  await anna.page.waitForLoadState('networkidle');
+  expect(asked.filter((path, at) => asked.indexOf(path) !== at)).toEqual([]);
+});

@@ -57,6 +57,13 @@ export interface Provider {
 export interface Policy {
   signup: 'open' | 'invite' | 'closed';
   password: PasswordPolicy;
+  messages?: TextLimits;
+}
+
+/** How many characters a message may have, and one to an assistant. */
+export interface TextLimits {
+  max_chars: number;
+  max_prompt_chars: number;
 }
 
 export interface PasswordPolicy {

@@ -1,7 +1,9 @@
-/** The server counts characters, not code units: “👍” is one. */
-export const MOST = 5_000;
-/** From here on it is said how many are left. */
-const SAID_FROM = 4_500;
+/** How long a message may be. The server counts characters, not code units: “👍” is one. */
+
+/** From this part of the limit on it is said how many are left. */
+const SAID_FROM = 0.9;
+/** A text of so many code units fills the field, however its lines break: its height need not be measured. */
+export const FILLS_FIELD = 6_000;
 
 export function characters(text: string): number {
   let count = 0;
@@ -9,9 +11,11 @@ export function characters(text: string): number {
   return count;
 }
 
-/** How many characters are left, when that begins to matter; negative when there are too many. */
-export function remaining(text: string): number | null {
-  if (text.length < SAID_FROM) return null;
+/** How many characters are left of `most`, when that begins to matter; negative when there are too many. */
+export function remaining(text: string, most: number): number | null {
+  const from = most * SAID_FROM;
+  // Code units are never fewer than characters: most texts need not be counted.
+  if (text.length < from) return null;
   const count = characters(text.trim());
-  return count < SAID_FROM ? null : MOST - count;
+  return count < from ? null : most - count;
 }

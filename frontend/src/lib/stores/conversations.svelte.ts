@@ -29,6 +29,8 @@ const PAGE_SIZE = 200;
 const MOST_READ_SINGLY = 10;
 /** Reading the whole list after a resync is spread over this time. */
 const RESYNC_WITHIN = 3_000;
+/** So much of a draft is shown in the list. */
+const DRAFT_SHOWN = 200;
 
 /** All conversations of the account: names, last messages, unread counts; live. */
 export class Conversations {
@@ -158,7 +160,7 @@ export class Conversations {
   }
 
   setDraft(id: Id, text: string): void {
-    const line = text.trim();
+    const line = text.slice(0, DRAFT_SHOWN).trim();
     if (line === '') this.#drafts.delete(id);
     else this.#drafts.set(id, line);
   }

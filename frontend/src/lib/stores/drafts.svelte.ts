@@ -3,11 +3,15 @@ import { SvelteMap } from 'svelte/reactivity';
 type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 const PREFIX = 'natter.draft.';
+/** A long text is not written to the disk with each key, but when the keys rest. */
+const LONG = 4_000;
+const REST = 400;
 
 /** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
   readonly #storage: DraftStorage | undefined;
+  readonly #waiting = new Map<string, ReturnType<typeof setTimeout>>();
   #prefix = PREFIX;
 
   constructor(storage: DraftStorage | undefined) {
@@ -41,9 +45,22 @@ export class DraftsStore {
     const isEmpty = text.trim() === '';
     if (isEmpty) this.#texts.delete(conversationId);
     else this.#texts.set(conversationId, text);
+    const key = this.#prefix + conversationId;
+    clearTimeout(this.#waiting.get(key));
+    this.#waiting.delete(key);
+    if (text.length < LONG) this.#keep(key, isEmpty ? null : text);
+    else
+      this.#waiting.set(
+        key,
+        setTimeout(() => this.#keep(key, text), REST)
+      );
+  }
+
+  #keep(key: string, text: string | null): void {
+    this.#waiting.delete(key);
     try {
-      if (isEmpty) this.#storage?.removeItem(this.#prefix + conversationId);
-      else this.#storage?.setItem(this.#prefix + conversationId, text);
+      if (text === null) this.#storage?.removeItem(key);
+      else this.#storage?.setItem(key, text);
     } catch {
       // A full or forbidden storage keeps the draft as long as the page.
     }

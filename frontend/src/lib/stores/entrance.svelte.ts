@@ -1,10 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider } from '#lib/api/types.ts';
+import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider, TextLimits } from '#lib/api/types.ts';
 
 const USUAL: Policy = {
   signup: 'open',
   password: { min_length: 8, upper: true, lower: true, digit: true, common: true }
 };
+
+const USUAL_LIMITS: TextLimits = { max_chars: 5_000, max_prompt_chars: 100_000 };
 
 /** The ways in that this server offers, and what comes by mail: verifying, a new password, an invitation. */
 export class Entrance {
@@ -32,6 +34,11 @@ export class Entrance {
   /** What a new password has to be. */
   get password(): PasswordPolicy {
     return this.#policy.password;
+  }
+
+  /** How long messages may be. */
+  get messages(): TextLimits {
+    return this.#policy.messages ?? USUAL_LIMITS;
   }
 
   /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */

@@ -3,7 +3,15 @@
  * for what came after its cursor, in one question.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { AckPayload, DurableFrame, DurablePayloads, HelloPayload, Sender, ServerFrame } from '#lib/api/types.ts';
+import type {
+  AckPayload,
+  DurableFrame,
+  DurablePayloads,
+  HelloPayload,
+  Message,
+  Sender,
+  ServerFrame
+} from '#lib/api/types.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
 import { Outbox, type OutboxLine } from './outbox.svelte.ts';
@@ -66,7 +74,12 @@ export class MessagesStore {
 
   constructor(api: Api, line: MessagesLine, storage: OutboxStorage = new BrowserOutboxStorage()) {
     this.#line = line;
-    this.outbox = new Outbox(line, storage, (id, input) => this.conversation(id).apply(input));
+    this.outbox = new Outbox(
+      line,
+      storage,
+      (id, input) => this.conversation(id).apply(input),
+      (id, message) => api.post<Message>(`/conversations/${id}/messages`, message)
+    );
     this.#host = {
       api,
       outbox: this.outbox,

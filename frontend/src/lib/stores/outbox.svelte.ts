@@ -9,6 +9,12 @@ import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { LogInput } from '#lib/chat/reducer.ts';
 import type { Failure, Outgoing } from '#lib/chat/state.ts';
 
+/** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
+const LONG = 8_000;
+
+/** How a long message goes out. */
+export type Post = (conversationId: string, message: object) => Promise<{ seq: number }>;
+
 export interface OutboxLine {
   readonly ready: boolean;
   request(type: string, payload: unknown): Promise<AckPayload>;
@@ -37,11 +43,18 @@ export class Outbox {
   readonly #line: OutboxLine;
   readonly #storage: OutboxStorage;
   readonly #tell: (conversationId: string, input: LogInput) => void;
+  readonly #post: Post;
 
-  constructor(line: OutboxLine, storage: OutboxStorage, tell: (conversationId: string, input: LogInput) => void) {
+  constructor(
+    line: OutboxLine,
+    storage: OutboxStorage,
+    tell: (conversationId: string, input: LogInput) => void,
+    post: Post
+  ) {
     this.#line = line;
     this.#storage = storage;
     this.#tell = tell;
+    this.#post = post;
   }
 
   /** Messages that will be sent when the connection is back. */
@@ -141,12 +154,11 @@ export class Outbox {
     const { client_id, conversation_id, content, reply_to } = outgoing;
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
-      const ack = await this.#line.request('message.send', {
-        conversation_id,
-        client_id,
-        content,
-        ...(reply_to === null ? {} : { reply_to })
-      });
+      const message = { client_id, content, ...(reply_to === null ? {} : { reply_to }) };
+      const ack: { seq?: number } =
+        content.length > LONG
+          ? await this.#post(conversation_id, message)
+          : await this.#line.request('message.send', { conversation_id, ...message });
       this.#pauses = 0;
       this.#drop(client_id);
       this.#tell(conversation_id, { kind: 'acked', client_id, seq: ack.seq ?? 0 });

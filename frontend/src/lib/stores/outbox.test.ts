@@ -8,13 +8,17 @@ const settled = () => vi.advanceTimersByTimeAsync(0);
 
 class Desk {
   readonly line = new FakeLine();
+  readonly post = vi.fn(async () => ({ seq: 7 }));
   readonly logs = new Map<string, LogState>();
   readonly outbox: Outbox;
 
   constructor(readonly storage = new MemoryOutboxStorage()) {
-    this.outbox = new Outbox(this.line, storage, (id, input: LogInput) => {
-      this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input));
-    });
+    this.outbox = new Outbox(
+      this.line,
+      storage,
+      (id, input: LogInput) => this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input)),
+      this.post
+    );
   }
 
   shown(id: string) {
@@ -37,6 +41,20 @@ describe('the outbox', () => {
     await settled();
     expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
     expect(desk.storage.kept.size).toBe(0);
+  });
+
+  it('posts what no frame can hold, in its turn', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    const long = 'ế'.repeat(100_000);
+    desk.outbox.send('c1', 'first', null);
+    desk.outbox.send('c1', long, null);
+    expect(desk.post).not.toHaveBeenCalled();
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.post).toHaveBeenCalledExactlyOnceWith('c1', { client_id: expect.any(String), content: long });
+    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.shown('c1').map(([, state]) => state)).toEqual(['sent', 'sent']);
   });
 
   it('sends what was written offline in its order, each once, when the connection is back', async () => {

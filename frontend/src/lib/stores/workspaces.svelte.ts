@@ -12,6 +12,8 @@ import type {
 } from '#lib/api/types.ts';
 
 const CURRENT = 'natter.workspace';
+/** What was read so shortly before the first hello is not read again: a page that opens pays for each answer. */
+const FRESH = 5_000;
 
 /** The part of the connection that tells what others do. */
 interface Line {
@@ -33,6 +35,8 @@ export class Workspaces {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   /** Being left or deleted right now, from here. */
   readonly #leaving = new Set<Id>();
+  #readAt = -Infinity;
+  #wasGreeted = false;
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -44,7 +48,11 @@ export class Workspaces {
       if (type === 'workspace.changed' || type === 'resync') void this.load();
     });
     // What was read before the line was open may have changed before anybody told.
-    line?.onHello(() => void this.load());
+    line?.onHello(() => {
+      const isOpening = !this.#wasGreeted && Date.now() - this.#readAt < FRESH;
+      this.#wasGreeted = true;
+      if (!isOpening) void this.load();
+    });
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
@@ -135,6 +143,7 @@ export class Workspaces {
 
   async #read(): Promise<void> {
     this.error = null;
+    this.#readAt = Date.now();
     const before = this.items;
     try {
       const { items } = await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 });

@@ -1,0 +1,63 @@
+// Conversations with an assistant: made by asking, named, renamed, deleted.
+
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+const conversations = async (server, visitor) =>
+  (await (await apiOf(server, visitor)).call('GET', '/r1/conversations')).items;
+
+test('a look at an assistant makes nothing; a question makes one conversation', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  for (let look = 0; look < 3; look += 1) {
+    await anna.page.getByRole('link', { name: 'Ask a question' }).click();
+    await expect(anna.composer).toBeVisible();
+    await anna.page.goto('/');
+  }
+  await anna.openAssistant();
+  expect(await conversations(server, anna)).toEqual([]);
+  await anna.write('What is a port?');
+  await anna.sees('Hello there.');
+  expect(await conversations(server, anna)).toHaveLength(1);
+  await expect(anna.page).toHaveURL(/\/c\/(?!new)/);
+  await anna.page.goBack();
+  await expect(anna.page).not.toHaveURL(/\/c\/new/);
+});
+
+test('it is renamed from its header and from its row, and deleted', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  await anna.openAssistant();
+  await anna.write('What is a port?');
+  await anna.sees('Hello there.');
+  const header = anna.page.getByRole('main').getByRole('banner').or(anna.page.locator('.convo > .bar')).first();
+  await header.getByRole('button', { name: 'More actions' }).click();
+  await anna.page.getByRole('menuitem', { name: 'Rename' }).click();
+  const dialog = anna.page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('Ports and hosts');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Ports and hosts' })).toBeVisible();
+  await expect(anna.page).toHaveTitle(/Ports and hosts/);
+
+  // By a right click, by the keyboard, and by its button.
+  const row = anna.page.getByRole('navigation', { name: 'Conversations' }).getByRole('link', { name: 'Ports and hosts' });
+  await row.click({ button: 'right' });
+  await expect(anna.page.getByRole('menuitem', { name: 'Rename' })).toBeVisible();
+  await anna.expectFlawless('the menu of a row');
+  await anna.page.keyboard.press('Escape');
+  await row.focus();
+  await anna.page.keyboard.press('Shift+F10');
+  await anna.page.getByRole('menuitem', { name: 'Delete conversation' }).click();
+  await anna.page.getByRole('alertdialog').or(dialog).getByRole('button', { name: 'Delete conversation' }).click();
+  await expect(row).toHaveCount(0);
+  await expect(anna.page).toHaveURL(`${server.url}/`);
+  expect(await conversations(server, anna)).toEqual([]);
+});
+
+test('on a phone its details and its menu are in the header', async ({ arrive }) => {
+  const anna = await arrive('Anna', PHONE);
+  await anna.openAssistant();
+  await anna.expectFlawless('a first question on a phone');
+  await anna.write('What is a port?');
+  await anna.sees('Hello there.');
+  await anna.page.getByRole('button', { name: 'Details', exact: true }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Details' })).toBeVisible();
+  await anna.expectFlawless('the details of an assistant on a phone');
+});
