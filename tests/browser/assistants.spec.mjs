@@ -61,3 +61,52 @@ test('on a phone its details and its menu are in the header', async ({ arrive })
   await expect(anna.page.getByRole('heading', { name: 'Details' })).toBeVisible();
   await anna.expectFlawless('the details of an assistant on a phone');
 });
+
+test('an edited prompt is asked again, and both courses can be leafed through', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  await anna.openAssistant();
+  upstream.next({ words: ['About', ' ports.'] });
+  await anna.write('What is a port?');
+  await anna.sees('About ports.');
+  upstream.next({ words: ['And', ' more.'] });
+  await anna.write('Tell me more.');
+  await anna.sees('And more.');
+
+  upstream.next({ words: ['About', ' hosts.'] });
+  const question = anna.log.getByRole('article').filter({ hasText: 'What is a port?' });
+  await question.hover();
+  await question.getByRole('button', { name: 'Edit' }).click();
+  await anna.composer.fill('What is a host?');
+  await anna.composer.press('Enter');
+  await anna.sees('About hosts.');
+  await expect(anna.log.getByText('And more.')).toHaveCount(0);
+  await expect(anna.log.getByText('What is a port?')).toHaveCount(0);
+
+  const versions = anna.log.getByRole('group', { name: 'Versions' });
+  await expect(versions).toContainText('2 of 2');
+  await anna.expectFlawless('versions of a prompt');
+  await versions.getByRole('button', { name: 'Previous version' }).click();
+  await anna.sees('And more.');
+  await expect(anna.log.getByText('About hosts.')).toHaveCount(0);
+  await anna.page.reload();
+  await anna.sees('What is a port?');
+  await anna.log.getByRole('button', { name: 'Next version' }).first().click();
+  await anna.sees('About hosts.');
+
+  upstream.next({ words: ['Hosts,', ' again.'] });
+  await anna.page.getByRole('button', { name: 'Regenerate' }).last().click();
+  await anna.sees('Hosts, again.');
+  await anna.log.getByRole('button', { name: 'Previous version' }).last().click();
+  await anna.sees('About hosts.');
+});
+
+test('a chat is named after its first answer, and the name is told', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  await anna.openAssistant();
+  upstream.next({ words: ['A', ' port', ' is', ' a', ' number.'] });
+  upstream.next({ words: ['Ports', ' explained'] });
+  await anna.write('What is a port?');
+  await anna.sees('A port is a number.');
+  await expect(anna.page.getByRole('main').getByRole('heading', { level: 1 })).toHaveText('Ports explained');
+  await expect(anna.page).toHaveTitle(/Ports explained/);
+});

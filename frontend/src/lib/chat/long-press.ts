@@ -20,8 +20,11 @@ function swallowClick(): void {
   window.addEventListener('pointerdown', () => listening.abort(), { capture: true, signal });
 }
 
+/** What can be pressed itself, or scrolled sideways, keeps its own meaning. */
+const OWN_MEANING = 'a, button, pre, .tbl';
+
 /** A finger that rests on something for a moment asks what can be done with it. */
-export function longPress(act: () => void): Attachment<HTMLElement> {
+export function longPress(act: () => void, except = OWN_MEANING): Attachment<HTMLElement> {
   return (element) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let start = { x: 0, y: 0 };
@@ -29,8 +32,7 @@ export function longPress(act: () => void): Attachment<HTMLElement> {
     const begin = (event: TouchEvent) => {
       cancel();
       const touch = event.touches[0];
-      // What can be pressed itself, or scrolled sideways, keeps its own meaning.
-      if (!touch || event.touches.length > 1 || (event.target as Element).closest('a, button, pre, .tbl')) return;
+      if (!touch || event.touches.length > 1 || (event.target as Element).closest(except)) return;
       start = { x: touch.clientX, y: touch.clientY };
       timer = setTimeout(() => {
         navigator.vibrate?.(10);
