@@ -4,8 +4,8 @@ import { apiOf, DESKTOP, expect, PHONE, test, Visitor } from './people.mjs';
 
 const LOOKS = [
   { name: 'desktop, light', options: { viewport: DESKTOP, colorScheme: 'light' } },
-  { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
-  { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
+  { name: 'desktop, dark', tag: '@long', options: { viewport: DESKTOP, colorScheme: 'dark' } },
+  { name: 'phone, light', tag: '@long', options: { ...PHONE, colorScheme: 'light' } },
   { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
 ];
 
@@ -20,8 +20,8 @@ const DOORS = [
   ['/login?challenge=x', 'Two-step verification'],
 ];
 
-for (const { name, options } of LOOKS) {
-  test(`before signing in (${name})`, async ({ browser, server }) => {
+for (const { name, tag = [], options } of LOOKS) {
+  test(`before signing in (${name})`, { tag }, async ({ browser, server }) => {
     const context = await browser.newContext({ baseURL: server.url, ...options });
     const nobody = new Visitor(await context.newPage(), 'Nobody');
     await nobody.page.goto('/');
@@ -38,7 +38,7 @@ for (const { name, options } of LOOKS) {
     await context.close();
   });
 
-  test(`inside (${name})`, async ({ arrive, server }) => {
+  test(`inside (${name})`, { tag }, async ({ arrive, server }) => {
     const anna = await arrive('Anna', options);
     await anna.expectFlawless('the start');
     await anna.page.getByRole('button', { name: 'New conversation' }).first().click();

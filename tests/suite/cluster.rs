@@ -311,6 +311,7 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
     };
     let (slowest, ()) = tokio::join!(futures_util::future::join_all(asking), breaking);
     let slowest = slowest.into_iter().max().unwrap();
+    eprintln!("the slowest answer took {slowest:?}");
     assert!(slowest < std::time::Duration::from_secs(15), "an answer took {slowest:?}");
     wait_until("messages are taken again", || async {
         matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)

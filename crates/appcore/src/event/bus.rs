@@ -1,4 +1,4 @@
-//! The trait that carries news between the parts of one process and between processes.
+//! The event bus: a trait for passing events within a process and between instances.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Envelope, Signal};
 
-/// What goes over the bus.
+/// A message on the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
     Envelope(Arc<Envelope>),
     Signal(Signal),
 }
 
-/// Why the bus did not take a message to the other instances.
+/// Why a message didn't reach the other instances.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BusError {
     #[error("the bus is away: {0}")]
@@ -23,22 +23,22 @@ pub enum BusError {
     Stopped,
 }
 
-/// Resolves when what was published has left this instance, or could not.
+/// Resolves when the published messages have left this instance, or failed to.
 pub type Left = oneshot::Receiver<Result<(), BusError>>;
 
 /// Receives everything, of this instance and of the others, in the order of arrival.
 pub type Listener = mpsc::UnboundedReceiver<BusMessage>;
 
-/// Carries news and signals to everyone who listens, on every instance.
+/// Carries envelopes and signals to all listeners on all instances.
 pub trait EventBus: Send + Sync + 'static {
-    /// Hands the messages to this process at once, and sends them on to the others. Never waits.
+    /// Delivers the messages within this process at once, and sends them to the other instances. Never blocks.
     fn publish(&self, messages: Vec<BusMessage>) -> Left;
 
-    /// Whether the other instances can be reached just now; while they can't, whoever keeps something of theirs asks the database.
+    /// Whether the other instances can be reached. While they can't, caches of their state must be checked against the database.
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// From now on, everything that arrives. Dropping the listener ends it.
+    /// Subscribes to everything that arrives from now on, until the listener is dropped.
     fn listen(&self) -> Listener;
 }

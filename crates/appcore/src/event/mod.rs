@@ -1,8 +1,8 @@
-//! What happens, and how the news of it travels.
+//! Events, and the envelopes that they are delivered in.
 //!
 //! An [`Event`] is what clients see. Once it is sealed into [`Envelope`] its payload is text that nobody serialises again:
-//! the log stores it, the bus carries it, and every connection gets the same bytes. [`Signal`]s travel beside the news, from
-//! instance to instance, and never reach a client.
+//! the log stores it, the bus carries it, and every connection gets the same bytes. [`Signal`]s are exchanged between
+//! instances and never reach a client.
 
 mod bus;
 mod memory;
@@ -189,7 +189,7 @@ impl EventId {
     }
 }
 
-/// Whose connections the news goes to.
+/// Whose connections get an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audience {
     /// Everyone who follows the conversation.
@@ -200,7 +200,7 @@ pub enum Audience {
     Users(Vec<UserId>),
 }
 
-/// What the news changes in who follows what. `Follow` takes effect before the news is delivered, `Unfollow` after it.
+/// How an envelope changes who follows its conversation. `Follow` takes effect before it is delivered, `Unfollow` after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     None,
@@ -250,7 +250,7 @@ impl Envelope {
     }
 }
 
-/// What instances tell each other beside the news.
+/// Messages between instances that clients don't see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// These sign-ins are over: their tokens are refused and their sockets closed (4401).
@@ -261,13 +261,13 @@ pub enum Signal {
     StopGeneration(MessageId),
     /// There is a job to claim.
     JobsWaiting,
-    /// This network is kept out until then: its requests are refused and its connections closed.
+    /// This network is banned until then: its requests are refused and its connections closed.
     Banned { network: IpNet, until: Timestamp },
-    /// A ban of this network was lifted; whether another one stands the table tells.
+    /// A ban of this network was lifted. The table says whether another one is in force.
     BanLifted(IpNet),
-    /// Something that is kept about this person in caches is out of date.
+    /// Cached data about this person is out of date.
     UserChanged(UserId),
-    /// News may have been lost: whoever keeps a position must catch up. Never sent between instances; each tells itself.
+    /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     sqlite::Stored,
 };
 
-/// What a group has to know of a conversation.
+/// What a batch has to know of a conversation.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ConversationState {
     pub id: ConversationId,
@@ -91,7 +91,7 @@ pub struct Seen {
     pub display_name: Option<String>,
 }
 
-/// What a group of messages has to know of its conversations and senders, in one statement. Deleted conversations are left out.
+/// What a batch of messages has to know of its conversations and senders, in one statement. Deleted conversations are left out.
 pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<Seen>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(

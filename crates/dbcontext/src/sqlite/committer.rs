@@ -1,7 +1,7 @@
-//! Commits groups of messages, on a thread of its own and with a connection of its own.
+//! Commits batches of messages on a dedicated thread with a dedicated connection.
 //!
-//! A connection of the pool has a thread too, and hands each statement's result over by itself: a lone message woke the writer four times,
-//! two of them only to wait for a lock. Here a whole transaction is one question and one answer.
+//! A pooled connection has a thread too, but hands over each statement's result separately: a single message woke the writer four times, twice
+//! only to wait for a lock. Here a whole transaction is one request and one response.
 
 use std::{
     path::PathBuf,

@@ -1,5 +1,5 @@
-//! SQLite: two connections that write in turn, one of them only groups of messages; several that read; and two that take the log into the
-//! file beside them.
+//! SQLite: two connections write in turn, one of them only batches of messages; several read; and two checkpoint the write-ahead log beside
+//! them.
 
 mod checkpoint;
 mod committer;
@@ -31,9 +31,9 @@ pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// One reads and holds on to what is in the log, one takes it into the file.
+/// One holds a read transaction so that SQLite keeps the log, one checkpoints it.
 const CHECKPOINTERS: u32 = 2;
-/// Pages from which a writer itself takes them into the file, however many they are: only where what is beside it does not get on.
+/// Pages in the log from which a writer checkpoints by itself: only if the checkpoints beside it fall behind.
 const OVERLONG_LOG: &str = "128000";
 /// What holds for every connection.
 const SETTINGS: [(&str, &str); 5] = [
@@ -66,7 +66,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file at `url`, which is made where it is missing, with its folder. Beside this: the connections that only read.
+    /// Opens the file at `url`, and creates it and its folder if they are missing. Also returns the read-only connections.
     pub async fn open(url: &str) -> anyhow::Result<(Self, SqlitePool)> {
         let options = SqliteConnectOptions::from_str(url)
             .context("database.url is not a valid SQLite address")?

@@ -1,7 +1,7 @@
-//! Who may write.
+//! The right to write, in the order of the requests.
 //!
-//! SQLite has one writer at a time, and makes whoever comes meanwhile look again every few milliseconds, in no order: beside groups that are
-//! committed without a pause, others might look in vain for seconds. So all take turns here, in the order in which they came.
+//! SQLite has one writer at a time and lets the others poll every few milliseconds, in no order: beside batches that are committed without a
+//! pause, a writer could poll in vain for seconds.
 
 use std::sync::Arc;
 

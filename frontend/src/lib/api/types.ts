@@ -127,7 +127,10 @@ export interface Versions {
   count: number;
 }
 
-export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message'> & {
+export type Conversation = Omit<
+  Always<Described.Conversation, 'title' | 'topic'>,
+  'last_message' | 'member_count' | 'own'
+> & {
   last_message: Message | null;
   /** How many people are in it; `members` may name only the first of them. */
   member_count?: number;

@@ -197,7 +197,7 @@ impl Task {
                     let _ = reply.send(Err(error));
                 }
             }
-            // One change has made the database refuse the group; the others must not suffer for it.
+            // One change has made the database refuse the batch; the others must not suffer for it.
             Err(error) => {
                 tracing::warn!(%error, changes = changes.len(), "a batch was refused; its changes are committed one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
