@@ -1,115 +1,105 @@
 // What one does with a message by keys, by touch and by the clipboard; and where its conversation stands in the list.
 
-import { apiOf, expect, PHONE, test } from "./people.mjs";
+import { apiOf, expect, PHONE, test } from './people.mjs';
 
 /** Anna with a conversation in which both have said something. */
 async function annaWithBen(arrive, server, options) {
-  const anna = await arrive("Anna", options);
-  const ben = await arrive("Ben");
+  const anna = await arrive('Anna', options);
+  const ben = await arrive('Ben');
   await ben.openChatWith(anna);
-  await ben.write("from Ben");
+  await ben.write('from Ben');
   await anna.openConversation(ben.name);
-  for (const text of ["first of Anna", "second of Anna"])
-    await anna.write(text);
-  await anna.sees("second of Anna");
-  await ben.sees("second of Anna");
+  for (const text of ['first of Anna', 'second of Anna']) await anna.write(text);
+  await anna.sees('second of Anna');
+  await ben.sees('second of Anna');
   return { anna, ben };
 }
 
-test("messages are reached, acted on and left by keys alone", async ({
-  arrive,
-  server,
-}) => {
+test('messages are reached, acted on and left by keys alone', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
-  const article = (text) => page.getByRole("article").filter({ hasText: text });
+  const article = (text) => page.getByRole('article').filter({ hasText: text });
   await composer.focus();
-  await page.keyboard.press("Shift+Tab");
-  await page.keyboard.press("ArrowUp");
-  await expect(article("second of Anna")).toBeFocused();
-  await page.keyboard.press("ArrowUp");
-  await expect(article("first of Anna")).toBeFocused();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(article('first of Anna')).toBeFocused();
 
   // Tab goes into its toolbar and stays there; Esc leads back to the message, and from there to the composer.
-  const tools = article("first of Anna").getByRole("toolbar");
-  await page.keyboard.press("Tab");
-  await expect(tools.getByRole("button", { name: "Reply" })).toBeFocused();
-  await page.keyboard.press("Tab");
-  await expect(tools.getByRole("button", { name: "Edit" })).toBeFocused();
-  await page.keyboard.press("Escape");
-  await expect(article("first of Anna")).toBeFocused();
-  await page.keyboard.press("Escape");
+  const tools = article('first of Anna').getByRole('toolbar');
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'Reply' })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'Edit' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(article('first of Anna')).toBeFocused();
+  await page.keyboard.press('Escape');
   await expect(composer).toBeFocused();
 
   // Enter acts.
-  await page.keyboard.press("Shift+Tab");
-  await page.keyboard.press("ArrowUp");
-  await page.keyboard.press("ArrowUp");
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Enter");
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
   await expect(composer).toBeFocused();
   await expect(page.getByText(/^Replying to/)).toBeVisible();
-  await page.keyboard.press("Escape");
+  await page.keyboard.press('Escape');
 
   // A letter acts without the toolbar.
-  await page.keyboard.press("Shift+Tab");
-  await page.keyboard.press("ArrowUp");
-  await page.keyboard.press("e");
-  await expect(composer).toHaveValue("second of Anna");
-  await expect(page.getByText("to save")).toBeVisible();
-  await page.keyboard.press("Escape");
-  await page.keyboard.press("Shift+Tab");
-  await page.keyboard.press("ArrowUp");
-  await page.keyboard.press("Delete");
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Enter");
-  await expect(article("second of Anna")).toBeFocused();
-  await page.keyboard.press("Delete");
-  await page.keyboard.press("Enter");
-  await expect(article("second of Anna")).toHaveCount(0);
-  await anna.expectFlawless("messages by keys");
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('e');
+  await expect(composer).toHaveValue('second of Anna');
+  await expect(page.getByText('to save')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Delete');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('Delete');
+  await page.keyboard.press('Enter');
+  await expect(article('second of Anna')).toHaveCount(0);
+  await anna.expectFlawless('messages by keys');
 });
 
-test("the finger that opened the actions of a message does not take one of them when it is lifted", async ({
+test('the finger that opened the actions of a message does not take one of them when it is lifted', async ({
   arrive,
   server,
 }) => {
   const { anna, ben } = await annaWithBen(arrive, server, PHONE);
   const { page } = anna;
-  const target = page.getByText("second of Anna");
-  const sheet = page.getByRole("dialog", { name: "Message actions" });
+  const target = page.getByRole('article').filter({ hasText: 'second of Anna' });
+  const sheet = page.getByRole('dialog', { name: 'Message actions' });
   const devtools = await page.context().newCDPSession(page);
-  const touch = (type, points) =>
-    devtools.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const touch = (type, points) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints: points });
   const box = await target.boundingBox();
   const point = { x: box.x + 20, y: box.y + box.height / 2 };
-  await touch("touchStart", [point]);
+  await touch('touchStart', [point]);
   await expect(sheet).toBeVisible();
-  await touch("touchEnd", []);
+  await touch('touchEnd', []);
   // The click that a browser makes of the lifted finger, on each of the actions that may lie beneath it.
-  for (const name of ["Reply", "Edit", "Copy", "Delete"])
-    await sheet.getByRole("button", { name }).evaluate((button) => {
-      button.dispatchEvent(
-        new MouseEvent("click", { bubbles: true, cancelable: true, detail: 1 }),
-      );
+  for (const name of ['Reply', 'Edit', 'Copy', 'Delete'])
+    await sheet.getByRole('button', { name }).evaluate((button) => {
+      button.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, detail: 1 }));
     });
   await expect(sheet).toBeVisible();
-  await sheet.getByRole("button", { name: "Reply" }).tap();
+  await sheet.getByRole('button', { name: 'Reply' }).tap();
   await expect(sheet).toHaveCount(0);
   await expect(page.getByText(/^Replying to/)).toBeVisible();
-  await ben.sees("second of Anna");
+  await ben.sees('second of Anna');
 });
 
-test("a dropped file leaves the app where it is, and a pasted picture is answered", async ({
-  arrive,
-  server,
-}) => {
+test('a dropped file leaves the app where it is, and a pasted picture is answered', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   const prevented = await page.evaluate(() => {
     const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File(["x"], "x.html", { type: "text/html" }));
-    return ["dragover", "drop"].map((type) => {
+    dataTransfer.items.add(new File(['x'], 'x.html', { type: 'text/html' }));
+    return ['dragover', 'drop'].map((type) => {
       const event = new DragEvent(type, {
         bubbles: true,
         cancelable: true,
@@ -120,85 +110,76 @@ test("a dropped file leaves the app where it is, and a pasted picture is answere
     });
   });
   expect(prevented).toEqual([true, true]);
-  await expect(page.getByText("Files can’t be sent yet.")).toBeVisible();
+  await expect(page.getByText('Files can’t be sent yet.')).toBeVisible();
   await page.reload();
   await expect(composer).toBeVisible();
   await composer.evaluate((element) => {
     const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File(["x"], "x.png", { type: "image/png" }));
+    clipboardData.items.add(new File(['x'], 'x.png', { type: 'image/png' }));
     element.dispatchEvent(
-      new ClipboardEvent("paste", {
+      new ClipboardEvent('paste', {
         bubbles: true,
         cancelable: true,
         clipboardData,
       }),
     );
   });
-  await expect(
-    page.getByRole("alert").filter({ hasText: "Files can’t be sent yet." }),
-  ).toBeVisible();
-  await composer.fill("x");
-  await expect(page.getByText("Files can’t be sent yet.")).toHaveCount(0);
+  await expect(page.getByRole('alert').filter({ hasText: 'Files can’t be sent yet.' })).toBeVisible();
+  await composer.fill('x');
+  await expect(page.getByText('Files can’t be sent yet.')).toHaveCount(0);
 });
 
-test("the open conversation keeps its place in the list, and the tab has its name", async ({
-  arrive,
-  server,
-}) => {
-  const anna = await arrive("Anna");
-  const ben = await arrive("Ben");
-  const cleo = await arrive("Cleo");
+test('the open conversation keeps its place in the list, and the tab has its name', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const cleo = await arrive('Cleo');
   for (const other of [ben, cleo]) {
     await other.openChatWith(anna);
     await other.write(`hello from ${other.name}`);
   }
   const { page } = anna;
-  const list = page.getByRole("navigation", { name: "Conversations" });
-  await expect(list.getByText("1 unread")).toHaveCount(2);
-  await expect(page).toHaveTitle("(2) Natter");
-  await list.getByRole("link", { name: ben.name }).click();
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  await expect(list.getByText('1 unread')).toHaveCount(2);
+  await expect(page).toHaveTitle('(2) Natter');
+  await list.getByRole('link', { name: ben.name }).click();
   await anna.sees(`hello from ${ben.name}`);
   await expect(page).toHaveTitle(`(1) ${ben.name} · Natter`);
-  const order = () => list.getByRole("link").allInnerTexts();
+  const order = () => list.getByRole('link').allInnerTexts();
   expect(await order()).toEqual([cleo.name, ben.name]);
-  await list.getByRole("link", { name: cleo.name }).click();
+  await list.getByRole('link', { name: cleo.name }).click();
   await anna.sees(`hello from ${cleo.name}`);
   await expect(page).toHaveTitle(`${cleo.name} · Natter`);
-  await expect(
-    list.getByRole("heading", { name: "Everything else" }),
-  ).toBeVisible();
+  await expect(list.getByRole('heading', { name: 'Everything else' })).toBeVisible();
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
-test("in a group of more than twenty everybody is counted, listed and can be called; admins are made there", async ({
+test('in a group of more than twenty everybody is counted, listed and can be called; admins are made there', async ({
   arrive,
   server,
 }) => {
-  const anna = await arrive("Anna");
+  const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
-  const { Person } = await import("../clients/server.mjs");
+  const { Person } = await import('../clients/server.mjs');
   const others = [];
   for (let at = 0; at < 24; at += 1)
-    others.push(
-      await Person.signUp(server.url, `Crew ${String.fromCharCode(97 + at)}x`),
-    );
-  await api.openGroup("Large crew", ...others);
+    others.push(await Person.signUp(server.url, `Crew ${String.fromCharCode(97 + at)}x`));
+  await api.openGroup('Large crew', ...others);
   const { page, composer } = anna;
-  await anna.openConversation("Large crew");
-  await expect(page.getByRole("main").getByText("25 people")).toBeVisible();
-  await composer.pressSequentially("@Crew xx");
-  await expect(page.getByRole("option", { name: "Crew xx" })).toBeVisible();
-  await composer.fill("");
-  await page.getByRole("button", { name: "Members and details" }).click();
-  const panel = page.getByRole("complementary", { name: "Details" });
-  await expect(panel.getByText("25 people")).toBeVisible();
-  await expect(panel.getByRole("listitem")).toHaveCount(25);
-  const row = panel.getByRole("listitem").filter({ hasText: "Crew xx" });
-  await row.getByRole("button", { name: "Actions for Crew xx" }).click();
-  await page.getByRole("menuitem", { name: "Make admin" }).click();
-  await expect(row.getByText("Admin", { exact: true })).toBeVisible();
-  await row.getByRole("button", { name: "Actions for Crew xx" }).click();
-  await page.getByRole("menuitem", { name: "Remove as admin" }).click();
-  await expect(row.getByText("Admin", { exact: true })).toHaveCount(0);
-  await anna.expectFlawless("the details of a large group");
+  await anna.openConversation('Large crew');
+  await expect(page.getByRole('main').getByText('25 people')).toBeVisible();
+  await composer.pressSequentially('@Crew xx');
+  await expect(page.getByRole('option', { name: 'Crew xx' })).toBeVisible();
+  await composer.fill('');
+  await page.getByRole('button', { name: 'Members and details' }).click();
+  const panel = page.getByRole('complementary', { name: 'Details' });
+  await expect(panel.getByText('25 people')).toBeVisible();
+  await expect(panel.getByRole('listitem')).toHaveCount(25);
+  const row = panel.getByRole('listitem').filter({ hasText: 'Crew xx' });
+  await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
+  await page.getByRole('menuitem', { name: 'Make admin' }).click();
+  await expect(row.getByText('Admin', { exact: true })).toBeVisible();
+  await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
+  await page.getByRole('menuitem', { name: 'Remove as admin' }).click();
+  await expect(row.getByText('Admin', { exact: true })).toHaveCount(0);
+  await anna.expectFlawless('the details of a large group');
 });
