@@ -1,8 +1,8 @@
-//! [`WsBroadcaster`], the actor that every connection of this instance registers with: who is here, on how many connections, and what
-//! the others are told about it.
+//! [`WsBroadcaster`], the actor that every connection of this instance registers with: who is online, on how many connections, and their
+//! presence.
 //!
-//! News doesn't pass through it (see [`crate::shard`]); what it does concerns all threads at once: the limit of connections per
-//! person, presence, and the goodbye when the instance stops.
+//! Events don't pass through it (see [`crate::shard`]). It does what concerns all threads at once: the limit of connections per person,
+//! presence, and the goodbye when the instance stops.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

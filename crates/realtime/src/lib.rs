@@ -1,7 +1,7 @@
-//! Real time: connections, and what they are told.
+//! Real time: connections, and the delivery of events to them.
 //!
 //! ```text
-//!  news ──► bus ──► shard (one per worker thread) ──► queue ──► socket
+//!  events ► bus ──► shard (one per worker thread) ──► queue ──► socket
 //!                     │  order, who follows what        ▲
 //!  frames ◄── task of the connection ──► WsSession ─────┘ answers
 //!                                           │
@@ -10,7 +10,7 @@
 //!
 //! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`socket`] reads and
 //! writes it, [`connection`] hands on what comes, [`session`] does what the
-//! client asks for, [`shard`] gives it what its conversations tell, [`broadcaster`] knows who is here. [`bus`] carries news between
+//! client asks for, [`shard`] delivers the events of its conversations, [`broadcaster`] knows who is online. [`bus`] carries events between
 //! instances. [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
 
 pub mod backlog;

@@ -38,12 +38,12 @@ impl<T> Order<T> {
         self.known > self.last
     }
 
-    /// An event exists, whether it comes or not.
+    /// Records that an event exists, whether or not it arrives.
     pub fn announce(&mut self, seq: i64) {
         self.known = self.known.max(seq);
     }
 
-    /// Takes an event and appends to `passed` all that is in order now.
+    /// Takes an event, and appends to `passed` everything that is in order now.
     pub fn offer(&mut self, seq: i64, item: T, passed: &mut Vec<T>) {
         if seq <= self.last {
             return;

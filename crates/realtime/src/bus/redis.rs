@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 /// How often an instance tells itself that the way is whole.
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// Carries news to all instances that use the same Redis.
+/// Carries events to all instances that use the same Redis.
 pub struct RedisBus {
     local: Arc<MemoryBus>,
     outgoing: mpsc::UnboundedSender<Publication>,

@@ -1,7 +1,7 @@
 //! What a shard does when the bus may have lost something.
 //!
-//! The bus says so at once and then every second until it is whole again. Each time the shard reads how far its conversations have come
-//! and lets their rooms fill what is missing from the log, so durable events go on to arrive, a little later. Who follows
+//! The bus reports it at once, and then every second until it is whole again. Each time the shard reads the newest number of its
+//! conversations and fills gaps from the log, so durable events still arrive, a little later. Who follows
 //! what and whose sign-in has ended is read again as well, less often. Passing events are lost for good, so clients are told to resync
 //! when an outage begins and when it is over.
 

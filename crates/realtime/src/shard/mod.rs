@@ -1,4 +1,4 @@
-//! One thread's part of the real-time connections: takes the news from the bus and gives each connection what is for it.
+//! One thread's part of the real-time connections: takes events from the bus and delivers them to its connections.
 //!
 //! There is one shard per worker thread and nothing in it is shared with another thread, so it needs no locks. It takes at most
 //! [`BATCH`] events, then writes each touched socket once, then lets others have the thread: what has queued up meanwhile goes

@@ -1,13 +1,13 @@
-//! Who follows what on one thread, and what each of them gets. No socket, no database, no timer of its own.
+//! Who follows which conversation on one thread, and what is delivered to them. Without sockets, database or timers of its own.
 //!
-//! A *room* is a conversation that somebody on this thread follows: its [`Order`] and its readers. A *person* is somebody with
-//! connections here, or one on the way. All connections of a person follow the same conversations.
+//! A *subscription* is a conversation that somebody on this thread follows: its [`Order`] and its readers. A *person* is somebody with
+//! connections here, or with one being opened. All connections of a person follow the same conversations.
 //!
-//! **Arriving.** Which conversations a person is in must be read from the database, and while that takes its time, news goes on. So
-//! whoever arrives is written down first; from then on the highest number of every conversation that passes by is kept, and every
-//! change of that person's memberships. When the answer is there, both are laid together ([`Subscriptions::settle`]): the greeting can name, for
-//! each conversation, a number up to which the client must catch up by itself, and from which on everything comes live. The same is done
-//! when the bus has lost something, and shortly after each join, so that no news that came late can leave a wrong follower behind.
+//! **Connecting.** A person's conversations are read from the database while events keep coming. So the session is registered first; each
+//! conversation's highest `seq` and every change of the person's memberships are buffered until the membership query returns, and then
+//! merged with its answer ([`Subscriptions::settle`]). For each conversation the greeting names the number up to which the client must catch
+//! up; later events come live. The same is done after the bus has lost something, and shortly after each join, so that no late event leaves a
+//! wrong follower behind.
 
 mod arrivals;
 mod gaps;
@@ -28,18 +28,18 @@ use tokio::time::Instant;
 use super::delivery::{Deliveries, Forms};
 use crate::{close::Close, codec::FrameBody, order::Order, outbound::Outbound, ring::Ring};
 
-/// The news of one thread's connections.
+/// The subscriptions of one thread's connections.
 pub struct Subscriptions {
     clock: Clock,
     subscriptions: HashMap<ConversationId, Subscription>,
     people: HashMap<UserId, Person>,
-    /// People whose conversations are being read just now.
+    /// The number of people whose conversations are being read.
     arrivals: usize,
-    /// The highest number that passed by, by conversation, while somebody arrives.
+    /// Each conversation's highest number that was delivered while somebody connects.
     seen: HashMap<ConversationId, i64>,
-    /// Rooms that wait for news, by when the log is to be asked.
+    /// Subscriptions with a gap, by when the log is to be read.
     gaps: VecDeque<(Instant, ConversationId)>,
-    /// People who joined something: whether they are still in is to be asked.
+    /// People who joined something, whose membership is to be read again.
     joined: Vec<UserId>,
     deliveries: Deliveries,
     stamp: u64,
@@ -48,7 +48,7 @@ pub struct Subscriptions {
 struct Subscription {
     order: Order<SharedEnvelope>,
     readers: Vec<Rc<Outbound>>,
-    /// Stands in `gaps`, or the log is being read for it.
+    /// Whether it is in `gaps`, or the log is being read for it.
     is_late: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Rooms that wait for news: when the log is asked for them, and what it gives.
+//! Gaps in subscriptions: when the log is read for them, and what it returns.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{Subscription, Subscriptions};
 pub(super) const GAP: Duration = Duration::from_millis(100);
 
 impl Subscriptions {
-    /// How far conversations have come, whatever the bus has told.
+    /// Takes the newest numbers of conversations, whatever the bus has delivered.
     pub fn announce(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
         for (id, last) in heads {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -21,13 +21,13 @@ impl Subscriptions {
         }
     }
 
-    /// When the log is to be asked next.
+    /// When the log is to be read next.
     #[must_use]
     pub fn next_gap(&self) -> Option<Instant> {
         self.gaps.front().map(|(at, _)| *at)
     }
 
-    /// Rooms whose gap has lasted too long, with the last number that they passed on.
+    /// Subscriptions whose gap has lasted too long, with the last number that they delivered.
     pub fn due_gaps(&mut self, now: Instant) -> Vec<(ConversationId, i64)> {
         let mut due = Vec::new();
         while let Some((at, id)) = self.gaps.front().copied() {
@@ -45,7 +45,7 @@ impl Subscriptions {
         due
     }
 
-    /// What the log has after the last number that a room passed on, or a part of it.
+    /// Takes events from the log after the last number that a subscription delivered.
     pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedEnvelope]) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         let mut passed = Vec::new();
@@ -57,8 +57,7 @@ impl Subscriptions {
         self.pass(&passed);
     }
 
-    /// The log has been offered from `last` on. If that did not help the room, its readers are told to resync and it goes on with
-    /// what it has.
+    /// Ends a read of the log from `last` on. If it did not close the gap, readers are told to resync, and delivery continues after the gap.
     pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         subscription.is_late = false;
