@@ -70,7 +70,7 @@ impl FloodGuard {
     #[cfg(not(feature = "flood-guard"))]
     #[must_use]
     pub fn middleware(&self) -> actix_web::middleware::Identity {
-        actix_web::middleware::Identity
+        actix_web::middleware::Identity::default()
     }
 }
 
