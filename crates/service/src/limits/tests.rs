@@ -162,7 +162,7 @@ fn fullest(moments: &[u64], length: u64) -> usize {
 #[test]
 fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
     for seed in 1..=300 {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
         let window = Duration::from_millis(64 + dice.below(90_000));
         let limit = Limit { strategy: Strategy::SlidingWindow, limit: 1 + dice.below(40) as u32, window };
         let millis = u64::try_from(window.as_millis()).unwrap();
@@ -176,7 +176,10 @@ fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
             };
             let decision = slices.take(Timestamp(i64::try_from(now).unwrap()), limit);
             match decision.retry_after {
-                None => allowed.push(now),
+                None => {
+                    allowed.push(now);
+                    promised = None;
+                }
                 Some(wait) => promised = Some(now + u64::try_from(wait.as_millis()).unwrap()),
             }
             if let Some(moment) = promised.take_if(|moment| dice.below(5) == 0 && now <= *moment) {
