@@ -297,8 +297,9 @@ export class ConversationLog {
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   send(content: string, replyTo: string | null = null): void {
-    // Who answers has seen what was new.
+    // Who answers has seen what was new, also where it is still being loaded.
     this.#unreadFrom = null;
+    this.#readBefore = Number.POSITIVE_INFINITY;
     this.#host.outbox.send(this.id, content, replyTo);
   }
 
