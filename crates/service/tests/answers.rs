@@ -127,7 +127,7 @@ async fn an_answer_streams_and_ends_once() {
     let workers = [place.instance().await.start_workers(), place.instance().await.start_workers()];
     let answer = reader.ask("1").await;
     let first = reader.hear("message.delta").await;
-    assert_eq!((&first["offset"], &first["text"]), (&0.into(), &"Hello! ".into()));
+    assert_eq!((&first["offset"], &first["text"]), (&0.into(), &"Hello. ".into()));
     let completed = reader.hear("message.completed").await;
     assert!(completed["message"]["content"].as_str().unwrap().contains("> Hello?"));
     assert_eq!(reader.message(answer).await.status, MessageStatus::Complete);
@@ -151,7 +151,7 @@ async fn a_stop_keeps_what_was_written() {
     assistants::stop(&reader.app, &reader.by, answer).await.unwrap();
     let completed = reader.hear("message.completed").await;
     assert_eq!(completed["message"]["status"], "stopped");
-    assert!(completed["message"]["content"].as_str().unwrap().starts_with("Hello! "));
+    assert!(completed["message"]["content"].as_str().unwrap().starts_with("Hello. "));
     assert!(reader.message(answer).await.content.len() < 200);
 }
 
@@ -163,7 +163,7 @@ async fn an_instance_that_drains_hands_its_answer_to_the_other() {
     let answer = reader.ask("1").await;
     reader.hear("message.delta").await;
     first.drain().await;
-    assert!(reader.message(answer).await.content.starts_with("Hello! "), "what was streamed is kept");
+    assert!(reader.message(answer).await.content.starts_with("Hello. "), "what was streamed is kept");
     let _second = place.instance().await.start_workers();
     let updated = reader.hear("message.updated").await;
     assert_eq!((&updated["message"]["status"], &updated["message"]["content"]), (&"streaming".into(), &"".into()));
