@@ -103,7 +103,7 @@ mod tests {
         assert!(all.len() <= 6, "{all:?}");
         assert_eq!(all.last().map(|(_, active)| *active), Some(false));
         assert_eq!(
-            told(&[(0, true), (100, false), (200, true)], 2_000_0),
+            told(&[(0, true), (100, false), (200, true)], 20_000),
             [(0, true), (100, false), (3_000, true), (6_200, false)]
         );
     }
