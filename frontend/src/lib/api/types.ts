@@ -13,7 +13,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { Member, MemberRole, PresenceStatus, User } from './generated/types.gen.ts';
+import type { Member, PresenceStatus, User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
@@ -127,14 +127,8 @@ export interface Versions {
   count: number;
 }
 
-export type Conversation = Omit<
-  Always<Described.Conversation, 'title' | 'topic'>,
-  'last_message' | 'member_count' | 'own'
-> & {
+export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message'> & {
   last_message: Message | null;
-  /** How many people are in it; `members` may name only the first of them. */
-  member_count?: number;
-  own?: { role: MemberRole };
 };
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import type {
   HelloPayload,
   Id,
   Member,
-  MemberRole,
   Message,
   Page,
   ServerFrame
@@ -123,17 +122,6 @@ export class Conversations {
   others(conversation: Conversation): Member[] {
     const own = this.#session.account?.id;
     return (conversation.members ?? []).filter((member) => member.user_id !== own);
-  }
-
-  /** How many people are in it. */
-  sizeOf(conversation: Conversation): number {
-    return conversation.member_count ?? conversation.members?.length ?? 0;
-  }
-
-  /** What the account may do in it. */
-  roleIn(conversation: Conversation): MemberRole | undefined {
-    const own = this.#session.account?.id;
-    return conversation.own?.role ?? conversation.members?.find((member) => member.user_id === own)?.role;
   }
 
   /** The conversation on the screen. */
@@ -265,7 +253,7 @@ export class Conversations {
   /** The list names only the first members of a large group; in the open one everybody can be called by name. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
-    if (conversation?.members && conversation.members.length < this.sizeOf(conversation)) {
+    if (conversation?.members && conversation.members.length < conversation.member_count) {
       this.#fetchQuietly(conversation.id);
     }
   }
@@ -337,7 +325,7 @@ export class Conversations {
           return {
             ...conversation,
             members: [...rest, member],
-            member_count: this.sizeOf(conversation) + (isNew ? 1 : 0),
+            member_count: conversation.member_count + (isNew ? 1 : 0),
             own: isOwn ? { ...conversation.own, role: member.role } : conversation.own
           };
         });
@@ -350,7 +338,7 @@ export class Conversations {
         this.#change(frame, (conversation) => ({
           ...conversation,
           members: conversation.members?.filter((member) => member.user_id !== frame.payload.user_id),
-          member_count: Math.max(0, this.sizeOf(conversation) - 1)
+          member_count: conversation.member_count - 1
         }));
         return;
       case 'assistant.added':
