@@ -405,7 +405,7 @@ const LATER: &[Setting] = &[
     row(
         "ai.titles",
         Kind::Choice(&["model", "words"]),
-        Value("model"),
+        Value("words"),
         "How a chat with an assistant is named after its first answer: model (one more short request) or words (the first ones of the question).",
     ),
     row(
