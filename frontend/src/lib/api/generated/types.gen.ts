@@ -442,8 +442,13 @@ export type EnrolAuthenticatorRequest = {
  * Who may create an account, and what a password has to be.
  */
 export type EntryPolicy = {
+    mail: MailDelivery;
     messages: MessagePolicy;
     password: PasswordPolicy;
+    /**
+     * Whether there is no account yet, and the first one, an administrator's, is made with the setup token from the server's log.
+     */
+    setup_token: boolean;
     /**
      * Who may create an account.
      */
@@ -702,6 +707,11 @@ export type LoggedEventSlice = {
     has_more: boolean;
     items: Array<LoggedEvent>;
 };
+
+/**
+ * What becomes of mail.
+ */
+export type MailDelivery = 'smtp' | 'outbox';
 
 /**
  * A person in a conversation.
@@ -1071,7 +1081,7 @@ export type SignInByIdTokenRequest = {
      */
     id_token: string;
     /**
-     * What the token must hold, where the provider was given one.
+     * The token's nonce. A token that holds one is refused without it.
      */
     nonce?: string | null;
 };
@@ -1099,6 +1109,10 @@ export type SignUpRequest = {
      */
     invitation?: string | null;
     password: string;
+    /**
+     * From the server's log: needed for the first account where `GET /r1/auth/policy` says so.
+     */
+    setup_token?: string | null;
 };
 
 export type Ticket = {
@@ -1204,6 +1218,10 @@ export type UserSessionPage = {
 };
 
 export type VerifyEmailRequest = {
+    /**
+     * Of the account that the mail is about: needed where the caller is not signed in to it.
+     */
+    password?: string | null;
     /**
      * From the link in the mail: good once, for 24 hours.
      */
