@@ -89,7 +89,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
-    let guard = FloodGuard::start(&app.config);
+    let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are no quota.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), shards.clone());

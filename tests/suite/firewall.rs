@@ -75,7 +75,7 @@ async fn a_browser_is_told_in_a_page_and_the_operator_can_help_from_the_shell() 
     let request = visitor.request(Method::GET, "/").header("x-forwarded-for", "203.0.113.7");
     let page = visitor.send(request.header("accept", "text/html")).await;
     assert_eq!((page.status, page.header("content-type")), (403, Some("text/html; charset=utf-8")));
-    assert!(page.text().contains("Goes on in 5 minutes"), "{page:?}");
+    assert!(page.text().contains("Trying again in 5 minutes"), "{page:?}");
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "like every answer");
     let said = app.command(&["admin", "lift-ban", "--address", "203.0.113.7"]).await;
     assert!(said.status.success(), "{said:?}");

@@ -178,7 +178,7 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
     for def in endpoint::r1::all() {
         let expected = match (def.method.as_str(), def.path) {
             (_, path) if path.starts_with("/r1/auth/") => "auth",
-            ("POST", "/r1/conversations/{id}/messages") => "message_send",
+            ("POST", "/r1/conversations/{id}/messages" | "/r1/messages/{id}/versions") => "message_send",
             ("POST", "/r1/uploads") => "upload",
             ("GET", _) => "read",
             ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {

@@ -9,13 +9,15 @@ pub struct RequestSource {
     pub address: Option<IpAddr>,
     /// A page of another site made the browser send it: the person at this address did not choose to.
     pub is_foreign_page: bool,
+    /// It comes from this machine, under a name of this machine: nobody else sent it.
+    pub is_local: bool,
 }
 
 impl RequestSource {
     /// A program, or a page of ours, at this address.
     #[must_use]
     pub const fn own(address: Option<IpAddr>) -> Self {
-        Self { address, is_foreign_page: false }
+        Self { address, is_foreign_page: false, is_local: false }
     }
 
     /// Who answers for what the request does wrong: nobody, where a page of another site sent it.

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
-use appcore::{AppError, Code, auth::Principal};
+use appcore::{AppError, Code, RequestSource, auth::Principal};
 use middleware::{address, auth, cookies, origin};
 use service::{App, accounts::Device, limits::ConcurrencyPermit};
 
@@ -62,7 +62,13 @@ impl Ctx {
     /// Where the call comes from.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
-        address::source(&self.http, &self.app.config).address
+        self.source().address
+    }
+
+    /// Where the call comes from, and whose page made it.
+    #[must_use]
+    pub fn source(&self) -> RequestSource {
+        address::source(&self.http, &self.app.config)
     }
 
     /// The address that the caller reaches this server by, for links that are shown to them.

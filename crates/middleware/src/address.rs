@@ -8,7 +8,7 @@ use actix_web::{
 };
 use appcore::{Country, RequestSource, config::Config};
 
-use crate::origin;
+use crate::{host, origin};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Stands for all callers about whom a trusted proxy says what nobody can read. They are limited and banned together: a client that
@@ -29,9 +29,11 @@ pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
 /// The same for a request that keeps nothing.
 #[must_use]
 pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> RequestSource {
+    let address = client_address(peer, headers, config);
     RequestSource {
-        address: client_address(peer, headers, config),
+        address,
         is_foreign_page: origin::is_foreign_page(headers, config),
+        is_local: address.is_some_and(|address| address.is_loopback()) && host::is_of_this_machine(headers),
     }
 }
 

@@ -32,19 +32,21 @@ pub struct FloodGuard {
 
 impl FloodGuard {
     /// Begins to count, and to forget, on the runtime that is there.
+    /// `None`: these limits are no quota.
     #[must_use]
-    pub fn start(config: &Config) -> Self {
+    pub fn start(config: &Config) -> Option<Self> {
         // Where it is turned off nobody asks.
         let rate = NonZeroU32::new(config.rate_limit.flood_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(config.rate_limit.flood_burst).unwrap_or(NonZeroU32::MIN);
-        let guard = Self::with(Quota::per_second(rate).allow_burst(burst));
+        let guard = Self::with(Quota::per_second(rate).allow_burst(burst))?;
         tokio::spawn(sweep(Arc::downgrade(&guard.counters)));
-        guard
+        Some(guard)
     }
 
     #[cfg(not(feature = "flood-guard"))]
-    fn with(quota: Quota) -> Self {
-        Self { counters: Arc::new(RateLimiter::keyed(quota)) }
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature it may refuse")]
+    fn with(quota: Quota) -> Option<Self> {
+        Some(Self { counters: Arc::new(RateLimiter::keyed(quota)) })
     }
 
     /// Counts a request, or refuses it where its address sends too many.
@@ -140,16 +142,14 @@ mod governed {
     }
 
     impl FloodGuard {
-        pub(super) fn with(quota: Quota) -> Self {
+        pub(super) fn with(quota: Quota) -> Option<Self> {
             let config = GovernorConfigBuilder::default()
                 .key_extractor(BySubject)
                 .period(quota.replenish_interval())
                 .burst_size(quota.burst_size().get())
                 .permissive(true)
-                .finish();
-            // It refuses zeros alone, which a quota does not hold.
-            let config = config.unwrap_or_else(|| unreachable!("{quota:?} is no quota"));
-            Self { counters: config.limiter(), config }
+                .finish()?;
+            Some(Self { counters: config.limiter(), config })
         }
 
         /// What counts requests before anything else sees them.
@@ -189,7 +189,7 @@ mod tests {
             ("RATE_LIMIT__FLOOD_BURST", "3"),
             ("SERVER__TRUSTED_PROXIES", "10.0.0.0/8"),
         ]);
-        let guard = FloodGuard::start(&config);
+        let guard = FloodGuard::start(&config).unwrap();
         for caller in ["203.0.113.1", "2001:db8::1"] {
             for _ in 0..3 {
                 guard.admit(from(caller), &config).unwrap();
@@ -211,7 +211,7 @@ mod tests {
     async fn it_can_be_turned_off() {
         for off in [("RATE_LIMIT__ENABLED", "false"), ("RATE_LIMIT__FLOOD_PER_SECOND", "0")] {
             let config = settings(&[off, ("RATE_LIMIT__FLOOD_BURST", "1")]);
-            let guard = FloodGuard::start(&config);
+            let guard = FloodGuard::start(&config).unwrap();
             for _ in 0..9 {
                 guard.admit(from("203.0.113.1"), &config).unwrap();
             }

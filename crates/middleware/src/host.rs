@@ -22,6 +22,15 @@ pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), App
     if FOR_EVERYBODY.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
 
+/// Whether the request names this machine itself. A proxy in front of us hands on the name that it is called by.
+pub fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    host.to_str().is_ok_and(|host| {
+        let name = name_of(host).trim_matches(['[', ']']);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
 fn answers_to(name: &str, server: &Server) -> bool {
     let is_local = name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     if is_local {

@@ -81,7 +81,8 @@ impl Live {
 
     pub(crate) fn close(&self, close: Close) {
         if close == Close::FLOOD {
-            let source = RequestSource { address: self.out.address(), is_foreign_page: self.is_on_foreign_page };
+            let source =
+                RequestSource { is_foreign_page: self.is_on_foreign_page, ..RequestSource::own(self.out.address()) };
             let app = Arc::clone(self.shard.app());
             actix_rt::spawn(async move { app.firewall.note(source, Violation::RateLimited).await });
         }

@@ -292,7 +292,7 @@ async fn everybody_chooses_what_they_are_written_to_in() {
     assert_eq!(me(&anna).await["language"], "vi");
     app.anonymous().post("/r1/auth/forgot-password", json!({ "email": anna.email })).await.data_with(202);
     let mail = server.mail_with(&anna.email, "/reset-password?token=").await;
-    assert_eq!((mail.header("content-language"), mail.subject()), ("vi", "Chọn mật khẩu mới"));
+    assert_eq!((mail.header("content-language"), mail.subject()), ("vi", "Đặt lại mật khẩu của bạn"));
     let seen = ben.get(&format!("/r1/users/{}", anna.id)).await.data();
     assert!(seen.get("language").is_none(), "{seen}");
 }

@@ -140,7 +140,7 @@ async fn a_new_password_ends_what_was_begun_with_the_old_one() {
 
 #[tokio::test]
 async fn a_browser_gets_its_tokens_as_cookies_and_nothing_secret_is_logged_or_stored_in_clear() {
-    let mut app = Setup::new().set("auth.key_encryption_secret", "a long random text").start().await;
+    let mut app = Setup::new().from_nothing().set("auth.key_encryption_secret", "a long random text").start().await;
     let anna = app.sign_up("Anna").await;
     let enrolment = anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
     let authenticator = Authenticator::new(&enrolment);

@@ -120,9 +120,20 @@ async fn the_first_account_takes_the_setup_token_where_others_reach_the_server()
     sign_up(&app, json!(null)).await.names_field("setup_token");
     sign_up(&app, json!("chosen by the operator")).await.data_with(201);
 
+    // Behind a proxy on this machine it is asked of those who are elsewhere; under a public name the proxy hands that on.
+    let proxied = async |app: &Application, name: &'static str, value: &'static str| {
+        let anonymous = app.anonymous();
+        let asked = anonymous.request(reqwest::Method::GET, "/r1/auth/policy").header(name, value);
+        anonymous.send(asked).await.data()["setup_token"].clone()
+    };
+    let app = open().set("server.trusted_proxies", "127.0.0.1/32").start().await;
+    assert_eq!(policy(&app).await["setup_token"], false);
+    assert_eq!(proxied(&app, "x-forwarded-for", "203.0.113.7").await, true);
+
     // The operator's own way needs none.
     let app = open().set("server.public_url", "https://chat.example.org").start().await;
-    assert_eq!(policy(&app).await["setup_token"], true);
+    assert_eq!(policy(&app).await["setup_token"], false);
+    assert_eq!(proxied(&app, "host", "chat.example.org").await, true);
     let made = app.command(&["admin", "create", "--email", &new_email("root"), "--name", "Root"]).await;
     assert!(made.status.success(), "{made:?}");
     assert_eq!(policy(&app).await["setup_token"], false);
@@ -162,7 +173,7 @@ async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
     let root = Member::sign_in(&app.url(), &email, &password).await;
     assert_eq!((root.tokens["user"]["role"].as_str(), root.name.as_str()), (Some("admin"), "Root"));
     for (arguments, reason) in [
-        (vec!["admin", "create", "--email", &email, "--password", PASSWORD], "already an account"),
+        (vec!["admin", "create", "--email", &email, "--password", PASSWORD], "already exists"),
         (vec!["admin", "create", "--email", "nonsense", "--password", PASSWORD], "valid email"),
         (vec!["admin", "create", "--email", "weak@example.test", "--password", "weak"], "at least 8"),
         (vec!["admin", "reset-password", "--email", "nobody@example.test"], "no account"),

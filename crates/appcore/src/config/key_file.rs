@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(secret(&[]), Some(made));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600));
-        assert_eq!(secret(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "another")]).as_deref(), Some("another"));
+        assert_eq!(secret(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "another one")]).as_deref(), Some("another one"));
         assert_eq!(secret(&[("NATTER__DATABASE__URL", "postgres://localhost/natter")]), None);
         fs::write(folder.join(FILE), "\n").unwrap();
         assert!(config(&folder, &[]).with_key_file().is_err(), "what it sealed would not open with a new one");

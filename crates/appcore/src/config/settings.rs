@@ -330,12 +330,8 @@ impl Config {
 
     /// Whether others than the people at this machine may get to this server.
     pub fn is_reachable_by_others(&self) -> bool {
-        let listens_here = match self.server.host.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => self.server.host == "localhost",
-        };
         let is_known_here = self.server.public_url.as_ref().is_none_or(is_loopback);
-        !listens_here || !is_known_here || !self.server.trusted_proxies.is_empty()
+        !self.server.is_on_loopback() || !is_known_here || !self.server.trusted_proxies.is_empty()
     }
 
     /// Whether `natter serve` brings the schema up to date by itself.

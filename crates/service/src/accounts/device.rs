@@ -40,6 +40,7 @@ pub struct Device {
     country: Option<Country>,
     /// A page of another site sent the request.
     is_foreign_page: bool,
+    is_local: bool,
 }
 
 impl Device {
@@ -59,6 +60,7 @@ impl Device {
             address: address.map(|address| address.to_canonical()),
             country: None,
             is_foreign_page: false,
+            is_local: false,
         }
     }
 
@@ -66,6 +68,7 @@ impl Device {
     #[must_use]
     pub const fn sent_by(mut self, source: RequestSource) -> Self {
         self.is_foreign_page = source.is_foreign_page;
+        self.is_local = source.is_local;
         self
     }
 
@@ -109,7 +112,7 @@ impl Device {
 
     /// Whose doing it is when something goes wrong.
     pub(super) const fn source(&self) -> RequestSource {
-        RequestSource { address: self.address, is_foreign_page: self.is_foreign_page }
+        RequestSource { address: self.address, is_foreign_page: self.is_foreign_page, is_local: self.is_local }
     }
 
     /// The address as it is recognised again: of IPv6 the /64, because who has one address of it has them all.

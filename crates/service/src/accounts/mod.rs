@@ -66,7 +66,7 @@ pub use tickets::{issue_ticket, redeem_ticket};
 
 use std::sync::Arc;
 
-use appcore::{AppError, Clock, config::Config, event::EventBus};
+use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
@@ -108,8 +108,8 @@ impl Accounts {
     }
 
     /// Whether the next account is the first one, and is asked for the setup token.
-    pub async fn asks_for_setup_token(&self, db: &Database) -> Result<bool, AppError> {
-        self.setup.is_required(db).await
+    pub async fn asks_for_setup_token(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
+        self.setup.is_required(db, source).await
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

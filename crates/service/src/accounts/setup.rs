@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use appcore::{AppError, Secret, auth::token, config::Config};
+use appcore::{AppError, RequestSource, Secret, auth::token, config::Config};
 use dbcontext::{Database, query::users};
 
 /// In `server.data_dir`.
@@ -22,6 +22,8 @@ pub(super) struct Setup {
     token: Option<Secret>,
     /// Where the token stands, unless the settings say it.
     file: Option<PathBuf>,
+    /// Whether it is asked of those, too, who are at this machine: a port that is published from a container looks local from within.
+    asks_everybody: bool,
     is_over: AtomicBool,
 }
 
@@ -34,12 +36,18 @@ impl Setup {
             && users::is_empty(db.reader()).await?;
         if !is_needed {
             remove(&file);
-            return Ok(Self { token: None, file: None, is_over: AtomicBool::new(true) });
+            return Ok(Self { token: None, file: None, asks_everybody: false, is_over: AtomicBool::new(true) });
         }
+        let asks_everybody = !config.server.is_on_loopback() || config.auth.setup_token.is_some();
         let page = format!("{}/sign-up", config.server.public_url());
         if let Some(token) = &config.auth.setup_token {
             tracing::warn!(page, "no account yet: the first one is the administrator's, made with auth.setup_token");
-            return Ok(Self { token: Some(token.clone()), file: None, is_over: AtomicBool::new(false) });
+            return Ok(Self {
+                token: Some(token.clone()),
+                file: None,
+                asks_everybody,
+                is_over: AtomicBool::new(false),
+            });
         }
         let token = match fs::read_to_string(&file) {
             Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
@@ -52,12 +60,12 @@ impl Setup {
             file = %file.display(),
             "no account yet: the first one is the administrator's, made with the setup token"
         );
-        Ok(Self { token: Some(token.into()), file: Some(file), is_over: AtomicBool::new(false) })
+        Ok(Self { token: Some(token.into()), file: Some(file), asks_everybody, is_over: AtomicBool::new(false) })
     }
 
-    /// Whether the next account is asked for the token.
-    pub(super) async fn is_required(&self, db: &Database) -> Result<bool, AppError> {
-        if self.is_over.load(Ordering::Relaxed) {
+    /// Whether the next account is asked for the token, if it is made from there.
+    pub(super) async fn is_required(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
+        if self.is_over.load(Ordering::Relaxed) || self.spares(source) {
             return Ok(false);
         }
         let is_required = users::is_empty(db.reader()).await?;
@@ -67,9 +75,13 @@ impl Setup {
         Ok(is_required)
     }
 
-    /// Refuses to make the first account for whoever does not show the token.
-    pub(super) fn check(&self, shown: Option<&str>) -> Result<(), AppError> {
-        let Some(token) = &self.token else { return Ok(()) };
+    const fn spares(&self, source: RequestSource) -> bool {
+        source.is_local && !self.asks_everybody
+    }
+
+    /// Refuses to make the first account for whoever has to show the token and does not.
+    pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
+        let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
             Some(shown) if token::fingerprint(shown) == token::fingerprint(token.expose()) => Ok(()),
             Some(_) => Err(AppError::field("setup_token", "invalid", "That's not the setup token.")),

@@ -1,7 +1,7 @@
 //! A new account.
 
 use appcore::{
-    AppError, Code, FieldError, Language, UserId,
+    AppError, Code, FieldError, Language, RequestSource, UserId,
     auth::{Email, Password, password::Policy},
     config::{self, Config},
     line,
@@ -71,7 +71,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         email: newcomer.email.as_str().to_owned(),
         display_name: newcomer.display_name,
         password_hash: Some(hash),
-        role: role_of_newcomer(&tx, app, request.setup_token.as_deref()).await?,
+        role: role_of_newcomer(&tx, app, (request.setup_token.as_deref(), device.source())).await?,
         // Whoever shows what was in a mail has read it.
         verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
@@ -123,12 +123,12 @@ impl Newcomer {
 pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
     db: &C,
     app: &App,
-    setup_token: Option<&str>,
+    (setup_token, source): (Option<&str>, RequestSource),
 ) -> Result<UserRole, AppError> {
     if !app.config.is_embedded() || !users::is_empty(db).await? {
         return Ok(UserRole::User);
     }
-    app.accounts.setup.check(setup_token)?;
+    app.accounts.setup.check(setup_token, source)?;
     Ok(UserRole::Admin)
 }
 

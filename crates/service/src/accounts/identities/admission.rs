@@ -125,7 +125,7 @@ async fn create(
         display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
         password_hash: None,
         // A provider's page has no place for the setup token.
-        role: signup::role_of_newcomer(tx, app, None).await.map_err(|error| match error {
+        role: signup::role_of_newcomer(tx, app, (None, device.source())).await.map_err(|error| match error {
             AppError::Invalid(_) => AppError::refused(
                 Code::SignupClosed,
                 "Create the first account with the setup token from the server's log.",

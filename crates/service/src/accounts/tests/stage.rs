@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Clock, InstanceId, Language, Timestamp,
+    AppError, Clock, InstanceId, Language, RequestSource, Timestamp,
     auth::Principal,
     config::{self, Config},
     event::{EventBus, MemoryBus},
@@ -17,6 +17,9 @@ use crate::{
     App,
     accounts::{self, Device, SignUp, SignedIn, TokenPair},
 };
+
+/// Somebody at this machine.
+const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true };
 
 pub(crate) const PASSWORD: &str = "Tr1ckyHorse";
 
@@ -103,7 +106,7 @@ impl Stage {
 
 /// Signs somebody up by name.
 pub(crate) async fn sign_up(app: &App, name: &str) -> TokenPair {
-    accounts::signup(app, newcomer(name), Device::default()).await.unwrap()
+    accounts::signup(app, newcomer(name), Device::default().sent_by(HERE)).await.unwrap()
 }
 
 /// Signs somebody in who has no second factor.
