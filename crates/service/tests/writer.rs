@@ -372,7 +372,7 @@ async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         loop {
             tick.tick().await;
-            let _ = bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]);
+            drop(bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
         }
     });
     let chat = fixture.open(&fixture.people).await;
