@@ -17,7 +17,7 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   await expect(dialog.getByText('Enter a reason.')).toBeVisible();
   await admin.expectFlawless('the form for a ban');
   await dialog.getByLabel('IP address or range').fill('203.0.113.0/24');
-  await dialog.getByLabel('For').selectOption('7200');
+  await dialog.getByLabel('Duration').selectOption('7200');
   await dialog.getByLabel('Reason').fill('Keeps guessing passwords');
   await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
   const row = page.getByRole('row').filter({ hasText: '203.0.113.0/24' });

@@ -80,7 +80,7 @@ test('an edited prompt is asked again, and both courses can be leafed through', 
   await anna.composer.press('Enter');
   await anna.sees('About hosts.');
   await expect(anna.log.getByText('And more.')).toHaveCount(0);
-  await expect(anna.log.getByText('What is a port?')).toHaveCount(0);
+  await expect(question).toHaveCount(0);
 
   const versions = anna.log.getByRole('group', { name: 'Versions' });
   await expect(versions).toContainText('2 of 2');
@@ -89,7 +89,7 @@ test('an edited prompt is asked again, and both courses can be leafed through', 
   await anna.sees('And more.');
   await expect(anna.log.getByText('About hosts.')).toHaveCount(0);
   await anna.page.reload();
-  await anna.sees('What is a port?');
+  await expect(question).toBeVisible();
   await anna.log.getByRole('button', { name: 'Next version' }).first().click();
   await anna.sees('About hosts.');
 
@@ -104,9 +104,8 @@ test('a chat is named after its first answer, and the name is told', async ({ ar
   const anna = await arrive('Anna');
   await anna.openAssistant();
   upstream.next({ words: ['A', ' port', ' is', ' a', ' number.'] });
-  upstream.next({ words: ['Ports', ' explained'] });
   await anna.write('What is a port?');
   await anna.sees('A port is a number.');
-  await expect(anna.page.getByRole('main').getByRole('heading', { level: 1 })).toHaveText('Ports explained');
-  await expect(anna.page).toHaveTitle(/Ports explained/);
+  await expect(anna.page.getByRole('main').getByRole('heading', { level: 1 })).toHaveText('What is a port?');
+  await expect(anna.page).toHaveTitle(/What is a port\?/);
 });

@@ -307,14 +307,14 @@ test('an invitation is looked at, and taken up after signing up', async ({ arriv
   await other.expectFlawless('an invitation');
   await other.page.getByRole('link', { name: 'Create an account and join' }).click();
   await other.fillSignUp();
-  await expect(other.page.getByText('You are in Laboratory')).toBeVisible();
+  await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
   await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
 
   const ben = await arrive('Ben');
   await ben.page.goto(link);
   await expect(ben.page.getByText(ben.email)).toBeVisible();
   await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
-  await expect(ben.page.getByText('You are in Laboratory')).toBeVisible();
+  await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
 
   const late = await stranger(browser, server);
   await late.page.goto(link);
@@ -336,7 +336,7 @@ test('an invitation for another address says so', async ({ arrive, server }) => 
   await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { email, role: 'guest' });
   const link = await linkTo(server, email, 'invite');
   await ben.page.goto(link);
-  await expect(ben.page.getByText('as: Guest')).toBeVisible();
+  await expect(ben.page.getByText('Your role: Guest.')).toBeVisible();
   await ben.page.getByRole('button', { name: 'Join Archive' }).click();
   await expect(ben.page.getByRole('alert')).toContainText('for a different email');
   await ben.expectFlawless('an invitation for somebody else');

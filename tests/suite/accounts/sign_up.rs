@@ -176,7 +176,7 @@ async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
         (vec!["admin", "create", "--email", &email, "--password", PASSWORD], "already exists"),
         (vec!["admin", "create", "--email", "nonsense", "--password", PASSWORD], "valid email"),
         (vec!["admin", "create", "--email", "weak@example.test", "--password", "weak"], "at least 8"),
-        (vec!["admin", "reset-password", "--email", "nobody@example.test"], "no account"),
+        (vec!["admin", "reset-password", "--email", "nobody@example.test"], "No account found"),
         (vec!["admin", "reset-password", "--email", &email, "--password", "weak"], "at least 8"),
     ] {
         let (done, text) = said(&app.command(&arguments).await);

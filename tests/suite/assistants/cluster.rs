@@ -112,7 +112,9 @@ async fn an_instance_that_stood_still_does_not_answer_a_second_time() {
     let writer = pair.anna.at(&pair.app.instances[writer].url());
     let message = writer.get(&format!("/r1/messages/{answer}")).await.data();
     assert_eq!((&message["status"], &message["content"]), (&json!("complete"), &json!("Carried on")));
-    assert_eq!(writer.event_log(&pair.chat).await.len(), 4);
+    let log = writer.event_log(&pair.chat).await;
+    // The chat is named after its answer, sooner or later.
+    assert_eq!(log.iter().filter(|event| event["type"] != "conversation.updated").count(), 4, "{log:?}");
 }
 
 #[tokio::test]

@@ -148,7 +148,9 @@ impl Application {
                 std::fs::read_dir(&folder).ok()?.filter_map(|file| Some(file.ok()?.path())).collect();
             files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
             files.sort();
-            let mails = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
+            // Long lines are folded by quoted-printable.
+            let mails =
+                files.iter().rev().filter_map(|file| Some(std::fs::read_to_string(file).ok()?.replace("=\r\n", "")));
             let to = format!("To: {address}\r\n");
             mails.into_iter().find(|mail| mail.contains(&to) && mail.contains(text))
         };
