@@ -50,7 +50,7 @@ test.describe('an address that is kept out', () => {
     const { id } = await ban(7200);
     const title = anna.page.getByRole('heading', { name: 'Too many attempts from your network' });
     await expect(title).toBeVisible();
-    await expect(anna.page.getByRole('timer')).toHaveText(/^Goes on in 1(19|20) min$/);
+    await expect(anna.page.getByRole('timer')).toHaveText(/^Trying again in 1(19|20) min$/);
     await anna.page.keyboard.press('Escape');
     await expect(title).toBeVisible();
     await anna.expectFlawless('kept out in the middle of something');
@@ -72,7 +72,7 @@ test.describe('an address that is kept out', () => {
     for (const { page } of visitors) {
       expect((await page.goto('/')).status()).toBe(403);
       await expect(page.getByRole('heading')).toHaveText('Too many attempts from your network');
-      await expect(page.getByText('Goes on in 1 minute')).toBeVisible();
+      await expect(page.getByText('Trying again in 1 minute')).toBeVisible();
     }
     for (const visitor of visitors) await visitor.expectFlawless('the page of somebody who is kept out');
     for (const { page } of visitors) await expect(page.getByLabel('Email')).toBeVisible();
@@ -103,10 +103,10 @@ test('what is read waits as long as the server says, says so, and comes', async 
   const { page } = anna;
   const refused = [];
   page.on('response', (answer) => answer.status() === 429 && refused.push(answer.url()));
-  const pill = page.getByText(/^A little fast\. This goes on in \d s\.$/);
+  const pill = page.getByText(/^Too many requests\. Retrying in \d s\.$/);
   await page.goto('/settings');
   await expect(pill).toBeVisible();
-  await expect(page.getByRole('status').filter({ hasText: 'Too many requests' })).toBeVisible();
+  await expect(page.getByRole('status').filter({ hasText: 'Retrying automatically' })).toBeVisible();
   const region = (name) => page.getByRole('region', { name, exact: true });
   const inTime = { timeout: 40_000 };
   await expect(region('Devices').getByText('This device')).toBeVisible(inTime);

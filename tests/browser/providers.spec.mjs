@@ -76,7 +76,7 @@ test('an account that is there is signed in to first, and the provider added to 
   await elena.page.goto('/sign-in');
   await elena.page.getByRole('link', { name: 'Continue with Harbour' }).click();
   await signInThere(elena.page, 'elena');
-  await expect(elena.page.getByRole('status').filter({ hasText: 'Harbour is added to it' })).toBeVisible();
+  await expect(elena.page.getByRole('status').filter({ hasText: 'Sign in as usual to add Harbour' })).toBeVisible();
   await elena.expectFlawless('an address that is taken');
   await elena.signIn();
   const api = await apiOf(server, elena);
