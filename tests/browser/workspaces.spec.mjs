@@ -54,7 +54,7 @@ test('a workspace is made, filled, handed over and left', async ({ arrive, serve
   await expect(people.getByRole('listitem')).toHaveCount(1);
   await anna.expectFlawless('the settings of a workspace');
 
-  await invitations.getByRole('button', { name: /^Revoke the invitation/ }).click();
+  await invitations.getByRole('button', { name: /^Revoke invitation/ }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
   await expect(invitations.getByText('No open invitations.')).toBeVisible();
 
