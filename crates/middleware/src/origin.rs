@@ -131,7 +131,8 @@ mod tests {
         let passes_in =
             |config: &Config, pairs: &[(&'static str, &'static str)]| check(&request(pairs), config).is_ok();
         let passes = |pairs: &[(&'static str, &'static str)]| passes_in(&config, pairs);
-        let cookie = ("cookie", "__Host-natter_access=x");
+        // As it is named with TLS, and without.
+        let cookie = ("cookie", "__Host-natter_access=x; natter_access=x");
         assert!(passes(&[cookie, ("sec-fetch-site", "same-origin")]));
         assert!(passes(&[cookie, ("sec-fetch-site", "cross-site"), ("origin", "https://app.example")]));
         assert!(passes(&[cookie, ("origin", "http://localhost:8080"), ("host", "localhost:8080")]));
