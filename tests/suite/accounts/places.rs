@@ -111,6 +111,7 @@ async fn the_database_knows_cities_and_is_believed_before_what_a_client_may_have
 async fn a_new_device_is_told_of_with_its_place() {
     let (app, _folder) = with_a_database("DBIP-City-Lite (compat=City)").await;
     let anna = app.sign_up("Anna").await;
+    app.verify(&anna).await;
     sign_in(&app, &anna.email, BERLIN, None).await;
     let mail = app.outbox(&anna.email, "Location: Berlin, DE").await;
     assert!(mail.contains(BERLIN), "{mail}");
