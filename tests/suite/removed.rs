@@ -101,6 +101,18 @@ async fn what_was_deleted_is_in_no_file_of_the_database() {
     assert!(stands_in_files(app.folder(), "What stays."));
 }
 
+#[tokio::test]
+async fn what_was_deleted_leaves_the_files_also_after_a_kill() {
+    let mut app = support::Setup::new().on(Engine::Sqlite).start().await;
+    after_removal(&app).await;
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    wait_until("the removed text to leave the files", || async {
+        [DELETED, EDITED, BETWEEN].iter().all(|gone| !stands_in_files(app.folder(), gone))
+    })
+    .await;
+}
+
 fn stands_in_files(folder: &Path, text: &str) -> bool {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files =

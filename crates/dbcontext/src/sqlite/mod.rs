@@ -94,7 +94,8 @@ impl Sqlite {
         let write_lock = WriteLock::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        let removed = Arc::<AtomicBool>::default();
+        // A program that was killed may have left what it had removed in the log.
+        let removed = Arc::new(AtomicBool::new(true));
         tokio::spawn(checkpoint::run(
             checkpoints.clone(),
             (writer.clone(), write_lock.clone()),
