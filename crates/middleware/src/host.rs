@@ -3,7 +3,7 @@
 //! A page elsewhere can have its own name point at a server that only its visitor reaches (DNS rebinding): for the browser it is then the
 //! page's own server. So a request under a name that is not ours is refused. An IP address or `localhost` is nobody's to point anywhere.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::header::{HOST, HeaderMap};
 use appcore::{
@@ -25,15 +25,19 @@ pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), App
 /// Whether the request names this machine itself. A proxy in front of us hands on the name that it is called by.
 pub fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
-    host.to_str().is_ok_and(|host| {
-        let name = name_of(host).trim_matches(['[', ']']);
-        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
+    host.to_str().ok().and_then(|host| literal(name_of(host))).is_some_and(|address| address.is_loopback())
+}
+
+/// The address that a name is by itself, without anybody to ask: one that is written out, or `localhost`.
+fn literal(name: &str) -> Option<IpAddr> {
+    if name.eq_ignore_ascii_case("localhost") {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    name.trim_matches(['[', ']']).parse().ok()
 }
 
 fn answers_to(name: &str, server: &Server) -> bool {
-    let is_local = name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    if is_local {
+    if literal(name).is_some() {
         return true;
     }
     let Some(public) = &server.public_url else {
