@@ -204,11 +204,12 @@ mod tests {
         *,
     };
 
-    async fn open(folder: &tempfile::TempDir) -> Sqlite {
-        let url = format!("sqlite://{}", folder.path().join("natter.db").display());
-        let (sqlite, _reader) = Sqlite::open(&url).await.unwrap();
+    fn url(folder: &tempfile::TempDir) -> String {
+        format!("sqlite://{}", folder.path().join("natter.db").display())
+    }
+
+    async fn make_table(sqlite: &Sqlite) {
         sqlx::query("CREATE TABLE pages (id INTEGER PRIMARY KEY, text TEXT)").execute(&sqlite.writer).await.unwrap();
-        sqlite
     }
 
     async fn write(writer: &SqlitePool, number: i64) {
@@ -220,7 +221,8 @@ mod tests {
     async fn the_log_is_begun_anew_while_somebody_writes_all_the_time() {
         const TIMES: usize = 3;
         let folder = tempfile::tempdir().unwrap();
-        let sqlite = open(&folder).await;
+        let (sqlite, _reader) = Sqlite::open(&url(&folder)).await.unwrap();
+        make_table(&sqlite).await;
         let writer = sqlite.writer.clone();
         let writing = tokio::spawn(async move {
             for number in 0.. {
@@ -243,7 +245,8 @@ mod tests {
     #[tokio::test]
     async fn the_log_keeps_what_is_not_on_the_disk_and_is_begun_anew_when_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let sqlite = open(&folder).await;
+        let (sqlite, _reader, file) = Sqlite::connect(&url(&folder)).await.unwrap();
+        make_table(&sqlite).await;
         write(&sqlite.writer, 1).await;
         let reader = hold(&sqlite.checkpoints).await.unwrap();
         let mut connection = sqlite.checkpoints.acquire().await.unwrap();
@@ -258,7 +261,6 @@ mod tests {
         assert!(kept.length > copied.length, "{kept:?} after {copied:?}");
         reader.rollback().await.unwrap();
 
-        let file = Arc::new(File::open(folder.path().join("natter.db")).unwrap());
         let taken = take_over(&sqlite.checkpoints, &file).await.unwrap();
         assert_eq!(taken.left, 0);
         write(&sqlite.writer, 3).await;

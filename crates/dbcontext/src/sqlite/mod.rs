@@ -68,6 +68,18 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// Opens the file at `url`, and creates it and its folder if they are missing. Also returns the read-only connections.
     pub async fn open(url: &str) -> anyhow::Result<(Self, SqlitePool)> {
+        let (sqlite, reader, file) = Self::connect(url).await?;
+        tokio::spawn(checkpoint::run(
+            sqlite.checkpoints.clone(),
+            (sqlite.writer.clone(), sqlite.write_lock.clone()),
+            file,
+            Arc::clone(&sqlite.removed),
+        ));
+        Ok((sqlite, reader))
+    }
+
+    /// As [`open`](Self::open), with the file, and without the checkpoints.
+    async fn connect(url: &str) -> anyhow::Result<(Self, SqlitePool, Arc<File>)> {
         let options = SqliteConnectOptions::from_str(url)
             .context("database.url is not a valid SQLite address")?
             .create_if_missing(true)
@@ -96,17 +108,11 @@ impl Sqlite {
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
         // A program that was killed may have left what it had removed in the log.
         let removed = Arc::new(AtomicBool::new(true));
-        tokio::spawn(checkpoint::run(
-            checkpoints.clone(),
-            (writer.clone(), write_lock.clone()),
-            file,
-            Arc::clone(&removed),
-        ));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
             .context("cannot open the SQLite database for reading")?;
-        Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader))
+        Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader, file))
     }
 
     /// Executes all of `pieces`, or none of them.
