@@ -6,78 +6,78 @@ pub(super) const TEXTS: Texts = Texts {
     verification: Text {
         subject: "Bestätige deine E-Mail-Adresse",
         before: &[
-            "Jemand hat bei {{ host }} ein Konto mit dieser E-Mail-Adresse angelegt. Wenn du das warst, bestätige sie:",
+            "Mit dieser E-Mail-Adresse wurde auf {{ host }} ein Konto angelegt. Wenn du das warst, bestätige die Adresse:",
         ],
-        action: "Adresse bestätigen",
+        action: "E-Mail-Adresse bestätigen",
         after: &[
-            "Der Link gilt 24 Stunden und einmal. Auf einem Gerät, auf dem du nicht angemeldet bist, wirst du nach deinem Passwort gefragt.",
-            "Wenn du das nicht warst, tu nichts: Niemand erfährt, dass du diese Mail bekommen hast.",
+            "Der Link funktioniert einmal und läuft in 24 Stunden ab. Auf einem Gerät, auf dem du nicht angemeldet bist, wirst du nach deinem Passwort gefragt.",
+            "Wenn du das nicht warst, ignoriere diese E-Mail. Niemand erfährt, dass du sie bekommen hast.",
         ],
     },
     password_reset: Text {
-        subject: "Wähle ein neues Passwort",
+        subject: "Setze dein Passwort zurück",
         before: &[
-            "Jemand hat für dein Konto bei {{ host }} ein neues Passwort angefordert. Wenn du das warst, wähle eines:",
+            "Für dein Konto auf {{ host }} wurde ein neues Passwort angefordert. Wenn du das warst, lege ein neues fest:",
         ],
-        action: "Neues Passwort wählen",
+        action: "Passwort zurücksetzen",
         after: &[
-            "Der Link gilt eine Stunde und einmal. Alle deine Geräte werden abgemeldet.",
-            "Wenn du das nicht warst, tu nichts: Dein Passwort bleibt, wie es ist.",
+            "Der Link funktioniert einmal und läuft in einer Stunde ab. Mit dem neuen Passwort wirst du auf allen Geräten abgemeldet.",
+            "Wenn du das nicht warst, ignoriere diese E-Mail. Dein Passwort bleibt unverändert.",
         ],
     },
     invitation: Text {
         subject: "Einladung in einen Arbeitsbereich",
         before: &[
-            "Du bist in einen Arbeitsbereich bei {{ host }} eingeladen.",
+            "Du wurdest in einen Arbeitsbereich auf {{ host }} eingeladen.",
             "{% if workspace %}Arbeitsbereich: „{{ workspace }}“. {% endif %}{% if inviter %}Eingeladen von: „{{ inviter }}“.{% endif %}",
         ],
         action: "Einladung ansehen",
         after: &[
-            "Die Einladung gilt bis {{ time }} und nur für diese E-Mail-Adresse.",
-            "Wenn du nicht weißt, wer das ist, tu nichts.",
+            "Die Einladung gilt nur für diese E-Mail-Adresse und läuft am {{ time }} ab.",
+            "Wenn du diese Person nicht kennst, ignoriere diese E-Mail.",
         ],
     },
     claim: Text {
         subject: "Ist das dein Konto?",
         before: &[
-            "Jemand hat sich bei {{ host }} über {{ provider }} mit dieser E-Mail-Adresse angemeldet. Es gibt schon ein Konto mit der Adresse, aber niemand hat sie je bestätigt.",
-            "Wenn du dich angemeldet hast, übernimm das Konto:",
+            "Jemand hat sich mit dieser E-Mail-Adresse über {{ provider }} bei {{ host }} angemeldet. Mit der Adresse gibt es schon ein Konto, sie wurde aber nie bestätigt.",
+            "Wenn du das warst, übernimm das Konto:",
         ],
-        action: "Das ist mein Konto",
+        action: "Konto übernehmen",
         after: &[
-            "Der Link gilt eine Stunde und einmal. Das jetzige Passwort des Kontos und alle, die darin angemeldet sind, fliegen hinaus.",
-            "Wenn du das nicht warst, tu nichts.",
+            "Der Link funktioniert einmal und läuft in einer Stunde ab. Beim Übernehmen wird das bisherige Passwort entfernt, und alle Geräte des Kontos werden abgemeldet.",
+            "Wenn du das nicht warst, ignoriere diese E-Mail.",
         ],
     },
     new_device: Text {
-        subject: "Neue Anmeldung in deinem Konto",
+        subject: "Neue Anmeldung bei deinem Konto",
         before: &[
-            "Jemand hat sich in deinem Konto bei {{ host }} angemeldet, von einem Gerät oder Ort, den wir noch nicht kannten.",
-            "Zeit: {{ time }}{% if address %}. Adresse: {{ address }}{% endif %}{% if place %}. Ort: {{ place }}{% endif %}{% if user_agent %}. Gerät: {{ user_agent }}{% endif %}",
+            "Bei deinem Konto auf {{ host }} gab es eine Anmeldung von einem neuen Gerät oder Ort.",
+            "Zeit: {{ time }}{% if address %}. IP-Adresse: {{ address }}{% endif %}{% if place %}. Ort: {{ place }}{% endif %}{% if user_agent %}. Gerät: {{ user_agent }}{% endif %}",
         ],
         action: "",
         after: &[
-            "Wenn du das warst, ist nichts zu tun.",
-            "Wenn nicht, ändere dein Passwort und melde alle anderen Geräte ab, in den Einstellungen unter Geräte.",
+            "Wenn du das warst, musst du nichts tun.",
+            "Wenn nicht, ändere dein Passwort in den Einstellungen und melde danach unter „Geräte“ alle anderen Geräte ab.",
         ],
     },
     password_changed: Text {
         subject: "Dein Passwort wurde geändert",
-        before: &["Das Passwort deines Kontos bei {{ host }} wurde geändert: {{ time }}."],
+        before: &["Das Passwort für dein Konto auf {{ host }} wurde am {{ time }} geändert."],
         action: "",
         after: &[
-            "Wenn du das warst, ist nichts zu tun.",
-            "Wenn nicht, fordere auf der Anmeldeseite sofort ein neues Passwort an.",
+            "Wenn du das warst, musst du nichts tun.",
+            "Wenn nicht, setze dein Passwort sofort auf der Anmeldeseite zurück.",
         ],
     },
     sign_up_attempt: Text {
         subject: "Du hast schon ein Konto",
         before: &[
-            "Jemand wollte bei {{ host }} ein Konto mit dieser E-Mail-Adresse anlegen, aber du hast schon eines.",
-            "Wenn du das warst, melde dich an; auf der Anmeldeseite kannst du ein neues Passwort anfordern.",
+            "Jemand wollte mit dieser E-Mail-Adresse auf {{ host }} ein Konto anlegen, aber du hast schon eines.",
+            "Wenn du das warst, melde dich an. Passwort vergessen? Auf der Anmeldeseite kannst du es zurücksetzen.",
         ],
         action: "",
-        after: &["Wenn du das nicht warst, tu nichts: Dein Konto bleibt, wie es ist."],
+        after: &["Wenn du das nicht warst, ignoriere diese E-Mail. An deinem Konto hat sich nichts geändert."],
     },
-    footer: "Diese Mail hat Natter bei {{ host }} verschickt. Antworten darauf liest niemand.",
+    footer: "Gesendet von Natter auf {{ host }}. Antworten auf diese E-Mail werden nicht gelesen.",
 };
