@@ -1,9 +1,9 @@
-//! Takes SQLite's log into its file beside those who read and write, so that a commit hardly notices.
+//! Checkpoints the write-ahead log incrementally, off the commit path.
 //!
-//! SQLite's own checkpoint writes what the log has, page after page, and brings it to the disk at once. The writer's next commit then waits behind
-//! hundreds of pages: ten times as long as otherwise. So it is done in parts here ([`take_over`]): SQLite writes the pages and brings nothing to
-//! the disk; then the file is brought there a piece at a time, between which commits find their place. Meanwhile somebody holds on to what
-//! the log has, so that SQLite keeps it: whatever happens until the file is on the disk, the log has all of it.
+//! SQLite's own checkpoint writes the log's pages and syncs them at once, and the writer's next commit waits behind hundreds of pages: ten times as
+//! long as otherwise. Here it is done in parts ([`take_over`]): SQLite writes the pages without a sync, then the file is synced a piece at a time,
+//! and commits go between the pieces. A read transaction is held meanwhile, so that SQLite keeps the log: until the file is on the disk, the log
+//! has all of it.
 
 use std::{
     fs::File,
@@ -21,25 +21,25 @@ use tokio::time::MissedTickBehavior;
 
 use super::{BUSY_TIMEOUT, WriteLock};
 
-/// How often it is looked how long the log is.
+/// How often the log's length is checked.
 const PERIOD: Duration = Duration::from_millis(300);
-/// Pages (of 4 KiB) in the log and not in the file, from which they are taken over. Fewer wait: what is written over and over is taken once.
+/// The fewest pages (of 4 KiB) in the log and not in the file that are worth a checkpoint. A page that is written often is then copied once.
 const WORTHWHILE: i64 = 2_000;
-/// Pages from which the log is begun anew. It only can be when all of them are in the file, and beside a busy writer there are always some more.
+/// Pages from which the log is restarted. That needs all of them in the file, and a busy writer always adds some.
 const LONG_LOG: i64 = 16_000;
-/// The last pages, which the writer may be made to wait for.
+/// The most pages that are copied while the writer waits.
 const REMAINDER: i64 = 64;
-/// How often they are tried to be made so few.
+/// How many checkpoints are tried to get there.
 const PASSES: usize = 6;
-/// How often the log is emptied at most, where something was removed that it still has.
+/// The shortest time between two truncations of a log that holds removed text.
 const EMPTY_EVERY: Duration = Duration::from_secs(10);
-/// Bytes that are brought to the disk at a time, and how many times it is done at most: a large file in larger pieces.
+/// Bytes that are synced at a time, and the most pieces: a large file is synced in larger ones.
 const PIECE: u64 = 1024 * 1024;
 const PIECES: u64 = 4_096;
 
-/// Looks after the log until the database is closed.
+/// Checkpoints until the database is closed.
 ///
-/// It keeps the file open until then: closing it anywhere in the process would take away the locks that SQLite holds on it.
+/// The file stays open until then: closing any descriptor of it in this process would drop SQLite's locks (POSIX).
 pub(super) async fn run(
     beside: SqlitePool,
     writer: (SqlitePool, WriteLock),
@@ -61,7 +61,7 @@ pub(super) async fn run(
             emptied = Some(Instant::now());
             match empty_log(&beside, &writer, &file).await {
                 Ok(true) => {}
-                // Somebody reads what it has; the next time.
+                // A reader still needs it: try again.
                 Ok(false) => removed.store(true, Ordering::Relaxed),
                 Err(error) => {
                     removed.store(true, Ordering::Relaxed);
@@ -72,7 +72,7 @@ pub(super) async fn run(
     }
 }
 
-/// A long log is also begun anew, for which the writer must stand still: while the last few pages are taken over, and no longer.
+/// Checkpoints, and restarts a long log. The writer waits only while the last few pages are copied.
 async fn shorten_log(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
@@ -91,7 +91,7 @@ async fn shorten_log(
         }
         log = take_over(beside, file).await?;
     }
-    // Where nothing is left the writer begins anew by itself.
+    // With nothing left the writer restarts the log by itself.
     if log.left > 0 {
         let _turn = write_lock.take().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
@@ -99,8 +99,8 @@ async fn shorten_log(
     Ok(())
 }
 
-/// Leaves nothing in the log, so that what was removed is in no file any more. False: somebody is reading from it. The writer stands still
-/// while the last few pages are taken over.
+/// Truncates the log, so that removed text is in no file any more; false if a reader still needs it. The writer waits only while the last few
+/// pages are copied.
 async fn empty_log(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
@@ -135,22 +135,22 @@ pub(super) async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
     Ok(Log { length, left: length - taken })
 }
 
-/// Brings what the log has now into the file and to the disk; the log after that.
+/// Copies the log's pages into the file and syncs it; returns the log after that.
 async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::Error> {
     let reader = hold(beside).await?;
     let mut connection = beside.acquire().await?;
     let copied = copy_pages(&mut connection).await;
     if copied.is_err() {
-        // It must not be used, nor be the last to close the file, while it brings nothing to the disk.
+        // With `synchronous = OFF` it must neither be used again nor be the last to close the file.
         connection.close_on_drop();
     }
     drop(connection);
-    // Also where that failed: some of it may be in the file already.
+    // Also after a failure: some pages may be in the file already.
     let file = Arc::clone(file);
     let written = tokio::task::spawn_blocking(move || write_out(&file)).await;
     if let Err(error) = written.map_err(io::Error::from).flatten() {
-        // SQLite takes these pages for written, and the system forgets them; only the log has them, and is read as a whole at the next
-        // start. PostgreSQL does the same (`data_sync_retry`).
+        // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has them, and the next
+        // start reads all of it. PostgreSQL does the same (`data_sync_retry`).
         tracing::error!(%error, "the database file can't be written; the server ends, and will read its log again");
         std::process::abort();
     }
@@ -159,20 +159,20 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::E
     look(beside).await
 }
 
-/// As long as this reads what the log has now, SQLite does not write over it.
+/// Holds a read transaction, so that SQLite does not overwrite the log.
 async fn hold(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
     let mut reader = beside.begin().await?;
     sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut *reader).await?;
     Ok(reader)
 }
 
-/// SQLite writes pages into the file and brings nothing to the disk.
+/// SQLite copies the pages without a sync.
 async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     const COPY: &str = "PRAGMA synchronous = OFF; PRAGMA wal_checkpoint(PASSIVE); PRAGMA synchronous = FULL";
     sqlx::raw_sql(COPY).execute(connection).await.map(drop)
 }
 
-/// Brings the file to the disk a piece at a time: a commit that comes meanwhile waits for one piece, and not for all.
+/// Syncs the file a piece at a time: a commit that comes meanwhile waits for one piece.
 fn write_out(file: &File) -> io::Result<()> {
     const FLAGS: u32 =
         libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
@@ -188,7 +188,7 @@ fn write_out(file: &File) -> io::Result<()> {
             let error = io::Error::last_os_error();
             match error.raw_os_error() {
                 Some(libc::EIO | libc::ENOSPC | libc::EDQUOT) => return Err(error),
-                // Not everywhere are there pieces.
+                // Not every file system can sync a range.
                 _ => break,
             }
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_log_is_begun_anew_while_somebody_writes_all_the_time() {
+    async fn the_log_is_restarted_beside_a_busy_writer() {
         const TIMES: usize = 3;
         let folder = tempfile::tempdir().unwrap();
         let (sqlite, _reader) = Sqlite::open(&url(&folder)).await.unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_log_keeps_what_is_not_on_the_disk_and_is_begun_anew_when_it_is() {
+    async fn the_log_is_kept_until_the_file_is_synced_and_restarted_after() {
         let folder = tempfile::tempdir().unwrap();
         let (sqlite, _reader, file) = Sqlite::connect(&url(&folder)).await.unwrap();
         make_table(&sqlite).await;
