@@ -72,14 +72,7 @@ fn default_assistant() -> InsertStatement {
     Query::insert()
         .into_table("assistants")
         .columns(["id", "name", "search_name", "created_at", "updated_at", "is_deleted"])
-        .values_panic([
-            DEFAULT_ID.into(),
-            "Assistant".into(),
-            "assistant".into(),
-            0_i64.into(),
-            0_i64.into(),
-            false.into(),
-        ])
+        .values_panic([DEFAULT_ID.into(), "Quill".into(), "quill".into(), 0_i64.into(), 0_i64.into(), false.into()])
         .to_owned()
 }
 

@@ -319,11 +319,11 @@ async fn assistants_belong_to_their_workspace() {
     ben.get(&path).await.refused(404, "not_found");
     let listed = anna.get(&format!("/r1/assistants?workspace_id={}", own["id"].as_str().unwrap())).await.data();
     let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
-    assert_eq!(names, ["Assistant", "Secretary"]);
+    assert_eq!(names, ["Quill", "Secretary"]);
     assert_eq!(listed["items"][0]["is_default"], true);
 
     anna.post("/r1/assistants", new).await.names_field("name");
-    anna.post("/r1/assistants", json!({ "name": "assistant" })).await.names_field("name");
+    anna.post("/r1/assistants", json!({ "name": "Quill" })).await.names_field("name");
     anna.post("/r1/assistants", json!({ "name": " " })).await.names_field("name");
     anna.post("/r1/assistants", json!({ "name": "X", "model": "no-such-model" })).await.names_field("model");
     ben.post("/r1/assistants", json!({ "name": "X", "workspace_id": own["id"] })).await.refused(404, "not_found");

@@ -1,16 +1,18 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
+import { isDurable } from '#lib/api/frames.ts';
 import type {
   Conversation,
   ConversationKind,
+  DurableFrame,
   HelloPayload,
   Id,
   Member,
-  Message,
   Page,
   ServerFrame
 } from '#lib/api/types.ts';
+import { changedBy } from '#lib/chat/conversation-change.ts';
+import { conversationName, othersIn } from '#lib/chat/conversation-name.ts';
 import { SvelteMap } from 'svelte/reactivity';
-import { m } from '#lib/paraglide/messages.js';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 import type { Session } from './session.svelte.ts';
@@ -24,9 +26,9 @@ export interface NewConversation {
 }
 
 const PAGE_SIZE = 200;
-/** A resync that names more conversations than this reads the whole list. */
+/** Where more conversations than this have to be read anew, one reading of the list costs less. */
 const MOST_READ_SINGLY = 10;
-/** Reading the whole list after a resync is spread over this time. */
+/** Reading anew after a resync is spread over this time. */
 const RESYNC_WITHIN = 3_000;
 /** So much of a draft is shown in the list. */
 const DRAFT_SHOWN = 200;
@@ -46,6 +48,8 @@ export class Conversations {
   readonly #presence: Presence;
   #loading: Promise<void> | undefined;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What a resync named, until it is read anew. */
+  #doubtful: Set<Id> | 'all' = new Set();
   /** Events that came while the list was being read: they are newer than some of what it says. */
   #heardWhileLoading: ServerFrame[] = [];
 
@@ -100,28 +104,14 @@ export class Conversations {
     return count;
   }
 
-  /** Its title, else the names of those it is with. Empty only for a moment, while the members are not known. */
+  /** Its title, else the names of those it is with. */
   nameOf(conversation: Conversation): string {
-    if (conversation.title) return conversation.title;
-    const people = this.others(conversation).map((member) => member.display_name);
-    const assistants = (conversation.assistants ?? []).map((assistant) => assistant.name);
-    const names = conversation.kind === 'assistant' ? assistants : [...people, ...assistants];
-    if (names.length === 0 && conversation.kind === 'single' && conversation.members)
-      return this.#whoLeft(conversation);
-    return names.join(', ');
-  }
-
-  /** The other of two is gone: the last word tells who it was, if it was theirs. */
-  #whoLeft({ last_message }: Conversation): string {
-    const sender = last_message?.sender;
-    if (sender?.kind === 'deleted') return m.actor_gone();
-    return sender && sender.id !== this.#session.account?.id ? sender.name : m.person_left();
+    return conversationName(conversation, this.#session.account?.id);
   }
 
   /** The people in it but oneself. */
   others(conversation: Conversation): Member[] {
-    const own = this.#session.account?.id;
-    return (conversation.members ?? []).filter((member) => member.user_id !== own);
+    return othersIn(conversation, this.#session.account?.id);
   }
 
   /** The conversation on the screen. */
@@ -141,6 +131,14 @@ export class Conversations {
       read_seq: Math.max(conversation.read_seq, seq),
       unread: seq >= (conversation.last_message?.seq ?? 0) ? 0 : conversation.unread
     });
+  }
+
+  /** Marks all that is in it as read, without opening it. */
+  async markRead(id: Id): Promise<void> {
+    const seq = this.#items.get(id)?.last_seq;
+    if (seq === undefined) return;
+    await this.#api.post(`/conversations/${id}/read`, { seq });
+    this.seen(id, seq);
   }
 
   draft(id: Id): string {
@@ -223,6 +221,7 @@ export class Conversations {
   reset(): void {
     clearTimeout(this.#resyncTimer);
     this.#resyncTimer = undefined;
+    this.#doubtful = new Set();
     this.#items.clear();
     this.#drafts.clear();
     this.isLoaded = false;
@@ -271,132 +270,61 @@ export class Conversations {
     this.#items.set(conversation.id, { ...conversation, members: conversation.members ?? known?.members });
   }
 
-  /** What the hello names and we do not have, or have older, has changed while we were away. */
+  /** What the hello names and we do not have, or have older, has changed while we were away; so has what it leaves out. */
   #compare(hello: HelloPayload): void {
     if (!this.isLoaded) return;
-    const differs =
-      hello.conversations.length !== this.#items.size ||
-      hello.conversations.some(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
-    if (differs) void this.load();
+    const named = new Set(hello.conversations.map(({ id }) => id));
+    const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
+    const missing = [...this.#items.keys()].filter((id) => !named.has(id));
+    const stale = [...changed.map(({ id }) => id), ...missing];
+    if (stale.length > MOST_READ_SINGLY) void this.load();
+    else for (const id of stale) this.#fetchQuietly(id);
   }
 
   #apply(frame: ServerFrame): void {
-    switch (frame.type) {
-      case 'conversation.created':
-        this.#fetchQuietly(frame.payload.conversation_id);
-        return;
-      case 'resync':
-        this.#readAgain(frame.payload.conversation_ids);
-        return;
-      case 'receipt':
-        if (frame.payload.user_id === this.#session.account?.id) {
-          this.seen(frame.payload.conversation_id, frame.payload.read_seq);
-        }
-        return;
-      case 'message.created':
-        this.#change(frame, (conversation) => this.#withMessage(conversation, frame.payload.message));
-        return;
-      case 'message.updated':
-      case 'message.completed':
-      case 'message.failed':
-        this.#change(frame, (conversation) => {
-          const { message } = frame.payload;
-          // What is last now is not told.
-          if ('branch_changed' in frame.payload && frame.payload.branch_changed) this.#fetchQuietly(conversation.id);
-          return conversation.last_message?.id === message.id
-            ? { ...conversation, last_message: message }
-            : conversation;
-        });
-        return;
-      case 'message.deleted':
-        this.#change(frame, (conversation) => {
-          if (conversation.last_message?.id === frame.payload.message_id) this.#fetchQuietly(conversation.id);
-          return conversation;
-        });
-        return;
-      case 'member.added':
-      case 'member.updated':
-        this.#change(frame, (conversation) => {
-          const { member } = frame.payload;
-          const known = conversation.members ?? [];
-          const rest = known.filter((other) => other.user_id !== member.user_id);
-          const isNew = frame.type === 'member.added' && rest.length === known.length;
-          const isOwn = member.user_id === this.#session.account?.id;
-          return {
-            ...conversation,
-            members: [...rest, member],
-            member_count: conversation.member_count + (isNew ? 1 : 0),
-            own: isOwn ? { ...conversation.own, role: member.role } : conversation.own
-          };
-        });
-        return;
-      case 'member.removed':
-        if (frame.payload.user_id === this.#session.account?.id) {
-          this.#items.delete(frame.payload.conversation_id);
-          return;
-        }
-        this.#change(frame, (conversation) => ({
-          ...conversation,
-          members: conversation.members?.filter((member) => member.user_id !== frame.payload.user_id),
-          member_count: conversation.member_count - 1
-        }));
-        return;
-      case 'assistant.added':
-        this.#change(frame, (conversation) => {
-          const { assistant_id: id, name } = frame.payload;
-          const rest = (conversation.assistants ?? []).filter((assistant) => assistant.id !== id);
-          return { ...conversation, assistants: [...rest, { id, name, model: null }] };
-        });
-        return;
-      case 'conversation.updated':
-        this.#change(frame, (conversation) => ({
-          ...conversation,
-          title: frame.payload.title,
-          topic: frame.payload.topic
-        }));
-        return;
-      case 'conversation.deleted':
-        this.#items.delete(frame.payload.conversation_id);
+    if (isDurable(frame)) this.#change(frame);
+    else if (frame.type === 'conversation.created') this.#fetchQuietly(frame.payload.conversation_id);
+    else if (frame.type === 'resync') this.#readAgain(frame.payload.conversation_ids);
+    else if (frame.type === 'receipt' && frame.payload.user_id === this.#session.account?.id) {
+      this.seen(frame.payload.conversation_id, frame.payload.read_seq);
     }
   }
 
   /** Applies a durable event once: one that is already in the list changes nothing. */
-  #change(
-    frame: { payload: { conversation_id: Id; seq: number } },
-    edit: (conversation: Conversation) => Conversation
-  ): void {
+  #change(frame: DurableFrame): void {
     const { conversation_id: id, seq } = frame.payload;
     const conversation = this.#items.get(id);
     if (!conversation) {
-      if (this.isLoaded) this.#fetchQuietly(id);
+      if (this.isLoaded && frame.type !== 'conversation.deleted') this.#fetchQuietly(id);
       return;
     }
     if (seq <= conversation.last_seq) return;
-    this.#items.set(id, { ...edit(conversation), last_seq: seq });
-  }
-
-  #withMessage(conversation: Conversation, message: Message): Conversation {
-    const isOwn = message.sender.kind === 'user' && message.sender.id === this.#session.account?.id;
-    return {
-      ...conversation,
-      last_message: message,
-      last_activity_at: message.created_at,
-      unread: isOwn ? conversation.unread : conversation.unread + 1
-    };
-  }
-
-  /** The server may have missed something: in these conversations, or in any. */
-  #readAgain(ids: readonly Id[] | null): void {
-    if (ids && ids.length <= MOST_READ_SINGLY) {
-      for (const id of ids) this.#fetchQuietly(id);
+    const change = changedBy(frame, conversation, this.#session.account?.id);
+    if (change === 'gone') {
+      this.#items.delete(id);
       return;
     }
+    this.#items.set(id, change.conversation);
+    if (change.isLastUnknown) this.#fetchQuietly(id);
+  }
+
+  /** The server may have missed something: in these conversations, or in any (null). */
+  #readAgain(ids: readonly Id[] | null): void {
+    if (ids === null) this.#doubtful = 'all';
+    else if (this.#doubtful !== 'all') for (const id of ids) this.#doubtful.add(id);
     // Everybody who is connected hears this at the same moment.
     this.#resyncTimer ??= setTimeout(() => {
       this.#resyncTimer = undefined;
       // A reading that is under way may have begun before what was missed.
-      void Promise.resolve(this.#loading).then(() => this.load());
+      void Promise.resolve(this.#loading).then(() => this.#readDoubtful());
     }, Math.random() * RESYNC_WITHIN);
+  }
+
+  #readDoubtful(): void {
+    const doubtful = this.#doubtful;
+    this.#doubtful = new Set();
+    if (doubtful === 'all' || doubtful.size > MOST_READ_SINGLY) void this.load();
+    else for (const id of doubtful) this.#fetchQuietly(id);
   }
 
   #fetchQuietly(id: Id): void {

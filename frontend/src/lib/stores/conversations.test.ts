@@ -180,13 +180,25 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ last_seq: 4, last_message: { id: 'm4' } });
   });
 
-  it('is read anew when a hello knows more, and only then', async () => {
+  it('reads what a hello knows more of, and nothing else', async () => {
+    api.list = [conversation(), conversation({ id: 'c2' }), conversation({ id: 'c3' })];
     await store.load();
-    greet([{ id: 'c1', last_seq: 3 }]);
-    expect(api.asked).toHaveLength(1);
-    api.list = [conversation({ last_seq: 8, unread: 5 })];
-    greet([{ id: 'c1', last_seq: 8 }]);
+    greet(['c1', 'c2', 'c3'].map((id) => ({ id, last_seq: 3 })));
+    expect(api.asked).toEqual(['/conversations']);
+    // One has more, one is new, one is not named any more: it is gone.
+    api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
+    api.single.set('c4', conversation({ id: 'c4' }));
+    greet(['c1', 'c2', 'c4'].map((id) => ({ id, last_seq: id === 'c1' ? 8 : 3 })));
     await expect.poll(() => store.get('c1')?.unread).toBe(5);
+    await expect.poll(() => store.get('c4')?.id).toBe('c4');
+    await expect.poll(() => store.get('c3')).toBeUndefined();
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c4', '/conversations/c3']);
+  });
+
+  it('reads the list where a hello differs in much of it', async () => {
+    await store.load();
+    greet(Array.from({ length: 30 }, (_, at) => ({ id: `c${at}`, last_seq: 9 })));
+    await expect.poll(() => api.asked).toEqual(['/conversations', '/conversations']);
   });
 
   it('is read anew after a resync, though a reading was under way', async () => {
@@ -202,12 +214,22 @@ describe('the list', () => {
     expect(api.asked).toHaveLength(2);
   });
 
-  it('reads only the conversations that a resync names', async () => {
+  it('reads only the conversations that resyncs name, each once, some time within three seconds', async () => {
     await store.load();
-    api.single.set('c1', conversation({ last_seq: 9, unread: 6 }));
-    say('resync', { conversation_ids: ['c1'] });
-    await expect.poll(() => store.get('c1')?.unread).toBe(6);
-    expect(api.asked).toEqual(['/conversations', '/conversations/c1']);
+    vi.useFakeTimers();
+    try {
+      vi.spyOn(Math, 'random').mockReturnValueOnce(0.5);
+      api.single.set('c1', conversation({ last_seq: 9, unread: 6 }));
+      say('resync', { conversation_ids: ['c1'] });
+      say('resync', { conversation_ids: ['c1', 'c2'] });
+      await vi.advanceTimersByTimeAsync(1_499);
+      expect(api.asked).toEqual(['/conversations']);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c2']);
+      expect(store.get('c1')?.unread).toBe(6);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('keeps the open conversation in its place until one leaves it', async () => {

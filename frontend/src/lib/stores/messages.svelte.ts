@@ -3,15 +3,8 @@
  * for what came after its cursor, in one question.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type {
-  AckPayload,
-  DurableFrame,
-  DurablePayloads,
-  HelloPayload,
-  Message,
-  Sender,
-  ServerFrame
-} from '#lib/api/types.ts';
+import { isDurable } from '#lib/api/frames.ts';
+import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
 import { Outbox, type OutboxLine } from './outbox.svelte.ts';
@@ -23,22 +16,6 @@ export interface MessagesLine extends OutboxLine {
   request(type: string, payload: unknown): Promise<AckPayload>;
   notify(type: string, payload: unknown): void;
 }
-
-const DURABLE: Record<keyof DurablePayloads, true> = {
-  'message.created': true,
-  'message.updated': true,
-  'message.deleted': true,
-  'message.completed': true,
-  'message.failed': true,
-  'reaction.added': true,
-  'reaction.removed': true,
-  'member.added': true,
-  'member.removed': true,
-  'member.updated': true,
-  'assistant.added': true,
-  'conversation.updated': true,
-  'conversation.deleted': true
-};
 
 interface SyncDone {
   refused: { id: string; code: string }[];
@@ -231,8 +208,4 @@ export class MessagesStore {
     this.#pauses = isDone ? 0 : this.#pauses + 1;
     if (!isDone) this.#syncSoon(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
   }
-}
-
-function isDurable(frame: ServerFrame): frame is DurableFrame {
-  return frame.type in DURABLE;
 }

@@ -14,6 +14,10 @@ export class Shell {
     this.panel = !this.panel;
   }
 
+  openPanel(): void {
+    this.panel = true;
+  }
+
   closePanel(): void {
     this.panel = false;
   }

@@ -1,0 +1,22 @@
+import type { DurableFrame, DurablePayloads, ServerFrame } from './types.ts';
+
+const DURABLE: Record<keyof DurablePayloads, true> = {
+  'message.created': true,
+  'message.updated': true,
+  'message.deleted': true,
+  'message.completed': true,
+  'message.failed': true,
+  'reaction.added': true,
+  'reaction.removed': true,
+  'member.added': true,
+  'member.removed': true,
+  'member.updated': true,
+  'assistant.added': true,
+  'conversation.updated': true,
+  'conversation.deleted': true
+};
+
+/** Whether it has a place in the log of a conversation. */
+export function isDurable(frame: ServerFrame): frame is DurableFrame {
+  return frame.type in DURABLE;
+}

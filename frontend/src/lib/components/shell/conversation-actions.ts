@@ -1,0 +1,40 @@
+/** What can be done with a conversation as a whole, from its menu and from its details. */
+import { goto } from '$app/navigation';
+import { page } from '$app/state';
+import type { Conversation } from '#lib/api/types.ts';
+import type { App } from '#lib/app.ts';
+import { attempt } from '#lib/components/attempt.ts';
+import { confirmed } from '#lib/components/ui/confirm/index.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+type Parts = Pick<App, 'conversations' | 'shell'>;
+
+export const isManager = ({ own }: Conversation): boolean => own.role === 'owner' || own.role === 'admin';
+export const mayRename = (conversation: Conversation): boolean =>
+  conversation.kind === 'assistant' || (conversation.kind === 'group' && isManager(conversation));
+export const mayLeave = ({ kind }: Conversation): boolean => kind === 'group';
+export const mayDelete = ({ kind, own }: Conversation): boolean => kind !== 'single' && own.role === 'owner';
+
+export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
+  const name = app.conversations.nameOf(conversation);
+  const isSure = await confirmed({ title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() });
+  if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await away(app, conversation);
+}
+
+export async function deleteConversation(app: Parts, conversation: Conversation): Promise<void> {
+  const isSure = await confirmed({
+    title: m.delete_title({ name: app.conversations.nameOf(conversation) }),
+    body: conversation.kind === 'assistant' ? m.delete_own_body() : m.delete_body(),
+    action: m.delete_conversation()
+  });
+  if (!isSure) return;
+  const isDone = await attempt(() => app.conversations.remove(conversation.id), m.conversation_deleted());
+  if (isDone) await away(app, conversation);
+}
+
+/** Where it was open, there is nothing to see any more. */
+async function away({ shell }: Parts, { id }: Conversation): Promise<void> {
+  if (page.params.id !== id) return;
+  shell.closePanel();
+  await goto('/');
+}
