@@ -2,6 +2,8 @@
 export type MentionKind = 'me' | 'person' | 'assistant';
 
 export interface Name {
+  /** Of a person. */
+  readonly id?: string;
   readonly name: string;
   readonly kind: MentionKind;
 }

@@ -50,6 +50,11 @@ export class Pane {
     const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
     return name || m.chat_unnamed();
   });
+  /** Whom one writes to: in a chat with an assistant the assistant, whatever the chat is called. */
+  readonly addressee = $derived.by(() => {
+    const { kind, assistants } = this.conversation ?? {};
+    return (kind === 'assistant' && assistants?.[0]?.name) || this.name;
+  });
   readonly others = $derived.by<readonly Reader[]>(() =>
     this.conversation
       ? this.#app.conversations
@@ -60,7 +65,7 @@ export class Pane {
   /** Everybody who can be called here. */
   readonly names = $derived.by<readonly Name[]>(() => [
     { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
-    ...this.others.map(({ name }) => ({ name, kind: 'person' as const })),
+    ...this.others.map(({ id, name }) => ({ id, name, kind: 'person' as const })),
     ...(this.conversation?.assistants ?? []).map(({ name }) => ({ name, kind: 'assistant' as const }))
   ]);
   readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
