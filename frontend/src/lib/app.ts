@@ -1,14 +1,17 @@
 import { createContext } from 'svelte';
 import { Api, type Locks } from './api/client.ts';
+import { Channels } from './stores/channels.svelte.ts';
 import { Confirmation } from './stores/confirmation.svelte.ts';
 import { Connection } from './stores/connection.svelte.ts';
 import { Conversations } from './stores/conversations.svelte.ts';
 import { Entrance } from './stores/entrance.svelte.ts';
 import { Limits } from './stores/limits.svelte.ts';
 import { Presence } from './stores/presence.svelte.ts';
+import { Sections } from './stores/sections.svelte.ts';
 import { Session } from './stores/session.svelte.ts';
 import { Settings } from './stores/settings.svelte.ts';
 import { Shell } from './stores/shell.svelte.ts';
+import { Sidebar } from './stores/sidebar.svelte.ts';
 import { Workspaces } from './stores/workspaces.svelte.ts';
 
 /** Everything that lives as long as the page. */
@@ -20,6 +23,9 @@ export interface App {
   confirmation: Confirmation;
   connection: Connection;
   conversations: Conversations;
+  channels: Channels;
+  sections: Sections;
+  sidebar: Sidebar;
   presence: Presence;
   workspaces: Workspaces;
   settings: Settings;
@@ -39,6 +45,8 @@ export function createApp(): App {
   const connection = new Connection(api);
   connection.onHello(() => api.dropEarly());
   const presence = new Presence(connection, storage);
+  const conversations = new Conversations(api, connection, session, presence);
+  const sections = new Sections(api, connection);
   return {
     api,
     session,
@@ -46,7 +54,10 @@ export function createApp(): App {
     limits: new Limits(api),
     confirmation: new Confirmation(api),
     connection,
-    conversations: new Conversations(api, connection, session, presence),
+    conversations,
+    channels: new Channels(api, conversations),
+    sections,
+    sidebar: new Sidebar(conversations, sections, storage),
     presence,
     workspaces: new Workspaces(api, connection, storage),
     settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),

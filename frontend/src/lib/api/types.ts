@@ -2,9 +2,10 @@
  * The wire contract as the app sees it: what the server answers under `/r1` and what travels over its socket.
  */
 
+import type { OwnChange, Posting } from './channels.ts';
 import type * as Described from './generated/types.gen.ts';
 
-export type { AssistantMember, ConversationKind, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
+export type { AssistantMember, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
 export type {
   PresenceStatus,
   SenderKind,
@@ -119,7 +120,21 @@ export interface Reaction {
 export type Message = Omit<
   Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
   'sender' | 'reactions' | 'attachments' | 'versions'
-> & { sender: Sender; reactions: Reaction[]; attachments: unknown[]; versions?: Versions | null };
+> & {
+  sender: Sender;
+  reactions: Reaction[];
+  attachments: unknown[];
+  versions?: Versions | null;
+  /** Its number among the conversation's messages. */
+  no?: number;
+  mentions?: Mention[];
+};
+
+/** Whom a message calls; `all` and `here` have no id. */
+export interface Mention {
+  kind: 'user' | 'assistant' | 'all' | 'here';
+  id?: Id | null;
+}
 
 /** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
 export interface Versions {
@@ -127,8 +142,22 @@ export interface Versions {
   count: number;
 }
 
-export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message'> & {
+export type ConversationKind = Described.ConversationKind | 'public_channel' | 'private_channel';
+
+/** What one is in a conversation, and how one wants to see it. */
+export type Own = Described.OwnMembership & OwnChange & { unread_mentions?: number };
+
+/** `own` is null in a public channel that one may read but hasn't joined. */
+export type Conversation = Omit<
+  Always<Described.Conversation, 'title' | 'topic'>,
+  'last_message' | 'kind' | 'own'
+> & {
+  kind: ConversationKind;
   last_message: Message | null;
+  own: Own | null;
+  posting?: Posting;
+  archived_at?: Timestamp | null;
+  is_default?: boolean;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -36,6 +36,14 @@ export function sentence(error: unknown): string {
       return m.error_mfa_invalid();
     case 'fresh_sign_in_required':
       return m.error_fresh_sign_in();
+    case 'name_taken':
+      return m.error_name_taken();
+    case 'default_channel':
+      return m.error_default_channel();
+    case 'archived':
+      return m.error_archived();
+    case 'not_a_member':
+      return m.error_not_a_member();
     case 'last_method':
       return m.error_last_method();
   }

@@ -6,9 +6,10 @@ import type { Conversation } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
-import type { Action } from './actions.ts';
+import type { Action, Rights } from './actions.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
+import { closedBy, isChannel, mayManage, type Closed } from './kinds.ts';
 import type { Name } from './mentions.ts';
 import type { MessageView } from './rows.ts';
 
@@ -68,6 +69,19 @@ export class Pane {
     ...this.others.map(({ id, name }) => ({ id, name, kind: 'person' as const })),
     ...(this.conversation?.assistants ?? []).map(({ name }) => ({ name, kind: 'assistant' as const }))
   ]);
+  readonly #workspaceRole = $derived.by(
+    () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
+  );
+  /** Why one can't write here; null where one can. */
+  readonly closed = $derived.by<Closed | null>(() =>
+    this.conversation && !this.beginning ? closedBy(this.conversation, this.#workspaceRole) : null
+  );
+  readonly rights = $derived.by<Rights>(() => {
+    const { conversation } = this;
+    const canDelete =
+      conversation !== undefined && isChannel(conversation.kind) && mayManage(conversation, this.#workspaceRole);
+    return { canWrite: this.closed === null, canDelete };
+  });
   readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
 
   constructor(

@@ -4,7 +4,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Cursor, DurableFrame, Member, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
-import { EMPTY, findIndexById, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
+import { EMPTY, findIndexById, findIndexBySeq, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
 import { Watch } from '#lib/chat/watch.ts';
 import type { Outbox } from './outbox.svelte.ts';
 
@@ -112,6 +112,12 @@ export class ConversationLog {
 
   find(id: string): Message | null {
     return this.#state.entries[findIndexById(this.#state.entries, id)]?.message ?? null;
+  }
+
+  /** The number of the message at that place in the log, among the messages. */
+  noOf(seq: number): number | undefined {
+    const at = this.#state.entries[findIndexBySeq(this.#state.entries, seq)]?.message;
+    return at?.seq === seq ? at.no : undefined;
   }
 
   isGone(id: string): boolean {

@@ -3,6 +3,9 @@ import { fieldError, sentence } from '#lib/api/words.ts';
 
 type Problem = (value: string) => string | undefined;
 
+/** Which field a refusal is about, where its code says so. */
+const FIELD_OF: Record<string, string> = { email_taken: 'email', name_taken: 'title' };
+
 /** A form that checks a field as it is left, keeps what was typed, and puts the server's word at its field. */
 export class Form<Field extends string> {
   values = $state() as Record<Field, string>;
@@ -75,8 +78,9 @@ export class Form<Field extends string> {
         isPlaced = true;
       }
     }
-    if (error instanceof ApiError && error.code === 'email_taken' && 'email' in this.values) {
-      this.errors['email' as Field] = sentence(error);
+    const field = error instanceof ApiError ? FIELD_OF[error.code] : undefined;
+    if (field !== undefined && field in this.values) {
+      this.errors[field as Field] = sentence(error);
       isPlaced = true;
     }
     if (!isPlaced) this.failure = sentence(error);

@@ -1,6 +1,7 @@
 import { DropdownMenu } from 'bits-ui';
 import Content from './content.svelte';
 import Hanging from './hanging.svelte';
+import SubContent from './sub-content.svelte';
 
 export const Root = DropdownMenu.Root;
 export const Trigger = DropdownMenu.Trigger;
@@ -10,4 +11,6 @@ export const RadioItem = DropdownMenu.RadioItem;
 export const Group = DropdownMenu.Group;
 export const GroupHeading = DropdownMenu.GroupHeading;
 export const Separator = DropdownMenu.Separator;
-export { Content, Hanging };
+export const Sub = DropdownMenu.Sub;
+export const SubTrigger = DropdownMenu.SubTrigger;
+export { Content, Hanging, SubContent };

@@ -1,0 +1,91 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Section } from '#lib/api/channels.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+
+/** The part of the connection that tells what changed elsewhere. */
+interface Line {
+  onHello(handler: () => void): () => void;
+}
+
+/** One's own folders of the sidebar, in their order. */
+export class Sections {
+  #items = $state.raw<Section[]>([]);
+  readonly #api: Api;
+  #loading: Promise<void> | undefined;
+  #wasGreeted = false;
+
+  constructor(api: Api, line?: Line) {
+    this.#api = api;
+    // Another of one's devices may have changed them while this one was away.
+    line?.onHello(() => {
+      if (this.#wasGreeted) void this.load();
+      this.#wasGreeted = true;
+    });
+  }
+
+  get items(): readonly Section[] {
+    return this.#items;
+  }
+
+  get(id: Id): Section | undefined {
+    return this.#items.find((section) => section.id === id);
+  }
+
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async create(name: string): Promise<Section> {
+    const section = await this.#api.post<Section>('/sections', { name });
+    this.#become([...this.#items.filter(({ id }) => id !== section.id), section]);
+    return section;
+  }
+
+  async rename(id: Id, name: string): Promise<void> {
+    this.#put(await this.#api.patch<Section>(`/sections/${id}`, { name }));
+  }
+
+  /** To the place of the one above (-1) or below (1). */
+  async move(id: Id, by: -1 | 1): Promise<void> {
+    const at = this.#items.findIndex((section) => section.id === id);
+    const [section, other] = [this.#items[at], this.#items[at + by]];
+    if (!section || !other) return;
+    const before = this.#items;
+    this.#become([{ ...section, position: other.position }, { ...other, position: section.position }], before);
+    try {
+      await this.#api.patch(`/sections/${section.id}`, { position: other.position });
+      await this.#api.patch(`/sections/${other.id}`, { position: section.position });
+    } catch (error) {
+      this.#items = before;
+      throw error;
+    }
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/sections/${id}`);
+    this.#items = this.#items.filter((section) => section.id !== id);
+  }
+
+  reset(): void {
+    this.#items = [];
+  }
+
+  async #read(): Promise<void> {
+    try {
+      this.#become((await this.#api.get<Page<Section>>('/sections', { page_size: 100 })).items);
+    } catch {
+      // Without them the list has its conversations all the same; the next hello asks again.
+    }
+  }
+
+  #put(changed: Section): void {
+    this.#become([changed], this.#items);
+  }
+
+  /** Those that changed, among the others. */
+  #become(changed: readonly Section[], others: readonly Section[] = []): void {
+    const rest = others.filter(({ id }) => !changed.some((section) => section.id === id));
+    this.#items = [...rest, ...changed].sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
+  }
+}

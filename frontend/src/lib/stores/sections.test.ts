@@ -1,0 +1,78 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Section } from '#lib/api/channels.ts';
+import { Api, ApiError } from '#lib/api/client.ts';
+import { Sections } from './sections.svelte.ts';
+
+class FakeApi extends Api {
+  items: Section[] = [];
+  asked: string[] = [];
+  refuses = false;
+
+  override get<T>(path: string): Promise<T> {
+    this.asked.push(`GET ${path}`);
+    return Promise.resolve({ items: this.items, page: 1, page_size: 100, total: this.items.length } as T);
+  }
+
+  override post<T>(path: string, body: unknown): Promise<T> {
+    this.asked.push(`POST ${path}`);
+    return Promise.resolve({ id: 'new', position: this.items.length, ...(body as object) } as T);
+  }
+
+  override patch<T>(path: string, body: unknown): Promise<T> {
+    this.asked.push(`PATCH ${path} ${JSON.stringify(body)}`);
+    if (this.refuses) return Promise.reject(new ApiError(500, 'internal', ''));
+    const section = this.items.find(({ id }) => path.endsWith(id));
+    return Promise.resolve({ ...section, ...(body as object) } as T);
+  }
+
+  override delete<T>(path: string): Promise<T> {
+    this.asked.push(`DELETE ${path}`);
+    return Promise.resolve(undefined as T);
+  }
+}
+
+let api: FakeApi;
+let sections: Sections;
+const names = () => sections.items.map(({ name }) => name);
+
+beforeEach(async () => {
+  api = new FakeApi();
+  api.items = [
+    { id: 'b', name: 'Later', position: 1 },
+    { id: 'a', name: 'Launch', position: 0 }
+  ];
+  sections = new Sections(api);
+  await sections.load();
+});
+
+describe('sections', () => {
+  it('stand in their order, a new one last', async () => {
+    expect(names()).toEqual(['Launch', 'Later']);
+    await sections.create('Reading');
+    expect(names()).toEqual(['Launch', 'Later', 'Reading']);
+  });
+
+  it('are renamed and deleted', async () => {
+    await sections.rename('b', 'Some day');
+    await sections.remove('a');
+    expect(names()).toEqual(['Some day']);
+  });
+
+  it('move at once, and back where the server refuses', async () => {
+    await sections.move('b', -1);
+    expect(names()).toEqual(['Later', 'Launch']);
+    api.refuses = true;
+    await expect(sections.move('b', 1)).rejects.toThrow();
+    expect(names()).toEqual(['Later', 'Launch']);
+    await sections.move('b', -1);
+    expect(names()).toEqual(['Later', 'Launch']);
+  });
+
+  it('that can’t be read are none', async () => {
+    const other = new Sections(
+      Object.assign(new FakeApi(), { get: () => Promise.reject(new ApiError(404, 'not_found', '')) })
+    );
+    await other.load();
+    expect(other.items).toEqual([]);
+  });
+});
