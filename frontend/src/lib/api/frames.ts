@@ -11,12 +11,13 @@ const DURABLE: Record<keyof DurablePayloads, true> = {
   'member.added': true,
   'member.removed': true,
   'member.updated': true,
-  'assistant.added': true,
   'conversation.updated': true,
+  'conversation.archived': true,
+  'conversation.unarchived': true,
   'conversation.deleted': true
 };
 
 /** Whether it has a place in the log of a conversation. */
 export function isDurable(frame: ServerFrame): frame is DurableFrame {
-  return frame.type in DURABLE;
+  return frame.type in DURABLE && 'seq' in frame.payload && frame.payload.seq !== undefined;
 }

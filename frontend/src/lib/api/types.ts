@@ -14,7 +14,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { Member, PresenceStatus, User } from './generated/types.gen.ts';
+import type { AssistantMember, Member, PresenceStatus, User, WorkspaceRole } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
@@ -198,8 +198,15 @@ export interface DurablePayloads {
   'member.added': Durable & { member: Member };
   'member.removed': Durable & { user_id: Id };
   'member.updated': Durable & { member: Member };
-  'assistant.added': Durable & { assistant_id: Id; name: string };
-  'conversation.updated': Durable & { title: string | null; topic: string | null };
+  'conversation.updated': Durable & {
+    title: string | null;
+    topic: string | null;
+    kind?: ConversationKind;
+    posting?: Posting;
+    assistants?: AssistantMember[];
+  };
+  'conversation.archived': Durable & { archived_at: Timestamp };
+  'conversation.unarchived': Durable;
   'conversation.deleted': Durable;
 }
 
@@ -224,7 +231,12 @@ export interface PassingPayloads {
   'message.delta': DeltaPayload;
   typing: { conversation_id: Id; user_id: Id; active: boolean };
   presence: { user_id: Id; status: PresenceStatus; last_seen: Timestamp | null };
+  /** In larger conversations: how far others have read, gathered. */
+  receipts: { conversation_id: Id; items: { user_id: Id; read_seq: number }[] };
+  presences: { items: PassingPayloads['presence'][] };
   'conversation.created': { conversation_id: Id };
+  'conversation.own': { conversation_id: Id; own: OwnChange };
+  'conversation.count': { conversation_id: Id; member_count: number };
   'workspace.changed': { workspace_id: Id };
   resync: { conversation_ids: Id[] | null };
   'sync.done': Record<string, never>;
@@ -245,18 +257,30 @@ export interface ErrorPayload {
   retry_after?: number;
 }
 
-export type Payloads = DurablePayloads & PassingPayloads;
+type FramesOf<Payloads> = { [Type in keyof Payloads & string]: Frame<Type, Payloads[Type]> }[keyof Payloads & string];
 
-/** Every frame from the server, told apart by `type`. */
-export type ServerFrame = { [Type in keyof Payloads]: Frame<Type, Payloads[Type]> }[keyof Payloads];
+/** What has a place in the log of a conversation. */
+export type DurableFrame = FramesOf<DurablePayloads>;
+
+/** What comes and goes in a channel is in no log. */
+interface ChannelMemberPayloads {
+  'member.added': { conversation_id: Id; seq?: undefined; member: Member };
+  'member.removed': { conversation_id: Id; seq?: undefined; user_id: Id };
+  'member.updated': { conversation_id: Id; seq?: undefined; member: Member };
+}
+
+export type ChannelMemberFrame = FramesOf<ChannelMemberPayloads>;
+
+export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: keyof ChannelMemberPayloads }>;
+
+export type PassingFrame = FramesOf<PassingPayloads> | ChannelMemberFrame;
+
+/** Every frame from the server, told apart by `type`, and those of members by `seq`. */
+export type ServerFrame = DurableFrame | PassingFrame;
 
 /** One row of the durable log: `GET /r1/conversations/{id}/events`. */
 export type DurableEvent = {
   [Type in keyof DurablePayloads]: { seq: number; type: Type; payload: DurablePayloads[Type]; created_at: Timestamp };
-}[keyof DurablePayloads];
-
-export type DurableFrame = {
-  [Type in keyof DurablePayloads]: Frame<Type, DurablePayloads[Type]>;
 }[keyof DurablePayloads];
 
 // What the client says
@@ -272,6 +296,7 @@ export interface ClientPayloads {
   'message.send': SendPayload;
   receipt: { conversation_id: Id; seq: number; state: 'delivered' | 'read' };
   typing: { conversation_id: Id; active: boolean };
+  view: { conversation_ids: Id[] };
   presence: { status: Exclude<PresenceStatus, 'offline'> };
   sync: { cursors: Record<Id, number> };
   'generation.stop': { message_id: Id };

@@ -1,5 +1,5 @@
 /** What a durable event changes in a conversation as the list shows it. */
-import type { Conversation, DurableFrame, Id, Message } from '#lib/api/types.ts';
+import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
 
 /** `gone`: it is not the reader's any more. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isLastUnknown: boolean };
@@ -24,32 +24,18 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
     case 'message.deleted':
       return become({}, conversation.last_message?.id === frame.payload.message_id);
     case 'member.added':
-    case 'member.updated': {
-      const { member } = frame.payload;
-      const known = conversation.members ?? [];
-      const rest = known.filter((other) => other.user_id !== member.user_id);
-      const isNew = frame.type === 'member.added' && rest.length === known.length;
-      return become({
-        members: [...rest, member],
-        member_count: conversation.member_count + (isNew ? 1 : 0),
-        own: member.user_id === me ? { ...conversation.own, role: member.role } : conversation.own
-      });
+    case 'member.updated':
+      return become(withMember(frame, conversation, me));
+    case 'member.removed':
+      return frame.payload.user_id === me ? 'gone' : become(withMember(frame, conversation, me));
+    case 'conversation.updated': {
+      const { title, topic, kind = conversation.kind, posting, assistants } = frame.payload;
+      return become({ title, topic, kind, ...(posting && { posting }), ...(assistants && { assistants }) });
     }
-    case 'member.removed': {
-      const { user_id } = frame.payload;
-      if (user_id === me) return 'gone';
-      return become({
-        members: conversation.members?.filter((member) => member.user_id !== user_id),
-        member_count: conversation.member_count - 1
-      });
-    }
-    case 'assistant.added': {
-      const { assistant_id: id, name } = frame.payload;
-      const rest = (conversation.assistants ?? []).filter((assistant) => assistant.id !== id);
-      return become({ assistants: [...rest, { id, name, model: null }] });
-    }
-    case 'conversation.updated':
-      return become({ title: frame.payload.title, topic: frame.payload.topic });
+    case 'conversation.archived':
+      return become({ archived_at: frame.payload.archived_at });
+    case 'conversation.unarchived':
+      return become({ archived_at: null });
     case 'conversation.deleted':
       return 'gone';
     case 'reaction.added':
@@ -58,11 +44,47 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
   }
 }
 
+/** Who is in it, after somebody came, went, or has another role. */
+export function withMember(
+  frame: MemberFrame,
+  conversation: Conversation,
+  me: Id | undefined
+): Partial<Conversation> {
+  const known = conversation.members ?? [];
+  const { payload, type } = frame;
+  const isLogged = payload.seq !== undefined;
+  if (type === 'member.removed') {
+    const { user_id } = payload;
+    return {
+      members: known.filter((member) => member.user_id !== user_id),
+      ...(isLogged && { member_count: conversation.member_count - 1 })
+    };
+  }
+  const { member } = payload;
+  const rest = known.filter((other) => other.user_id !== member.user_id);
+  const isNew = type === 'member.added' && rest.length === known.length;
+  const isOwn = member.user_id === me && conversation.own !== null;
+  return {
+    members: [...rest, member],
+    // Elsewhere the count is told by itself.
+    ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
+    ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })
+  };
+}
+
 function withMessage(conversation: Conversation, message: Message, me: Id | undefined): Partial<Conversation> {
   const isOwn = message.sender.kind === 'user' && message.sender.id === me;
+  const { own } = conversation;
+  const mentions = own?.unread_mentions ?? 0;
   return {
     last_message: message,
     last_activity_at: message.created_at,
-    unread: isOwn ? conversation.unread : conversation.unread + 1
+    // Who writes has read what came before.
+    unread: isOwn ? 0 : conversation.unread + 1,
+    own: own && { ...own, unread_mentions: isOwn ? 0 : mentions + (isFor(message, me) ? 1 : 0) }
   };
+}
+
+function isFor({ mentions }: Message, me: Id | undefined): boolean {
+  return mentions?.some(({ kind, id }) => kind === 'all' || kind === 'here' || (kind === 'user' && id === me)) ?? false;
 }

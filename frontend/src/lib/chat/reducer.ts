@@ -198,8 +198,16 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
       return replace(next, frame.payload.message, frame.payload.seq, frame.payload.reason);
     case 'message.deleted':
       return remove(next, frame.payload.message_id);
-    default:
-      // Members, titles and reactions move the cursor; other stores show them.
+    case 'member.added':
+    case 'member.updated':
+    case 'member.removed':
+    case 'reaction.added':
+    case 'reaction.removed':
+    case 'conversation.updated':
+    case 'conversation.archived':
+    case 'conversation.unarchived':
+    case 'conversation.deleted':
+      // They move the cursor; other stores show them. Without a case for each event this doesn't compile.
       return next;
   }
 }

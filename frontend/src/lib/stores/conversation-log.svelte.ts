@@ -225,6 +225,10 @@ export class ConversationLog {
     this.#place(user_id, { delivered: delivered_seq, read: read_seq });
   }
 
+  hearReaders(items: readonly { user_id: string; read_seq: number }[]): void {
+    for (const { user_id, read_seq } of items) this.#place(user_id, { delivered: read_seq, read: read_seq });
+  }
+
   hearMembers(members: readonly Member[]): void {
     for (const { user_id, delivered_seq = 0, read_seq = 0 } of members) {
       if (user_id) this.#place(user_id, { delivered: delivered_seq, read: read_seq });

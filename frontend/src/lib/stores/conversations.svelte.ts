@@ -1,6 +1,8 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
+import type { OwnChange, Posting } from '#lib/api/channels.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type {
+  ChannelMemberFrame,
   Conversation,
   ConversationKind,
   DurableFrame,
@@ -10,8 +12,9 @@ import type {
   Page,
   ServerFrame
 } from '#lib/api/types.ts';
-import { changedBy } from '#lib/chat/conversation-change.ts';
+import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
 import { conversationName, othersIn } from '#lib/chat/conversation-name.ts';
+import { isWaiting } from '#lib/chat/kinds.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
@@ -20,9 +23,16 @@ import type { Session } from './session.svelte.ts';
 export interface NewConversation {
   kind: ConversationKind;
   title?: string;
+  topic?: string;
   workspace_id?: Id;
   member_ids?: Id[];
   assistant_id?: Id;
+}
+
+export interface ConversationChange {
+  title?: string;
+  topic?: string;
+  posting?: Posting;
 }
 
 const PAGE_SIZE = 200;
@@ -38,12 +48,12 @@ export class Conversations {
   isLoaded = $state(false);
   error = $state<unknown>(null);
   #openId = $state<Id | null>(null);
-  /** The open conversation had unread messages when it was opened: it stays among those until one leaves it. */
   #isOpenAmongUnread = $state(false);
 
   readonly #items = new SvelteMap<Id, Conversation>();
   readonly #drafts = new SvelteMap<Id, string>();
   readonly #api: Api;
+  readonly #connection: Connection;
   readonly #session: Session;
   readonly #presence: Presence;
   #loading: Promise<void> | undefined;
@@ -55,13 +65,17 @@ export class Conversations {
 
   constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
     this.#api = api;
+    this.#connection = connection;
     this.#session = session;
     this.#presence = presence;
     connection.on((frame) => {
       if (this.#loading && frame.type !== 'resync') this.#heardWhileLoading.push(frame);
       this.#apply(frame);
     });
-    connection.onHello((hello) => this.#compare(hello));
+    connection.onHello((hello) => {
+      this.#view();
+      this.#compare(hello);
+    });
   }
 
   get openId(): Id | null {
@@ -72,36 +86,16 @@ export class Conversations {
     return this.#items.get(id);
   }
 
-  /** Newest activity first. */
+  /** Those one is in, newest activity first. */
   in(workspaceId: Id | undefined): Conversation[] {
     return [...this.#items.values()]
-      .filter((conversation) => workspaceId === undefined || conversation.workspace_id === workspaceId)
+      .filter(({ own, workspace_id }) => own !== null && (workspaceId === undefined || workspace_id === workspaceId))
       .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
   }
 
-  /** The list as it is shown. Reading doesn't move the open conversation from one part to the other. */
-  sections(workspaceId: Id | undefined): { unread: Conversation[]; rest: Conversation[] } {
-    const unread: Conversation[] = [];
-    const rest: Conversation[] = [];
-    for (const conversation of this.in(workspaceId)) {
-      const isUnread = conversation.id === this.#openId ? this.#isOpenAmongUnread : conversation.unread > 0;
-      (isUnread ? unread : rest).push(conversation);
-    }
-    return { unread, rest };
-  }
-
-  unreadIn(workspaceId: Id): number {
-    let count = 0;
-    for (const conversation of this.#items.values()) {
-      if (conversation.workspace_id === workspaceId) count += conversation.unread;
-    }
-    return count;
-  }
-
-  get unread(): number {
-    let count = 0;
-    for (const conversation of this.#items.values()) count += conversation.unread;
-    return count;
+  /** The open conversation had something for the reader when it was opened: it stays among those until one leaves it. */
+  get isOpenAmongUnread(): boolean {
+    return this.#isOpenAmongUnread;
   }
 
   /** Its title, else the names of those it is with. */
@@ -117,20 +111,34 @@ export class Conversations {
   /** The conversation on the screen. */
   open(id: Id | null): void {
     if (id === this.#openId) return;
+    // Nothing is told of one that one only looked at.
+    if (this.#openId !== null && this.#items.get(this.#openId)?.own === null) this.#items.delete(this.#openId);
     this.#openId = id;
     this.#completeMembers();
-    this.#isOpenAmongUnread = id !== null && (this.#items.get(id)?.unread ?? 0) > 0;
+    this.#view();
+    const conversation = id === null ? undefined : this.#items.get(id);
+    this.#isOpenAmongUnread = conversation !== undefined && isWaiting(conversation, Date.now());
   }
 
-  /** The account has read up to here: the list says so before the server does. */
-  seen(id: Id, seq: number): void {
+  /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
+  seen(id: Id, seq: number, no?: number): void {
     const conversation = this.#items.get(id);
-    if (!conversation || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
+    if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
+    const { last_message: last, own } = conversation;
+    const isAtEnd = seq >= (last?.seq ?? 0);
+    const left = last?.no !== undefined && no !== undefined ? last.no - no : conversation.unread;
     this.#items.set(id, {
       ...conversation,
       read_seq: Math.max(conversation.read_seq, seq),
-      unread: seq >= (conversation.last_message?.seq ?? 0) ? 0 : conversation.unread
+      unread: isAtEnd ? 0 : Math.min(conversation.unread, left),
+      own: isAtEnd ? { ...own, unread_mentions: 0 } : own
     });
+  }
+
+  /** What one has chosen for it. */
+  setOwn(id: Id, change: OwnChange): void {
+    const conversation = this.#items.get(id);
+    if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
   }
 
   /** Marks all that is in it as read, without opening it. */
@@ -184,7 +192,7 @@ export class Conversations {
     return created;
   }
 
-  async update(id: Id, changes: { title?: string; topic?: string }): Promise<void> {
+  async update(id: Id, changes: ConversationChange): Promise<void> {
     this.#put(await this.#api.patch<Conversation>(`/conversations/${id}`, changes));
   }
 
@@ -239,7 +247,7 @@ export class Conversations {
         for (const conversation of answer.items) found.set(conversation.id, conversation);
         if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
       }
-      for (const id of [...this.#items.keys()]) if (!found.has(id)) this.#items.delete(id);
+      for (const { id, own } of [...this.#items.values()]) if (!found.has(id) && own !== null) this.#items.delete(id);
       for (const conversation of found.values()) this.#put(conversation);
       for (const frame of this.#heardWhileLoading) this.#apply(frame);
       this.isLoaded = true;
@@ -266,7 +274,7 @@ export class Conversations {
       return;
     }
     // Opened by a link, before the list was there.
-    if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = conversation.unread > 0;
+    if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = isWaiting(conversation, Date.now());
     this.#items.set(conversation.id, { ...conversation, members: conversation.members ?? known?.members });
   }
 
@@ -275,19 +283,55 @@ export class Conversations {
     if (!this.isLoaded) return;
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
-    const missing = [...this.#items.keys()].filter((id) => !named.has(id));
+    const missing = [...this.#items.values()].filter(({ id, own }) => own !== null && !named.has(id)).map(({ id }) => id);
     const stale = [...changed.map(({ id }) => id), ...missing];
     if (stale.length > MOST_READ_SINGLY) void this.load();
     else for (const id of stale) this.#fetchQuietly(id);
   }
 
   #apply(frame: ServerFrame): void {
-    if (isDurable(frame)) this.#change(frame);
-    else if (frame.type === 'conversation.created') this.#fetchQuietly(frame.payload.conversation_id);
-    else if (frame.type === 'resync') this.#readAgain(frame.payload.conversation_ids);
-    else if (frame.type === 'receipt' && frame.payload.user_id === this.#session.account?.id) {
-      this.seen(frame.payload.conversation_id, frame.payload.read_seq);
+    if (isDurable(frame)) {
+      this.#change(frame);
+      return;
     }
+    switch (frame.type) {
+      case 'conversation.created':
+        this.#fetchQuietly(frame.payload.conversation_id);
+        return;
+      case 'resync':
+        this.#readAgain(frame.payload.conversation_ids);
+        return;
+      case 'receipt':
+        if (frame.payload.user_id !== this.#session.account?.id) return;
+        this.seen(frame.payload.conversation_id, frame.payload.read_seq);
+        return;
+      case 'conversation.own':
+        this.setOwn(frame.payload.conversation_id, frame.payload.own);
+        return;
+      case 'conversation.count': {
+        const { conversation_id: id, member_count } = frame.payload;
+        const conversation = this.#items.get(id);
+        if (conversation) this.#items.set(id, { ...conversation, member_count });
+        return;
+      }
+      case 'member.added':
+      case 'member.updated':
+      case 'member.removed':
+        this.#hearOfMember(frame);
+    }
+  }
+
+  /** Somebody came, went or has another role in a channel; that is not in its log. */
+  #hearOfMember(frame: ChannelMemberFrame): void {
+    const { conversation_id: id } = frame.payload;
+    const conversation = this.#items.get(id);
+    const me = this.#session.account?.id;
+    const userId = frame.type === 'member.removed' ? frame.payload.user_id : frame.payload.member.user_id;
+    if (userId === me && (frame.type === 'member.removed' || !conversation?.own)) {
+      // What is open can perhaps still be read, and what was joined elsewhere is to be shown.
+      if (frame.type !== 'member.removed' || id === this.#openId) this.#fetchQuietly(id);
+      else this.#items.delete(id);
+    } else if (conversation) this.#items.set(id, { ...conversation, ...withMember(frame, conversation, me) });
   }
 
   /** Applies a durable event once: one that is already in the list changes nothing. */
@@ -325,6 +369,12 @@ export class Conversations {
     this.#doubtful = new Set();
     if (doubtful === 'all' || doubtful.size > MOST_READ_SINGLY) void this.load();
     else for (const id of doubtful) this.#fetchQuietly(id);
+  }
+
+  /** Tells the server what is on the screen: of what passes in large conversations it sends only that. */
+  #view(): void {
+    const open = this.#openId === null ? [] : [this.#openId];
+    this.#connection.notify('view', { conversation_ids: open });
   }
 
   #fetchQuietly(id: Id): void {

@@ -113,6 +113,12 @@ export class MessagesStore {
       case 'receipt':
         this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
         break;
+      case 'receipts':
+        this.#logs.get(frame.payload.conversation_id)?.hearReaders(frame.payload.items);
+        break;
+      case 'member.removed':
+        if (frame.payload.user_id === this.#me.id) this.#forget(frame.payload.conversation_id);
+        break;
       case 'resync':
         for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
         this.#syncSoon(0);

@@ -72,9 +72,9 @@ export class Presence {
   }
 
   #hear(frame: ServerFrame): void {
-    if (frame.type !== 'presence') return;
-    const { user_id, status, last_seen } = frame.payload;
-    this.#others.set(user_id, { status, lastSeen: last_seen });
+    if (frame.type !== 'presence' && frame.type !== 'presences') return;
+    const told = frame.type === 'presence' ? [frame.payload] : frame.payload.items;
+    for (const { user_id, status, last_seen } of told) this.#others.set(user_id, { status, lastSeen: last_seen });
   }
 
   #tell(): void {

@@ -3,21 +3,31 @@ import { goto } from '$app/navigation';
 import { page } from '$app/state';
 import type { Conversation } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
+import { isChannel } from '#lib/chat/kinds.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { confirmed } from '#lib/components/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 type Parts = Pick<App, 'conversations' | 'shell'>;
 
-export const isManager = ({ own }: Conversation): boolean => own.role === 'owner' || own.role === 'admin';
+export const isManager = ({ own }: Conversation): boolean => own?.role === 'owner' || own?.role === 'admin';
 export const mayRename = (conversation: Conversation): boolean =>
   conversation.kind === 'assistant' || (conversation.kind === 'group' && isManager(conversation));
-export const mayLeave = ({ kind }: Conversation): boolean => kind === 'group';
-export const mayDelete = ({ kind, own }: Conversation): boolean => kind !== 'single' && own.role === 'owner';
+export const mayLeave = ({ kind, own }: Conversation): boolean =>
+  kind === 'group' || (isChannel(kind) && own !== null);
+export const mayDelete = ({ kind, own }: Conversation): boolean => kind !== 'single' && own?.role === 'owner';
 
 export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
   const name = app.conversations.nameOf(conversation);
-  const isSure = await confirmed({ title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() });
+  const isSure = await confirmed(
+    isChannel(conversation.kind)
+      ? {
+          title: m.channel_leave_title({ name }),
+          body: conversation.kind === 'public_channel' ? m.channel_leave_public() : m.channel_leave_private(),
+          action: m.channel_leave()
+        }
+      : { title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() }
+  );
   if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await away(app, conversation);
 }
 
