@@ -21,7 +21,12 @@ async function workspaceOf(server, name, ...visitors) {
 }
 
 const makeChannel = (api, workspace_id, title, more = {}) =>
-  api.call('POST', '/r1/conversations', { kind: 'public_channel', title, workspace_id, ...more });
+  api.call('POST', '/r1/conversations', {
+    kind: 'public_channel',
+    title,
+    workspace_id,
+    ...more,
+  });
 
 async function openMenu(page, name) {
   await page.getByRole('link', { name, exact: true }).first().click({ button: 'right' });
@@ -60,7 +65,9 @@ test('a channel is created, browsed, previewed, joined, and two talk in it', asy
   await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('customers');
   await expect(found).toHaveCount(1);
   await ben.page.getByRole('link', { name: 'field-notes' }).click();
-  const preview = ben.page.getByRole('complementary', { name: 'Preview of field-notes' });
+  const preview = ben.page.getByRole('complementary', {
+    name: 'Preview of field-notes',
+  });
   await expect(preview.getByText('They stopped writing emails')).toBeVisible();
   await ben.expectFlawless('channels, and the preview of one');
   await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toHaveCount(0);
@@ -86,7 +93,7 @@ test('a channel is created, browsed, previewed, joined, and two talk in it', asy
   await ben.expectFlawless('no channels');
 
   // The palette knows those one isn't in.
-  const bikes = await makeChannel((await apiOf(server, anna)), workspace, 'bikes', { topic: 'Thursday rides' });
+  const bikes = await makeChannel(await apiOf(server, anna), workspace, 'bikes', { topic: 'Thursday rides' });
   await ben.page.keyboard.press('ControlOrMeta+k');
   await ben.page.getByRole('combobox').fill('bikes');
   await ben.page.getByRole('option', { name: /Browse: bikes/ }).click();
@@ -99,7 +106,9 @@ test('what is unread, muted, pinned and in a section stands where it belongs, al
   const ben = await arrive('Ben');
   const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna, ben);
   const [annaApi, benApi] = apis;
-  const news = await makeChannel(annaApi, workspace, 'news', { member_ids: [benApi.id] });
+  const news = await makeChannel(annaApi, workspace, 'news', {
+    member_ids: [benApi.id],
+  });
   const secret = await makeChannel(annaApi, workspace, 'board-papers', {
     kind: 'private_channel',
     member_ids: [benApi.id],
@@ -109,7 +118,10 @@ test('what is unread, muted, pinned and in a section stands where it belongs, al
   await page.goto('/');
 
   const say = (id, content) =>
-    annaApi.call('POST', `/r1/conversations/${id}/messages`, { client_id: crypto.randomUUID(), content });
+    annaApi.call('POST', `/r1/conversations/${id}/messages`, {
+      client_id: crypto.randomUUID(),
+      content,
+    });
   await say(news.id, 'The price list is out');
   await expect(PART(page, 'Unread').getByRole('link', { name: 'news' })).toBeVisible();
   await expect(ROW(page, 'news').getByText('1 unread')).toBeAttached();
@@ -142,7 +154,10 @@ test('what is unread, muted, pinned and in a section stands where it belongs, al
   await PART(page, 'Launch').getByRole('button', { name: 'Launch', exact: true }).press('Enter');
   await expect(PART(page, 'Launch').getByRole('listitem')).toHaveCount(0);
   await page.reload();
-  await expect(PART(page, 'Launch').getByRole('button', { name: 'Launch', exact: true })).toHaveAttribute('aria-expanded', 'false');
+  await expect(PART(page, 'Launch').getByRole('button', { name: 'Launch', exact: true })).toHaveAttribute(
+    'aria-expanded',
+    'false',
+  );
   await PART(page, 'Launch').getByRole('button', { name: 'Launch', exact: true }).press('Enter');
 
   // By drag: out of the section, to the rest.
@@ -164,7 +179,9 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna, ben);
-  const { id } = await makeChannel(apis[0], workspace, 'launch', { member_ids: [apis[1].id] });
+  const { id } = await makeChannel(apis[0], workspace, 'launch', {
+    member_ids: [apis[1].id],
+  });
   const { page } = anna;
   await ben.page.goto(`/c/${id}`);
   await expect(ben.composer).toBeVisible();
@@ -214,9 +231,16 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
 });
 
 const LOOKS = [
-  { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
+  {
+    name: 'desktop, dark',
+    options: { viewport: DESKTOP, colorScheme: 'dark' },
+  },
   { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
-  { name: 'phone, dark', tag: '@long', options: { ...PHONE, colorScheme: 'dark' } },
+  {
+    name: 'phone, dark',
+    tag: '@long',
+    options: { ...PHONE, colorScheme: 'dark' },
+  },
 ];
 
 for (const { name, tag = [], options } of LOOKS) {
@@ -224,9 +248,13 @@ for (const { name, tag = [], options } of LOOKS) {
     const anna = await arrive('Anna', options);
     const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna);
     const ben = await Person.signUp(server.url, 'Ben');
-    await apis[0].call('POST', `/r1/workspaces/${workspace}/members`, { user_id: ben.id });
+    await apis[0].call('POST', `/r1/workspaces/${workspace}/members`, {
+      user_id: ben.id,
+    });
     const title = 'a-channel-with-a-name-that-is-longer-than-any-row-can-show-at-once';
-    const other = await makeChannel(ben, workspace, title, { topic: `${'Everything about it. '.repeat(12)}` });
+    const other = await makeChannel(ben, workspace, title, {
+      topic: `${'Everything about it. '.repeat(12)}`,
+    });
     await ben.call('POST', `/r1/conversations/${other.id}/messages`, {
       client_id: crypto.randomUUID(),
       content: 'Hello from **Ben**, who mentions @everyone',
@@ -238,7 +266,10 @@ for (const { name, tag = [], options } of LOOKS) {
     await page.getByRole('link', { name: title }).click();
     await expect(page.getByText('Hello from')).toBeVisible();
     await anna.expectFlawless('a preview');
-    await page.getByRole('button', { name: `Join ${title}` }).last().click();
+    await page
+      .getByRole('button', { name: `Join ${title}` })
+      .last()
+      .click();
     await expect(page).toHaveURL(new RegExp(`/c/${other.id}$`));
     await expect(anna.composer).toBeVisible();
     await anna.expectFlawless('a channel');

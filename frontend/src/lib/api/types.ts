@@ -14,7 +14,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { AssistantMember, Member, PresenceStatus, User, WorkspaceRole } from './generated/types.gen.ts';
+import type { AssistantMember, Member, PresenceStatus, User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
@@ -148,10 +148,7 @@ export type ConversationKind = Described.ConversationKind | 'public_channel' | '
 export type Own = Described.OwnMembership & OwnChange & { unread_mentions?: number };
 
 /** `own` is null in a public channel that one may read but hasn't joined. */
-export type Conversation = Omit<
-  Always<Described.Conversation, 'title' | 'topic'>,
-  'last_message' | 'kind' | 'own'
-> & {
+export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message' | 'kind' | 'own'> & {
   kind: ConversationKind;
   last_message: Message | null;
   own: Own | null;

@@ -44,12 +44,11 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
   }
 }
 
+/** The server names so many people of a conversation. */
+const MOST_NAMED = 20;
+
 /** Who is in it, after somebody came, went, or has another role. */
-export function withMember(
-  frame: MemberFrame,
-  conversation: Conversation,
-  me: Id | undefined
-): Partial<Conversation> {
+export function withMember(frame: MemberFrame, conversation: Conversation, me: Id | undefined): Partial<Conversation> {
   const known = conversation.members ?? [];
   const { payload, type } = frame;
   const isLogged = payload.seq !== undefined;
@@ -65,7 +64,8 @@ export function withMember(
   const isNew = type === 'member.added' && rest.length === known.length;
   const isOwn = member.user_id === me && conversation.own !== null;
   return {
-    members: [...rest, member],
+    // Of a large channel only the first are known by name.
+    members: isLogged || rest.length < MOST_NAMED ? [...rest, member] : known,
     // Elsewhere the count is told by itself.
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
     ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })

@@ -283,7 +283,9 @@ export class Conversations {
     if (!this.isLoaded) return;
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
-    const missing = [...this.#items.values()].filter(({ id, own }) => own !== null && !named.has(id)).map(({ id }) => id);
+    const missing = [...this.#items.values()]
+      .filter(({ id, own }) => own !== null && !named.has(id))
+      .map(({ id }) => id);
     const stale = [...changed.map(({ id }) => id), ...missing];
     if (stale.length > MOST_READ_SINGLY) void this.load();
     else for (const id of stale) this.#fetchQuietly(id);

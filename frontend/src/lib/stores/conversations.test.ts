@@ -118,16 +118,16 @@ describe('the list', () => {
     expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Former member');
   });
 
-  it('counts what others write, once, until it has been seen, and not what one writes', async () => {
+  it('counts what others write, once, until it has been seen or one writes oneself', async () => {
     await store.load();
     created(4, 'mai');
     created(4, 'mai');
     expect(store.get('c1')).toMatchObject({ unread: 2, last_seq: 4, last_message: { id: 'm4' } });
     created(5, 'me');
-    expect(store.get('c1')?.unread).toBe(2);
+    expect(store.get('c1')?.unread).toBe(0);
     store.open('c1');
     created(6, 'mai');
-    expect(store.get('c1')).toMatchObject({ unread: 3, last_message: { id: 'm6' } });
+    expect(store.get('c1')).toMatchObject({ unread: 1, last_message: { id: 'm6' } });
     store.seen('c1', 6);
     expect(store.get('c1')?.unread).toBe(0);
   });
@@ -289,5 +289,88 @@ describe('the list', () => {
     expect([store.isLoaded, store.error]).toEqual([false, expect.any(ApiError)]);
     await store.load();
     expect([store.isLoaded, store.error]).toEqual([true, null]);
+  });
+});
+
+describe('channels in the list', () => {
+  const channel = (more: Partial<Conversation> = {}) =>
+    conversation({ kind: 'public_channel', title: 'news', member_count: 900, ...more });
+
+  it('count by subtraction what is read only in part, and who is named until the end was read', async () => {
+    api.list = [channel({ unread: 0, last_message: null })];
+    await store.load();
+    for (const no of [1, 2, 3]) {
+      const mentions = no === 2 ? [{ kind: 'user' as const, id: 'me' }] : [];
+      say('message.created', { conversation_id: 'c1', seq: 3 + no, message: message(3 + no, 'mai', { no, mentions }) });
+    }
+    expect(store.get('c1')).toMatchObject({ unread: 3, own: { unread_mentions: 1 } });
+    store.seen('c1', 5, 2);
+    expect(store.get('c1')).toMatchObject({ unread: 1, read_seq: 5 });
+    store.seen('c1', 6, 3);
+    expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
+  });
+
+  it('follow what one has chosen elsewhere, their size, and their end', async () => {
+    api.list = [channel()];
+    await store.load();
+    say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', pinned: true } });
+    say('conversation.count', { conversation_id: 'c1', member_count: 901 });
+    say('conversation.archived', { conversation_id: 'c1', seq: 4, archived_at: '2026-11-20T11:00:00.000Z' });
+    expect(store.get('c1')).toMatchObject({
+      member_count: 901,
+      archived_at: '2026-11-20T11:00:00.000Z',
+      own: { role: 'member', notify: 'none', pinned: true }
+    });
+    say('conversation.unarchived', { conversation_id: 'c1', seq: 5 });
+    say('conversation.updated', {
+      conversation_id: 'c1',
+      seq: 6,
+      title: 'announcements',
+      topic: null,
+      kind: 'private_channel',
+      posting: 'admins',
+      assistants: [{ id: 'a', name: 'Quill', model: null }]
+    });
+    expect(store.get('c1')).toMatchObject({
+      archived_at: null,
+      title: 'announcements',
+      kind: 'private_channel',
+      posting: 'admins',
+      assistants: [{ name: 'Quill' }]
+    });
+  });
+
+  it('take in who comes and goes without a place in the log', async () => {
+    api.list = [channel()];
+    await store.load();
+    say('member.added', { conversation_id: 'c1', member: member('cy', 'Cy') });
+    say('member.updated', { conversation_id: 'c1', member: { ...member('me', 'Elena'), role: 'admin' } });
+    expect(store.get('c1')).toMatchObject({ last_seq: 3, member_count: 900, own: { role: 'admin' } });
+    expect(store.get('c1')?.members?.map(({ user_id }) => user_id)).toContain('cy');
+    say('member.removed', { conversation_id: 'c1', user_id: 'cy' });
+    expect(store.get('c1')?.members?.map(({ user_id }) => user_id)).not.toContain('cy');
+    say('member.removed', { conversation_id: 'c1', user_id: 'me' });
+    expect(store.get('c1')).toBeUndefined();
+  });
+
+  it('that are only looked at are not in the list, and are forgotten when one goes on', async () => {
+    await store.load();
+    api.single.set('c2', channel({ id: 'c2', own: null }));
+    await store.find('c2');
+    store.open('c2');
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1']);
+    greet([{ id: 'c1', last_seq: 3 }]);
+    expect(api.asked).toEqual(['/conversations', '/conversations/c2']);
+    // Joined on another device.
+    api.single.set('c2', channel({ id: 'c2' }));
+    say('member.added', { conversation_id: 'c2', member: member('me', 'Elena') });
+    await expect.poll(() => store.in('w1').length).toBe(2);
+    // Removed by an admin: it can still be read.
+    api.single.set('c2', channel({ id: 'c2', own: null }));
+    say('member.removed', { conversation_id: 'c2', user_id: 'me' });
+    await expect.poll(() => store.in('w1').length).toBe(1);
+    expect(store.get('c2')?.own).toBeNull();
+    store.open(null);
+    expect(store.get('c2')).toBeUndefined();
   });
 });

@@ -52,7 +52,13 @@ export class Sections {
     const [section, other] = [this.#items[at], this.#items[at + by]];
     if (!section || !other) return;
     const before = this.#items;
-    this.#become([{ ...section, position: other.position }, { ...other, position: section.position }], before);
+    this.#become(
+      [
+        { ...section, position: other.position },
+        { ...other, position: section.position }
+      ],
+      before
+    );
     try {
       await this.#api.patch(`/sections/${section.id}`, { position: other.position });
       await this.#api.patch(`/sections/${other.id}`, { position: section.position });

@@ -26,11 +26,7 @@ export class Sidebar {
   #folded = $state.raw<readonly string[]>([]);
   #now = $state(Date.now());
 
-  constructor(
-    conversations: Conversations,
-    sections: Sections,
-    storage?: Pick<Storage, 'getItem' | 'setItem'>
-  ) {
+  constructor(conversations: Conversations, sections: Sections, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.#conversations = conversations;
     this.#sections = sections;
     this.#storage = storage;
@@ -83,9 +79,7 @@ export class Sidebar {
   }
 
   toggle(key: string): void {
-    this.#folded = this.#folded.includes(key)
-      ? this.#folded.filter((other) => other !== key)
-      : [...this.#folded, key];
+    this.#folded = this.#folded.includes(key) ? this.#folded.filter((other) => other !== key) : [...this.#folded, key];
     this.#storage?.setItem(FOLDED, this.#folded.join(' '));
   }
 

@@ -45,11 +45,7 @@ function sidebar(): Sidebar {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => void kept.set(key, value)
   };
-  return new Sidebar(
-    conversations as unknown as Conversations,
-    { items: sections } as unknown as Sections,
-    storage
-  );
+  return new Sidebar(conversations as unknown as Conversations, { items: sections } as unknown as Sections, storage);
 }
 
 const shown = (one: Sidebar) => one.parts('w1').map(({ key, shown }) => [key, shown.map(({ id }) => id).join(' ')]);
@@ -122,7 +118,11 @@ describe('the sidebar', () => {
     expect(shown(sidebar())).toEqual([['launch', '']]);
     open.openId = 'b';
     expect(shown(sidebar())).toEqual([['launch', 'b']]);
-    expect(sidebar().order('w1').map(({ id }) => id)).toEqual(['b']);
+    expect(
+      sidebar()
+        .order('w1')
+        .map(({ id }) => id)
+    ).toEqual(['b']);
     sidebar().toggle('launch');
     expect(shown(sidebar())).toEqual([['launch', 'a b']]);
   });

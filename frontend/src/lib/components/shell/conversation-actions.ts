@@ -13,8 +13,7 @@ type Parts = Pick<App, 'conversations' | 'shell'>;
 export const isManager = ({ own }: Conversation): boolean => own?.role === 'owner' || own?.role === 'admin';
 export const mayRename = (conversation: Conversation): boolean =>
   conversation.kind === 'assistant' || (conversation.kind === 'group' && isManager(conversation));
-export const mayLeave = ({ kind, own }: Conversation): boolean =>
-  kind === 'group' || (isChannel(kind) && own !== null);
+export const mayLeave = ({ kind, own }: Conversation): boolean => kind === 'group' || (isChannel(kind) && own !== null);
 export const mayDelete = ({ kind, own }: Conversation): boolean => kind !== 'single' && own?.role === 'owner';
 
 export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
