@@ -14,7 +14,7 @@ import type {
 } from '#lib/api/types.ts';
 import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
 import { conversationName, othersIn } from '#lib/chat/conversation-name.ts';
-import { isWaiting } from '#lib/chat/kinds.ts';
+import { isChannel, isWaiting } from '#lib/chat/kinds.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
@@ -260,7 +260,8 @@ export class Conversations {
   /** The list names only the first members of a large group; in the open one everybody can be called by name. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
-    if (conversation?.members && conversation.members.length < conversation.member_count) {
+    if (!conversation?.members || isChannel(conversation.kind)) return;
+    if (conversation.members.length < conversation.member_count) {
       this.#fetchQuietly(conversation.id);
     }
   }
