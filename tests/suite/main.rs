@@ -14,6 +14,7 @@ mod delivery;
 mod endpoints;
 mod firewall;
 mod hosts;
+mod large;
 mod limits;
 mod messages;
 mod raw;

@@ -71,6 +71,7 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
+    TooMany = "too_many", 422, "That's too many at once. Name fewer.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";

@@ -29,8 +29,10 @@ const PACE_LOOK: Duration = Duration::from_secs(1);
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, LOOK).await;
     let followed: HashMap<ConversationId, i64> =
-        match conversations::followed(client.app(), client.principal.user_id).await {
-            Ok(followed) => followed.into_iter().collect(),
+        match conversations::following(client.app(), client.principal.user_id).await {
+            Ok(following) => {
+                following.conversations.iter().map(|followed| (followed.conversation_id, followed.last_seq)).collect()
+            }
             Err(error) => return client.refuse(&error, answer_to),
         };
     let mut done = Done { conversations: Vec::new(), refused: Vec::new() };
@@ -200,6 +202,7 @@ fn puts_out(envelope: &Envelope, user: UserId) -> bool {
     match &envelope.effect {
         Effect::Unfollow(users) => users.contains(&user),
         Effect::UnfollowAll => true,
-        Effect::None | Effect::Follow(_) => false,
+        Effect::Leave { user_id, .. } => *user_id == user,
+        _ => false,
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, Code, ConversationId, MessageId, text::ClientId, view::PresenceStatus};
+use appcore::{AppError, Code, ConversationId, MessageId, UserId, text::ClientId, view::PresenceStatus};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::codec::Payload;
+use crate::{
+    codec::Payload,
+    shard::{MAX_SHOWN, MAX_WATCHED},
+};
 
 /// Conversations that one `sync` may name. Who has more asks again.
 pub const SYNC_CONVERSATIONS: usize = 1_000;
@@ -26,6 +29,10 @@ pub enum Command {
         active: bool,
     },
     Presence(PresenceStatus),
+    /// The conversations that the client shows.
+    View(Vec<ConversationId>),
+    /// The people whose presence the client wants to know.
+    WatchPresence(Vec<UserId>),
     /// What the client has, by conversation.
     Sync(HashMap<ConversationId, i64>),
     StopGeneration(MessageId),
@@ -37,7 +44,7 @@ impl Command {
     #[must_use]
     pub const fn only_reads(&self) -> bool {
         match self {
-            Self::Sync(_) | Self::Ping => true,
+            Self::Sync(_) | Self::Ping | Self::View(_) | Self::WatchPresence(_) => true,
             Self::Send(_)
             | Self::Receipt { .. }
             | Self::Typing { .. }
@@ -113,6 +120,26 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 status => Ok(Command::Presence(status)),
             }
         }
+        "view" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                conversation_ids: Vec<ConversationId>,
+            }
+            let ids = read::<Fields>(payload)?.conversation_ids;
+            check_shown(&ids)?;
+            Ok(Command::View(ids))
+        }
+        "presence.watch" => {
+            #[derive(Deserialize)]
+            struct Fields {
+                user_ids: Vec<UserId>,
+            }
+            let ids = read::<Fields>(payload)?.user_ids;
+            if ids.len() > MAX_WATCHED {
+                return Err(too_many(format!("Watch up to {MAX_WATCHED} people at a time.")));
+            }
+            Ok(Command::WatchPresence(ids))
+        }
         "sync" => {
             #[derive(Deserialize)]
             struct Fields {
@@ -138,6 +165,18 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
         "ping" => Ok(Command::Ping),
         _ => Err(Code::UnknownType.into()),
     }
+}
+
+/// Refuses more conversations than a client can show at once.
+pub(crate) fn check_shown(ids: &[ConversationId]) -> Result<(), AppError> {
+    if ids.len() > MAX_SHOWN {
+        return Err(too_many(format!("View up to {MAX_SHOWN} conversations at a time.")));
+    }
+    Ok(())
+}
+
+fn too_many(sentence: String) -> AppError {
+    AppError::refused(Code::TooMany, sentence)
 }
 
 fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
@@ -181,6 +220,21 @@ mod tests {
         assert_eq!(parsed("sync", json!({"cursors": {ID: 4}})).unwrap(), Command::Sync([(conversation_id, 4)].into()));
         assert!(matches!(parsed("generation.stop", json!({"message_id": ID})), Ok(Command::StopGeneration(_))));
         assert_eq!(parsed("ping", Value::Null).unwrap(), Command::Ping);
+        assert_eq!(parsed("view", json!({"conversation_ids": [ID]})).unwrap(), Command::View(vec![conversation_id]));
+        assert_eq!(
+            parsed("presence.watch", json!({"user_ids": [ID]})).unwrap(),
+            Command::WatchPresence(vec![ID.parse().unwrap()])
+        );
+    }
+
+    #[test]
+    fn more_than_a_client_can_show_is_refused() {
+        assert!(parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN]})).is_ok());
+        let error = parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN + 1]})).unwrap_err();
+        assert_eq!(error.code(), Code::TooMany);
+        assert!(parsed("presence.watch", json!({"user_ids": vec![ID; MAX_WATCHED]})).is_ok());
+        let error = parsed("presence.watch", json!({"user_ids": vec![ID; MAX_WATCHED + 1]})).unwrap_err();
+        assert_eq!(error.code(), Code::TooMany);
     }
 
     #[test]
@@ -195,6 +249,9 @@ mod tests {
             ("receipt", json!({"conversation_id": ID, "seq": 3, "state": "seen"})),
             ("receipt", json!({"conversation_id": ID, "seq": 1.5, "state": "read"})),
             ("presence", json!({"status": "offline"})),
+            ("view", json!({"conversation_ids": ["x"]})),
+            ("view", json!({})),
+            ("presence.watch", json!({"user_ids": 7})),
             ("sync", json!({"cursors": {"x": 4}})),
             ("sync", json!({"cursors": [1]})),
             ("generation.stop", json!({})),

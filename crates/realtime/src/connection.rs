@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use appcore::{AppError, Code, RequestSource, auth::Principal, limit::Violation};
 use bytes::Bytes;
+use service::conversations::Following;
 
 use crate::{
     broadcaster::Permit,
@@ -25,7 +26,7 @@ pub(crate) struct Opening {
     pub principal: Principal,
     pub permit: Permit,
     pub arrival: Arrival,
-    pub followed: Vec<(appcore::ConversationId, i64)>,
+    pub following: Following,
     pub wire: Wire,
     /// Where the client is, and whose page it is on.
     pub source: RequestSource,
@@ -34,11 +35,11 @@ pub(crate) struct Opening {
 impl Opening {
     /// Goes live: the greeting comes first, after `preface`, and everything that happens from here on behind it.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
-        let Self { shard, principal, permit, arrival, followed, wire, source } = self;
+        let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let app = shard.app();
         let out = Outbound::of(&Identity::from(&principal), wire, sender);
         out.set_address(source.address);
-        let conversations = arrival.settle(&followed, Some(&out));
+        let conversations = arrival.settle(&following, Some(&out));
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
         out.greet(preface);

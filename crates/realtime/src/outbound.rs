@@ -41,6 +41,8 @@ pub struct Outbound {
     slot: Cell<u8>,
     /// Events up to which this connection has or gets by another way, by conversation. Mostly nothing.
     passed: RefCell<Option<Passed>>,
+    /// What its client says it shows. Apart from what every delivery looks at.
+    shown: RefCell<Option<Box<Shown>>>,
 }
 
 /// Up to whatever will be.
@@ -52,6 +54,13 @@ type Passed = Box<Skips>;
 #[derive(Default)]
 struct Skips {
     until: HashMap<ConversationId, i64>,
+}
+
+/// What a client shows: each list sorted.
+#[derive(Default)]
+struct Shown {
+    conversations: Vec<ConversationId>,
+    people: Vec<UserId>,
 }
 
 /// Who is at the other end.
@@ -96,6 +105,7 @@ impl Outbound {
             stamp: Cell::new(0),
             slot: Cell::new(0),
             passed: RefCell::new(None),
+            shown: RefCell::new(None),
         })
     }
 
@@ -151,6 +161,44 @@ impl Outbound {
 
     pub fn set_slot(&self, slot: u8) {
         self.slot.set(slot);
+    }
+
+    /// Whether its client shows the conversation.
+    #[must_use]
+    pub fn shows(&self, conversation: ConversationId) -> bool {
+        self.shown.borrow().as_ref().is_some_and(|shown| shown.conversations.binary_search(&conversation).is_ok())
+    }
+
+    /// The conversations that its client shows from now on, sorted. Answers those before.
+    pub fn replace_shown(&self, conversations: Vec<ConversationId>) -> Vec<ConversationId> {
+        self.change_shown(|shown| std::mem::replace(&mut shown.conversations, conversations))
+    }
+
+    /// Whether it watches anybody's presence.
+    #[must_use]
+    pub fn watches_somebody(&self) -> bool {
+        self.shown.borrow().as_ref().is_some_and(|shown| !shown.people.is_empty())
+    }
+
+    /// Whose presence it watches.
+    #[must_use]
+    pub fn watched(&self) -> Vec<UserId> {
+        self.shown.borrow().as_ref().map(|shown| shown.people.clone()).unwrap_or_default()
+    }
+
+    /// The people whose presence it watches from now on, sorted. Answers those before.
+    pub fn replace_watched(&self, people: Vec<UserId>) -> Vec<UserId> {
+        self.change_shown(|shown| std::mem::replace(&mut shown.people, people))
+    }
+
+    fn change_shown<T>(&self, change: impl FnOnce(&mut Shown) -> T) -> T {
+        let mut shown = self.shown.borrow_mut();
+        let lists = shown.get_or_insert_default();
+        let before = change(lists);
+        if lists.conversations.is_empty() && lists.people.is_empty() {
+            *shown = None;
+        }
+        before
     }
 
     /// Live events of the conversation are not for this connection until it is [released](Self::pass_no_more).

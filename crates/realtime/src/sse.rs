@@ -13,14 +13,15 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Query};
 use appcore::{
-    AppError,
+    AppError, Code, ConversationId,
     auth::{Principal, Scope},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
 use rand::RngExt as _;
+use serde::Deserialize;
 use tokio::time::{Instant, Interval};
 
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
         FrameBody, Wire,
         sse::{self, Cursor},
     },
+    command::check_shown,
     greeting,
     outbound::{Identity, Outbound},
     shard::Shard,
@@ -52,12 +54,14 @@ pub async fn respond(
 ) -> Result<HttpResponse, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
     principal.require_scope(Scope::Read)?;
+    let shown = shown(request)?;
     let permit = shard.shards().admit(principal.user_id).await?;
-    let (arrival, followed) = shard.invite(principal.user_id).await?;
+    let (arrival, following) = shard.invite(principal.user_id).await?;
     let app = shard.app();
     let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(address);
-    let conversations = arrival.settle(&followed, Some(&out));
+    let conversations = arrival.settle(&following, Some(&out));
+    shard.show(&out, shown);
     let now = app.clock.now();
     let resumed = cursor(request);
     let hello = greeting::hello(app, &principal, &conversations, now);
@@ -91,6 +95,22 @@ pub async fn respond(
 #[derive(Debug, thiserror::Error)]
 #[error("the application was built without its shard")]
 struct NoShard;
+
+/// The conversations of `?view=`, with commas.
+fn shown(request: &HttpRequest) -> Result<Vec<ConversationId>, AppError> {
+    #[derive(Deserialize)]
+    struct Parameters {
+        view: Option<String>,
+    }
+    let Parameters { view } = Query::<Parameters>::from_query(request.query_string())
+        .map_err(|_| AppError::from(Code::MalformedRequest))?
+        .into_inner();
+    let Some(list) = view.filter(|list| !list.is_empty()) else { return Ok(Vec::new()) };
+    let ids: Result<Vec<ConversationId>, _> = list.split(',').map(str::parse).collect();
+    let ids = ids.map_err(|_| AppError::field("view", "invalid", "Name conversations by their ids, with commas."))?;
+    check_shown(&ids)?;
+    Ok(ids)
+}
 
 fn cursor(request: &HttpRequest) -> Option<Cursor> {
     let text = request.headers().get("last-event-id")?.to_str().ok()?;

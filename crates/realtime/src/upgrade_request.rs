@@ -70,8 +70,8 @@ pub(crate) async fn prepare(
 ) -> Result<Opening, AppError> {
     principal.require_scope(Scope::Read)?;
     let permit = shard.shards().admit(principal.user_id).await?;
-    let (arrival, followed) = shard.invite(principal.user_id).await?;
-    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, followed, wire, source })
+    let (arrival, following) = shard.invite(principal.user_id).await?;
+    Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, following, wire, source })
 }
 
 /// What the client offers for compression, unless it is turned off.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::{AppError, Clock, ConversationId, InstanceId, UserId, config::Config, event::EventBus};
+use appcore::{AppError, Clock, InstanceId, UserId, config::Config, event::EventBus};
 use dbcontext::Database;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::{
     attempts::Attempts,
     audit,
     batcher::Batcher,
+    conversations::Following,
     events::{Relay, Writer, retention},
     firewall::Firewall,
     jobs::{self, AnswerJob, Kind, Workers},
@@ -62,7 +63,7 @@ pub struct App {
     /// Failed sign-ins, and what else may be done only so often.
     pub(crate) attempts: Attempts,
     /// Who is in which conversations, for those who come in at the same time.
-    pub(crate) followed: Arc<Batcher<UserId, Vec<(ConversationId, i64)>>>,
+    pub(crate) following: Arc<Batcher<UserId, Following>>,
 }
 
 impl App {
@@ -82,7 +83,7 @@ impl App {
         // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), config.messages.clone(), relayed);
-        let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone());
+        let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone(), config.realtime.small_conversation);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
@@ -116,7 +117,7 @@ impl App {
             stopping: CancellationToken::new(),
             mailer,
             attempts,
-            followed: Arc::default(),
+            following: Arc::default(),
         });
         if relayed {
             tokio::spawn(Relay::run(Arc::clone(&app)));

@@ -225,7 +225,12 @@ impl Member {
 
     /// Server-Sent Events, from where `last_event_id` says.
     pub async fn event_stream(&self, last_event_id: Option<&str>) -> EventStream {
-        let mut request = self.request(reqwest::Method::GET, "/r1/events").timeout(std::time::Duration::from_secs(600));
+        self.event_stream_at("/r1/events", last_event_id).await
+    }
+
+    /// The same with parameters in its path.
+    pub async fn event_stream_at(&self, path: &str, last_event_id: Option<&str>) -> EventStream {
+        let mut request = self.request(reqwest::Method::GET, path).timeout(std::time::Duration::from_secs(600));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }

@@ -276,7 +276,7 @@ static LIMITS: [[Setting; 3]; 9] = [
         "ephemeral",
         "token_bucket",
         "120",
-        "How frames are counted that are told to others and kept nowhere (typing, presence); by user, by each instance for itself."
+        "How frames are counted that nothing keeps (typing, presence, view, presence.watch); by user, by each instance for itself."
     ),
     limit!("handshake", "token_bucket", "3000", "How new Socket.IO sessions are counted; by address."),
     limit!(
@@ -377,6 +377,12 @@ const LATER: &[Setting] = &[
         Kind::Number(65_536, 1_073_741_824),
         Value("2097152"),
         "Bytes of missed events that one user may read in a second by sync, with 16 seconds of them at once; faster readers wait.",
+    ),
+    row(
+        "realtime.small_conversation",
+        Kind::Number(2, 100),
+        Value("20"),
+        "Members up to which all connections in a conversation get its passing events; in larger ones only those that show it (view).",
     ),
     row(
         "realtime.max_anonymous_per_address",

@@ -261,6 +261,8 @@ pub struct Realtime {
     pub max_frames_per_second: u32,
     /// What a person may read of the log by syncing.
     pub sync_bytes_per_second: u32,
+    /// Members up to which everybody who follows a conversation counts as a viewer of it.
+    pub small_conversation: u32,
     /// Socket.IO sessions of one address whose client has not said who it is. 0: no limit.
     pub max_anonymous_per_address: usize,
     /// Bytes from which a frame is compressed for clients that agree to it. 0: nothing is agreed on.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Envelope, Signal};
+use super::{Envelope, Gathered, Signal};
 
 /// A message on the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
     Envelope(Arc<Envelope>),
     Signal(Signal),
+    Gathered(Arc<Gathered>),
 }
 
 /// Why a message didn't reach the other instances.

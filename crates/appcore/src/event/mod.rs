@@ -5,6 +5,7 @@
 //! instances and never reach a client.
 
 mod bus;
+mod gathered;
 mod memory;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
+pub use gathered::{Gathered, ReadPosition};
 pub use memory::MemoryBus;
 
 use crate::{
@@ -90,6 +92,15 @@ pub enum Event {
         delivered_seq: i64,
         read_seq: i64,
     },
+    /// How far members of a larger conversation have read, gathered.
+    Receipts {
+        conversation_id: ConversationId,
+        items: Vec<ReadPosition>,
+    },
+    ConversationCount {
+        conversation_id: ConversationId,
+        member_count: u32,
+    },
     MessageDelta {
         conversation_id: ConversationId,
         message_id: MessageId,
@@ -102,6 +113,10 @@ pub enum Event {
         active: bool,
     },
     Presence(Presence),
+    /// People whose presence was asked for, gathered.
+    Presences {
+        items: Vec<Presence>,
+    },
     /// A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
     WorkspaceChanged {
         workspace_id: WorkspaceId,
@@ -125,9 +140,12 @@ impl Event {
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::ConversationCreated { .. } => "conversation.created",
             Self::Receipt { .. } => "receipt",
+            Self::Receipts { .. } => "receipts",
+            Self::ConversationCount { .. } => "conversation.count",
             Self::MessageDelta { .. } => "message.delta",
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
+            Self::Presences { .. } => "presences",
             Self::WorkspaceChanged { .. } => "workspace.changed",
         }
     }
@@ -163,9 +181,12 @@ impl Event {
                 Some(Position { conversation_id: *conversation_id, seq: 0 })
             }
             Self::Receipt { .. }
+            | Self::Receipts { .. }
+            | Self::ConversationCount { .. }
             | Self::MessageDelta { .. }
             | Self::Typing { .. }
             | Self::Presence(_)
+            | Self::Presences { .. }
             | Self::WorkspaceChanged { .. } => None,
         }
     }
@@ -189,25 +210,65 @@ impl EventId {
     }
 }
 
+/// The most people or conversations that one message on the bus names.
+pub const MAX_NAMED: usize = 500;
+
 /// Whose connections get an envelope.
+///
+/// A connection *follows* the conversations of its user: it gets their durable events. It *views* those that its client says it shows. In
+/// conversations of up to `realtime.small_conversation` members everybody who follows counts as a viewer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Audience {
+pub enum Topic {
     /// Everyone who follows the conversation.
     Conversation(ConversationId),
-    /// Everyone who follows one of these, each once.
+    /// Everyone who views the conversation.
+    Viewers(ConversationId),
+    /// Everyone who follows one of these, each once. At most [`MAX_NAMED`].
     Conversations(Vec<ConversationId>),
-    /// All connections of these people.
+    /// All connections of the workspace's members.
+    Workspace(WorkspaceId),
+    /// All connections of this person.
+    User(UserId),
+    /// All connections of these people. At most [`MAX_NAMED`].
     Users(Vec<UserId>),
+    /// All connections.
+    Everyone,
 }
 
-/// How an envelope changes who follows its conversation. `Follow` takes effect before it is delivered, `Unfollow` after it.
+/// How an envelope changes who follows what. What lets somebody in takes effect before the envelope is delivered, what puts them out after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     None,
+    /// These people follow the envelope's conversation from its position on.
     Follow(Vec<UserId>),
+    /// These people no longer follow the envelope's conversation.
     Unfollow(Vec<UserId>),
     /// Nobody follows the conversation any more.
     UnfollowAll,
+    /// Somebody is a member of a conversation whose memberships take no number, and what they are in it may have changed. `last_seq` is
+    /// how far it had come.
+    Join {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        last_seq: i64,
+    },
+    /// Somebody is no longer in such a conversation.
+    Leave {
+        conversation_id: ConversationId,
+        user_id: UserId,
+    },
+    /// This person is now in the workspace.
+    EnterWorkspace {
+        user_id: UserId,
+        workspace_id: WorkspaceId,
+    },
+    /// This person is no longer in the workspace.
+    LeaveWorkspace {
+        user_id: UserId,
+        workspace_id: WorkspaceId,
+    },
+    /// The workspace is no longer there.
+    EndWorkspace(WorkspaceId),
 }
 
 /// An event, sealed for delivery.
@@ -217,7 +278,7 @@ pub struct Envelope {
     /// The event's `type`.
     pub kind: String,
     pub timestamp: Timestamp,
-    pub audience: Audience,
+    pub topic: Topic,
     pub position: Option<Position>,
     pub effect: Effect,
     /// The payload as compact JSON.
@@ -225,16 +286,12 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Seals `event` for `audience`.
-    pub fn seal(event: &Event, audience: Audience, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
+    /// Seals `event` for `topic`.
+    pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
             Event::MemberAdded { member, .. } => Effect::Follow(vec![member.user_id]),
             Event::MemberRemoved { user_id, .. } => Effect::Unfollow(vec![*user_id]),
             Event::ConversationDeleted { .. } => Effect::UnfollowAll,
-            Event::ConversationCreated { .. } => match &audience {
-                Audience::Users(users) => Effect::Follow(users.clone()),
-                Audience::Conversation(_) | Audience::Conversations(_) => Effect::None,
-            },
             _ => Effect::None,
         };
         let position = event.position();
@@ -242,10 +299,25 @@ impl Envelope {
             id: position.map_or_else(EventId::new, EventId::at),
             kind: event.kind().to_owned(),
             timestamp,
-            audience,
+            topic,
             position,
             effect,
             payload: serde_json::to_vec(event)?.into(),
+        })
+    }
+
+    /// The same envelope with this effect.
+    #[must_use]
+    pub fn with_effect(self, effect: Effect) -> Self {
+        Self { effect, ..self }
+    }
+
+    /// A conversation's creation, for all its members: in as many envelopes as it takes to name them.
+    pub fn created(self, members: &[UserId]) -> impl Iterator<Item = Self> {
+        members.chunks(MAX_NAMED).map(move |users| Self {
+            topic: Topic::Users(users.to_vec()),
+            effect: Effect::Follow(users.to_vec()),
+            ..self.clone()
         })
     }
 }

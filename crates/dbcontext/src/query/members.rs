@@ -1,7 +1,10 @@
 //! Who is in which conversation, and how far they have read.
 
-use appcore::{AppError, ConversationId, Timestamp, UserId, view};
+use std::collections::HashMap;
+
+use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use uuid::Uuid;
 
 use super::rows::{Column, Rows};
 use crate::constraint::app_error;
@@ -133,8 +136,13 @@ pub async fn set_role<C: ConnectionTrait>(
     Ok(())
 }
 
+/// How many members the conversation of this id has, as an SQL expression.
+pub(super) fn count_of(id: &str) -> String {
+    format!("(SELECT COUNT(*) FROM conversation_members o WHERE o.conversation_id = {id} AND NOT o.is_deleted)")
+}
+
 /// How far somebody says they have received and read.
-#[derive(Clone, Copy, Debug, FromQueryResult)]
+#[derive(Clone, Copy, Debug)]
 pub struct Reach {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
@@ -142,8 +150,19 @@ pub struct Reach {
     pub read_seq: i64,
 }
 
-/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now.
-pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<Reach>, AppError> {
+/// A position that has moved.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Reached {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub delivered_seq: i64,
+    pub read_seq: i64,
+    pub member_count: i64,
+}
+
+/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now. In conversations
+/// of more than `small` members only what was read counts.
+pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) -> Result<Vec<Reached>, AppError> {
     let backend = db.get_database_backend();
     let (least, most) =
         if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
@@ -157,38 +176,99 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach]) -> Result<Vec<
         [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
     });
     let rows = Rows::new(backend, columns, rows);
+    let count = count_of("c.id");
+    let delivered = format!(
+        "{least}(CASE WHEN w.delivered_seq > w.read_seq AND {count} <= {small} THEN w.delivered_seq ELSE w.read_seq END, c.last_seq)"
+    );
+    let member_count = count_of("conversation_members.conversation_id");
     let sql = format!(
         "UPDATE conversation_members SET \
-           delivered_seq = {most}(conversation_members.delivered_seq, {least}({most}(w.delivered_seq, w.read_seq), c.last_seq)), \
+           delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
            read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)) \
          FROM {} JOIN conversations c ON c.id = w.conversation_id \
          WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
            AND NOT conversation_members.is_deleted \
-           AND (conversation_members.delivered_seq < {least}({most}(w.delivered_seq, w.read_seq), c.last_seq) \
-                OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
-         RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, conversation_members.read_seq",
+           AND (conversation_members.delivered_seq < {delivered} OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
+         RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, \
+           conversation_members.read_seq, {member_count} AS member_count",
         rows.table()
     );
-    Reach::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Which conversations these people are in, with their last number: what their connections follow.
-pub async fn followed<C: ConnectionTrait>(
+/// A conversation that somebody is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed {
+    pub conversation_id: ConversationId,
+    pub last_seq: i64,
+    pub member_count: u32,
+}
+
+/// What somebody's connections follow.
+#[derive(Clone, Debug, Default)]
+pub struct Following {
+    /// Newest activity first.
+    pub conversations: Vec<Followed>,
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+/// Which conversations and workspaces these people are in. Whoever is in none is left out.
+pub async fn following<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        id: Uuid,
+        /// None: it is a workspace.
+        last_seq: Option<i64>,
+        member_count: i64,
+    }
+    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
+    let sql = format!(
+        "WITH asked AS (SELECT w.id FROM {}) \
+         SELECT user_id, id, last_seq, member_count FROM ( \
+           SELECT m.user_id, c.id, c.last_seq, {} AS member_count, c.last_activity_at AS active_at \
+           FROM asked a JOIN conversation_members m ON m.user_id = a.id AND NOT m.is_deleted \
+           JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+           UNION ALL \
+           SELECT p.user_id, s.id, NULL, 0, 0 \
+           FROM asked a JOIN workspace_members p ON p.user_id = a.id AND NOT p.is_deleted \
+           JOIN workspaces s ON s.id = p.workspace_id AND NOT s.is_deleted) AS followed ORDER BY active_at DESC",
+        asked.table(),
+        count_of("c.id"),
+    );
+    let mut found: HashMap<UserId, Following> = HashMap::new();
+    for row in Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+        let following = found.entry(row.user_id).or_default();
+        match row.last_seq {
+            Some(last_seq) => following.conversations.push(Followed {
+                conversation_id: ConversationId(row.id),
+                last_seq,
+                member_count: u32::try_from(row.member_count).unwrap_or(u32::MAX),
+            }),
+            None => following.workspaces.push(WorkspaceId(row.id)),
+        }
+    }
+    Ok(found)
+}
+
+/// The conversations of up to `small` members that these people are in.
+pub async fn small_conversations<C: ConnectionTrait>(
     db: &C,
     users: &[UserId],
-) -> Result<Vec<(UserId, ConversationId, i64)>, AppError> {
+    small: u32,
+) -> Result<Vec<(UserId, ConversationId)>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         user_id: UserId,
         conversation_id: ConversationId,
-        last_seq: i64,
     }
     let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
     let sql = format!(
-        "SELECT m.user_id, m.conversation_id, c.last_seq FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
-         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted ORDER BY c.last_activity_at DESC",
-        asked.table()
+        "SELECT m.user_id, m.conversation_id FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE {} <= {small}",
+        asked.table(),
+        count_of("c.id"),
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|row| (row.user_id, row.conversation_id, row.last_seq)).collect())
+    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
 }

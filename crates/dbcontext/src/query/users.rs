@@ -79,14 +79,24 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user:
 
 /// Somebody as `by` may see them: oneself, or a member of a common workspace. A guest sees only whom they share a conversation with.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
+    present().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
+}
+
+/// Those of these people whom `by` may see (see [`find`]).
+pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
+    let asked = super::rows::rounded(ids);
+    let query = present().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
+    query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
+}
+
+fn visible_to(by: UserId) -> Condition {
     let colleagues = members_of(
         Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by, Seeing::Everybody))),
     );
-    let visible = Condition::any()
+    Condition::any()
         .add(user::Column::Id.eq(by))
         .add(user::Column::Id.in_subquery(colleagues))
-        .add(user::Column::Id.in_subquery(fellows_of(by, None)));
-    present().filter(user::Column::Id.eq(id)).filter(visible).one(db).await.map_err(app_error)
+        .add(user::Column::Id.in_subquery(fellows_of(by, None)))
 }
 
 /// Members of a workspace that `by` is in and may see there, whose name contains `text`, or whose address is exactly that; by name.

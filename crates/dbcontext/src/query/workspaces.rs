@@ -309,12 +309,6 @@ pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &
         .map_err(app_error)
 }
 
-/// The first so many of a workspace's members.
-pub async fn member_ids<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: u64) -> Result<Vec<UserId>, AppError> {
-    let ids = memberships(id).select_only().column(workspace_member::Column::UserId).limit(most).into_tuple();
-    ids.all(db).await.map_err(app_error)
-}
-
 /// Whether a workspace has a member of this role.
 pub async fn has_role<C: ConnectionTrait>(db: &C, id: WorkspaceId, role: WorkspaceRole) -> Result<bool, AppError> {
     let count = memberships(id).filter(workspace_member::Column::Role.eq(role.as_str())).count(db).await;

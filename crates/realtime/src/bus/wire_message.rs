@@ -9,7 +9,7 @@
 
 use appcore::{
     InstanceId,
-    event::{Audience, BusMessage},
+    event::{BusMessage, Effect, Gathered, Topic},
 };
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
@@ -22,8 +22,9 @@ pub(crate) const CONTROL: &str = "natter:control";
 
 const ORIGIN: usize = 16;
 
-/// The form of what follows it. The first releases had no version: their messages begin with 0x81, a MessagePack map of one entry.
-const VERSION: u8 = 1;
+/// The form of what follows it. The first releases had no version: their messages begin with 0x81, a MessagePack map of one entry. In
+/// version 1 an envelope named its audience, which is a topic since.
+const VERSION: u8 = 2;
 
 /// A message from some instance.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,11 +83,20 @@ fn shard(number: u8) -> String {
 
 /// The channel that a message goes to: all of one conversation go the same way.
 pub(crate) fn channel(message: &BusMessage) -> String {
-    let BusMessage::Envelope(envelope) = message else { return CONTROL.to_owned() };
-    let conversation = match (&envelope.position, &envelope.audience) {
-        (Some(position), _) => position.conversation_id,
-        (None, Audience::Conversation(id)) => *id,
-        (None, Audience::Conversations(_) | Audience::Users(_)) => return CONTROL.to_owned(),
+    let conversation = match message {
+        BusMessage::Envelope(envelope) => match (&envelope.position, &envelope.effect, &envelope.topic) {
+            (Some(position), ..) => position.conversation_id,
+            (_, Effect::Join { conversation_id, .. } | Effect::Leave { conversation_id, .. }, _) => *conversation_id,
+            (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
+            _ => return CONTROL.to_owned(),
+        },
+        BusMessage::Gathered(gathered) => match &**gathered {
+            Gathered::Receipts { conversation_id, .. } | Gathered::MemberCount { conversation_id, .. } => {
+                *conversation_id
+            }
+            Gathered::Presence(_) => return CONTROL.to_owned(),
+        },
+        BusMessage::Signal(_) => return CONTROL.to_owned(),
     };
     // The last byte of a UUIDv7 is random.
     shard(conversation.0.as_bytes()[15] % SHARDS)
@@ -97,30 +107,39 @@ mod tests {
     use std::sync::Arc;
 
     use appcore::{
-        ConversationId, EventId, MessageId, SessionId, Timestamp, UserId,
-        event::{Effect, Envelope, Position, Signal},
+        ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
+        event::{Envelope, Position, ReadPosition, Signal},
+        view::{Presence, PresenceStatus},
     };
     use proptest::prelude::*;
 
     use super::*;
 
     fn messages() -> Vec<BusMessage> {
-        let conversation_id = ConversationId::new();
-        let envelope = |audience, position, effect| {
+        let (conversation_id, user_id, workspace_id) = (ConversationId::new(), UserId::new(), WorkspaceId::new());
+        let gathered = |gathered| BusMessage::Gathered(Arc::new(gathered));
+        let envelope = |topic, position, effect| {
             BusMessage::Envelope(Arc::new(Envelope {
                 id: EventId::new(),
                 kind: "message.created".into(),
                 timestamp: Timestamp(1_234_567),
-                audience,
+                topic,
                 position,
                 effect,
                 payload: "{\"a\":\"ơ\"}".into(),
             }))
         };
         vec![
-            envelope(Audience::Conversation(conversation_id), Some(Position { conversation_id, seq: 9 }), Effect::None),
-            envelope(Audience::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
-            envelope(Audience::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
+            envelope(Topic::Conversation(conversation_id), Some(Position { conversation_id, seq: 9 }), Effect::None),
+            envelope(Topic::Viewers(conversation_id), None, Effect::Join { conversation_id, user_id, last_seq: 9 }),
+            envelope(Topic::Workspace(workspace_id), None, Effect::EndWorkspace(workspace_id)),
+            envelope(Topic::User(user_id), None, Effect::LeaveWorkspace { user_id, workspace_id }),
+            envelope(Topic::Everyone, None, Effect::None),
+            gathered(Gathered::Receipts { conversation_id, items: vec![ReadPosition { user_id, read_seq: 7 }] }),
+            gathered(Gathered::MemberCount { conversation_id, member_count: 10_000 }),
+            gathered(Gathered::Presence(vec![Presence { user_id, status: PresenceStatus::Away, last_seen: None }])),
+            envelope(Topic::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
+            envelope(Topic::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),

@@ -9,10 +9,10 @@ mod sends;
 mod syncs;
 mod typing;
 
-use std::{collections::HashMap, rc::Rc};
+use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
-use appcore::{AppError, Code, ConversationId, auth::Scope, limit::RateGroup};
+use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup, view::Presence};
 use serde::Serialize;
 use service::{assistants, limits::Subject, presence, receipts::ReceiptState};
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub struct WsSession {
     sends: Rc<Sends>,
     syncs: Rc<Syncs>,
     typing: HashMap<ConversationId, Typing>,
+    /// How often the client has asked for presence: only the last request counts.
+    watches: Rc<Cell<u64>>,
     _permit: Permit,
 }
 
@@ -49,6 +51,11 @@ struct Typing {
 #[derive(Serialize)]
 struct Nothing {}
 
+#[derive(Serialize)]
+struct Presences {
+    items: Vec<Presence>,
+}
+
 impl WsSession {
     /// Starts the session on this thread; it takes its commands from the inbox until that is closed.
     pub fn start(client: ClientContext, permit: Permit) -> Rc<Inbox> {
@@ -59,6 +66,7 @@ impl WsSession {
             sends: Rc::default(),
             syncs: Rc::default(),
             typing: HashMap::new(),
+            watches: Rc::default(),
             client,
             _permit: permit,
         };
@@ -110,6 +118,21 @@ impl WsSession {
         typing.timer = Some(timer);
     }
 
+    /// Answers how these people are, and tells what changes of it.
+    fn watch_presence(&self, people: Vec<UserId>, answer_to: AnswerTo, slot: CommandSlot) {
+        let (client, watches) = (Rc::clone(&self.client), Rc::clone(&self.watches));
+        let turn = watches.get() + 1;
+        watches.set(turn);
+        actix_rt::spawn(async move {
+            let is_latest = || watches.get() == turn;
+            match client.shard.watch_presence(&client.out, &people, is_latest).await {
+                Ok(items) => client.answer("presences", &Presences { items }, &answer_to),
+                Err(error) => client.refuse(&error, &answer_to),
+            }
+            drop(slot);
+        });
+    }
+
     fn handle_command(
         &mut self,
         answer_to: AnswerTo,
@@ -128,6 +151,10 @@ impl WsSession {
             Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
             Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
+                // Larger conversations have no `delivered`.
+                if !is_read && !client.shard.is_small(conversation_id) {
+                    return;
+                }
                 let state = if is_read { ReceiptState::Read } else { ReceiptState::Delivered };
                 client.app().receipts.record(client.principal.user_id, conversation_id, seq, state);
             }
@@ -148,6 +175,14 @@ impl WsSession {
                     drop(slot);
                 });
             }
+            Command::View(conversations) => match take_ephemeral(&client) {
+                Ok(()) => client.shard.show(&client.out, conversations),
+                Err(error) => client.refuse(&error, &answer_to),
+            },
+            Command::WatchPresence(people) => match take_ephemeral(&client) {
+                Ok(()) => self.watch_presence(people, answer_to, slot),
+                Err(error) => client.refuse(&error, &answer_to),
+            },
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
                     match assistants::stop(client.app(), &client.principal, id).await {

@@ -8,6 +8,7 @@
 mod delivery;
 mod expiry;
 mod gap;
+mod shown;
 mod subscriptions;
 
 use std::{
@@ -24,12 +25,17 @@ use appcore::{
 };
 use bytes::Bytes;
 use rand::RngExt as _;
-use service::{App, conversations, events};
+use service::{
+    App,
+    conversations::{self, Following},
+    events,
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
 
+pub use shown::{MAX_SHOWN, MAX_WATCHED};
 pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
@@ -55,6 +61,8 @@ const PAGE: u64 = 200;
 const READS: usize = 3;
 /// How long after a join it is asked whether it still stands.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// The shortest time between two frames of what is gathered.
+const GATHERING: Duration = Duration::from_secs(1);
 
 /// The connections of one worker thread.
 pub struct Shard {
@@ -84,7 +92,11 @@ impl Shard {
         let listener = app.bus.listen();
         let ring = if app.config.realtime.io_uring { Ring::open() } else { Ring::closed() };
         let shard = Rc::new(Self {
-            subscriptions: RefCell::new(Subscriptions::new(app.clock.clone(), ring)),
+            subscriptions: RefCell::new(Subscriptions::new(
+                app.clock.clone(),
+                ring,
+                app.config.realtime.small_conversation,
+            )),
             wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
@@ -135,8 +147,12 @@ impl Shard {
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
         let mut check = tokio::time::interval(expiry::SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // A tick that waited until there is something to tell comes at once, and the next one this long after it.
+        let mut gathering = tokio::time::interval(GATHERING);
+        gathering.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
+            let has_gathered = self.subscriptions.borrow().has_gathered();
             tokio::select! {
                 message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
@@ -145,6 +161,7 @@ impl Shard {
                 () = until(rest), if rest.is_some() => self.rest.set(None),
                 () = self.touched.notified() => self.subscriptions.borrow_mut().flush(),
                 _ = tick.tick() => self.beat(),
+                _ = gathering.tick(), if has_gathered => self.tell_gathered(),
                 () = until(next_gap) => self.ask_the_log(),
                 _ = check.tick() => self.check_sessions(),
                 Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
@@ -170,10 +187,10 @@ impl Shard {
             bytes += weight(&message);
             self.handle(message, now);
         }
-        let joined = {
+        let (joined, doubtful) = {
             let mut subscriptions = self.subscriptions.borrow_mut();
             subscriptions.flush();
-            subscriptions.take_joined()
+            (subscriptions.take_joined(), subscriptions.take_doubtful())
         };
         let took = now.elapsed();
         let is_behind = taken == BATCH || bytes >= BATCH_BYTES;
@@ -183,6 +200,9 @@ impl Shard {
         if !joined.is_empty() {
             self.look_again(joined);
         }
+        if !doubtful.is_empty() {
+            self.check_watches(doubtful);
+        }
         if is_behind {
             tokio::task::yield_now().await;
         }
@@ -191,6 +211,7 @@ impl Shard {
     fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
         match message {
             BusMessage::Envelope(envelope) => self.subscriptions.borrow_mut().receive(&envelope, now),
+            BusMessage::Gathered(gathered) => self.subscriptions.borrow_mut().gather(&gathered),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
                 self.end(sessions.into_iter().map(CredentialId::Session));
             }
@@ -246,15 +267,14 @@ impl Shard {
     /// Sets right who follows what, for these people.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
-        let rows = conversations::followed_many(&self.app, people).await?;
+        let mut found = conversations::following_many(&self.app, people).await?;
         for arrival in arrivals {
-            let followed: Vec<_> =
-                rows.iter().filter(|(user, ..)| *user == arrival.user).map(|(_, id, last)| (*id, *last)).collect();
-            if self.subscriptions.borrow().is_outdated(arrival.user, &followed) {
+            let following = found.remove(&arrival.user).unwrap_or_default();
+            if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
                 // A join passed by in between, which asks for another look by itself.
                 continue;
             }
-            arrival.settle(&followed, None);
+            arrival.settle(&following, None);
         }
         self.touched.notify_one();
         Ok(())
@@ -266,21 +286,21 @@ impl Shard {
         Arrival { shard: Rc::clone(self), user, is_settled: false }
     }
 
-    /// Reads which conversations a person is in. The answer is good until [`Arrival::settle`], whatever happens in between.
-    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Vec<(ConversationId, i64)>), AppError> {
+    /// Reads which conversations and workspaces a person is in. The answer is good until [`Arrival::settle`], whatever happens in between.
+    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Following), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
-        let mut followed = conversations::followed(&self.app, user).await?;
+        let mut following = conversations::following(&self.app, user).await?;
         for _ in 1..READS {
             // What passes by is written down, but not what the bus has lost meanwhile.
             let is_from_before_a_gap = signs != self.outage.signs();
-            if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &followed) {
+            if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
                 break;
             }
             signs = self.outage.signs();
-            followed = conversations::followed(&self.app, user).await?;
+            following = conversations::following(&self.app, user).await?;
         }
-        Ok((arrival, followed))
+        Ok((arrival, following))
     }
 
     /// Asks for signs of life from now on.
@@ -303,6 +323,12 @@ impl Shard {
     #[must_use]
     pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
         self.subscriptions.borrow().follows(user, conversation)
+    }
+
+    /// See [`Subscriptions::is_small`].
+    #[must_use]
+    pub fn is_small(&self, conversation: ConversationId) -> bool {
+        self.subscriptions.borrow().is_small(conversation)
     }
 
     /// See [`Subscriptions::hold`].
@@ -346,13 +372,9 @@ pub struct Arrival {
 
 impl Arrival {
     /// See [`Subscriptions::settle`]. The greeting must be pushed before anything else runs.
-    pub fn settle(
-        mut self,
-        followed: &[(ConversationId, i64)],
-        new: Option<&Rc<Outbound>>,
-    ) -> Vec<(ConversationId, i64)> {
+    pub fn settle(mut self, following: &Following, new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
-        self.shard.subscriptions.borrow_mut().settle(self.user, followed, new)
+        self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
     }
 }
 
@@ -368,7 +390,7 @@ impl Drop for Arrival {
 fn weight(message: &BusMessage) -> usize {
     match message {
         BusMessage::Envelope(envelope) => envelope.payload.len(),
-        BusMessage::Signal(_) => 0,
+        BusMessage::Signal(_) | BusMessage::Gathered(_) => 0,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who follows which conversation on one thread, and what is delivered to them. Without sockets, database or timers of its own.
 //!
 //! A *subscription* is a conversation that somebody on this thread follows: its [`Order`] and its readers. A *person* is somebody with
-//! connections here, or with one being opened. All connections of a person follow the same conversations.
+//! connections here, or with one being opened. All connections of a person follow the same conversations and workspaces; each says by
+//! itself which conversations it views and whose presence it watches.
 //!
 //! **Connecting.** A person's conversations are read from the database while events keep coming. So the session is registered first; each
 //! conversation's highest `seq` and every change of the person's memberships are buffered until the membership query returns, and then
@@ -11,6 +12,10 @@
 
 mod arrivals;
 mod gaps;
+mod gathered;
+mod topics;
+mod viewers;
+mod workspaces;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -18,9 +23,9 @@ use std::{
 };
 
 use appcore::{
-    Clock, ConversationId, UserId,
+    Clock, ConversationId, UserId, WorkspaceId,
     auth::CredentialId,
-    event::{Audience, Effect, Position, SharedEnvelope},
+    event::{Effect, Position, SharedEnvelope},
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -41,6 +46,17 @@ pub struct Subscriptions {
     gaps: VecDeque<(Instant, ConversationId)>,
     /// People who joined something, whose membership is to be read again.
     joined: Vec<UserId>,
+    /// Up to how many members a conversation's followers all count as its viewers.
+    small_conversation: u32,
+    /// Connections that show a conversation. Each follows it.
+    viewers: HashMap<ConversationId, Vec<Rc<Outbound>>>,
+    /// Connections that watch somebody's presence.
+    watchers: HashMap<UserId, Vec<Rc<Outbound>>>,
+    /// Connections whose watches are to be checked again.
+    doubtful: Vec<Rc<Outbound>>,
+    /// Who of those here is in which workspace.
+    workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
+    gathered: gathered::Pending,
     deliveries: Deliveries,
     stamp: u64,
 }
@@ -48,6 +64,10 @@ pub struct Subscriptions {
 struct Subscription {
     order: Order<SharedEnvelope>,
     readers: Vec<Rc<Outbound>>,
+    /// How many members the conversation has. None: not known yet.
+    members: Option<u32>,
+    /// The event up to which `members` has counted joins and leaves.
+    counted_at: i64,
     /// Whether it is in `gaps`, or the log is being read for it.
     is_late: bool,
 }
@@ -57,6 +77,7 @@ struct Person {
     connections: Vec<Rc<Outbound>>,
     /// Sorted. There is one for every person who is here, so it takes no more than it must.
     follows: Vec<ConversationId>,
+    workspaces: Vec<WorkspaceId>,
     /// Only while their conversations are being read.
     arriving: Option<Box<Arriving>>,
 }
@@ -67,6 +88,8 @@ struct Arriving {
     count: u32,
     /// Joins (true) and leaves that passed by meanwhile, with their number.
     changes: HashMap<ConversationId, (i64, bool)>,
+    /// Workspaces that they entered (true) or left meanwhile.
+    workspaces: HashMap<WorkspaceId, bool>,
 }
 
 #[cfg(test)]
@@ -110,7 +133,7 @@ pub enum CatchUp {
 
 impl Subscriptions {
     #[must_use]
-    pub fn new(clock: Clock, ring: Ring) -> Self {
+    pub fn new(clock: Clock, ring: Ring, small_conversation: u32) -> Self {
         Self {
             clock,
             subscriptions: HashMap::new(),
@@ -119,6 +142,12 @@ impl Subscriptions {
             seen: HashMap::new(),
             gaps: VecDeque::new(),
             joined: Vec::new(),
+            small_conversation,
+            viewers: HashMap::new(),
+            watchers: HashMap::new(),
+            doubtful: Vec::new(),
+            workspaces: HashMap::new(),
+            gathered: gathered::Pending::default(),
             deliveries: Deliveries::new(ring),
             stamp: 0,
         }
@@ -126,6 +155,8 @@ impl Subscriptions {
 
     /// The connection is over.
     pub fn leave(&mut self, out: &Rc<Outbound>) {
+        self.show(out, Vec::new());
+        self.watch(out, Vec::new());
         let Some(person) = self.people.get_mut(&out.user_id) else { return };
         person.connections.retain(|other| !Rc::ptr_eq(other, out));
         for id in &person.follows {
@@ -148,6 +179,9 @@ impl Subscriptions {
             if self.subscriptions.get(&id).is_some_and(|subscription| subscription.readers.is_empty()) {
                 self.subscriptions.remove(&id);
             }
+        }
+        for id in std::mem::take(&mut person.workspaces) {
+            workspaces::remove(&mut self.workspaces, id, user);
         }
         if person.arriving.is_none() {
             self.people.remove(&user);
@@ -198,7 +232,7 @@ impl Subscriptions {
                 self.follow(position, &envelope.effect);
                 self.deliver(envelope);
             }
-            None => self.deliver(envelope),
+            None => self.receive_passing(envelope),
         }
     }
 
@@ -234,31 +268,51 @@ impl Subscriptions {
             self.follow(position, &envelope.effect);
             self.deliver(envelope);
             match &envelope.effect {
-                Effect::Unfollow(users) => self.unfollow(position.conversation_id, users),
+                Effect::Unfollow(users) => {
+                    self.count_leaves(position, users.len());
+                    self.unfollow(position.conversation_id, users);
+                }
                 Effect::UnfollowAll => {
-                    let users: Vec<UserId> = self.people.keys().copied().collect();
+                    let users = self.people_in(position.conversation_id);
                     self.unfollow(position.conversation_id, &users);
                 }
-                Effect::None | Effect::Follow(_) => {}
+                _ => {}
             }
         }
     }
 
     fn follow(&mut self, position: Position, effect: &Effect) {
         let Effect::Follow(users) = effect else { return };
+        self.let_in(position, users);
+        self.count_joins(position, users.len());
+    }
+
+    /// From this position on, these people follow its conversation.
+    fn let_in(&mut self, position: Position, users: &[UserId]) {
+        let conversation = position.conversation_id;
         for user in users {
             let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else {
                 continue;
             };
-            if person.follow(position.conversation_id) {
-                let subscription = self
-                    .subscriptions
-                    .entry(position.conversation_id)
-                    .or_insert_with(|| Subscription::after(position.seq));
+            if person.follow(conversation) {
+                let subscription =
+                    self.subscriptions.entry(conversation).or_insert_with(|| Subscription::after(position.seq));
                 subscription.readers.extend(person.connections.iter().cloned());
+                for out in person.connections.iter().filter(|out| out.shows(conversation)) {
+                    viewers::add(&mut self.viewers, conversation, out);
+                }
                 self.joined.push(*user);
             }
         }
+    }
+
+    /// Everyone here who follows the conversation.
+    fn people_in(&self, conversation: ConversationId) -> Vec<UserId> {
+        let Some(subscription) = self.subscriptions.get(&conversation) else { return Vec::new() };
+        let mut users: Vec<UserId> = subscription.readers.iter().map(|out| out.user_id).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
     }
 
     fn unfollow(&mut self, conversation: ConversationId, users: &[UserId]) {
@@ -269,36 +323,15 @@ impl Subscriptions {
                 for out in &person.connections {
                     subscription.remove(out);
                     out.hold_no_more(conversation);
+                    viewers::remove(&mut self.viewers, conversation, out);
                 }
             }
         }
         if subscription.readers.is_empty() {
             self.subscriptions.remove(&conversation);
         }
-    }
-
-    fn deliver(&mut self, envelope: &SharedEnvelope) {
-        let forms = Forms::of(FrameBody::of(envelope));
-        match &envelope.audience {
-            Audience::Conversation(id) => {
-                let Some(subscription) = self.subscriptions.get(id) else { return };
-                let seq = envelope.position.map(|position| position.seq);
-                let readers = subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
-                self.deliveries.deliver(readers, &forms);
-            }
-            Audience::Conversations(ids) => {
-                self.stamp += 1;
-                let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
-                let readers =
-                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
-                self.deliveries.deliver(readers, &forms);
-            }
-            Audience::Users(users) => {
-                self.stamp += 1;
-                let people = users.iter().filter_map(|user| self.people.get(user));
-                let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
-                self.deliveries.deliver(readers, &forms);
-            }
+        for user in users {
+            self.doubt(*user);
         }
     }
 
@@ -365,7 +398,7 @@ impl Subscriptions {
 
 impl Subscription {
     fn after(seq: i64) -> Self {
-        Self { order: Order::after(seq), readers: Vec::new(), is_late: false }
+        Self { order: Order::after(seq), readers: Vec::new(), members: None, counted_at: seq, is_late: false }
     }
 
     fn remove(&mut self, out: &Rc<Outbound>) {

@@ -1,16 +1,31 @@
 use appcore::{
     EventId, Timestamp,
-    event::{Audience, Envelope},
+    event::{Envelope, Gathered, ReadPosition, Topic},
+    view::{Presence, PresenceStatus},
 };
 use proptest::prelude::*;
+use service::conversations::{Followed, Following};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
 
 use super::{super::delivery::COPIED, gaps::GAP, *};
 use crate::outbound::tests::{stream, stream_on};
 
+const SMALL: u32 = 20;
+
 fn subscriptions() -> Subscriptions {
-    Subscriptions::new(Clock::stopped_at(Timestamp(0)), Ring::closed())
+    Subscriptions::new(Clock::stopped_at(Timestamp(0)), Ring::closed(), SMALL)
+}
+
+/// What the database says of somebody who is in these conversations, each of two people.
+fn following(conversations: &[(ConversationId, i64)]) -> Following {
+    sized(conversations, 2)
+}
+
+fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> Following {
+    let followed =
+        conversations.iter().map(|(id, last_seq)| Followed { conversation_id: *id, last_seq: *last_seq, member_count });
+    Following { conversations: followed.collect(), workspaces: Vec::new() }
 }
 
 fn conversation(number: u128) -> ConversationId {
@@ -22,7 +37,7 @@ fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedE
         id: EventId::new(),
         kind: format!("event.{seq}"),
         timestamp: Timestamp(0),
-        audience: Audience::Conversation(conversation_id),
+        topic: Topic::Conversation(conversation_id),
         position: Some(Position { conversation_id, seq }),
         effect,
         payload: Bytes::from(format!("{{\"conversation\":\"{conversation_id}\",\"seq\":{seq}}}")),
@@ -30,12 +45,12 @@ fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedE
     .into()
 }
 
-fn passing(audience: Audience) -> SharedEnvelope {
+fn passing(topic: Topic) -> SharedEnvelope {
     Envelope {
         id: EventId::new(),
         kind: "typing".into(),
         timestamp: Timestamp(0),
-        audience,
+        topic,
         position: None,
         effect: Effect::None,
         payload: "{}".into(),
@@ -62,7 +77,7 @@ fn kinds(out: &Outbound) -> Vec<String> {
 fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<Outbound> {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
-    subscriptions.settle(user, followed, Some(&out));
+    subscriptions.settle(user, &following(followed), Some(&out));
     out
 }
 
@@ -134,7 +149,7 @@ async fn what_passes_by_while_somebody_arrives_is_in_the_greeting_and_not_live_a
     subscriptions.arrive(user);
     subscriptions.receive(&durable(id, 4, Effect::None), now);
     subscriptions.receive(&durable(id, 6, Effect::None), now);
-    assert_eq!(subscriptions.settle(user, &[(id, 3)], Some(&out)), [(id, 6)]);
+    assert_eq!(subscriptions.settle(user, &following(&[(id, 3)]), Some(&out)), [(id, 6)]);
     subscriptions.receive(&durable(id, 5, Effect::None), now);
     subscriptions.receive(&durable(id, 7, Effect::None), now);
     assert_eq!(kinds(&out), ["event.7"]);
@@ -147,7 +162,7 @@ async fn a_room_that_nobody_had_starts_where_the_greeting_says() {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
     subscriptions.receive(&durable(id, 8, Effect::None), now);
-    assert_eq!(subscriptions.settle(user, &[(id, 7)], Some(&out)), [(id, 8)]);
+    assert_eq!(subscriptions.settle(user, &following(&[(id, 7)]), Some(&out)), [(id, 8)]);
     subscriptions.receive(&durable(id, 9, Effect::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
 }
@@ -198,7 +213,7 @@ async fn a_new_conversation_is_followed_from_its_first_event() {
     let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = join(&mut subscriptions, anna, &[]);
     let mut created = Envelope::clone(&durable(id, 0, Effect::Follow(vec![anna])));
-    created.audience = Audience::Users(vec![anna]);
+    created.topic = Topic::Users(vec![anna]);
     subscriptions.receive(&created.into(), now);
     subscriptions.receive(&durable(id, 2, Effect::None), now);
     subscriptions.receive(&durable(id, 1, Effect::None), now);
@@ -211,11 +226,11 @@ async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answe
         (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
     subscriptions.arrive(user);
     subscriptions.receive(&durable(left, 8, Effect::Unfollow(vec![user])), now);
-    assert!(!subscriptions.is_outdated(user, &[(left, 7)]));
+    assert!(!subscriptions.is_outdated(user, &following(&[(left, 7)])));
     subscriptions.receive(&durable(joined, 4, Effect::Follow(vec![user])), now);
-    assert!(subscriptions.is_outdated(user, &[(left, 7)]));
+    assert!(subscriptions.is_outdated(user, &following(&[(left, 7)])));
     let out = stream(user, 1 << 20);
-    assert_eq!(subscriptions.settle(user, &[(left, 7), (joined, 4)], Some(&out)), [(joined, 4)]);
+    assert_eq!(subscriptions.settle(user, &following(&[(left, 7), (joined, 4)]), Some(&out)), [(joined, 4)]);
     subscriptions.receive(&durable(left, 9, Effect::None), now);
     assert!(kinds(&out).is_empty());
 }
@@ -225,7 +240,7 @@ async fn an_old_leave_does_not_put_out_who_came_back() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     subscriptions.arrive(user);
     subscriptions.receive(&durable(id, 3, Effect::Unfollow(vec![user])), now);
-    assert_eq!(subscriptions.settle(user, &[(id, 5)], Some(&stream(user, 1))), [(id, 5)]);
+    assert_eq!(subscriptions.settle(user, &following(&[(id, 5)]), Some(&stream(user, 1))), [(id, 5)]);
 }
 
 #[tokio::test]
@@ -251,7 +266,7 @@ async fn what_was_lost_is_found_when_memberships_are_read_again() {
         (subscriptions(), conversation(1), conversation(2), conversation(3), UserId::new());
     let out = join(&mut subscriptions, user, &[(kept, 1), (gone, 1)]);
     subscriptions.arrive(user);
-    subscriptions.settle(user, &[(kept, 4), (found, 9)], None);
+    subscriptions.settle(user, &following(&[(kept, 4), (found, 9)]), None);
     assert!(subscriptions.follows(user, found) && !subscriptions.follows(user, gone));
     assert_eq!(kinds(&out), ["resync"]);
     let due = subscriptions.next_gap().unwrap();
@@ -268,12 +283,170 @@ async fn passing_news_reaches_each_connection_once() {
         (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
     let (first, second) =
         (join(&mut subscriptions, user, &[(one, 0), (two, 0)]), join(&mut subscriptions, user, &[(one, 0), (two, 0)]));
-    subscriptions.receive(&passing(Audience::Conversations(vec![one, two])), now);
-    subscriptions.receive(&passing(Audience::Users(vec![user, UserId::new()])), now);
-    subscriptions.receive(&passing(Audience::Conversation(two)), now);
-    subscriptions.receive(&passing(Audience::Conversation(conversation(9))), now);
+    subscriptions.receive(&passing(Topic::Conversations(vec![one, two])), now);
+    subscriptions.receive(&passing(Topic::Users(vec![user, UserId::new()])), now);
+    subscriptions.receive(&passing(Topic::Conversation(two)), now);
+    subscriptions.receive(&passing(Topic::Conversation(conversation(9))), now);
     assert_eq!(kinds(&first).len(), 3);
     assert_eq!(kinds(&second).len(), 3);
+}
+
+/// A connection of somebody who is in a conversation of so many members.
+fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<Outbound> {
+    let out = stream(user, 1 << 20);
+    subscriptions.arrive(user);
+    subscriptions.settle(user, &sized(&[(id, 5)], members), Some(&out));
+    out
+}
+
+#[tokio::test]
+async fn in_a_larger_conversation_passing_events_are_for_those_who_show_it() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let viewer = join_large(&mut subscriptions, anna, id, SMALL + 1);
+    let other = join_large(&mut subscriptions, anna, id, SMALL + 1);
+    let reader = join_large(&mut subscriptions, ben, id, SMALL + 1);
+    subscriptions.show(&viewer, vec![id, conversation(2), id]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    assert_eq!(kinds(&viewer), ["typing", "event.6"]);
+    assert_eq!((kinds(&other), kinds(&reader)), (vec!["event.6".to_owned()], vec!["event.6".to_owned()]));
+    // The next list takes the place of the one before.
+    subscriptions.show(&viewer, vec![conversation(2)]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert!(kinds(&viewer).is_empty());
+}
+
+#[tokio::test]
+async fn a_conversation_turns_large_and_small_with_its_members() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let out = join_large(&mut subscriptions, anna, id, SMALL);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["typing", "event.6"]);
+    // What is repeated, or was counted by the database already, is not counted again.
+    subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
+    subscriptions.arrive(anna);
+    subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
+    subscriptions.receive(&durable(id, 7, Effect::Unfollow(vec![ben])), now);
+    subscriptions.receive(&durable(id, 8, Effect::Follow(vec![ben])), now);
+    assert!(!subscriptions.is_small(id));
+    subscriptions.receive(&durable(id, 9, Effect::Unfollow(vec![ben])), now);
+    assert!(subscriptions.is_small(id));
+    subscriptions.gather(&Gathered::MemberCount { conversation_id: id, member_count: 10_000 });
+    assert!(!subscriptions.is_small(id));
+}
+
+#[tokio::test]
+async fn a_new_conversation_is_as_large_as_it_was_made() {
+    let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
+    join(&mut subscriptions, anna, &[]);
+    let members: Vec<UserId> = (0..SMALL).map(|_| UserId::new()).chain([anna]).collect();
+    let created = Envelope::clone(&durable(id, 0, Effect::None)).created(&members).next().unwrap();
+    subscriptions.receive(&created.clone().into(), now);
+    subscriptions.receive(&created.into(), now);
+    assert!(!subscriptions.is_small(id));
+    subscriptions.receive(&durable(id, 1, Effect::Unfollow(vec![members[0]])), now);
+    assert!(subscriptions.is_small(id), "it was counted once");
+}
+
+#[tokio::test]
+async fn who_is_out_of_a_conversation_views_it_no_more_until_they_are_back() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    join_large(&mut subscriptions, anna, id, 50);
+    let out = join_large(&mut subscriptions, ben, id, 50);
+    subscriptions.show(&out, vec![id]);
+    subscriptions.receive(&durable(id, 6, Effect::Unfollow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.show(&out, vec![id]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["event.6"]);
+    subscriptions.receive(&durable(id, 7, Effect::Follow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["event.7", "typing"]);
+}
+
+#[tokio::test]
+async fn joins_and_leaves_without_a_number_take_effect_too() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let (of_anna, of_ben) = (join_large(&mut subscriptions, anna, id, 50), join(&mut subscriptions, ben, &[]));
+    let told = |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_effect(effect).into() };
+    subscriptions.receive(&told(Effect::Join { conversation_id: id, user_id: ben, last_seq: 5 }), now);
+    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    subscriptions.receive(&told(Effect::Leave { user_id: ben, conversation_id: id }), now);
+    subscriptions.receive(&durable(id, 7, Effect::None), now);
+    assert_eq!(kinds(&of_ben), ["typing", "event.6", "typing"]);
+    assert_eq!(kinds(&of_anna), ["event.6", "event.7"]);
+    assert_eq!(subscriptions.take_joined(), [ben, ben], "the database decides in the end");
+    // While somebody arrives, a leave is later than what was read before.
+    subscriptions.arrive(ben);
+    subscriptions.receive(&told(Effect::Leave { user_id: ben, conversation_id: id }), now);
+    assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());
+}
+
+#[tokio::test]
+async fn a_workspace_and_everyone_are_reached_on_each_connection_once() {
+    let (mut subscriptions, now, workspace) = (subscriptions(), Instant::now(), WorkspaceId::new());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let of_ben = join(&mut subscriptions, ben, &[]);
+    let of_anna = stream(anna, 1 << 20);
+    subscriptions.arrive(anna);
+    let member = Following { conversations: Vec::new(), workspaces: vec![workspace] };
+    subscriptions.settle(anna, &member, Some(&of_anna));
+    let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_effect(effect).into() };
+    let in_it = || told(Topic::Workspace(workspace), Effect::None);
+    subscriptions.receive(&in_it(), now);
+    assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 0));
+    subscriptions.receive(&told(Topic::Everyone, Effect::None), now);
+    assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 1));
+    let enters = Effect::EnterWorkspace { user_id: ben, workspace_id: workspace };
+    subscriptions.receive(&told(Topic::User(ben), enters), now);
+    subscriptions.receive(&in_it(), now);
+    assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 2));
+    let leaves = Effect::LeaveWorkspace { user_id: anna, workspace_id: workspace };
+    subscriptions.receive(&told(Topic::User(anna), leaves), now);
+    subscriptions.receive(&in_it(), now);
+    assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 1));
+    subscriptions.receive(&told(Topic::Workspace(workspace), Effect::EndWorkspace(workspace)), now);
+    subscriptions.receive(&in_it(), now);
+    assert_eq!(kinds(&of_ben).len(), 1);
+    assert!(subscriptions.workspaces.is_empty());
+}
+
+#[tokio::test]
+async fn receipts_and_presence_are_gathered_for_those_who_asked() {
+    let (mut subscriptions, id) = (subscriptions(), conversation(1));
+    let (anna, ben, eve) = (UserId::new(), UserId::new(), UserId::new());
+    let (viewer, other) = (join_large(&mut subscriptions, anna, id, 50), join_large(&mut subscriptions, ben, id, 50));
+    let receipts = |read_seq| Gathered::Receipts {
+        conversation_id: id,
+        items: vec![ReadPosition { user_id: ben, read_seq }, ReadPosition { user_id: eve, read_seq: 1 }],
+    };
+    subscriptions.gather(&receipts(1));
+    assert!(!subscriptions.has_gathered(), "nobody shows it");
+    subscriptions.show(&viewer, vec![id]);
+    for read_seq in [2, 4, 3] {
+        subscriptions.gather(&receipts(read_seq));
+    }
+    subscriptions.watch(&viewer, vec![ben, eve]);
+    let is = |user_id, status| Presence { user_id, status, last_seen: None };
+    subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
+    subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
+    subscriptions.tell_gathered();
+    assert!(!subscriptions.has_gathered() && kinds(&other).is_empty());
+    let told: Vec<String> =
+        std::iter::from_fn(|| viewer.pop()).map(|chunk| String::from_utf8_lossy(&chunk).into_owned()).collect();
+    assert!(told[0].starts_with("event: receipts") && told[0].contains("\"read_seq\":4"), "{}", told[0]);
+    assert!(told[1].starts_with("event: presences") && told[1].contains("online"), "{}", told[1]);
+    assert!(!told[1].contains("offline") && !told[1].contains("away"), "{}", told[1]);
+    assert_eq!(told.len(), 2);
+    // Whoever may see each other no more is looked at again.
+    subscriptions.receive(&durable(id, 6, Effect::Unfollow(vec![ben])), Instant::now());
+    assert_eq!(subscriptions.take_doubtful().len(), 1);
 }
 
 #[tokio::test]
@@ -310,14 +483,20 @@ async fn nothing_remains_of_those_who_left() {
         join(&mut subscriptions, user, &[(id, 0)]),
         join(&mut subscriptions, UserId::new(), &[(id, 0)]),
     ];
+    subscriptions.show(&outs[0], vec![id]);
+    subscriptions.watch(&outs[0], vec![UserId::new()]);
     for out in &outs {
         subscriptions.leave(out);
+        // What was asked for before and is answered after the end changes nothing.
+        subscriptions.show(out, vec![id]);
+        subscriptions.watch(out, vec![user]);
     }
     subscriptions.arrive(user);
     subscriptions.receive(&durable(id, 1, Effect::Follow(vec![user])), Instant::now());
     subscriptions.abandon(user);
     subscriptions.flush();
     assert!(subscriptions.subscriptions.is_empty() && subscriptions.people.is_empty() && subscriptions.seen.is_empty());
+    assert!(subscriptions.viewers.is_empty() && subscriptions.watchers.is_empty());
     assert!(outs.iter().all(|out| Rc::strong_count(out) == 1));
 }
 
@@ -330,7 +509,7 @@ async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<O
     let user = UserId::new();
     let out = stream_on(user, socket, 1 << 24);
     subscriptions.arrive(user);
-    subscriptions.settle(user, &[(id, 0)], Some(&out));
+    subscriptions.settle(user, &following(&[(id, 0)]), Some(&out));
     (out, client)
 }
 
@@ -360,7 +539,8 @@ async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i6
 async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
     const EVENTS: i64 = 60;
     for ring in [Ring::for_test(), Ring::closed()] {
-        let (mut subscriptions, id) = (Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring), conversation(1));
+        let (mut subscriptions, id) =
+            (Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL), conversation(1));
         let mut readers = Vec::new();
         for place in 0..5 {
             let (out, client) = connect(&mut subscriptions, id).await;
@@ -398,7 +578,7 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
 async fn who_waits_for_what_nobody_else_does_gets_it_too() {
     const LENGTH: usize = 30_000;
     for ring in [Ring::for_test(), Ring::closed()] {
-        let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring);
+        let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
         let mut readers = Vec::new();
         // More than is copied at a time.
         for number in 0..=COPIED / LENGTH {
@@ -466,7 +646,7 @@ proptest! {
                     6 => {
                         if let Some((user, last)) = arriving.pop() {
                             let out = stream(user, 1 << 20);
-                            let greeting = subscriptions.settle(user, &[(id, last)], Some(&out));
+                            let greeting = subscriptions.settle(user, &following(&[(id, last)]), Some(&out));
                             prop_assert!(greeting[0].1 >= last);
                             readers.push(Reader { out, at: greeting[0].1 });
                         } else if !readers.is_empty() {

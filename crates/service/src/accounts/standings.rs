@@ -97,7 +97,7 @@ impl Standings {
                     self.live.retain(|_| false);
                     self.live_keys.retain(|_| false);
                 }
-                BusMessage::Signal(_) | BusMessage::Envelope(_) => {}
+                BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}
             }
         }
     }

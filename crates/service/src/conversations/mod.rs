@@ -12,6 +12,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, Message, OwnMembership},
 };
+pub use dbcontext::query::members::{Followed, Following};
 use dbcontext::query::{self, conversations::SeenConversation};
 
 pub use create::{NewConversation, create};
@@ -70,28 +71,22 @@ pub async fn delete(app: &App, by: &Principal, id: ConversationId) -> Result<(),
     Ok(())
 }
 
-/// Which conversations a person's connections follow, newest activity first, with each one's last number.
-pub async fn followed(app: &App, user: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
+/// What a person's connections follow.
+pub async fn following(app: &App, user: UserId) -> Result<Following, AppError> {
     let db = app.db.clone();
     let read = move |users: Vec<UserId>| {
         let db = db.clone();
-        async move {
-            let mut found: HashMap<UserId, Vec<(ConversationId, i64)>> = HashMap::new();
-            for (user, id, last_seq) in query::members::followed(db.reader(), &users).await? {
-                found.entry(user).or_default().push((id, last_seq));
-            }
-            Ok(found)
-        }
+        async move { query::members::following(db.reader(), &users).await }
     };
-    app.followed.ask(user, read).await
+    app.following.ask(user, read).await
 }
 
-/// The same for many people at once.
-pub async fn followed_many(app: &App, users: &[UserId]) -> Result<Vec<(UserId, ConversationId, i64)>, AppError> {
+/// The same for many people at once; whoever is in nothing is left out.
+pub async fn following_many(app: &App, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
     if users.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
-    query::members::followed(app.db.reader(), users).await
+    query::members::following(app.db.reader(), users).await
 }
 
 /// What the rows show: members, assistants and last messages come in one query each, however many rows there are.

@@ -2,12 +2,12 @@
 
 use appcore::{
     AppError, EventId, UserId,
-    event::{Audience, Effect, Envelope, Position},
+    event::{Effect, Envelope, Position, Topic},
 };
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
 
-/// Seals a row again, as it was when it happened. The audience of a conversation's creation is not in the log: the relay knows it.
+/// Seals a row again, as it was when it happened. Whom a conversation's creation is for is not in the log: the relay knows it.
 pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppError> {
     #[derive(Deserialize)]
     struct Added {
@@ -32,7 +32,7 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
         id: EventId::at(position),
         kind: row.kind,
         timestamp: row.created_at,
-        audience: Audience::Conversation(row.conversation_id),
+        topic: Topic::Conversation(row.conversation_id),
         position: Some(position),
         effect,
         payload: row.payload.into_bytes().into(),
@@ -67,7 +67,7 @@ mod tests {
             Event::MemberRemoved { conversation_id, seq: 2, user_id },
             Event::ConversationDeleted { conversation_id, seq: 3 },
         ] {
-            let told = Envelope::seal(&event, Audience::Conversation(conversation_id), Timestamp(5)).unwrap();
+            let told = Envelope::seal(&event, Topic::Conversation(conversation_id), Timestamp(5)).unwrap();
             let row = conversation_event::Model {
                 conversation_id,
                 seq: event.position().unwrap().seq,

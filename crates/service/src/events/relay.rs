@@ -6,10 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::{
-    AppError,
-    event::{Audience, BusMessage, Effect, Envelope},
-};
+use appcore::{AppError, event::BusMessage};
 use dbcontext::query;
 use sea_orm::ConnectionTrait as _;
 
@@ -70,13 +67,14 @@ async fn publish_again(app: &App) -> Result<usize, AppError> {
     let rows = query::events::of_outbox_entries(db, &entries).await?;
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
-        let mut envelope = log::envelope(row)?;
+        let envelope = log::envelope(row)?;
         if let Some(position) = envelope.position.filter(|position| position.seq == 0) {
             let members = query::members::of_conversation(db, position.conversation_id).await?;
             let users: Vec<_> = members.into_iter().map(|member| member.user_id).collect();
-            envelope = Envelope { effect: Effect::Follow(users.clone()), audience: Audience::Users(users), ..envelope };
+            messages.extend(envelope.created(&users).map(|envelope| BusMessage::Envelope(Arc::new(envelope))));
+        } else {
+            messages.push(BusMessage::Envelope(Arc::new(envelope)));
         }
-        messages.push(BusMessage::Envelope(Arc::new(envelope)));
     }
     let count = messages.len();
     let left = app.bus.publish(messages).await;

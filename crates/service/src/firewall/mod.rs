@@ -292,7 +292,7 @@ impl Firewall {
                 BusMessage::Signal(Signal::Banned { network, until }) => self.book.put(network, until),
                 // A ban may have been among what was lost.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
-                BusMessage::Signal(_) | BusMessage::Envelope(_) => {}
+                BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}
             }
         }
     }

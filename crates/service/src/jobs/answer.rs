@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{AiError, ChatDelta, ChatRequest};
 use appcore::{
     AppError, Code, MessageId,
-    event::{Audience, BusMessage, Envelope, Event},
+    event::{BusMessage, Envelope, Event, Topic},
     view::{Message, MessageStatus},
 };
 use dbcontext::query;
@@ -198,13 +198,13 @@ async fn interruption(
     }
 }
 
-/// Tells every reader, on every instance, what is new.
+/// Tells the conversation's viewers, on every instance, what is new.
 fn tell(app: &App, answer: &AnswerJob, draft: &mut Draft) {
     let piece = draft.tell();
     let conversation_id = answer.conversation_id;
     let event =
         Event::MessageDelta { conversation_id, message_id: answer.answer_id, offset: piece.offset, text: piece.text };
-    match Envelope::seal(&event, Audience::Conversation(conversation_id), app.clock.now()) {
+    match Envelope::seal(&event, Topic::Viewers(conversation_id), app.clock.now()) {
         // Passing: nobody waits for it to arrive, and who misses it reads the message.
         Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
         Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),

@@ -15,16 +15,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
     AppError, ConversationId, InstanceId, Timestamp, UserId,
-    event::{Audience, BusMessage, Envelope, Event},
+    event::{BusMessage, Envelope, Event, Gathered, MAX_NAMED, Topic},
     view::{Presence, PresenceStatus},
 };
+use dbcontext::query;
 use futures_util::future::BoxFuture;
 
 pub use choices::Choices;
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
 
-use crate::{App, conversations};
+use crate::App;
 
 /// How long an instance's word counts unless it renews it.
 pub const HOLD: Duration = Duration::from_secs(60);
@@ -32,7 +33,7 @@ pub const HOLD: Duration = Duration::from_secs(60);
 pub const RENEWAL: Duration = Duration::from_secs(20);
 /// How long after the last connection a person counts as here.
 pub const GRACE: Duration = Duration::from_secs(4);
-/// People whose audiences are read in one query.
+/// People whose conversations are read in one query.
 const ANNOUNCED: usize = 100;
 /// How long it is remembered when somebody was last here, and what they had chosen.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -56,26 +57,35 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
 
-/// Tells everyone who shares a conversation with one of them.
+/// Tells everyone who shares a small conversation with one of them, and those who watch them.
 pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
+    let small = app.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCED) {
+        let mut messages = vec![BusMessage::Gathered(Gathered::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
-        let mut audiences: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
-        for (user, conversation, _) in conversations::followed_many(app, &people).await? {
-            audiences.entry(user).or_default().push(conversation);
+        let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
+        for (user, conversation) in query::members::small_conversations(app.db.reader(), &people, small).await? {
+            shared.entry(user).or_default().push(conversation);
         }
-        let mut messages = Vec::with_capacity(changes.len());
         for presence in changes {
-            let Some(conversations) = audiences.remove(&presence.user_id) else { continue };
-            let event = Event::Presence(presence.clone());
-            let envelope = Envelope::seal(&event, Audience::Conversations(conversations), app.clock.now())
-                .map_err(AppError::internal)?;
-            messages.push(BusMessage::Envelope(envelope.into()));
+            for conversations in shared.remove(&presence.user_id).unwrap_or_default().chunks(MAX_NAMED) {
+                let topic = Topic::Conversations(conversations.to_vec());
+                let envelope = Envelope::seal(&Event::Presence(presence.clone()), topic, app.clock.now());
+                messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
+            }
         }
         // Nobody waits for it: whoever misses it sees the next one.
         drop(app.bus.publish(messages));
     }
     Ok(())
+}
+
+/// Those of these people whom `by` may see: members of a common workspace or conversation.
+pub async fn visible(app: &App, by: UserId, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    query::users::visible(app.db.reader(), by, people).await
 }
 
 /// Takes what a person wants to be shown as, and tells the others: at most once a second, the last choice in any case.

@@ -1,17 +1,27 @@
 //! Receipts: how far each member has received and read. Positions, not events: the last one wins, and they only move forward.
 //!
+//! Reading moves one's own position in every conversation, and one's own connections are told. Others learn of it in small
+//! conversations one by one, and up to [`MAX_READERS_SHOWN`] members gathered and as viewers; in still larger ones they don't. That
+//! something was delivered is kept and told in small conversations only: the rest would be a row per member and message.
+//!
 //! What comes in while one statement runs is gathered and goes into the next one, each member's furthest position once; so a thousand
 //! readers of one message cost a handful of statements.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use appcore::{
     AppError, Clock, Code, ConversationId, UserId,
-    event::{Audience, BusMessage, Envelope, Event, EventBus},
+    event::{BusMessage, Envelope, Event, EventBus, Gathered, ReadPosition, Topic},
 };
 use dbcontext::{
     Database,
-    query::{self, members::Reach},
+    query::{
+        self,
+        members::{Reach, Reached},
+    },
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -22,6 +32,8 @@ use crate::App;
 const QUEUE: usize = 16_384;
 /// Positions stored by one statement.
 const BATCH: usize = 512;
+/// Up to how many members a conversation's viewers learn how far the others have read.
+const MAX_READERS_SHOWN: i64 = 100;
 
 /// What a reader says about a conversation up to some event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -39,9 +51,9 @@ pub struct Receipts {
 
 impl Receipts {
     #[must_use]
-    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock) -> Self {
+    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, small_conversation: u32) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(db, bus, clock, waiting));
+        tokio::spawn(run(Store { db, bus, clock, small_conversation }, waiting));
         Self { queue }
     }
 
@@ -64,11 +76,16 @@ pub async fn mark(
         return Err(Code::NotFound.into());
     }
     let read_seq = if state == ReceiptState::Read { seq } else { 0 };
-    store(&app.db, app.bus.as_ref(), &app.clock, &[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }])
-        .await
+    let store = Store {
+        db: app.db.clone(),
+        bus: Arc::clone(&app.bus),
+        clock: app.clock.clone(),
+        small_conversation: app.config.realtime.small_conversation,
+    };
+    store.move_to(&[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
-async fn run(db: Database, bus: Arc<dyn EventBus>, clock: Clock, mut waiting: mpsc::Receiver<Reach>) {
+async fn run(store: Store, mut waiting: mpsc::Receiver<Reach>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
         let mut furthest: HashMap<(ConversationId, UserId), Reach> = HashMap::new();
@@ -84,27 +101,41 @@ async fn run(db: Database, bus: Arc<dyn EventBus>, clock: Clock, mut waiting: mp
         let mut reaches: Vec<Reach> = furthest.into_values().collect();
         // In one order on every instance, so that two statements can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
-        if let Err(error) = store(&db, bus.as_ref(), &clock, &reaches).await {
+        if let Err(error) = store.move_to(&reaches).await {
             tracing::warn!(%error, "receipts could not be stored; readers send them again with their next one");
         }
     }
 }
 
-async fn store(db: &Database, bus: &dyn EventBus, clock: &Clock, reaches: &[Reach]) -> Result<(), AppError> {
-    let mut messages = Vec::new();
-    for moved in query::members::reach(db.writer(), reaches).await? {
-        let event = Event::Receipt {
-            conversation_id: moved.conversation_id,
-            user_id: moved.user_id,
-            delivered_seq: moved.delivered_seq,
-            read_seq: moved.read_seq,
-        };
-        let envelope = Envelope::seal(&event, Audience::Conversation(moved.conversation_id), clock.now())
-            .map_err(AppError::internal)?;
-        messages.push(BusMessage::Envelope(Arc::new(envelope)));
+/// Where positions are kept, and how they are told.
+struct Store {
+    db: Database,
+    bus: Arc<dyn EventBus>,
+    clock: Clock,
+    small_conversation: u32,
+}
+
+impl Store {
+    async fn move_to(&self, reaches: &[Reach]) -> Result<(), AppError> {
+        let mut messages = Vec::new();
+        let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
+        for moved in query::members::reach(self.db.writer(), reaches, self.small_conversation).await? {
+            let Reached { conversation_id, user_id, delivered_seq, read_seq, member_count } = moved;
+            let is_small = member_count <= i64::from(self.small_conversation);
+            if !is_small && member_count <= MAX_READERS_SHOWN {
+                gathered.entry(conversation_id).or_default().push(ReadPosition { user_id, read_seq });
+            }
+            let topic = if is_small { Topic::Conversation(conversation_id) } else { Topic::User(user_id) };
+            let event = Event::Receipt { conversation_id, user_id, delivered_seq, read_seq };
+            let envelope = Envelope::seal(&event, topic, self.clock.now()).map_err(AppError::internal)?;
+            messages.push(BusMessage::Envelope(Arc::new(envelope)));
+        }
+        messages.extend(gathered.into_iter().map(|(conversation_id, items)| {
+            BusMessage::Gathered(Arc::new(Gathered::Receipts { conversation_id, items }))
+        }));
+        if !messages.is_empty() {
+            drop(self.bus.publish(messages));
+        }
+        Ok(())
     }
-    if !messages.is_empty() {
-        drop(bus.publish(messages));
-    }
-    Ok(())
 }

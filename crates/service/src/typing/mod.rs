@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use appcore::{
     AppError, ConversationId, UserId,
-    event::{Audience, BusMessage, Envelope, Event},
+    event::{BusMessage, Envelope, Event, Topic},
 };
 
 use crate::App;
 
-/// Tells a conversation's members that somebody writes, or has stopped. The caller has checked that they are a member.
+/// Tells a conversation's viewers that somebody writes, or has stopped. The caller has checked that they are a member.
 pub fn set(app: &App, user_id: UserId, conversation_id: ConversationId, active: bool) -> Result<(), AppError> {
     let event = Event::Typing { conversation_id, user_id, active };
     let envelope =
-        Envelope::seal(&event, Audience::Conversation(conversation_id), app.clock.now()).map_err(AppError::internal)?;
+        Envelope::seal(&event, Topic::Viewers(conversation_id), app.clock.now()).map_err(AppError::internal)?;
     drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))]));
     Ok(())
 }

@@ -58,7 +58,7 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, app.clock.now()).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::of(id, [by.user_id]).tell(app);
+    ChangeNotice::entered(id, by.user_id).tell(app);
     find(app, by, id).await
 }
 

@@ -241,7 +241,7 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::of(id, [by.user_id]).tell(app);
+    ChangeNotice::entered(id, by.user_id).tell(app);
     Ok(led_to)
 }
 

@@ -80,7 +80,7 @@ pub async fn add_member(
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::of(id, [user.id]).tell(app);
+    ChangeNotice::entered(id, user.id).tell(app);
     view(member)
 }
 
@@ -155,7 +155,7 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     departure::ask(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::of(id, [user_id]).tell(app);
+    ChangeNotice::left(id, user_id).tell(app);
     departure::take_out(app, id, user_id).await
 }
 
@@ -176,7 +176,7 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::of(id, [by.user_id]).tell(app);
+    ChangeNotice::left(id, by.user_id).tell(app);
     departure::take_out(app, id, by.user_id).await
 }
 

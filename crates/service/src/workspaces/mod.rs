@@ -35,6 +35,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
+use self::notice::ChangeNotice;
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -110,6 +111,7 @@ pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[Strin
     workspace_domains::replace(&tx, id, &join_domains).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
+    ChangeNotice::entered(id, by.user_id).tell(app);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -141,9 +143,8 @@ pub async fn update(
         workspace_domains::replace(&tx, id, &domains).await?;
     }
     audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
-    let envelope = notice::to_all(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
-    envelope.tell(app);
+    ChangeNotice::to_all(id).tell(app);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -156,12 +157,11 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
     let now = app.clock.now();
-    let envelope = notice::to_all(&tx, id).await?;
     rows::delete(&tx, id, now).await?;
     departure::ask(&tx, now, id, None).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    envelope.tell(app);
+    ChangeNotice::ended(id).tell(app);
     departure::dissolve(app, id).await
 }
 

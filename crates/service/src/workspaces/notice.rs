@@ -1,47 +1,69 @@
 //! Telling people that a workspace of theirs is another than it was: that they are in it or no longer are, their role, its name, its end.
 //!
 //! What has changed is not in it: whoever hears of it asks, and sees what they may see by then. It is told after the commit and kept
-//! nowhere; who was away reads their workspaces when they come.
+//! nowhere; who was away reads their workspaces when they come. Connections follow their user's workspaces by it, too.
 
 use appcore::{
-    AppError, UserId, WorkspaceId,
-    event::{Audience, BusMessage, Envelope, Event},
+    UserId, WorkspaceId,
+    event::{BusMessage, Effect, Envelope, Event, Topic},
 };
-use dbcontext::query::workspaces as rows;
-use sea_orm::ConnectionTrait;
 
 use crate::App;
 
-/// How many are told at once; whoever is one more sees it when they next look.
-const MOST_TOLD: u64 = 10_000;
-
-/// Whom it concerns.
+/// Whom it concerns, and what becomes of what their connections follow.
 #[must_use]
 pub(crate) struct ChangeNotice {
     workspace_id: WorkspaceId,
-    people: Vec<UserId>,
-}
-
-/// For everybody who is in the workspace now.
-pub(super) async fn to_all<C: ConnectionTrait>(db: &C, workspace_id: WorkspaceId) -> Result<ChangeNotice, AppError> {
-    Ok(ChangeNotice { workspace_id, people: rows::member_ids(db, workspace_id, MOST_TOLD).await? })
+    concerns: Vec<(Topic, Effect)>,
 }
 
 impl ChangeNotice {
+    /// For everybody who is in the workspace.
+    pub(super) fn to_all(workspace_id: WorkspaceId) -> Self {
+        Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), Effect::None)] }
+    }
+
+    /// The workspace is no longer there, for everybody who was in it.
+    pub(super) fn ended(workspace_id: WorkspaceId) -> Self {
+        let concerns = vec![(Topic::Workspace(workspace_id), Effect::EndWorkspace(workspace_id))];
+        Self { workspace_id, concerns }
+    }
+
+    /// Something else has changed for these members.
     pub(crate) fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
-        Self { workspace_id, people }
+        Self { workspace_id, concerns: people.into_iter().map(|user| (Topic::User(user), Effect::None)).collect() }
+    }
+
+    /// This person is in the workspace now.
+    pub(super) fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+        Self::concerning(workspace_id, user_id, Effect::EnterWorkspace { user_id, workspace_id })
+    }
+
+    /// This person is no longer in the workspace.
+    pub(super) fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+        Self::concerning(workspace_id, user_id, Effect::LeaveWorkspace { user_id, workspace_id })
+    }
+
+    fn concerning(workspace_id: WorkspaceId, user_id: UserId, effect: Effect) -> Self {
+        Self { workspace_id, concerns: vec![(Topic::User(user_id), effect)] }
     }
 
     /// Tells it, wherever they are. Nobody waits for that.
     pub(crate) fn tell(self, app: &App) {
-        if self.people.is_empty() {
-            return;
-        }
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
-        match Envelope::seal(&event, Audience::Users(self.people), app.clock.now()) {
-            Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+        let now = app.clock.now();
+        let messages: Result<Vec<BusMessage>, _> = self
+            .concerns
+            .into_iter()
+            .map(|(topic, effect)| {
+                Envelope::seal(&event, topic, now)
+                    .map(|envelope| BusMessage::Envelope(envelope.with_effect(effect).into()))
+            })
+            .collect();
+        match messages {
+            Ok(messages) => drop(app.bus.publish(messages)),
             Err(error) => tracing::error!(%error, "a workspace's change could not be encoded"),
         }
     }

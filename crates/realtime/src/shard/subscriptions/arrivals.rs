@@ -9,9 +9,10 @@ use appcore::{
     ConversationId, UserId,
     event::{Effect, Position},
 };
+use service::conversations::Following;
 use tokio::time::Instant;
 
-use super::{Person, Subscription, Subscriptions};
+use super::{Person, Subscription, Subscriptions, viewers};
 use crate::outbound::Outbound;
 
 impl Person {
@@ -36,10 +37,10 @@ impl Subscriptions {
 
     /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
     #[must_use]
-    pub fn is_outdated(&self, user: UserId, followed: &[(ConversationId, i64)]) -> bool {
+    pub fn is_outdated(&self, user: UserId, following: &Following) -> bool {
         let Some(arriving) = self.people.get(&user).and_then(|person| person.arriving.as_ref()) else { return false };
         let mut joins = arriving.changes.iter().filter(|(_, (_, is_join))| *is_join);
-        joins.any(|(id, _)| !followed.iter().any(|(other, _)| other == id))
+        joins.any(|(id, _)| !following.conversations.iter().any(|followed| followed.conversation_id == *id))
     }
 
     /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
@@ -47,24 +48,30 @@ impl Subscriptions {
     pub fn settle(
         &mut self,
         user: UserId,
-        followed: &[(ConversationId, i64)],
+        following: &Following,
         new: Option<&Rc<Outbound>>,
     ) -> Vec<(ConversationId, i64)> {
         let now = Instant::now();
+        self.settle_workspaces(user, &following.workspaces);
         let Some(person) = self.people.get_mut(&user) else { return Vec::new() };
-        let mut answer: Vec<(ConversationId, i64)> = followed
-            .iter()
-            .filter(|(id, last)| !matches!(person.change_of(*id), Some((seq, false)) if seq > *last))
-            .copied()
-            .collect();
+        let stands = following.conversations.iter().filter(|followed| {
+            !matches!(person.change_of(followed.conversation_id), Some((seq, false)) if seq > followed.last_seq)
+        });
+        let (mut answer, sizes): (Vec<(ConversationId, i64)>, Vec<(i64, u32)>) = stands
+            .map(|followed| ((followed.conversation_id, followed.last_seq), (followed.last_seq, followed.member_count)))
+            .unzip();
         let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
         let left: Vec<ConversationId> = person.follows.iter().filter(|id| !current.contains(id)).copied().collect();
         let mut found = Vec::new();
-        for (id, last) in &mut answer {
+        for ((id, last), (seq, member_count)) in answer.iter_mut().zip(sizes) {
             *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
             let subscription = self.subscriptions.entry(*id).or_insert_with(|| Subscription::after(*last));
+            subscription.recount(seq, member_count);
             if !person.follows(*id) {
                 subscription.readers.extend(person.connections.iter().cloned());
+                for out in person.connections.iter().filter(|out| out.shows(*id)) {
+                    viewers::add(&mut self.viewers, *id, out);
+                }
                 found.push(*id);
             }
             subscription.order.announce(*last);
@@ -119,10 +126,10 @@ impl Subscriptions {
         let seen = self.seen.entry(conversation_id).or_default();
         *seen = (*seen).max(seq);
         let (users, is_join): (Vec<UserId>, bool) = match effect {
-            Effect::None => return,
             Effect::Follow(users) => (users.clone(), true),
             Effect::Unfollow(users) => (users.clone(), false),
             Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
+            _ => return,
         };
         for user in users {
             if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
@@ -131,6 +138,13 @@ impl Subscriptions {
                     *change = (seq, is_join);
                 }
             }
+        }
+    }
+
+    /// A join or leave that has no number: it counts as later than everything that was read before.
+    pub(super) fn note_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
+        if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
+            arriving.changes.insert(conversation, (i64::MAX, is_join));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
-    event::{Audience, Envelope, Event, Signal},
+    event::{Envelope, Event, Signal, Topic},
     text::Content,
     view::{ConversationKind, MemberRole, Message},
 };
@@ -227,24 +227,31 @@ impl<'a> Batch<'a> {
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
         self.moved.insert(id);
-        self.append(id, seq, &make(seq), Audience::Conversation(id))?;
+        let envelope = self.append(id, seq, &make(seq))?;
+        self.envelopes.push(envelope);
         Ok(seq)
     }
 
-    /// Appends an event whose number is known.
-    pub fn append(&mut self, id: ConversationId, seq: i64, event: &Event, audience: Audience) -> Result<(), AppError> {
-        let envelopes = Envelope::seal(event, audience, self.now).map_err(AppError::internal)?;
+    /// Appends the creation of a conversation, which comes before its first number, and tells its members.
+    pub fn emit_created(&mut self, id: ConversationId, members: &[UserId]) -> Result<(), AppError> {
+        let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id })?;
+        self.envelopes.extend(envelope.created(members));
+        Ok(())
+    }
+
+    /// Appends an event to the log, and seals it for everyone who follows the conversation.
+    fn append(&mut self, id: ConversationId, seq: i64, event: &Event) -> Result<Envelope, AppError> {
+        let envelope = Envelope::seal(event, Topic::Conversation(id), self.now).map_err(AppError::internal)?;
         self.events.push(NewEvent {
             conversation_id: id,
             seq,
-            kind: envelopes.kind.clone(),
-            payload: String::from_utf8(envelopes.payload.to_vec()).map_err(AppError::internal)?,
+            kind: envelope.kind.clone(),
+            payload: String::from_utf8(envelope.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             group_id: self.id,
             message_id: event.later_text(),
         });
-        self.envelopes.push(envelopes);
-        Ok(())
+        Ok(envelope)
     }
 
     /// Writes anew what carries a message's later text and is not stored yet.

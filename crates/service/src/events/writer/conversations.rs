@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    event::{Audience, Event},
+    event::Event,
     view::{AssistantMember, ConversationKind, Member, MemberRole},
 };
 use dbcontext::{entity::conversation, query};
@@ -44,7 +44,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
     if let Some(assistant) = new.assistant {
         query::conversations::add_assistant(batch.db, new.id, assistant, batch.now).await?;
     }
-    batch.append(new.id, 0, &Event::ConversationCreated { conversation_id: new.id }, Audience::Users(everyone))?;
+    batch.emit_created(new.id, &everyone)?;
     Ok(Outcome::Created(Created::New(new.id)))
 }
 

@@ -91,7 +91,7 @@ impl Memory {
             }
             // It is seldom, and to look for one person would take longer than to read them again.
             BusMessage::Signal(Signal::UserChanged(_) | Signal::Gap) => self.clear(),
-            BusMessage::Signal(_) => {}
+            BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
         }
     }
 

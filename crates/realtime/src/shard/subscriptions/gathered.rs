@@ -1,0 +1,102 @@
+//! States of which only the latest counts, told at most once a second.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+use appcore::{
+    ConversationId, UserId,
+    event::{Envelope, Event, Gathered, ReadPosition, Topic},
+    view::Presence,
+};
+
+use super::Subscriptions;
+use crate::{codec::FrameBody, outbound::Outbound, shard::delivery::Forms};
+
+/// What has changed since it was last told.
+#[derive(Default)]
+pub(super) struct Pending {
+    receipts: HashMap<ConversationId, BTreeMap<UserId, i64>>,
+    member_counts: HashMap<ConversationId, u32>,
+    presence: HashMap<UserId, Presence>,
+}
+
+impl Subscriptions {
+    /// Takes what has changed, for those here who have asked for it.
+    pub fn gather(&mut self, gathered: &Gathered) {
+        match gathered {
+            Gathered::Receipts { conversation_id, items } => {
+                if self.is_viewed(*conversation_id) {
+                    let positions = self.gathered.receipts.entry(*conversation_id).or_default();
+                    for ReadPosition { user_id, read_seq } in items {
+                        let position = positions.entry(*user_id).or_default();
+                        *position = (*position).max(*read_seq);
+                    }
+                }
+            }
+            Gathered::MemberCount { conversation_id, member_count } => {
+                if let Some(subscription) = self.subscriptions.get_mut(conversation_id) {
+                    subscription.members = Some(*member_count);
+                }
+                if self.is_viewed(*conversation_id) {
+                    self.gathered.member_counts.insert(*conversation_id, *member_count);
+                }
+            }
+            Gathered::Presence(changes) => {
+                for presence in changes.iter().filter(|presence| self.watchers.contains_key(&presence.user_id)) {
+                    self.gathered.presence.insert(presence.user_id, presence.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to tell.
+    #[must_use]
+    pub fn has_gathered(&self) -> bool {
+        let Pending { receipts, member_counts, presence } = &self.gathered;
+        !(receipts.is_empty() && member_counts.is_empty() && presence.is_empty())
+    }
+
+    /// Tells what has been gathered.
+    pub fn tell_gathered(&mut self) {
+        let Pending { receipts, member_counts, presence } = std::mem::take(&mut self.gathered);
+        for (conversation_id, positions) in receipts {
+            let items = positions.into_iter().map(|(user_id, read_seq)| ReadPosition { user_id, read_seq }).collect();
+            self.tell(&Event::Receipts { conversation_id, items }, Topic::Viewers(conversation_id));
+        }
+        for (conversation_id, member_count) in member_counts {
+            self.tell(&Event::ConversationCount { conversation_id, member_count }, Topic::Viewers(conversation_id));
+        }
+        self.tell_presence(&presence);
+    }
+
+    fn tell(&mut self, event: &Event, topic: Topic) {
+        match Envelope::seal(event, topic, self.clock.now()) {
+            Ok(envelope) => self.deliver(&envelope.into()),
+            Err(error) => tracing::error!(%error, "what was gathered could not be encoded"),
+        }
+    }
+
+    /// Each watcher gets one frame with all the changes that it watches.
+    fn tell_presence(&mut self, changes: &HashMap<UserId, Presence>) {
+        let mut told: HashMap<*const Outbound, (Rc<Outbound>, Vec<Presence>)> = HashMap::new();
+        for (user, presence) in changes {
+            for out in self.watchers.get(user).into_iter().flatten() {
+                let (_, items) = told.entry(Rc::as_ptr(out)).or_insert_with(|| (Rc::clone(out), Vec::new()));
+                items.push(presence.clone());
+            }
+        }
+        for (out, items) in told.into_values() {
+            match Envelope::seal(&Event::Presences { items }, Topic::User(out.user_id), self.clock.now()) {
+                Ok(envelope) => self.deliveries.deliver([&out], &Forms::of(FrameBody::of(&envelope))),
+                Err(error) => tracing::error!(%error, "presence could not be encoded"),
+            }
+        }
+    }
+
+    fn is_viewed(&self, conversation: ConversationId) -> bool {
+        self.viewers.contains_key(&conversation)
+            || self.subscriptions.contains_key(&conversation) && self.is_small(conversation)
+    }
+}

@@ -1,0 +1,72 @@
+//! How an envelope finds the connections that it is for.
+
+use appcore::event::{Effect, Position, SharedEnvelope, Topic};
+
+use super::{Subscriptions, viewers};
+use crate::{codec::FrameBody, shard::delivery::Forms};
+
+impl Subscriptions {
+    /// Takes an envelope without a number.
+    pub(super) fn receive_passing(&mut self, envelope: &SharedEnvelope) {
+        match &envelope.effect {
+            Effect::Join { conversation_id, user_id, last_seq } => {
+                self.note_change(*conversation_id, *user_id, true);
+                let joined_at = Position { conversation_id: *conversation_id, seq: *last_seq };
+                self.let_in(joined_at, &[*user_id]);
+            }
+            Effect::Leave { user_id, conversation_id } => self.note_change(*conversation_id, *user_id, false),
+            Effect::EnterWorkspace { user_id, workspace_id } => self.enter_workspace(*workspace_id, *user_id),
+            _ => {}
+        }
+        self.deliver(envelope);
+        match &envelope.effect {
+            Effect::Leave { user_id, conversation_id } => {
+                self.unfollow(*conversation_id, &[*user_id]);
+                // A leave has no number here, and may have come after a join that was later: the database decides.
+                self.joined.push(*user_id);
+            }
+            Effect::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
+            Effect::EndWorkspace(workspace_id) => self.end_workspace(*workspace_id),
+            _ => {}
+        }
+    }
+
+    pub(super) fn deliver(&mut self, envelope: &SharedEnvelope) {
+        let forms = Forms::of(FrameBody::of(envelope));
+        match &envelope.topic {
+            Topic::Conversation(id) => {
+                let Some(subscription) = self.subscriptions.get(id) else { return };
+                let seq = envelope.position.map(|position| position.seq);
+                let readers = subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
+                self.deliveries.deliver(readers, &forms);
+            }
+            Topic::Viewers(id) => self
+                .deliveries
+                .deliver(viewers::of(&self.subscriptions, &self.viewers, *id, self.small_conversation), &forms),
+            Topic::Conversations(ids) => {
+                self.stamp += 1;
+                let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
+                let readers =
+                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
+                self.deliveries.deliver(readers, &forms);
+            }
+            Topic::Workspace(id) => {
+                let people = self.workspaces.get(id).into_iter().flatten().filter_map(|user| self.people.get(user));
+                self.deliveries.deliver(people.flat_map(|person| &person.connections), &forms);
+            }
+            Topic::User(user) => {
+                let Some(person) = self.people.get(user) else { return };
+                self.deliveries.deliver(&person.connections, &forms);
+            }
+            Topic::Users(users) => {
+                self.stamp += 1;
+                let people = users.iter().filter_map(|user| self.people.get(user));
+                let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
+                self.deliveries.deliver(readers, &forms);
+            }
+            Topic::Everyone => {
+                self.deliveries.deliver(self.people.values().flat_map(|person| &person.connections), &forms);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Who shows which conversation, how large conversations are, and who watches whose presence.
+
+use std::{collections::HashMap, rc::Rc, slice};
+
+use appcore::{ConversationId, UserId, event::Position};
+
+use super::{Subscription, Subscriptions};
+use crate::outbound::Outbound;
+
+type Index<K> = HashMap<K, Vec<Rc<Outbound>>>;
+
+impl Subscriptions {
+    /// The connection shows these conversations from now on, and no others. It gets their passing events while its user follows them.
+    pub fn show(&mut self, out: &Rc<Outbound>, mut conversations: Vec<ConversationId>) {
+        if !conversations.is_empty() && !self.is_here(out) {
+            return;
+        }
+        conversations.sort_unstable();
+        conversations.dedup();
+        for id in &conversations {
+            if !out.shows(*id) && self.follows(out.user_id, *id) {
+                add(&mut self.viewers, *id, out);
+            }
+        }
+        for id in out.replace_shown(conversations) {
+            if !out.shows(id) {
+                remove(&mut self.viewers, id, out);
+            }
+        }
+    }
+
+    /// The connection is told how the presence of these people changes from now on, and of no others. Whether its user may see them was
+    /// checked before.
+    pub fn watch(&mut self, out: &Rc<Outbound>, mut people: Vec<UserId>) {
+        if !people.is_empty() && !self.is_here(out) {
+            return;
+        }
+        people.sort_unstable();
+        people.dedup();
+        for user in out.replace_watched(people.clone()) {
+            remove(&mut self.watchers, user, out);
+        }
+        for user in people {
+            add(&mut self.watchers, user, out);
+        }
+    }
+
+    /// Whether the conversation has so few members that everybody who follows it counts as a viewer.
+    #[must_use]
+    pub fn is_small(&self, conversation: ConversationId) -> bool {
+        self.subscriptions.get(&conversation).is_none_or(|subscription| subscription.is_small(self.small_conversation))
+    }
+
+    /// The person may have lost sight of others, and others of them: what they watch is to be checked again.
+    pub(super) fn doubt(&mut self, user: UserId) {
+        let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
+        let own = own.filter(|out| out.watches_somebody());
+        self.doubtful.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());
+    }
+
+    /// Connections whose watches are to be checked again.
+    #[must_use]
+    pub fn take_doubtful(&mut self) -> Vec<Rc<Outbound>> {
+        let mut doubtful = std::mem::take(&mut self.doubtful);
+        doubtful.sort_unstable_by_key(Rc::as_ptr);
+        doubtful.dedup_by(|one, other| Rc::ptr_eq(one, other));
+        doubtful
+    }
+
+    /// Counts those who joined by this event. Its creation names those who are in a conversation, and may do so in parts.
+    pub(super) fn count_joins(&mut self, position: Position, joined: usize) {
+        let joined = u32::try_from(joined).unwrap_or(u32::MAX);
+        if position.seq > 0 {
+            self.count(position, |members| members.saturating_add(joined));
+        } else if let Some(subscription) = self.subscriptions.get_mut(&position.conversation_id) {
+            subscription.members = subscription.members.max(Some(joined));
+        }
+    }
+
+    /// Counts those who left by this event.
+    pub(super) fn count_leaves(&mut self, position: Position, left: usize) {
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        self.count(position, |members| members.saturating_sub(left));
+    }
+
+    fn count(&mut self, Position { conversation_id, seq }: Position, change: impl Fn(u32) -> u32) {
+        let subscription = self.subscriptions.get_mut(&conversation_id);
+        if let Some(subscription) = subscription.filter(|subscription| seq > subscription.counted_at) {
+            subscription.members = subscription.members.map(change);
+            subscription.counted_at = seq;
+        }
+    }
+
+    /// Whether the connection has not ended.
+    fn is_here(&self, out: &Rc<Outbound>) -> bool {
+        let person = self.people.get(&out.user_id);
+        person.is_some_and(|person| person.connections.iter().any(|other| Rc::ptr_eq(other, out)))
+    }
+}
+
+impl Subscription {
+    fn is_small(&self, small_conversation: u32) -> bool {
+        self.members.is_none_or(|members| members <= small_conversation)
+    }
+
+    /// Takes the number of members as it was at this event.
+    pub(super) fn recount(&mut self, seq: i64, members: u32) {
+        if seq >= self.counted_at || self.members.is_none() {
+            self.members = Some(members);
+            self.counted_at = seq;
+        }
+    }
+}
+
+/// Everyone who views the conversation: in a small one everybody who follows it.
+pub(super) fn of<'a>(
+    subscriptions: &'a HashMap<ConversationId, Subscription>,
+    viewers: &'a Index<ConversationId>,
+    conversation: ConversationId,
+    small_conversation: u32,
+) -> slice::Iter<'a, Rc<Outbound>> {
+    match subscriptions.get(&conversation) {
+        Some(subscription) if subscription.is_small(small_conversation) => subscription.readers.iter(),
+        Some(_) => viewers.get(&conversation).map_or_else(|| [].iter(), |viewers| viewers.iter()),
+        None => [].iter(),
+    }
+}
+
+pub(super) fn add<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<Outbound>) {
+    index.entry(key).or_default().push(Rc::clone(out));
+}
+
+pub(super) fn remove<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<Outbound>) {
+    if let Some(outs) = index.get_mut(&key) {
+        if let Some(at) = outs.iter().position(|other| Rc::ptr_eq(other, out)) {
+            outs.swap_remove(at);
+        }
+        if outs.is_empty() {
+            index.remove(&key);
+        }
+    }
+}
