@@ -284,7 +284,8 @@ async fn what_is_shown_and_watched_falls_under_the_limit_of_passing_frames() {
     let mut socket = app.sign_up("Anna").await.connect().await;
     assert_eq!(socket.request("presence.watch", json!({ "user_ids": [] })).await.kind, "presences");
     show(&mut socket, &[]).await;
-    for (kind, payload) in [("view", json!({ "conversation_ids": [] })), ("presence.watch", json!({ "user_ids": [] }))] {
+    for (kind, payload) in [("view", json!({ "conversation_ids": [] })), ("presence.watch", json!({ "user_ids": [] }))]
+    {
         assert_eq!(socket.request(kind, payload).await.payload["code"], "rate_limited");
     }
 }

@@ -294,6 +294,7 @@ export interface ClientPayloads {
   receipt: { conversation_id: Id; seq: number; state: 'delivered' | 'read' };
   typing: { conversation_id: Id; active: boolean };
   view: { conversation_ids: Id[] };
+  'presence.watch': { user_ids: Id[] };
   presence: { status: Exclude<PresenceStatus, 'offline'> };
   sync: { cursors: Record<Id, number> };
   'generation.stop': { message_id: Id };

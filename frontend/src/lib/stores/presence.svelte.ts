@@ -5,12 +5,20 @@ import type { Connection } from './connection.svelte.ts';
 export type OwnStatus = Exclude<PresenceStatus, 'offline'>;
 
 const CHOSEN = 'natter.presence';
+/** As many people as the server tells about at a time. */
+const MOST_WATCHED = 500;
+const WATCH_AFTER = 500;
+/** After a restart of the server everybody is back at once: not all ask then. */
+const WATCH_AGAIN_WITHIN = 4000;
 /** A page that nobody has looked at for this long is away. */
 const AWAY_AFTER = 5 * 60_000;
 
 /** Who is here. Own status: what the person chose, or away when the page has long been out of sight. */
 export class Presence {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
+  /** Whose presence the server tells, the latest last: those whom the latest answers named. */
+  readonly #watched = new Set<Id>();
+  #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #chosen = $state<OwnStatus>('online');
   #isIdle = $state(false);
 
@@ -24,7 +32,10 @@ export class Presence {
     const kept = storage?.getItem(CHOSEN);
     if (kept === 'away' || kept === 'dnd') this.#chosen = kept;
     connection.on((frame) => this.#hear(frame));
-    connection.onHello(() => this.#tell());
+    connection.onHello(() => {
+      this.#tell();
+      if (this.#watched.size > 0) this.#watchLater(WATCH_AFTER + Math.random() * WATCH_AGAIN_WITHIN);
+    });
   }
 
   get own(): OwnStatus {
@@ -50,7 +61,10 @@ export class Presence {
   learn(people: readonly (User | Member)[]): void {
     for (const person of people) {
       const id = 'user_id' in person ? person.user_id : person.id;
-      if (person.presence) this.#others.set(id, { status: person.presence, lastSeen: person.last_seen ?? null });
+      if (person.presence) {
+        this.#others.set(id, { status: person.presence, lastSeen: person.last_seen ?? null });
+        this.#watch(id);
+      }
     }
   }
 
@@ -69,6 +83,26 @@ export class Presence {
 
   reset(): void {
     this.#others.clear();
+    this.#watched.clear();
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = undefined;
+  }
+
+  #watch(id: Id): void {
+    const isNew = !this.#watched.delete(id);
+    this.#watched.add(id);
+    if (this.#watched.size > MOST_WATCHED) {
+      const [oldest] = this.#watched;
+      this.#watched.delete(oldest!);
+    }
+    if (isNew) this.#watchLater(WATCH_AFTER);
+  }
+
+  #watchLater(milliseconds: number): void {
+    this.#watchTimer ??= setTimeout(() => {
+      this.#watchTimer = undefined;
+      this.#connection.notify('presence.watch', { user_ids: [...this.#watched] });
+    }, milliseconds);
   }
 
   #hear(frame: ServerFrame): void {

@@ -9,7 +9,7 @@ use appcore::{
     ConversationId, UserId,
     event::{Effect, Position},
 };
-use service::conversations::Following;
+use service::conversations::{Followed, Following};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};
@@ -57,16 +57,16 @@ impl Subscriptions {
         let stands = following.conversations.iter().filter(|followed| {
             !matches!(person.change_of(followed.conversation_id), Some((seq, false)) if seq > followed.last_seq)
         });
-        let (mut answer, sizes): (Vec<(ConversationId, i64)>, Vec<(i64, u32)>) = stands
-            .map(|followed| ((followed.conversation_id, followed.last_seq), (followed.last_seq, followed.member_count)))
-            .unzip();
+        let stands: Vec<Followed> = stands.copied().collect();
+        let mut answer: Vec<(ConversationId, i64)> =
+            stands.iter().map(|followed| (followed.conversation_id, followed.last_seq)).collect();
         let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();
         let left: Vec<ConversationId> = person.follows.iter().filter(|id| !current.contains(id)).copied().collect();
         let mut found = Vec::new();
-        for ((id, last), (seq, member_count)) in answer.iter_mut().zip(sizes) {
+        for ((id, last), followed) in answer.iter_mut().zip(&stands) {
             *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
             let subscription = self.subscriptions.entry(*id).or_insert_with(|| Subscription::after(*last));
-            subscription.recount(seq, member_count);
+            subscription.recount(followed.last_seq, followed.member_count);
             if !person.follows(*id) {
                 subscription.readers.extend(person.connections.iter().cloned());
                 for out in person.connections.iter().filter(|out| out.shows(*id)) {

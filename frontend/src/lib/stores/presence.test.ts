@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Member } from '#lib/api/types.ts';
+import type { Connection } from './connection.svelte.ts';
+import { Presence } from './presence.svelte.ts';
+import { FakeLine } from './testing.ts';
+
+let line: FakeLine;
+let presence: Presence;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  line = new FakeLine();
+  presence = new Presence(line as unknown as Connection);
+});
+
+afterEach(() => vi.useRealTimers());
+
+const people = (count: number) =>
+  Array.from({ length: count }, (_, n) => ({ user_id: `u${n}`, presence: 'offline' }) as Member);
+
+const watched = () => line.told.filter(({ type }) => type === 'presence.watch').map(({ payload }) => payload.user_ids);
+
+describe('who is here', () => {
+  it('is asked for of those whom answers have named, and told together', () => {
+    presence.learn(people(2));
+    presence.learn(people(2));
+    vi.advanceTimersByTime(10_000);
+    expect(watched()).toEqual([['u0', 'u1']]);
+    line.receive({ type: 'presences', payload: { items: [{ user_id: 'u1', status: 'dnd', last_seen: null }] } });
+    expect([presence.of('u0'), presence.of('u1')]).toEqual(['offline', 'dnd']);
+  });
+
+  it('is asked for again on another connection, of no more people than the server takes', () => {
+    presence.learn(people(501));
+    vi.advanceTimersByTime(10_000);
+    line.greet();
+    vi.advanceTimersByTime(10_000);
+    expect(watched().map((ids) => (ids as string[]).length)).toEqual([500, 500]);
+    expect(watched()[1]).not.toContain('u0');
+  });
+});
