@@ -222,7 +222,7 @@ fn explain(error: AppError) -> anyhow::Error {
             anyhow!("{}", sentences.join(" "))
         }
         AppError::Refused { message: Some(message), .. } => anyhow!("{message}"),
-        AppError::Refused { code, .. } => anyhow!("{}", code.sentence()),
+        AppError::Refused { code, .. } | AppError::Detailed { code, .. } => anyhow!("{}", code.sentence()),
         AppError::Unavailable(cause) | AppError::Internal(cause) => cause,
     }
 }

@@ -17,6 +17,8 @@ mod m0011_removed_text;
 mod m0012_versions;
 mod m0013_removals;
 mod m0014_ended;
+mod m0015_channels;
+mod m0018_default_channel;
 
 pub struct Migrator;
 
@@ -38,6 +40,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_versions::Migration),
             Box::new(m0013_removals::Migration),
             Box::new(m0014_ended::Migration),
+            Box::new(m0015_channels::Migration),
+            Box::new(m0018_default_channel::Migration),
         ]
     }
 }

@@ -7,6 +7,7 @@ mod api_keys;
 mod architecture;
 mod assistants;
 mod bounds;
+mod channels;
 mod cluster;
 mod compression;
 mod conversations;

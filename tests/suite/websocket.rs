@@ -26,7 +26,7 @@ async fn hello_comes_first_and_says_where_every_conversation_is() {
         assert_eq!(socket.hello["user_id"], *ben.id);
         assert_eq!(socket.hello["session_id"], *ben.session_id);
         assert_eq!(socket.hello["heartbeat_seconds"], 25);
-        assert_eq!(socket.hello["conversations"], json!([{ "id": chat, "last_seq": 1 }]));
+        assert_eq!(socket.hello["conversations"][0], json!({ "id": chat, "last_seq": 1 }));
         assert!(socket.hello["instance_id"].is_string() && socket.hello["server_time"].is_string());
     }
 }

@@ -55,6 +55,7 @@ codes! {
     ScopeMissing = "scope_missing", 403, "This API key doesn't have permission for this.";
     InvitationMismatch = "invitation_mismatch", 403, "This invitation is for a different email, or yours isn't verified yet.";
     SignupClosed = "signup_closed", 403, "Sign-up is closed here. Ask for an invitation.";
+    NotAMember = "not_a_member", 403, "Join this channel first.";
     NotFound = "not_found", 404, "This doesn't exist, or you don't have access to it.";
     MethodNotAllowed = "method_not_allowed", 405, "This endpoint doesn't support this method.";
     NotAcceptable = "not_acceptable", 406, "The response isn't available in any type you accept.";
@@ -64,6 +65,10 @@ codes! {
     LastMethod = "last_method", 409, "This is your only way to sign in. Add another one first.";
     AlreadyMember = "already_member", 409, "This person is already a member.";
     OwnerMustTransfer = "owner_must_transfer", 409, "Make someone else the owner first.";
+    NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
+    Archived = "archived", 409, "This channel is archived, so it can only be read.";
+    DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
+    ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";
     WrongState = "wrong_state", 409, "This can't be done right now.";
     CursorExpired = "cursor_expired", 410, "These events are no longer stored. Reload the conversation.";
     InvitationExpired = "invitation_expired", 410, "This invitation has expired or was already used. Ask for a new one.";

@@ -34,6 +34,9 @@ pub struct Failure<'a> {
     pub message: Cow<'a, str>,
     pub code: Code,
     pub request_id: &'a str,
+    /// What a program needs to know beside the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<&'a serde_json::Value>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     pub errors: &'a [FieldError],
 }

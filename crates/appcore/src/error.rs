@@ -34,6 +34,9 @@ pub enum AppError {
     /// The caller asked for something that can't be had; `message` replaces the code's own sentence.
     #[error("{code}")]
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
+    /// The same, with what a program needs to know in order to go on.
+    #[error("{code}")]
+    Detailed { code: Code, details: serde_json::Value },
     /// Fields of the request are wrong (422).
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
@@ -70,7 +73,7 @@ impl AppError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Refused { code, .. } => *code,
+            Self::Refused { code, .. } | Self::Detailed { code, .. } => *code,
             Self::Invalid(_) => Code::Invalid,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
@@ -93,6 +96,15 @@ impl AppError {
         match self {
             Self::Refused { retry_after: Some(after), .. } => Some(*after),
             other if matches!(other.code().status(), 429 | 503) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    /// What a program needs to know beside the code.
+    #[must_use]
+    pub const fn details(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Detailed { details, .. } => Some(details),
             _ => None,
         }
     }

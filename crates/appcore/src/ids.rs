@@ -57,6 +57,8 @@ id! {
     InvitationId,
     /// A conversation of any kind.
     ConversationId,
+    /// A folder of somebody's sidebar.
+    SectionId,
     /// A message.
     MessageId,
     /// An assistant that can be a member of conversations.

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here opens a connection or knows a handler; everything else may depend on it.
 
+pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod breaker;

@@ -88,7 +88,7 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
         AppError::Unavailable(cause) => {
             tracing::warn!(request_id, error = format!("{cause:#}"), "a request could not be served");
         }
-        AppError::Refused { .. } | AppError::Invalid(_) => {}
+        AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
     }
     let body = Failure {
         status: FailureTag::Error,
@@ -96,6 +96,7 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
         message: error.sentence(),
         code,
         request_id: &request_id,
+        details: error.details(),
         errors: error.fields(),
     };
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);

@@ -5,7 +5,9 @@ use std::{borrow::Cow, marker::PhantomData};
 use actix_web::HttpRequest;
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, MessageId,
-    PasskeyId, SessionId, Timestamp, UserId, WorkspaceId, page::PageRequest,
+    PasskeyId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{ConversationKind, MemberRole},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -63,10 +65,13 @@ from_text!(
     AssistantId,
     BanId,
     ConversationId,
+    ConversationKind,
     IdentityId,
     InvitationId,
+    MemberRole,
     MessageId,
     PasskeyId,
+    SectionId,
     SessionId,
     UserId,
     WorkspaceId

@@ -46,6 +46,8 @@ impl ClientContext {
             errors: &'a [appcore::FieldError],
             #[serde(skip_serializing_if = "Option::is_none")]
             conversation_id: Option<ConversationId>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<&'a serde_json::Value>,
             /// Seconds to wait before asking again.
             #[serde(skip_serializing_if = "Option::is_none")]
             retry_after: Option<u64>,
@@ -58,6 +60,7 @@ impl ClientContext {
             code: error.code(),
             message: &message,
             errors: error.fields(),
+            details: error.details(),
             conversation_id: conversation,
             retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
         };

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, Code, ConversationId, MessageId, UserId, text::ClientId, view::PresenceStatus};
+use appcore::{
+    AppError, Code, ConversationId, MessageId, UserId,
+    text::ClientId,
+    view::{Mention, PresenceStatus},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -61,6 +65,9 @@ pub struct Send {
     pub client_id: ClientId,
     pub content: String,
     pub reply_to: Option<MessageId>,
+    pub mentions: Vec<Mention>,
+    /// It may mention many.
+    pub confirm: bool,
 }
 
 /// Reads a command of this type.
@@ -74,13 +81,19 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
                 content: String,
                 #[serde(default)]
                 reply_to: Option<MessageId>,
+                #[serde(default)]
+                mentions: Vec<Mention>,
+                #[serde(default)]
+                confirm: bool,
             }
-            let Fields { conversation_id, client_id, content, reply_to } = read(payload)?;
+            let Fields { conversation_id, client_id, content, reply_to, mentions, confirm } = read(payload)?;
             Ok(Command::Send(Box::new(Send {
                 conversation_id,
                 client_id: ClientId::parse(client_id)?,
                 content,
                 reply_to,
+                mentions,
+                confirm,
             })))
         }
         "receipt" => {

@@ -167,6 +167,7 @@ async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
         message: error.sentence(),
         code: error.code(),
         request_id: &request_id,
+        details: error.details(),
         errors: error.fields(),
     };
     let body = match refusal.body {

@@ -73,6 +73,8 @@ impl Cluster {
         let by = accounts::authenticate(&app, tokens.access_token.expose()).await.unwrap();
         let new = NewConversation {
             kind: ConversationKind::Assistant,
+            topic: None,
+            posting: None,
             title: None,
             workspace_id: None,
             member_ids: Vec::new(),
@@ -91,8 +93,10 @@ impl Reader {
             client_id: ClientId::parse(client_id).unwrap(),
             content: Content::parse("Hello?", 5_000).unwrap(),
             reply_to: None,
+            mentions: Vec::new(),
+            here: Vec::new(),
         };
-        messages::send(&self.app, send).await.unwrap();
+        messages::send(&self.app, send, false).await.unwrap();
         self.hear("message.created").await;
         let created = self.hear("message.created").await;
         assert_eq!(created["message"]["sender"]["kind"], "assistant");

@@ -8,7 +8,7 @@ use appcore::{
     AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId, config,
     event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
-    view::{ConversationKind, MemberRole},
+    view::{ConversationKind, MemberRole, Posting},
 };
 use dbcontext::{Database, query};
 use migration::{Migrator, MigratorTrait};
@@ -56,6 +56,8 @@ impl Fixture {
             workspace_id: self.workspace,
             kind: ConversationKind::Group,
             title: Some("G".into()),
+            topic: None,
+            posting: Posting::Everyone,
             created_by: members[0],
             members: members.iter().map(|id| (*id, MemberRole::Member)).collect(),
             assistant: None,
@@ -80,6 +82,8 @@ impl Fixture {
             client_id: ClientId::parse(client_id).unwrap(),
             content: Content::parse(content, 5_000).unwrap(),
             reply_to: None,
+            mentions: Vec::new(),
+            here: Vec::new(),
         };
         self.writer.submit(Change::Send(send)).await?.sent()
     }
@@ -223,6 +227,8 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         client_id: ClientId::parse(client_id).unwrap(),
         content: Content::parse("x", 5_000).unwrap(),
         reply_to: None,
+        mentions: Vec::new(),
+        here: Vec::new(),
     })
 }
 

@@ -194,6 +194,14 @@ impl World {
                 wait_until("the assistant has answered", || async { self.finished(&chat).await.is_some() }).await;
                 with_id(def, &id_of(&self.owner.history(&chat).await[0]))
             }
+            "JoinConversation" | "ArchiveConversation" | "UnarchiveConversation" | "ConvertConversation" => {
+                with_id(def, &self.channel().await)
+            }
+            "ShowMember" => with_id(def, &self.group().await).replace("{user_id}", &self.friend.id),
+            "ChangeSection" | "DeleteSection" => {
+                let section = self.owner.post("/r1/sections", json!({ "name": "Projects" })).await.data_with(201);
+                with_id(def, &id_of(&section))
+            }
             _ if def.path.starts_with("/r1/conversations/{id}") => with_id(def, &self.group().await),
             _ if def.path.starts_with("/r1/messages/{id}") => {
                 let message = self.owner.send_message(&self.group().await, "Hello").await;
@@ -248,6 +256,10 @@ impl World {
                 json!({ "kind": "group", "title": "Plans", "workspace_id": self.workspace, "member_ids": [self.friend.id, self.third.id] })
             }
             "ChangeConversation" => json!({ "title": "Other plans", "topic": null }),
+            "ConvertConversation" => json!({ "kind": "private_channel" }),
+            "ChangeOwn" => json!({ "notify": "mentions", "pinned": true, "muted_until": null }),
+            "CreateSection" => json!({ "name": "Projects" }),
+            "ChangeSection" => json!({ "name": "Clients", "position": 0 }),
             "ReadConversation" => json!({ "seq": 1 }),
             "AddMember" => json!({ "user_id": self.third.id }),
             "ChangeMember" => json!({ "role": "admin" }),
@@ -263,6 +275,12 @@ impl World {
 
     async fn group(&self) -> String {
         let body = self.body("CreateConversation").await.unwrap_or_default();
+        id_of(&self.owner.post("/r1/conversations", body).await.data_with(201))
+    }
+
+    /// A public channel with the friend in it.
+    async fn channel(&self) -> String {
+        let body = json!({ "kind": "public_channel", "title": new_id(), "workspace_id": self.workspace, "member_ids": [self.friend.id] });
         id_of(&self.owner.post("/r1/conversations", body).await.data_with(201))
     }
 

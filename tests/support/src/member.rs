@@ -172,6 +172,13 @@ impl Member {
     }
 
     /// A new conversation with the default assistant.
+    /// Opens a channel of this kind in the shared workspace.
+    pub async fn open_channel(&self, kind: &str, title: &str) -> String {
+        let body = json!({ "kind": kind, "title": title });
+        let channel = self.post("/r1/conversations", body).await.data_with(201);
+        channel["id"].as_str().expect("it has an id").to_owned()
+    }
+
     pub async fn open_assistant(&self) -> String {
         self.open(json!({ "kind": "assistant" })).await
     }

@@ -238,10 +238,7 @@ impl Messages {
     /// How many characters a person's message in such a conversation may have.
     #[must_use]
     pub const fn max_chars_in(&self, kind: ConversationKind) -> usize {
-        match kind {
-            ConversationKind::Single | ConversationKind::Group => self.max_chars,
-            ConversationKind::Assistant => self.max_prompt_chars,
-        }
+        if kind.capabilities().asks_every_message { self.max_prompt_chars } else { self.max_chars }
     }
 }
 

@@ -21,7 +21,7 @@ pub use memory::MemoryBus;
 
 use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
-    view::{AssistantMember, Member, Message, Presence},
+    view::{AssistantMember, ConversationKind, Member, Message, OwnSettings, Posting, Presence},
 };
 
 /// Everything that clients are told, with its payload. `kind()` is its `type` on the wire.
@@ -72,12 +72,48 @@ pub enum Event {
         seq: i64,
         member: Member,
     },
+    /// Somebody joined a conversation whose memberships take no number.
+    Joined {
+        conversation_id: ConversationId,
+        member: Member,
+        /// How far the conversation had come.
+        #[serde(skip)]
+        last_seq: i64,
+    },
+    /// Somebody is no longer in such a conversation.
+    Left {
+        conversation_id: ConversationId,
+        user_id: UserId,
+    },
+    /// A member of such a conversation has another role.
+    RoleChanged {
+        conversation_id: ConversationId,
+        member: Member,
+        #[serde(skip)]
+        last_seq: i64,
+    },
     ConversationUpdated {
         conversation_id: ConversationId,
         seq: i64,
+        kind: ConversationKind,
         title: Option<String>,
         topic: Option<String>,
+        posting: Posting,
         assistants: Vec<AssistantMember>,
+    },
+    ConversationArchived {
+        conversation_id: ConversationId,
+        seq: i64,
+        archived_at: Timestamp,
+    },
+    ConversationUnarchived {
+        conversation_id: ConversationId,
+        seq: i64,
+    },
+    /// What somebody has chosen for a conversation, for their own connections.
+    OwnChanged {
+        conversation_id: ConversationId,
+        own: OwnSettings,
     },
     ConversationDeleted {
         conversation_id: ConversationId,
@@ -133,9 +169,12 @@ impl Event {
             Self::MessageDeleted { .. } => "message.deleted",
             Self::MessageCompleted { .. } => "message.completed",
             Self::MessageFailed { .. } => "message.failed",
-            Self::MemberAdded { .. } => "member.added",
-            Self::MemberRemoved { .. } => "member.removed",
-            Self::MemberUpdated { .. } => "member.updated",
+            Self::MemberAdded { .. } | Self::Joined { .. } => "member.added",
+            Self::MemberRemoved { .. } | Self::Left { .. } => "member.removed",
+            Self::MemberUpdated { .. } | Self::RoleChanged { .. } => "member.updated",
+            Self::ConversationArchived { .. } => "conversation.archived",
+            Self::ConversationUnarchived { .. } => "conversation.unarchived",
+            Self::OwnChanged { .. } => "conversation.own",
             Self::ConversationUpdated { .. } => "conversation.updated",
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::ConversationCreated { .. } => "conversation.created",
@@ -174,13 +213,19 @@ impl Event {
             | Self::MemberRemoved { conversation_id, seq, .. }
             | Self::MemberUpdated { conversation_id, seq, .. }
             | Self::ConversationUpdated { conversation_id, seq, .. }
+            | Self::ConversationArchived { conversation_id, seq, .. }
+            | Self::ConversationUnarchived { conversation_id, seq }
             | Self::ConversationDeleted { conversation_id, seq } => {
                 Some(Position { conversation_id: *conversation_id, seq: *seq })
             }
             Self::ConversationCreated { conversation_id } => {
                 Some(Position { conversation_id: *conversation_id, seq: 0 })
             }
-            Self::Receipt { .. }
+            Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::RoleChanged { .. }
+            | Self::OwnChanged { .. }
+            | Self::Receipt { .. }
             | Self::Receipts { .. }
             | Self::ConversationCount { .. }
             | Self::MessageDelta { .. }
@@ -292,6 +337,13 @@ impl Envelope {
             Event::MemberAdded { member, .. } => Effect::Follow(vec![member.user_id]),
             Event::MemberRemoved { user_id, .. } => Effect::Unfollow(vec![*user_id]),
             Event::ConversationDeleted { .. } => Effect::UnfollowAll,
+            Event::Joined { conversation_id, member, last_seq }
+            | Event::RoleChanged { conversation_id, member, last_seq } => {
+                Effect::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }
+            }
+            Event::Left { conversation_id, user_id } => {
+                Effect::Leave { conversation_id: *conversation_id, user_id: *user_id }
+            }
             _ => Effect::None,
         };
         let position = event.position();

@@ -3,21 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Message, PresenceStatus, stored_by_name};
-use crate::{AssistantId, ConversationId, Timestamp, UserId, WorkspaceId};
+use super::{ConversationKind, Message, PresenceStatus, stored_by_name};
+use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ConversationKind {
-    /// Exactly two people, one per pair and workspace.
-    Single,
-    /// Three people or more when it is made.
-    Group,
-    /// A person and an assistant.
-    Assistant,
-}
-
-/// A conversation, as one of its members sees it.
+/// A conversation, as one of its members sees it, or somebody who may join it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Conversation {
     pub id: ConversationId,
@@ -27,15 +16,22 @@ pub struct Conversation {
     pub topic: Option<String>,
     /// The number of its newest durable event; 0 while there is none.
     pub last_seq: i64,
-    /// Messages of others after what the caller has read.
+    /// Messages after what the caller has read or written.
     pub unread: i64,
     /// Up to where the caller has read.
     pub read_seq: i64,
-    /// What the caller is in it.
-    pub own: OwnMembership,
+    /// What the caller is in it. Null in a public channel that they have not joined.
+    pub own: Option<OwnMembership>,
     /// How many people are in it, whether or not `members` names them.
     pub member_count: u64,
+    /// Who may write in it.
+    pub posting: Posting,
+    /// It is the channel that every member of the workspace is in.
+    pub is_default: bool,
+    /// Since when it can only be read.
+    pub archived_at: Option<Timestamp>,
     pub last_message: Option<Message>,
+    /// At most 20 of them: owners first, then by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -51,8 +47,48 @@ pub struct OwnMembership {
     pub role: MemberRole,
     /// Up to where they have read.
     pub read_seq: i64,
-    /// Messages of others after that.
+    /// Messages after what they have read or written.
     pub unread: i64,
+    /// Those of them that mention them; at most 1,000 are counted.
+    pub unread_mentions: i64,
+    #[serde(flatten)]
+    pub settings: OwnSettings,
+}
+
+/// What a person has chosen for a conversation. Nobody else is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnSettings {
+    pub notify: Notify,
+    pub muted_until: Option<Timestamp>,
+    pub pinned: bool,
+    pub section_id: Option<SectionId>,
+}
+
+/// What of a conversation somebody is notified of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Notify {
+    All,
+    Mentions,
+    None,
+}
+
+/// Who may write in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Posting {
+    Everyone,
+    /// Its owner and its admins.
+    Admins,
+}
+
+/// A folder of somebody's sidebar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Section {
+    pub id: SectionId,
+    pub name: String,
+    /// Its place, from 0.
+    pub position: i64,
 }
 
 /// A person in a conversation.
@@ -88,6 +124,7 @@ pub enum MemberRole {
 }
 
 stored_by_name! {
-    ConversationKind { Single = "single", Group = "group", Assistant = "assistant" }
+    Notify { All = "all", Mentions = "mentions", None = "none" }
+    Posting { Everyone = "everyone", Admins = "admins" }
     MemberRole { Owner = "owner", Admin = "admin", Member = "member" }
 }

@@ -12,6 +12,8 @@ pub struct Message {
     pub conversation_id: ConversationId,
     /// The number of the event that created it.
     pub seq: i64,
+    /// Its number among the conversation's messages.
+    pub no: i64,
     pub client_id: Option<String>,
     pub sender: Sender,
     /// Empty once deleted.
@@ -25,6 +27,9 @@ pub struct Message {
     /// The model that wrote an assistant's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Whom it mentions, as its sender said.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub mentions: Vec<Mention>,
     /// Files; none yet.
     #[schema(value_type = Vec<Object>)]
     pub attachments: Vec<serde_json::Value>,
@@ -37,6 +42,27 @@ pub struct Message {
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
+}
+
+/// Somebody whom a message mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct Mention {
+    pub kind: MentionKind,
+    /// A `UserId` or an `AssistantId`; none for `all` and `here`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub id: Option<uuid::Uuid>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MentionKind {
+    User,
+    Assistant,
+    /// Every member.
+    All,
+    /// The members who are online.
+    Here,
 }
 
 /// The versions of a message in a chat with an assistant.

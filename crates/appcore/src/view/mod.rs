@@ -8,6 +8,7 @@ mod conversation;
 mod event;
 mod export;
 mod invitation;
+mod kind;
 mod message;
 mod user;
 mod workspace;
@@ -16,11 +17,14 @@ pub use api_key::ApiKey;
 pub use assistant::Assistant;
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
-pub use conversation::{AssistantMember, Conversation, ConversationKind, Member, MemberRole, OwnMembership};
+pub use conversation::{
+    AssistantMember, Conversation, Member, MemberRole, Notify, OwnMembership, OwnSettings, Posting, Section,
+};
 pub use event::LoggedEvent;
 pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
 pub use invitation::{Invitation, InvitedTo};
-pub use message::{Message, MessageStatus, Sender, SenderKind, Versions};
+pub use kind::{Capabilities, ConversationKind};
+pub use message::{Mention, MentionKind, Message, MessageStatus, Sender, SenderKind, Versions};
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 

@@ -13,12 +13,20 @@ pub struct Model {
     pub kind: String,
     pub title: Option<String>,
     pub topic: Option<String>,
+    /// The title in small letters; a public channel's is the only one in its workspace.
+    pub search_title: Option<String>,
     #[sea_orm(unique)]
     pub pair_key: Option<String>,
     pub last_seq: i64,
+    /// The number of its newest message.
+    pub last_no: i64,
     pub last_activity_at: Timestamp,
     pub created_by: UserId,
     pub created_at: Timestamp,
+    pub archived_at: Option<Timestamp>,
+    /// It is the channel that every member of its workspace is in.
+    pub is_default: bool,
+    pub posting: String,
     pub is_deleted: bool,
 }
 

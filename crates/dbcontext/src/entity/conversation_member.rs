@@ -1,6 +1,6 @@
 //! Who is in a conversation, and how far they have read. Those who left stay as rows with `is_deleted`.
 
-use appcore::{ConversationId, Timestamp, UserId};
+use appcore::{ConversationId, SectionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -14,6 +14,14 @@ pub struct Model {
     pub role: String,
     pub read_seq: i64,
     pub delivered_seq: i64,
+    /// The number of the last message that they have read or written.
+    pub read_no: i64,
+    /// Their name as it is searched and sorted by.
+    pub search_name: String,
+    pub notify: String,
+    pub muted_until: Option<Timestamp>,
+    pub pinned: bool,
+    pub section_id: Option<SectionId>,
     pub joined_at: Timestamp,
     pub is_deleted: bool,
 }

@@ -11,10 +11,13 @@ pub struct Model {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub seq: i64,
+    pub no: i64,
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
+    /// As JSON.
+    pub mentions: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,

@@ -1,9 +1,10 @@
 //! The statements by which the writer commits a batch of changes: one of each per batch, however many messages it holds.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryResult, Statement};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -25,8 +26,16 @@ pub struct ConversationState {
     pub kind: String,
     pub title: Option<String>,
     pub topic: Option<String>,
+    pub posting: String,
+    pub archived_at: Option<Timestamp>,
+    pub is_default: bool,
     pub last_seq: i64,
+    /// The number of its newest message.
+    pub last_no: i64,
 }
+
+const STATE: &str =
+    "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.archived_at, c.is_default, c.last_seq, c.last_no";
 
 /// A person whose right to act in a conversation was looked up.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -42,10 +51,13 @@ pub struct NewMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub seq: i64,
+    pub no: i64,
     pub sender_kind: &'static str,
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
+    /// As JSON.
+    pub mentions: Option<String>,
     pub status: &'static str,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
@@ -74,7 +86,7 @@ pub async fn lock(
     // SQLite's transaction holds the only write lock there is.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF c" } else { "" };
     let sql = format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq FROM conversations c \
+        "SELECT {STATE} FROM conversations c \
          WHERE c.id IN (SELECT w.id FROM {}) AND NOT c.is_deleted ORDER BY c.id{suffix}",
         asked.table()
     );
@@ -95,7 +107,7 @@ pub struct Seen {
 pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<Seen>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, w.user_id, m.role, u.display_name FROM {} \
+        "SELECT {STATE}, w.user_id, m.role, u.display_name FROM {} \
          JOIN conversations c ON c.id = w.conversation_id AND NOT c.is_deleted \
          LEFT JOIN conversation_members m ON m.conversation_id = w.conversation_id AND m.user_id = w.user_id AND NOT m.is_deleted \
          LEFT JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
@@ -114,14 +126,18 @@ pub enum Claim {
     Repeated,
 }
 
-/// Executes `pieces` in a transaction of their own, if nothing was written to these conversations since they were seen at these numbers.
-/// Everything that can be changed in a conversation takes a number, so what was seen of its members holds as long as the number does. On
-/// SQLite nobody else writes.
-pub async fn execute_unless_moved(
-    db: &Database,
-    seen: &[(ConversationId, i64)],
-    pieces: Vec<Piece>,
-) -> Result<Claim, AppError> {
+/// A conversation as a batch has seen it.
+#[derive(Clone, Debug)]
+pub struct SeenAt {
+    pub id: ConversationId,
+    pub last_seq: i64,
+    /// Where memberships take no number: who is relied on to be in it, and what they are there.
+    pub members: Vec<(UserId, &'static str)>,
+}
+
+/// Executes `pieces` in a transaction of their own, if nothing was written to these conversations since they were seen at these numbers, and
+/// the members that are relied on are there. On SQLite nobody else writes.
+pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Claim, AppError> {
     if pieces.is_empty() {
         return Ok(Claim::Executed);
     }
@@ -134,7 +150,7 @@ pub async fn execute_unless_moved(
     match Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await {
         Ok(held) => {
             let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
-            let moved: Vec<_> = seen.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect();
+            let moved: Vec<_> = seen.iter().map(|seen| seen.id).filter(|id| !held.contains(id)).collect();
             Ok(if moved.is_empty() { Claim::Executed } else { Claim::Moved(moved) })
         }
         Err(error) if unique_violation(&error) => Ok(Claim::Repeated),
@@ -149,16 +165,22 @@ struct Held {
 }
 
 /// One statement, and so one transaction, of PostgreSQL; it answers what is [`Held`], and does nothing unless that is everything.
-fn execute_where_seen(seen: &[(ConversationId, i64)], pieces: Vec<Piece>) -> Result<Statement, AppError> {
-    let rows = Rows::new(
-        DatabaseBackend::Postgres,
-        [Column::Uuid("id"), Column::Int("seen")],
-        seen.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]),
-    );
+fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Statement, AppError> {
+    let mut rows = Vec::with_capacity(seen.len());
+    for seen in seen {
+        let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));
+        let members = (!seen.members.is_empty()).then(|| Value::from_iter(members).to_string());
+        rows.push([seen.id.0.into(), seen.last_seq.into(), members.into()]);
+    }
+    let rows =
+        Rows::new(DatabaseBackend::Postgres, [Column::Uuid("id"), Column::Int("seen"), Column::Text("members")], rows);
     // A row that somebody else changed meanwhile is looked at again once its lock is had, so that a number that moved does not match.
     // In the order of the ids, as `lock` does.
     let claim = format!(
         "SELECT c.id FROM {} JOIN conversations c ON c.id = w.id AND c.last_seq = w.seen AND NOT c.is_deleted \
+         WHERE w.members IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.members::json) AS s(user_id uuid, role text) \
+           WHERE NOT EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = w.id AND m.user_id = s.user_id \
+             AND m.role = s.role AND NOT m.is_deleted)) \
          ORDER BY c.id FOR UPDATE OF c",
         rows.table()
     );
@@ -229,16 +251,18 @@ pub async fn existing<C: ConnectionTrait>(
 
 /// Stores messages.
 pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> Result<Piece, AppError> {
-    static INSERT: Change<11> = Change::insert(
+    static INSERT: Change<13> = Change::insert(
         "messages",
         [
             Column::Uuid("id"),
             Column::Uuid("conversation_id"),
             Column::Int("seq"),
+            Column::Int("no"),
             Column::Text("sender_kind"),
             Column::Uuid("sender_id"),
             Column::Text("client_id"),
             Column::Text("content"),
+            Column::Text("mentions"),
             Column::Text("status"),
             Column::Uuid("reply_to"),
             Column::Text("model"),
@@ -250,10 +274,12 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
             message.id.0.into(),
             message.conversation_id.0.into(),
             message.seq.into(),
+            message.no.into(),
             message.sender_kind.into(),
             message.sender_id.into(),
             message.client_id.into(),
             message.content.into(),
+            message.mentions.into(),
             message.status.into(),
             message.reply_to.map(|id| id.0).into(),
             message.model.into(),
@@ -291,14 +317,44 @@ pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, 
     INSERT.piece(backend, rows)
 }
 
+/// How far a conversation's numbers have come.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    pub id: ConversationId,
+    pub last_seq: i64,
+    pub last_no: i64,
+}
+
 /// Writes back how far each conversation's numbers have come.
-pub fn advance(backend: DatabaseBackend, heads: &[(ConversationId, i64)], now: Timestamp) -> Result<Piece, AppError> {
-    static UPDATE: Change<3> = Change::new(
-        [Column::Int("last_seq"), Column::Int("at"), Column::Uuid("id")],
-        "UPDATE conversations SET last_seq = w.last_seq, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
-        "UPDATE conversations SET last_seq = ?, last_activity_at = ? WHERE id = ?",
+pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<4> = Change::new(
+        [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Uuid("id")],
+        "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
+        "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ? WHERE id = ?",
     );
-    UPDATE.piece(backend, heads.iter().map(|(id, last_seq)| [(*last_seq).into(), now.0.into(), id.0.into()]))
+    let rows = heads.iter().map(|head| [head.last_seq.into(), head.last_no.into(), now.0.into(), head.id.0.into()]);
+    UPDATE.piece(backend, rows)
+}
+
+/// Whoever has written something has read what is before it. In the order in which readers' positions are written.
+pub fn read_by_writing(
+    backend: DatabaseBackend,
+    written: &BTreeMap<(ConversationId, UserId), i64>,
+) -> Result<Piece, AppError> {
+    static POSTGRES: Change<3> = Change::new(
+        [Column::Int("no"), Column::Uuid("conversation_id"), Column::Uuid("user_id")],
+        "UPDATE conversation_members SET read_no = GREATEST(read_no, w.no) FROM {} \
+         WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id",
+        "",
+    );
+    static SQLITE: Change<3> = Change::new(
+        [Column::Int("no"), Column::Uuid("conversation_id"), Column::Uuid("user_id")],
+        "UPDATE conversation_members SET read_no = MAX(read_no, w.no) FROM {} \
+         WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id",
+        "UPDATE conversation_members SET read_no = MAX(read_no, ?) WHERE conversation_id = ? AND user_id = ?",
+    );
+    let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
+    update.piece(backend, written.iter().map(|((id, user), no)| [(*no).into(), id.0.into(), user.0.into()]))
 }
 
 /// The outbox entry of a batch: its events have to be published.

@@ -1,87 +1,194 @@
-//! Conversations: seen by their members only.
+//! Conversations: seen by those who may read them.
 
 use appcore::{
-    AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::AssistantMember,
+    AppError, AssistantId, Code, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{self, AssistantMember, ConversationKind},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Set, Statement, sea_query::Query,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
+    IntoActiveModel as _, QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+    sea_query::{OnConflict, Query},
 };
 
-use super::rows::Rows;
+use super::{access, members, mentions, rows::Rows};
 use crate::{
-    constraint::app_error,
+    constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_member},
 };
 
-/// A conversation as one of its members sees it.
+/// A conversation as somebody sees it who may read it. What is their own is none where they are no member.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SeenConversation {
     pub id: ConversationId,
-    pub workspace_id: appcore::WorkspaceId,
+    pub workspace_id: WorkspaceId,
     pub kind: String,
     pub title: Option<String>,
     pub topic: Option<String>,
     pub last_seq: i64,
     pub last_activity_at: Timestamp,
     pub created_at: Timestamp,
-    pub role: String,
-    pub read_seq: i64,
-    pub unread: i64,
+    pub archived_at: Option<Timestamp>,
+    pub is_default: bool,
+    pub posting: String,
     pub member_count: i64,
+    pub role: Option<String>,
+    pub read_seq: Option<i64>,
+    pub unread: Option<i64>,
+    pub unread_mentions: i64,
+    pub notify: Option<String>,
+    pub muted_until: Option<Timestamp>,
+    pub pinned: Option<bool>,
+    pub section_id: Option<SectionId>,
 }
 
-/// Unread messages are counted up to here; past it nobody cares how many.
-const MOST_UNREAD: u32 = 10_000;
+impl SeenConversation {
+    /// What the reader is in it.
+    pub fn own(&self) -> Result<Option<view::OwnMembership>, AppError> {
+        let (Some(role), Some(notify)) = (&self.role, &self.notify) else { return Ok(None) };
+        Ok(Some(view::OwnMembership {
+            role: role.parse().map_err(AppError::internal)?,
+            read_seq: self.read_seq.unwrap_or(0),
+            unread: self.unread.unwrap_or(0).max(0),
+            unread_mentions: self.unread_mentions,
+            settings: view::OwnSettings {
+                notify: notify.parse().map_err(AppError::internal)?,
+                muted_until: self.muted_until,
+                pinned: self.pinned.unwrap_or(false),
+                section_id: self.section_id,
+            },
+        }))
+    }
+}
 
-fn seen() -> String {
+/// Mentions are counted up to here; past it nobody cares how many.
+const MOST_MENTIONS: u32 = 1_000;
+
+/// Which conversations are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub workspace_id: Option<WorkspaceId>,
+    pub kind: Option<ConversationKind>,
+    /// What the title contains, in any case.
+    pub text: String,
+    /// Only archived ones; otherwise only the others.
+    pub archived: bool,
+    /// Only those that one is in, or only the others.
+    pub joined: Option<bool>,
+}
+
+impl Filter {
+    /// As conditions on `c`, whose values are appended.
+    fn conditions(&self, values: &mut Vec<Value>) -> String {
+        let mut sql = format!(" AND c.archived_at IS {}NULL", if self.archived { "NOT " } else { "" });
+        if let Some(joined) = self.joined {
+            sql.push_str(&format!(" AND m.user_id IS {}NULL", if joined { "NOT " } else { "" }));
+        }
+        let mut condition = |text: &str, value: Value| {
+            values.push(value);
+            sql.push_str(&format!(" AND {}", text.replace("{}", &format!("${}", values.len()))));
+        };
+        if let Some(id) = self.workspace_id {
+            condition("c.workspace_id = {}", id.into());
+        }
+        if let Some(kind) = self.kind {
+            condition("c.kind = {}", kind.as_str().into());
+        }
+        let text = self.text.trim().to_lowercase();
+        if !text.is_empty() {
+            condition("c.search_title LIKE {} ESCAPE '\\'", members::contains(&text).into());
+        }
+        sql
+    }
+}
+
+/// What is seen of a conversation `c` with its count `n` by a person who is its member `m`, or not.
+fn seen(backend: DatabaseBackend) -> String {
+    let everybody = mentions::everybody(backend);
     format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, m.role, m.read_seq, \
-         (SELECT COUNT(*) FROM conversation_members o WHERE o.conversation_id = c.id AND NOT o.is_deleted) AS member_count, \
-         (SELECT COUNT(*) FROM (SELECT 1 FROM messages n WHERE n.conversation_id = c.id AND n.seq > m.read_seq \
-           AND n.deleted_at IS NULL AND n.hidden_by IS NULL AND (n.sender_id IS NULL OR n.sender_id <> m.user_id) LIMIT {MOST_UNREAD}) AS unread_messages) AS unread \
-         FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
-         WHERE m.user_id = $1 AND NOT m.is_deleted"
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, c.archived_at, c.is_default, \
+         c.posting, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
+         m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
+           AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
     )
 }
+
+const OWN: &str = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+    LEFT JOIN conversation_counts n ON n.conversation_id = c.id WHERE m.user_id = $1 AND NOT m.is_deleted";
+
+const ANY: &str = "FROM conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
+    LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted WHERE NOT c.is_deleted";
 
 /// A person's own conversations, newest activity first, and how many there are.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<(Vec<SeenConversation>, u64), AppError> {
+    let mut values = vec![user.into()];
+    let rows = format!("{OWN}{}", filter.conditions(&mut values));
+    select(db, &rows, values, "c.last_activity_at DESC, c.id DESC", page).await
+}
+
+/// The open conversations of a workspace, those with most members first, and how many there are. The caller is no guest there.
+pub async fn browse<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<(Vec<SeenConversation>, u64), AppError> {
+    let mut values = vec![user.into()];
+    let rows = format!("{ANY}{} AND {}", filter.conditions(&mut values), access::is_open_to("c", "$1"));
+    select(db, &rows, values, "member_count DESC, c.search_title, c.id", page).await
+}
+
+async fn select<C: ConnectionTrait>(
+    db: &C,
+    rows: &str,
+    values: Vec<Value>,
+    order: &str,
     page: PageRequest,
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
     let backend = db.get_database_backend();
-    let sql = format!(
-        "{} ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {} OFFSET {}",
-        seen(),
-        page.page_size,
-        page.offset()
-    );
-    let items = SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into()]))
-        .all(db)
-        .await
-        .map_err(app_error)?;
-    let own = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
-                 WHERE m.user_id = $1 AND NOT m.is_deleted";
-    Ok((items, super::page::count(db, own, [user.into()]).await?))
+    let sql = format!("{} {rows} ORDER BY {order} LIMIT {} OFFSET {}", seen(backend), page.page_size, page.offset());
+    let statement = Statement::from_sql_and_values(backend, sql, values.clone());
+    let items = SeenConversation::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok((items, super::page::count(db, rows, values).await?))
 }
 
-/// A conversation that `user` is in.
+/// A conversation that `user` may read.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     id: ConversationId,
 ) -> Result<Option<SeenConversation>, AppError> {
-    let sql = format!("{} AND c.id = $2", seen());
-    SeenConversation::find_by_statement(Statement::from_sql_and_values(
-        db.get_database_backend(),
-        sql,
-        [user.into(), id.into()],
-    ))
-    .one(db)
-    .await
-    .map_err(app_error)
+    let backend = db.get_database_backend();
+    let sql = format!(
+        "{} {ANY} AND c.id = $2 AND (m.user_id IS NOT NULL OR {})",
+        seen(backend),
+        access::is_open_to("c", "$1")
+    );
+    SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into(), id.into()]))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Whether another open conversation of the workspace has this title, whatever its case.
+pub async fn is_title_taken<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    title: &str,
+    other_than: ConversationId,
+) -> Result<bool, AppError> {
+    let open = access::kinds(|kind| kind.capabilities().is_open);
+    let sql = format!(
+        "SELECT 1 AS one FROM conversations WHERE workspace_id = $1 AND search_title = $2 AND id <> $3 AND kind IN ({open}) AND NOT is_deleted"
+    );
+    let values = [workspace.into(), title.to_lowercase().into(), other_than.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
 /// The conversation of a pair.
@@ -122,35 +229,101 @@ pub async fn of_workspace<C: ConnectionTrait>(
     query.order_by_asc(conversation::Column::Id).limit(most).into_tuple().all(db).await.map_err(app_error)
 }
 
-/// Stores a new conversation; `false` when the pair already has one, or when this very one is there: a commit of unknown outcome was tried again.
+/// Stores a new conversation; `false` when the pair already has one, when an open one of the workspace has its title, or when this very one is
+/// there: a commit of unknown outcome was tried again.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "INSERT INTO conversations (id, workspace_id, kind, title, topic, pair_key, last_seq, last_activity_at, created_by, created_at, is_deleted) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE) ON CONFLICT DO NOTHING",
-        [
-            row.id.into(),
-            row.workspace_id.into(),
-            row.kind.into(),
-            row.title.into(),
-            row.topic.into(),
-            row.pair_key.into(),
-            row.last_seq.into(),
-            row.last_activity_at.into(),
-            row.created_by.into(),
-            row.created_at.into(),
-        ],
-    );
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    let id = row.id;
+    // Not an error that is caught: that would end a transaction in PostgreSQL.
+    let nothing = OnConflict::new().do_nothing().to_owned();
+    let new = conversation::Entity::insert(row.into_active_model()).on_conflict(nothing);
+    if new.exec_without_returning(db).await.map_err(app_error)? == 0 {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO conversation_counts (conversation_id, members) VALUES ($1, 0)";
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
+        .await
+        .map_err(app_error)?;
+    Ok(true)
 }
 
-pub async fn set_names<C: ConnectionTrait>(
+/// The channel that everybody in a workspace is in.
+pub async fn default_of<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+) -> Result<Option<ConversationId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: ConversationId,
+    }
+    let sql = "SELECT id FROM conversations WHERE workspace_id = $1 AND is_default AND NOT is_deleted";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [workspace.into()]);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.id))
+}
+
+/// Makes that channel for a new workspace. Where somebody else was quicker, theirs is the one.
+pub async fn insert_default<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    title: &str,
+    created_by: UserId,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let row = conversation::Model {
+        id: ConversationId::new(),
+        workspace_id: workspace,
+        kind: ConversationKind::PublicChannel.to_string(),
+        title: Some(title.to_owned()),
+        topic: None,
+        search_title: Some(title.to_lowercase()),
+        pair_key: None,
+        last_seq: 0,
+        last_no: 0,
+        last_activity_at: now,
+        created_by,
+        created_at: now,
+        archived_at: None,
+        is_default: true,
+        posting: view::Posting::Everyone.to_string(),
+        is_deleted: false,
+    };
+    insert(db, row).await?;
+    Ok(())
+}
+
+/// What its managers change of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub kind: ConversationKind,
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    pub posting: view::Posting,
+}
+
+/// Refused where an open conversation of the workspace has the title.
+pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Settings) -> Result<(), AppError> {
+    let row = conversation::ActiveModel {
+        id: Set(id),
+        kind: Set(settings.kind.to_string()),
+        search_title: Set(settings.title.as_ref().map(|title| title.to_lowercase())),
+        title: Set(settings.title.clone()),
+        topic: Set(settings.topic.clone()),
+        posting: Set(settings.posting.to_string()),
+        ..Default::default()
+    };
+    match row.update(db).await {
+        Ok(_) => Ok(()),
+        Err(error) if unique_violation(&error) => Err(Code::NameTaken.into()),
+        Err(error) => Err(app_error(error)),
+    }
+}
+
+/// From when on it can only be read; none: it is used again.
+pub async fn set_archived<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
-    title: Option<String>,
-    topic: Option<String>,
+    at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    conversation::ActiveModel { id: Set(id), title: Set(title), topic: Set(topic), ..Default::default() }
+    conversation::ActiveModel { id: Set(id), archived_at: Set(at), ..Default::default() }
         .update(db)
         .await
         .map_err(app_error)?;

@@ -16,6 +16,8 @@ pub const PERSONAL: &[&str] = &[
     "totp",
     "recovery_codes",
     "pending_sign_ins",
+    "mentions",
+    "sections",
 ];
 /// Events that are looked at in one query.
 const EVENTS: u64 = 200;
@@ -30,7 +32,9 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     // No address, and of no other account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), name.to_lowercase().into(), now.into()];
-    execute(db, sql, values).await
+    execute(db, sql, values).await?;
+    let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
+    execute(db, sql, vec![id.into(), name.to_lowercase().into()]).await
 }
 
 /// The conversations that somebody is in.

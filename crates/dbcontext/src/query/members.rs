@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::rows::{Column, Rows};
@@ -41,7 +41,7 @@ impl TryFrom<NamedMember> for view::Member {
 const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at \
     FROM conversation_members m JOIN users u ON u.id = m.user_id";
 
-/// All members of a conversation, in the order of their joining.
+/// All members of a small conversation, in the order of their joining.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
     let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
     NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
@@ -50,21 +50,121 @@ pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> 
         .map_err(app_error)
 }
 
-/// The first `most` members of several conversations at once.
+/// Where somebody stands among the members: owners first, then by name. An index has them in this order.
+const LISTED: &str = "(CASE m.role WHEN 'owner' THEN 0 ELSE 1 END), m.search_name, m.user_id";
+
+/// The first `most` members of several conversations at once, as they are listed.
 pub async fn of_conversations<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
     most: u32,
 ) -> Result<Vec<NamedMember>, AppError> {
-    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
+    let table = asked.table();
+    let first = |of: &str| {
+        format!(
+            "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = {of}.id AND NOT m.is_deleted \
+             ORDER BY {LISTED} LIMIT {most}"
+        )
+    };
+    // SQLite has no LATERAL; and PostgreSQL would execute the other form once per member.
+    let from = if backend == DatabaseBackend::Postgres {
+        format!(
+            "{table} CROSS JOIN LATERAL ({}) AS f JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id = f.user_id",
+            first("w")
+        )
+    } else {
+        format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({})", first("w"))
+    };
     let sql = format!(
-        "SELECT * FROM (SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at, \
-           ROW_NUMBER() OVER (PARTITION BY m.conversation_id ORDER BY m.joined_at, m.user_id) AS place \
-           FROM {} JOIN conversation_members m ON m.conversation_id = w.id AND NOT m.is_deleted JOIN users u ON u.id = m.user_id) AS named \
-         WHERE place <= {most} ORDER BY place",
-        asked.table()
+        "SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at \
+         FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}"
     );
     NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// A page of a conversation's members, as they are listed; all, or those of a role, or whose name contains `text`. Beside it how many there are.
+pub async fn page<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    text: &str,
+    role: Option<view::MemberRole>,
+    page: PageRequest,
+) -> Result<(Vec<NamedMember>, u64), AppError> {
+    let mut which = "m.conversation_id = $1 AND NOT m.is_deleted".to_owned();
+    let mut values: Vec<Value> = vec![id.into()];
+    let text = text.trim().to_lowercase();
+    if !text.is_empty() {
+        values.push(contains(&text).into());
+        which.push_str(&format!(" AND m.search_name LIKE ${} ESCAPE '\\'", values.len()));
+    }
+    if let Some(role) = role {
+        values.push(role.as_str().into());
+        which.push_str(&format!(" AND m.role = ${}", values.len()));
+    }
+    let total = if values.len() == 1 {
+        count(db, id).await?
+    } else {
+        super::page::count(db, &format!("FROM conversation_members m WHERE {which}"), values.clone()).await?
+    };
+    let sql = format!("{NAMED} WHERE {which} ORDER BY {LISTED} LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok((NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)?, total))
+}
+
+/// A pattern for what contains `text`, with `\` before what means something in patterns.
+pub(super) fn contains(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
+/// How many are in a conversation.
+pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        members: i64,
+    }
+    let sql = "SELECT members FROM conversation_counts WHERE conversation_id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    let count = Count::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(count.map_or(0, |count| u64::try_from(count.members).unwrap_or(0)))
+}
+
+/// All members but one.
+pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Vec<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Other {
+        user_id: UserId,
+    }
+    let sql =
+        "SELECT user_id FROM conversation_members WHERE conversation_id = $1 AND user_id <> $2 AND NOT is_deleted";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
+    let others = Other::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(others.into_iter().map(|other| other.user_id).collect())
+}
+
+/// Who owns a conversation.
+pub async fn owner<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Owner {
+        user_id: UserId,
+    }
+    let sql = "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = $1 AND NOT m.is_deleted \
+               AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(Owner::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|owner| owner.user_id))
+}
+
+/// Of those who stay when `leaver` goes: the admin who has been there longest, else the member.
+pub async fn heir<C: ConnectionTrait>(db: &C, id: ConversationId, leaver: UserId) -> Result<Option<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Heir {
+        user_id: UserId,
+    }
+    let sql = "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = $1 AND m.user_id <> $2 AND NOT m.is_deleted \
+               ORDER BY CASE m.role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, m.joined_at, m.user_id LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), leaver.into()]);
+    Ok(Heir::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|heir| heir.user_id))
 }
 
 /// One member, if that is what they are.
@@ -99,24 +199,97 @@ pub async fn insert<C: ConnectionTrait>(
     let people =
         people.into_iter().map(|(user, role)| [id.0.into(), user.0.into(), role.as_str().into(), now.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, people);
-    // SQLite reads `ON` after a FROM clause as part of a join, hence the WHERE.
     let sql = format!(
-        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, read_seq, delivered_seq, is_deleted) \
-         SELECT conversation_id, user_id, role, joined_at, 0, 0, FALSE FROM {} WHERE TRUE \
-         ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, is_deleted = FALSE",
+        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name) \
+         SELECT w.conversation_id, w.user_id, w.role, w.joined_at, u.search_name FROM {} JOIN users u ON u.id = w.user_id WHERE TRUE {COMES_BACK}",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    let done = db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
-/// Ends a membership.
-pub async fn remove<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    let sql = "UPDATE conversation_members SET is_deleted = TRUE WHERE conversation_id = $1 AND user_id = $2";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]))
+/// Whoever had left comes back as what they are now; whoever is there stays as they are.
+const COMES_BACK: &str = "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
+    search_name = excluded.search_name, is_deleted = FALSE WHERE conversation_members.is_deleted";
+
+/// Brings somebody into a channel, in a transaction that the caller rolls back where the answer is no: they are in it, or it is archived. What
+/// was said before counts as read. Whoever comes into a channel that nobody owns owns it, unless it is a default channel.
+///
+/// Nothing that messages lock is touched, and the cost does not depend on how many are in the channel.
+pub async fn join<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    // First, so that of two who come and go one waits for the other, and sees what they did.
+    change_count(db, id, 1).await?;
+    let sql = format!(
+        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no) \
+         SELECT c.id, u.id, CASE WHEN c.is_default OR EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id \
+           AND NOT m.is_deleted AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0) THEN 'member' ELSE 'owner' END, \
+         $3, u.search_name, c.last_seq, c.last_seq, c.last_no FROM conversations c JOIN users u ON u.id = $2 AND NOT u.is_deleted \
+         WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {COMES_BACK}"
+    );
+    let come_back = sql.replace(
+        "is_deleted = FALSE",
+        "is_deleted = FALSE, read_seq = excluded.read_seq, delivered_seq = excluded.delivered_seq, read_no = excluded.read_no",
+    );
+    let values = [id.into(), user.into(), now.into()];
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), come_back, values))
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends a membership. False: there was none.
+pub async fn remove<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<bool, AppError> {
+    let sql = "UPDATE conversation_members SET is_deleted = TRUE WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]))
+        .await
+        .map_err(app_error)?;
+    let gone = i64::try_from(done.rows_affected()).unwrap_or(0);
+    change_count(db, id, -gone).await?;
+    Ok(gone > 0)
+}
+
+/// Whoever else comes into the conversation or goes waits until this transaction ends.
+pub async fn hold_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+    change_count(db, id, 0).await
+}
+
+async fn change_count<C: ConnectionTrait>(db: &C, id: ConversationId, by: i64) -> Result<(), AppError> {
+    let sql = "UPDATE conversation_counts SET members = members + $2 WHERE conversation_id = $1";
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), by.into()]))
         .await
         .map_err(app_error)?;
     Ok(())
+}
+
+/// Changes what a member has chosen for a conversation. False: they are no member.
+pub async fn set_own<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    own: view::OwnSettings,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE conversation_members SET notify = $3, muted_until = $4, pinned = $5, section_id = $6 \
+               WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
+    let values = [
+        id.into(),
+        user.into(),
+        own.notify.as_str().into(),
+        own.muted_until.into(),
+        own.pinned.into(),
+        own.section_id.into(),
+    ];
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected() > 0)
 }
 
 pub async fn set_role<C: ConnectionTrait>(
@@ -138,7 +311,7 @@ pub async fn set_role<C: ConnectionTrait>(
 
 /// How many members the conversation of this id has, as an SQL expression.
 pub(super) fn count_of(id: &str) -> String {
-    format!("(SELECT COUNT(*) FROM conversation_members o WHERE o.conversation_id = {id} AND NOT o.is_deleted)")
+    format!("COALESCE((SELECT o.members FROM conversation_counts o WHERE o.conversation_id = {id}), 0)")
 }
 
 /// How far somebody says they have received and read.
@@ -184,7 +357,9 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) ->
     let sql = format!(
         "UPDATE conversation_members SET \
            delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
-           read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)) \
+           read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)), \
+           read_no = {most}(conversation_members.read_no, COALESCE((SELECT n.no FROM messages n \
+             WHERE n.conversation_id = w.conversation_id AND n.seq <= w.read_seq ORDER BY n.seq DESC LIMIT 1), 0)) \
          FROM {} JOIN conversations c ON c.id = w.conversation_id \
          WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
            AND NOT conversation_members.is_deleted \

@@ -4,7 +4,7 @@ use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::{access, rows::Rows};
 use crate::constraint::app_error;
 
 /// A message with its sender's name as it is now.
@@ -13,11 +13,13 @@ pub struct NamedMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub seq: i64,
+    pub no: i64,
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub sender_name: Option<String>,
     pub client_id: Option<String>,
     pub content: String,
+    pub mentions: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
@@ -51,6 +53,7 @@ impl TryFrom<NamedMessage> for view::Message {
             id: row.id,
             conversation_id: row.conversation_id,
             seq: row.seq,
+            no: row.no,
             client_id: row.client_id,
             sender,
             content: if row.deleted_at.is_some() { String::new() } else { row.content },
@@ -58,6 +61,12 @@ impl TryFrom<NamedMessage> for view::Message {
             reply_to: row.reply_to,
             reason: row.reason,
             model: row.model,
+            mentions: match row.mentions {
+                Some(mentions) if row.deleted_at.is_none() => {
+                    serde_json::from_str(&mentions).map_err(AppError::internal)?
+                }
+                _ => Vec::new(),
+            },
             attachments: Vec::new(),
             reactions: Vec::new(),
             versions: (row.version_count > 1)
@@ -73,12 +82,12 @@ const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name
     LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
     LEFT JOIN assistants a ON m.sender_kind = 'assistant' AND a.id = m.sender_id";
 
-const READABLE: &str = "JOIN conversation_members r ON r.conversation_id = m.conversation_id AND r.user_id = $1 AND NOT r.is_deleted \
-    JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted";
-
 /// A message that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
-    let sql = format!("{NAMED} {READABLE} WHERE m.id = $2");
+    let readable = access::may_read("c", "$1");
+    let sql = format!(
+        "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.id = $2 AND {readable}"
+    );
     one(db, sql, vec![reader.into(), id.into()]).await
 }
 
@@ -108,6 +117,9 @@ async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Res
 /// What one page holds at most, but for its last entry, in characters: prompts and answers may be long.
 pub(super) const PAGE_CHARS: usize = 2_000_000;
 
+/// How far the clocks of instances are apart at most, for finding numbers by times.
+const CLOCK_SKEW_MS: i64 = 60_000;
+
 /// Which part of a conversation's history is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
@@ -136,19 +148,30 @@ pub async fn history<C: ConnectionTrait>(
     let mut values: Vec<Value> = vec![id.into()];
     let mut condition = |text: &str, value: Value| {
         values.push(value);
-        sql.push_str(&format!(" AND {text} ${}", values.len()));
+        sql.push_str(&format!(" AND {}", text.replace("{}", &format!("${}", values.len()))));
     };
     if let Some(seq) = part.before_seq {
-        condition("m.seq <", seq.into());
+        condition("m.seq < {}", seq.into());
     }
     if let Some(seq) = part.after_seq {
-        condition("m.seq >", seq.into());
+        condition("m.seq > {}", seq.into());
     }
     if let Some(from) = part.from {
-        condition("m.created_at >=", from.into());
+        condition("m.created_at >= {}", from.into());
+        // Where reading begins in the order of numbers.
+        condition(
+            "m.seq >= (SELECT x.seq FROM messages x WHERE x.conversation_id = $1 AND x.created_at >= {} \
+             ORDER BY x.created_at, x.seq LIMIT 1)",
+            Timestamp(from.0.saturating_sub(CLOCK_SKEW_MS)).into(),
+        );
     }
     if let Some(to) = part.to {
-        condition("m.created_at <=", to.into());
+        condition("m.created_at <= {}", to.into());
+        condition(
+            "m.seq <= (SELECT x.seq FROM messages x WHERE x.conversation_id = $1 AND x.created_at <= {} \
+             ORDER BY x.created_at DESC, x.seq DESC LIMIT 1)",
+            Timestamp(to.0.saturating_add(CLOCK_SKEW_MS)).into(),
+        );
     }
     let order = if part.forwards() { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY m.seq {order} LIMIT {}", part.limit + 1));

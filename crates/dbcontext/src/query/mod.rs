@@ -1,5 +1,6 @@
 //! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
 
+pub mod access;
 pub mod api_keys;
 pub mod assistants;
 pub mod audit;
@@ -15,6 +16,7 @@ pub mod jobs;
 pub mod known_devices;
 pub mod mail_tokens;
 pub mod members;
+pub mod mentions;
 pub mod messages;
 mod page;
 pub mod passkeys;
@@ -22,6 +24,7 @@ pub mod pending_sign_ins;
 pub(crate) mod pieces;
 pub(crate) mod rows;
 pub mod second_factors;
+pub mod sections;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;

@@ -7,7 +7,7 @@ use appcore::{
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    QuerySelect, Set, Statement,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 
@@ -145,7 +145,12 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
         updated_at: Set(at),
         ..Default::default()
     };
-    update(db, id, row).await
+    update(db, id, row).await?;
+    // Members are listed by it.
+    let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
+    let values = [id.into(), display_name.to_lowercase().into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Chooses what mail is written in.

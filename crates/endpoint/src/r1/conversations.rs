@@ -1,20 +1,23 @@
 //! Conversations, and who is in them.
 
 use appcore::{
-    AppError, AssistantId, ConversationId, UserId, WorkspaceId,
+    AppError, AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
     page::{Page, PageRequest, Slice},
-    view::{AssistantMember, Conversation, ConversationKind, LoggedEvent, Member, MemberRole},
+    view::{
+        AssistantMember, Conversation, ConversationKind, LoggedEvent, Member, MemberRole, Notify, OwnMembership,
+        Posting,
+    },
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
-    conversations::{self, NewConversation, NewMember},
+    conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange},
     events,
     receipts::{self, ReceiptState},
 };
 use utoipa::ToSchema;
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
 
 /// How much of a history or of an event log comes where the caller does not say.
 pub(super) const USUAL_LIMIT: u64 = 50;
@@ -25,41 +28,100 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ShowConversation>(),
     EndpointDef::of::<ChangeConversation>(),
     EndpointDef::of::<DeleteConversation>(),
+    EndpointDef::of::<JoinConversation>(),
     EndpointDef::of::<LeaveConversation>(),
+    EndpointDef::of::<ArchiveConversation>(),
+    EndpointDef::of::<UnarchiveConversation>(),
+    EndpointDef::of::<ConvertConversation>(),
+    EndpointDef::of::<ChangeOwn>(),
     EndpointDef::of::<ReadConversation>(),
     EndpointDef::of::<ListEvents>(),
     EndpointDef::of::<ListMembers>(),
+    EndpointDef::of::<ShowMember>(),
     EndpointDef::of::<AddMember>(),
     EndpointDef::of::<ChangeMember>(),
     EndpointDef::of::<RemoveMember>(),
 ];
 
+/// Which conversations are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// One's own.
+    #[default]
+    Own,
+    /// The public channels of a workspace, joined or not.
+    Browse,
+}
+
+impl FromText for Scope {
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "own" => Some(Self::Own),
+            "browse" => Some(Self::Browse),
+            _ => None,
+        }
+    }
+}
+
 #[dto(request)]
 pub struct ListConversationsRequest {
+    #[from(query)]
+    pub scope: Option<Scope>,
+    /// For `browse`, left out: the shared workspace, else one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+    #[from(query)]
+    pub kind: Option<ConversationKind>,
+    /// What the title contains.
+    #[from(query)]
+    pub q: Option<String>,
+    /// Archived channels instead of the others.
+    #[from(query)]
+    pub archived: Option<bool>,
+    /// Only those that one is in, or only the others.
+    #[from(query)]
+    pub joined: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List one's conversations
+/// List conversations
 ///
-/// Newest activity first.
-#[endpoint(GET "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
+/// One's own, newest activity first; or, with `scope=browse`, the public channels of a workspace, whether or not one is in them, those with most
+/// members first. Guests can't browse.
+#[endpoint(GET "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden, NotFound))]
 impl Endpoint for ListConversations {
     type Request = ListConversationsRequest;
     type Response = Page<Conversation>;
 
     async fn handle(ctx: &Ctx, request: ListConversationsRequest) -> Result<Reply<Page<Conversation>>, AppError> {
-        Ok(Reply::of(conversations::list(ctx.app(), ctx.user()?, request.page).await?))
+        let (app, by, page) = (ctx.app(), ctx.user()?, request.page);
+        let filter = Filter {
+            workspace_id: request.workspace_id,
+            kind: request.kind,
+            text: request.q.unwrap_or_default(),
+            archived: request.archived.unwrap_or(false),
+            joined: request.joined,
+        };
+        Ok(Reply::of(match request.scope.unwrap_or_default() {
+            Scope::Own => conversations::list(app, by, filter, page).await?,
+            Scope::Browse => conversations::browse(app, by, filter, page).await?,
+        }))
     }
 }
 
 #[dto(request)]
 pub struct CreateConversationRequest {
     pub kind: ConversationKind,
+    /// A channel must have one, a public channel one that no other public channel of the workspace has.
     pub title: Option<String>,
+    pub topic: Option<String>,
+    /// Who may write in a channel; left out, everyone.
+    pub posting: Option<Posting>,
     /// Left out, the shared workspace, else one's own.
     pub workspace_id: Option<WorkspaceId>,
-    /// The others. For `single` exactly one, for `group` at least two.
+    /// The others. For `single` exactly one, for `group` at least two; at most 1,000.
     pub member_ids: Option<Vec<UserId>>,
     /// For `assistant`: left out, the default one. In a `group` it becomes a member.
     pub assistant_id: Option<AssistantId>,
@@ -68,7 +130,7 @@ pub struct CreateConversationRequest {
 /// Begin a conversation
 ///
 /// Two people have one `single` conversation in a workspace: where it is there already, the answer is 200 with it.
-#[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(NotFound))]
+#[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(Forbidden, NotFound, NameTaken))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
     type Response = Conversation;
@@ -77,6 +139,8 @@ impl Endpoint for CreateConversation {
         let new = NewConversation {
             kind: request.kind,
             title: request.title,
+            topic: request.topic,
+            posting: request.posting,
             workspace_id: request.workspace_id,
             member_ids: request.member_ids.unwrap_or_default(),
             assistant_id: request.assistant_id,
@@ -94,7 +158,7 @@ pub struct ConversationRequest {
 
 /// Show a conversation
 ///
-/// With all its members.
+/// With up to 20 of its members: owners first, then by name. Whoever may join a public channel can read it, its history and its events.
 #[endpoint(GET "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowConversation {
     type Request = ConversationRequest;
@@ -113,27 +177,30 @@ pub struct ChangeConversationRequest {
     pub title: Option<Option<String>>,
     /// Null takes it away.
     pub topic: Option<Option<String>>,
+    /// Who may write in a channel.
+    pub posting: Option<Posting>,
 }
 
 /// Rename a conversation, or say what it is about
-#[endpoint(PATCH "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(PATCH "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, NameTaken, Archived))]
 impl Endpoint for ChangeConversation {
     type Request = ChangeConversationRequest;
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ChangeConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        let (title, topic) =
-            (request.title.map(Option::unwrap_or_default), request.topic.map(Option::unwrap_or_default));
-        Ok(Reply::of(
-            conversations::update(ctx.app(), ctx.user()?, request.id, title.as_deref(), topic.as_deref()).await?,
-        ))
+        let change = ConversationChange {
+            title: request.title.map(Option::unwrap_or_default),
+            topic: request.topic.map(Option::unwrap_or_default),
+            posting: request.posting,
+        };
+        Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, change).await?))
     }
 }
 
 /// Delete a conversation
 ///
 /// For all its members.
-#[endpoint(DELETE "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(DELETE "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel))]
 impl Endpoint for DeleteConversation {
     type Request = ConversationRequest;
     type Response = NoData;
@@ -144,10 +211,100 @@ impl Endpoint for DeleteConversation {
     }
 }
 
+/// Join a public channel
+///
+/// 200 also for those who are in it already.
+#[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived))]
+impl Endpoint for JoinConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::join(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Archive a channel
+///
+/// From then on it can only be read: sending and editing are refused with `archived`. For those who manage it.
+#[endpoint(POST "/r1/conversations/{id}/archive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
+impl Endpoint for ArchiveConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, true).await?))
+    }
+}
+
+/// Use an archived channel again
+#[endpoint(POST "/r1/conversations/{id}/unarchive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
+impl Endpoint for UnarchiveConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ConvertConversationRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    pub kind: ConversationKind,
+}
+
+/// Convert a conversation
+///
+/// A group becomes a private channel, a private channel a public one, a public channel a private one. For its owner, and for admins of the
+/// workspace who may see the channel. A message in it says so.
+#[endpoint(POST "/r1/conversations/{id}/convert", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, NameTaken, Archived, WrongState))]
+impl Endpoint for ConvertConversation {
+    type Request = ConvertConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConvertConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::convert(ctx.app(), ctx.user()?, request.id, request.kind).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeOwnRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    pub notify: Option<Notify>,
+    /// Null: not muted.
+    pub muted_until: Option<Option<Timestamp>>,
+    pub pinned: Option<bool>,
+    /// One of one's own sections; null: none.
+    pub section_id: Option<Option<SectionId>>,
+}
+
+/// Choose one's own settings for a conversation
+///
+/// Nobody else sees them. One's own connections are told by `conversation.own`.
+#[endpoint(PATCH "/r1/conversations/{id}/own", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
+impl Endpoint for ChangeOwn {
+    type Request = ChangeOwnRequest;
+    type Response = OwnMembership;
+
+    async fn handle(ctx: &Ctx, request: ChangeOwnRequest) -> Result<Reply<OwnMembership>, AppError> {
+        let change = OwnChange {
+            notify: request.notify,
+            muted_until: request.muted_until,
+            pinned: request.pinned,
+            section_id: request.section_id,
+        };
+        Ok(Reply::of(conversations::set_own(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
 /// Leave a conversation
 ///
-/// An owner hands it over first.
-#[endpoint(POST "/r1/conversations/{id}/leave", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, OwnerMustTransfer, WrongState))]
+/// The owner of a group hands it over first; a channel is owned by somebody who stays. A conversation in which nobody else is ends with it,
+/// unless it is a public channel.
+#[endpoint(POST "/r1/conversations/{id}/leave", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, DefaultChannel, OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveConversation {
     type Request = ConversationRequest;
     type Response = NoData;
@@ -168,15 +325,13 @@ pub struct ReadConversationRequest {
 }
 
 /// Say how far one has read
-#[endpoint(POST "/r1/conversations/{id}/read", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+#[endpoint(POST "/r1/conversations/{id}/read", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for ReadConversation {
     type Request = ReadConversationRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ReadConversationRequest) -> Result<Reply<NoData>, AppError> {
-        let user = ctx.user()?;
-        conversations::find(ctx.app(), user, request.id).await?;
-        receipts::mark(ctx.app(), user.user_id, request.id, request.seq, ReceiptState::Read).await?;
+        receipts::mark(ctx.app(), ctx.user()?.user_id, request.id, request.seq, ReceiptState::Read).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -212,24 +367,47 @@ impl Endpoint for ListEvents {
 pub struct ListMembersRequest {
     #[from(path)]
     pub id: ConversationId,
+    /// What the name contains.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(query)]
+    pub role: Option<MemberRole>,
     #[from(page)]
     pub page: PageRequest,
 }
 
 /// List the people of a conversation
+///
+/// Owners first, then by name.
 #[endpoint(GET "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMembers {
     type Request = ListMembersRequest;
     type Response = Page<Member>;
 
     async fn handle(ctx: &Ctx, request: ListMembersRequest) -> Result<Reply<Page<Member>>, AppError> {
-        let members = conversations::members(ctx.app(), ctx.user()?, request.id).await?;
-        let total = members.len() as u64;
-        let (skip, take) = (
-            usize::try_from(request.page.offset()).unwrap_or(usize::MAX),
-            usize::try_from(request.page.page_size).unwrap_or(usize::MAX),
-        );
-        Ok(Reply::of(Page::new(members.into_iter().skip(skip).take(take).collect(), request.page, total)))
+        let text = request.q.unwrap_or_default();
+        let found =
+            conversations::members(ctx.app(), ctx.user()?, request.id, &text, request.role, request.page).await?;
+        Ok(Reply::of(found))
+    }
+}
+
+#[dto(request)]
+pub struct MemberRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[from(path)]
+    pub user_id: UserId,
+}
+
+/// Show one of the people of a conversation
+#[endpoint(GET "/r1/conversations/{id}/members/{user_id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowMember {
+    type Request = MemberRequest;
+    type Response = Member;
+
+    async fn handle(ctx: &Ctx, request: MemberRequest) -> Result<Reply<Member>, AppError> {
+        Ok(Reply::of(conversations::member(ctx.app(), ctx.user()?, request.id, request.user_id).await?))
     }
 }
 
@@ -251,7 +429,7 @@ pub enum AddedMember {
 }
 
 /// Add a person or an assistant to a conversation
-#[endpoint(POST "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status = 201, errors(Forbidden, AlreadyMember, WrongState))]
+#[endpoint(POST "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status = 201, errors(Forbidden, AlreadyMember, Archived, WrongState))]
 impl Endpoint for AddMember {
     type Request = AddMemberRequest;
     type Response = AddedMember;
@@ -290,21 +468,13 @@ impl Endpoint for ChangeMember {
     }
 }
 
-#[dto(request)]
-pub struct RemoveMemberRequest {
-    #[from(path)]
-    pub id: ConversationId,
-    #[from(path)]
-    pub user_id: UserId,
-}
-
 /// Remove a member
-#[endpoint(DELETE "/r1/conversations/{id}/members/{user_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, OwnerMustTransfer, WrongState))]
+#[endpoint(DELETE "/r1/conversations/{id}/members/{user_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, OwnerMustTransfer, WrongState))]
 impl Endpoint for RemoveMember {
-    type Request = RemoveMemberRequest;
+    type Request = MemberRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: RemoveMemberRequest) -> Result<Reply<NoData>, AppError> {
+    async fn handle(ctx: &Ctx, request: MemberRequest) -> Result<Reply<NoData>, AppError> {
         conversations::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
         Ok(Reply::of(NoData))
     }

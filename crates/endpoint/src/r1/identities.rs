@@ -186,7 +186,7 @@ fn back_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError
             error = format!("{cause:#}"),
             "a sign-in by a provider had to be broken off"
         ),
-        AppError::Refused { .. } | AppError::Invalid(_) => {}
+        AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
     }
     Ok(Reply::to(format!("{LOGIN}?error={}", error.code())))
 }

@@ -1,6 +1,11 @@
 //! Messages of a conversation.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, page::Slice, text::ClientId, view::Message};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp,
+    page::Slice,
+    text::ClientId,
+    view::{Mention, Message},
+};
 use natter_macro::{dto, endpoint};
 use service::{
     assistants,
@@ -34,6 +39,11 @@ pub struct SendMessageRequest {
     #[schema(min_length = 1)]
     pub content: String,
     pub reply_to: Option<MessageId>,
+    /// Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
+    #[validate(length(max = 100))]
+    pub mentions: Option<Vec<Mention>>,
+    /// To mention more than 20 people by `all` or `here`.
+    pub confirm: Option<bool>,
     /// None: there are no files yet.
     #[validate(length(max = 0, message = "Files can't be attached yet."))]
     pub attachment_ids: Option<Vec<uuid::Uuid>>,
@@ -44,7 +54,7 @@ pub struct SendMessageRequest {
 /// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
 /// in a group those that name an assistant (`@name`): the first three that are named answer. While 20 answers are open for somebody, a
 /// message that asks for one more is refused.
-#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(TooManyAnswers))]
+#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooManyAnswers))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
     type Response = Message;
@@ -56,8 +66,10 @@ impl Endpoint for SendMessage {
             client_id: ClientId::parse(request.client_id)?,
             content: messages::content(ctx.app(), request.content)?,
             reply_to: request.reply_to,
+            mentions: request.mentions.unwrap_or_default(),
+            here: Vec::new(),
         };
-        let sent = messages::send(ctx.app(), command).await?;
+        let sent = messages::send(ctx.app(), command, request.confirm.unwrap_or(false)).await?;
         Ok(if sent.duplicate { Reply::ok(sent.message) } else { Reply::of(sent.message) })
     }
 }

@@ -13,6 +13,7 @@ mod messages;
 mod passkeys;
 mod policy;
 mod second_factor;
+mod sections;
 mod users;
 mod usersessions;
 mod websocket;
@@ -34,6 +35,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     workspaces::ENDPOINTS,
     invitations::ENDPOINTS,
     conversations::ENDPOINTS,
+    sections::ENDPOINTS,
     messages::ENDPOINTS,
     assistants::ENDPOINTS,
     admin::ENDPOINTS,

@@ -46,16 +46,17 @@ impl Sends {
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(async move {
-            let Send { conversation_id, client_id, content, reply_to } = send;
+            let Send { conversation_id, client_id, content, reply_to, mentions, confirm } = send;
             let content = messages::content(&app, content)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
-            let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to };
+            let here = Vec::new();
+            let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to, mentions, here };
             // In a box, since a task is copied as a whole each time it is handed on.
-            let mut sending = Box::pin(messages::send(&app, send));
+            let mut sending = Box::pin(messages::send(&app, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);
             let sent = match queued {

@@ -21,7 +21,7 @@ use appcore::{
 use dbcontext::{entity::assistant, query};
 
 use crate::{
-    App,
+    App, conversations,
     events::{Change, FinishAnswer, Regenerate},
     workspaces,
 };
@@ -209,7 +209,7 @@ pub async fn regenerate(app: &App, by: &Principal, id: MessageId) -> Result<Mess
     app.writer.submit(Change::Regenerate(regenerate)).await?.message()
 }
 
-/// An assistant's message that the caller may see.
+/// An assistant's message in a conversation that the caller is in.
 async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
@@ -219,5 +219,6 @@ async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, App
     if message.sender.kind != SenderKind::Assistant {
         return Err(AppError::refused(Code::WrongState, "This is only available for an assistant's answer."));
     }
+    conversations::access::member(app, by.user_id, message.conversation_id).await?;
     Ok(message)
 }

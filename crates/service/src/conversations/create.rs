@@ -6,11 +6,11 @@ use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
     line::parse_line,
-    view::{Conversation, ConversationKind, MemberRole},
+    view::{Conversation, ConversationKind, MemberRole, Posting},
 };
 use dbcontext::query;
 
-use super::{MAX_TITLE_CHARS, find};
+use super::{MAX_TITLE_CHARS, MAX_TOPIC_CHARS, find};
 use crate::{
     App,
     events::{Change, CreateConversation, Created},
@@ -25,6 +25,9 @@ const MAX_MEMBERS: usize = 1_000;
 pub struct NewConversation {
     pub kind: ConversationKind,
     pub title: Option<String>,
+    pub topic: Option<String>,
+    /// Who may write in a channel.
+    pub posting: Option<Posting>,
     /// Left out: the shared workspace, else the caller's own.
     pub workspace_id: Option<WorkspaceId>,
     /// The others; the caller is one in any case.
@@ -37,10 +40,19 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     if new.member_ids.len() > MAX_MEMBERS {
         return Err(AppError::field("member_ids", "too_long", format!("Add up to {MAX_MEMBERS} people at a time.")));
     }
-    let title = match new.title.as_deref().map(str::trim) {
-        None | Some("") => None,
-        Some(title) => Some(parse_line("title", title, MAX_TITLE_CHARS)?),
+    let able = new.kind.capabilities();
+    let line = |field, text: Option<&str>, max| match text.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => parse_line(field, text, max).map(Some),
     };
+    let title = line("title", new.title.as_deref(), MAX_TITLE_CHARS)?;
+    let topic = line("topic", new.topic.as_deref(), MAX_TOPIC_CHARS)?;
+    if able.is_channel && title.is_none() {
+        return Err(AppError::field("title", "required", "Name the channel."));
+    }
+    if new.posting.is_some() && !able.is_channel {
+        return Err(AppError::field("posting", "invalid", "This is only available in channels."));
+    }
     let workspace_id = workspaces::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
@@ -49,17 +61,15 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         return Err(AppError::field("member_ids", "not_found", "Some of these people aren't in this workspace."));
     }
     let assistant = assistant(app, workspace_id, &new).await?;
-    let (own_role, pair_key) = match new.kind {
-        ConversationKind::Single => {
-            (MemberRole::Member, together.first().map(|other| pair_key(workspace_id, by.user_id, *other)))
-        }
-        ConversationKind::Group | ConversationKind::Assistant => (MemberRole::Owner, None),
-    };
+    let own_role = if able.has_owner { MemberRole::Owner } else { MemberRole::Member };
+    let pair_key = together.first().filter(|_| able.is_pair).map(|other| pair_key(workspace_id, by.user_id, *other));
     let change = CreateConversation {
         id: ConversationId::new(),
         workspace_id,
         kind: new.kind,
-        title: if new.kind == ConversationKind::Single { None } else { title },
+        title: title.filter(|_| able.is_managed),
+        topic: topic.filter(|_| able.is_managed),
+        posting: new.posting.unwrap_or(Posting::Everyone),
         created_by: by.user_id,
         members: std::iter::once((by.user_id, own_role))
             .chain(others.into_iter().map(|id| (id, MemberRole::Member)))
@@ -84,26 +94,28 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
 }
 
 fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(), AppError> {
-    let wrong = |message| Err(AppError::field("member_ids", "invalid", message));
-    match (kind, others.len()) {
-        (ConversationKind::Single, 1) | (ConversationKind::Group, 2..) | (ConversationKind::Assistant, 0) => Ok(()),
-        (ConversationKind::Single, _) => wrong("A direct message needs exactly one other person."),
-        (ConversationKind::Group, _) => wrong("A group needs at least two other people."),
-        (ConversationKind::Assistant, _) => {
-            wrong("A conversation with an assistant can't include other people. Create a group instead.")
-        }
+    let (least, most) = kind.capabilities().others;
+    if (least..=most).contains(&others.len()) {
+        return Ok(());
     }
+    let message = match (least, most) {
+        (_, 0) => "A conversation with an assistant can't include other people. Create a group instead.",
+        (1, 1) => "A direct message needs exactly one other person.",
+        _ => "A group needs at least two other people.",
+    };
+    Err(AppError::field("member_ids", "invalid", message))
 }
 
 /// The assistant that is meant, where the kind has one.
 async fn assistant(app: &App, workspace: WorkspaceId, new: &NewConversation) -> Result<Option<AssistantId>, AppError> {
-    let meant = match (new.kind, new.assistant_id) {
-        (ConversationKind::Single, None) | (ConversationKind::Group, None) => return Ok(None),
-        (ConversationKind::Single, Some(_)) => {
+    let able = new.kind.capabilities();
+    let meant = match new.assistant_id {
+        Some(_) if !able.takes_assistants => {
             return Err(AppError::field("assistant_id", "invalid", "You can't add an assistant to a direct message."));
         }
-        (ConversationKind::Assistant, None) => query::assistants::DEFAULT_ID,
-        (ConversationKind::Assistant | ConversationKind::Group, Some(id)) => id,
+        Some(id) => id,
+        None if able.asks_every_message => query::assistants::DEFAULT_ID,
+        None => return Ok(None),
     };
     match query::assistants::usable_in(app.db.reader(), workspace, meant).await? {
         Some(assistant) => Ok(Some(assistant.id)),

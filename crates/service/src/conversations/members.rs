@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::{Permission, Principal},
+    page::{Page, PageRequest},
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};
 
+use super::{access, channels, check_search};
 use crate::{
     App,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
@@ -22,18 +24,28 @@ pub enum NewMember {
     Assistant(AssistantMember),
 }
 
-/// All people of a conversation that the caller is in.
-pub async fn members(app: &App, by: &Principal, id: ConversationId) -> Result<Vec<Member>, AppError> {
-    if query::members::find(app.db.reader(), id, by.user_id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
-    all(app, id).await
+/// A page of the people of a conversation that the caller may read: owners first, then by name.
+pub async fn members(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    text: &str,
+    role: Option<MemberRole>,
+    page: PageRequest,
+) -> Result<Page<Member>, AppError> {
+    check_search(text)?;
+    access::reader(app, by.user_id, id).await?;
+    let (rows, total) = query::members::page(app.db.reader(), id, text, role, page).await?;
+    let members = with_presence(app, rows).await?.into_iter().map(|(_, member)| member).collect();
+    Ok(Page::new(members, page, total))
 }
 
-/// All people of a conversation.
-pub(super) async fn all(app: &App, id: ConversationId) -> Result<Vec<Member>, AppError> {
-    let rows = query::members::of_conversation(app.db.reader(), id).await?;
-    Ok(with_presence(app, rows).await?.into_iter().map(|(_, member)| member).collect())
+/// One of them.
+pub async fn member(app: &App, by: &Principal, id: ConversationId, user_id: UserId) -> Result<Member, AppError> {
+    access::reader(app, by.user_id, id).await?;
+    let row = query::members::find(app.db.reader(), id, user_id).await?.ok_or(Code::NotFound)?;
+    let found = with_presence(app, vec![row]).await?.into_iter().next();
+    found.map(|(_, member)| member).ok_or_else(|| Code::NotFound.into())
 }
 
 /// Says of each member whether they are here; everybody is asked for once.
@@ -64,18 +76,21 @@ pub async fn add_member(
     id: ConversationId,
     who: Result<UserId, AssistantId>,
 ) -> Result<NewMember, AppError> {
-    let conversation = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let access = access::reader(app, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
-    workspaces::admit(app, by, conversation.workspace_id, Permission::Begin).await?;
+    workspaces::admit(app, by, access.workspace_id, Permission::Begin).await?;
     let change = match who {
         Ok(user_id) => {
-            if !workspaces::are_together(app, conversation.workspace_id, &[user_id]).await? {
+            if !workspaces::are_together(app, access.workspace_id, &[user_id]).await? {
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
+            }
+            if !access.kind.capabilities().members_are_durable {
+                return channels::add(app, by, id, user_id).await.map(NewMember::Person);
             }
             Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
         }
         Err(assistant_id) => {
-            if query::assistants::usable_in(app.db.reader(), conversation.workspace_id, assistant_id).await?.is_none() {
+            if query::assistants::usable_in(app.db.reader(), access.workspace_id, assistant_id).await?.is_none() {
                 return Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace."));
             }
             Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
@@ -89,12 +104,17 @@ pub async fn add_member(
 
 /// Ends somebody's membership.
 pub async fn remove_member(app: &App, by: &Principal, id: ConversationId, user_id: UserId) -> Result<(), AppError> {
+    let access = access::reader(app, by.user_id, id).await?;
+    if !access.kind.capabilities().members_are_durable {
+        return channels::remove(app, by, id, user_id).await;
+    }
     app.writer.submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id })).await?;
     Ok(())
 }
 
-/// Ends one's own membership; an owner hands the conversation over first.
+/// Ends one's own membership. Of a group its owner hands it over first; of a channel somebody who stays owns it then.
 pub async fn leave(app: &App, by: &Principal, id: ConversationId) -> Result<(), AppError> {
+    access::member(app, by.user_id, id).await?;
     remove_member(app, by, id, by.user_id).await
 }
 
@@ -106,5 +126,9 @@ pub async fn set_role(
     user_id: UserId,
     role: MemberRole,
 ) -> Result<Member, AppError> {
+    let access = access::reader(app, by.user_id, id).await?;
+    if !access.kind.capabilities().members_are_durable {
+        return channels::set_role(app, by, id, user_id, role).await;
+    }
     app.writer.submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role })).await?.member()
 }

@@ -1,55 +1,96 @@
 //! Conversations: who talks with whom, and by which rules.
 
+pub mod access;
+mod channels;
 mod create;
 mod members;
+mod own;
+pub mod sections;
 
 use std::collections::HashMap;
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    auth::Principal,
+    auth::{Permission, Principal},
     line::parse_line,
     page::{Page, PageRequest},
-    view::{AssistantMember, Conversation, ConversationKind, Member, Message, OwnMembership},
+    view::{AssistantMember, Conversation, ConversationKind, Member, Message, Posting},
 };
 pub use dbcontext::query::members::{Followed, Following};
 use dbcontext::query::{self, conversations::SeenConversation};
 
+pub use channels::join;
 pub use create::{NewConversation, create};
-pub use members::{NewMember, add_member, leave, members, remove_member, set_role};
+pub use dbcontext::query::conversations::Filter;
+pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
+pub use own::{OwnChange, set_own};
 
 use crate::{
     App,
-    events::{Change, DeleteConversation, UpdateConversation},
+    events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
+    workspaces,
 };
 
 pub const MAX_TITLE_CHARS: usize = 120;
 pub const MAX_TOPIC_CHARS: usize = 500;
+/// The longest text that is searched for.
+const MAX_SEARCH_CHARS: usize = 200;
 
-/// How many members a listed conversation shows; one that is asked for by itself shows all.
+/// How many members a conversation names. The others are on the pages of its members.
 const LISTED_MEMBERS: u32 = 20;
 
 /// The caller's own conversations, newest activity first.
-pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<Conversation>, AppError> {
-    let (rows, total) = query::conversations::list(app.db.reader(), by.user_id, page).await?;
+pub async fn list(
+    app: &App,
+    by: &Principal,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<Conversation>, AppError> {
+    check_search(&filter.text)?;
+    let (rows, total) = query::conversations::list(app.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(app, rows).await?, page, total))
 }
 
-/// A conversation that the caller is in, with its members.
-pub async fn find(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
-    let row = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let mut conversation = views(app, vec![row]).await?.pop().ok_or(Code::NotFound)?;
-    conversation.members = Some(members::all(app, id).await?);
-    Ok(conversation)
+/// The open conversations of a workspace, whether or not the caller is in them, those with most members first. Not for guests.
+pub async fn browse(
+    app: &App,
+    by: &Principal,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<Conversation>, AppError> {
+    check_search(&filter.text)?;
+    let workspace_id = workspaces::resolve(app, by, filter.workspace_id, Permission::Begin).await?.id;
+    let filter = Filter { workspace_id: Some(workspace_id), ..filter };
+    let (rows, total) = query::conversations::browse(app.db.reader(), by.user_id, &filter, page).await?;
+    Ok(Page::new(views(app, rows).await?, page, total))
 }
 
-/// Changes title and topic. `None` leaves one as it is; a blank text takes it away.
+fn check_search(text: &str) -> Result<(), AppError> {
+    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
+        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
+    }
+    Ok(())
+}
+
+/// A conversation that the caller may read, with its first members.
+pub async fn find(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
+    let row = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    views(app, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+/// What is to be changed of a conversation. `None` leaves a field as it is; a blank text takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct ConversationChange {
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    pub posting: Option<Posting>,
+}
+
 pub async fn update(
     app: &App,
     by: &Principal,
     id: ConversationId,
-    title: Option<&str>,
-    topic: Option<&str>,
+    change: ConversationChange,
 ) -> Result<Conversation, AppError> {
     let line = |field, text: Option<&str>, max| match text {
         None => Ok(None),
@@ -59,10 +100,28 @@ pub async fn update(
     let update = UpdateConversation {
         conversation_id: id,
         by: by.user_id,
-        title: line("title", title, MAX_TITLE_CHARS)?,
-        topic: line("topic", topic, MAX_TOPIC_CHARS)?,
+        title: line("title", change.title.as_deref(), MAX_TITLE_CHARS)?,
+        topic: line("topic", change.topic.as_deref(), MAX_TOPIC_CHARS)?,
+        posting: change.posting,
     };
     app.writer.submit(Change::Update(update)).await?;
+    find(app, by, id).await
+}
+
+/// Makes a channel one that can only be read, or one that is used again.
+pub async fn archive(app: &App, by: &Principal, id: ConversationId, archived: bool) -> Result<Conversation, AppError> {
+    app.writer.submit(Change::Archive(Archive { conversation_id: id, by: by.user_id, archived })).await?;
+    find(app, by, id).await
+}
+
+/// Makes a conversation one of another kind.
+pub async fn convert(
+    app: &App,
+    by: &Principal,
+    id: ConversationId,
+    kind: ConversationKind,
+) -> Result<Conversation, AppError> {
+    app.writer.submit(Change::Convert(Convert { conversation_id: id, by: by.user_id, kind })).await?;
     find(app, by, id).await
 }
 
@@ -111,21 +170,20 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
     }
     rows.into_iter()
         .map(|row| {
-            let kind: ConversationKind = row.kind.parse().map_err(AppError::internal)?;
+            let own = row.own()?;
             Ok(Conversation {
                 id: row.id,
-                kind,
+                kind: row.kind.parse().map_err(AppError::internal)?,
                 workspace_id: row.workspace_id,
                 title: row.title,
                 topic: row.topic,
                 last_seq: row.last_seq,
-                unread: row.unread,
-                read_seq: row.read_seq,
-                own: OwnMembership {
-                    role: row.role.parse().map_err(AppError::internal)?,
-                    read_seq: row.read_seq,
-                    unread: row.unread,
-                },
+                unread: own.map_or(0, |own| own.unread),
+                read_seq: own.map_or(0, |own| own.read_seq),
+                own,
+                posting: row.posting.parse().map_err(AppError::internal)?,
+                is_default: row.is_default,
+                archived_at: row.archived_at,
                 member_count: row.member_count.unsigned_abs(),
                 last_message: last.remove(&row.id),
                 members: members.remove(&row.id),

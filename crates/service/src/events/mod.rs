@@ -17,14 +17,14 @@ use serde_json::value::RawValue;
 
 pub use relay::Relay;
 pub use writer::{
-    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, ShowVersion,
-    SuggestTitle, UpdateConversation, Writer,
+    AddAssistant, AddMember, Archive, BeginAnswer, Change, Convert, CreateConversation, Created, DeleteConversation,
+    DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
+    ShowVersion, SuggestTitle, UpdateConversation, Writer,
 };
 
-use crate::App;
+use crate::{App, conversations::access};
 
-/// The durable events of a conversation after `after_seq`, for one of its members.
+/// The durable events of a conversation after `after_seq`, for whoever may read it.
 pub async fn page(
     app: &App,
     by: &Principal,
@@ -32,9 +32,7 @@ pub async fn page(
     after_seq: i64,
     limit: u64,
 ) -> Result<Slice<LoggedEvent>, AppError> {
-    let Some(conversation) = query::conversations::find(app.db.reader(), by.user_id, id).await? else {
-        return Err(Code::NotFound.into());
-    };
+    let conversation = access::reader(app, by.user_id, id).await?;
     let after_seq = after_seq.max(0);
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
     let mut rows = query::events::after(app.db.reader(), id, after_seq, limit + 1).await?;

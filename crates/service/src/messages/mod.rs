@@ -1,25 +1,75 @@
 //! Messages: sent, read, changed, by the members of their conversation.
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId,
+    AppError, Code, ConversationId, MessageId, UserId,
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
-    view::Message,
+    view::{Mention, MentionKind, Message, PresenceStatus},
 };
 use dbcontext::query;
+use serde_json::json;
 
 pub use crate::events::{SendMessage, Sent};
 pub use dbcontext::query::messages::History;
 
 use crate::{
     App,
+    conversations::access,
     events::{Change, DeleteMessage, EditMessage, ShowVersion},
 };
 
-/// Sends a message. The same `client_id` again yields the earlier message.
-pub async fn send(app: &App, send: SendMessage) -> Result<Sent, AppError> {
-    app.writer.submit(Change::Send(send)).await?.sent()
+/// How many may be mentioned at once without being asked.
+const UNASKED_MENTIONS: u64 = 20;
+const MAX_MENTIONS: usize = 100;
+
+/// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
+pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
+    check_mentions(&send.mentions)?;
+    if send.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here)) {
+        send.here = mention_many(app, &send, is_confirmed).await?;
+    }
+    let (user, id) = (send.sender, send.conversation_id);
+    let sent = app.writer.submit(Change::Send(send)).await;
+    access::explain(app, user, id, sent).await?.sent()
+}
+
+fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
+    if mentions.len() > MAX_MENTIONS {
+        return Err(AppError::field("mentions", "too_long", format!("Mention up to {MAX_MENTIONS} at a time.")));
+    }
+    let is_right =
+        |mention: &Mention| mention.id.is_some() == matches!(mention.kind, MentionKind::User | MentionKind::Assistant);
+    if mentions.iter().all(is_right) {
+        return Ok(());
+    }
+    Err(AppError::field(
+        "mentions",
+        "invalid",
+        "A user or an assistant is mentioned by its id, all and here without one.",
+    ))
+}
+
+/// Whom `@here` means; asks back where it or `@all` means many.
+async fn mention_many(app: &App, send: &SendMessage, is_confirmed: bool) -> Result<Vec<UserId>, AppError> {
+    let (id, sender) = (send.conversation_id, send.sender);
+    access::member(app, sender, id).await?;
+    let mentions = |kind| send.mentions.iter().any(|mention| mention.kind == kind);
+    let mut here = Vec::new();
+    if mentions(MentionKind::Here) {
+        let others = query::members::others(app.db.reader(), id, sender).await?;
+        let online = app.presence.of(&others).await.into_iter();
+        here.extend(online.filter(|one| one.status != PresenceStatus::Offline).map(|one| one.user_id));
+    }
+    let told = if mentions(MentionKind::All) {
+        query::members::count(app.db.reader(), id).await?.saturating_sub(1)
+    } else {
+        here.len() as u64
+    };
+    if told >= UNASKED_MENTIONS && !is_confirmed {
+        return Err(AppError::Detailed { code: Code::ConfirmMention, details: json!({ "count": told }) });
+    }
+    Ok(here)
 }
 
 /// Reads text as a message's content. How long it may be where it goes to is decided there.
@@ -34,10 +84,9 @@ pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
 
 pub async fn edit(app: &App, by: &Principal, message_id: MessageId, content: Content) -> Result<Message, AppError> {
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    app.writer
-        .submit(Change::Edit(EditMessage { conversation_id, by: by.user_id, message_id, content }))
-        .await?
-        .message()
+    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content };
+    let edited = app.writer.submit(Change::Edit(edit)).await;
+    access::explain(app, by.user_id, conversation_id, edited).await?.message()
 }
 
 /// Gives one's own prompt another text and has the assistant answer that; what was there before is kept as a version.
@@ -61,15 +110,15 @@ pub async fn show_version(app: &App, by: &Principal, message_id: MessageId, inde
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    app.writer.submit(Change::Delete(DeleteMessage { conversation_id, by: by.user_id, message_id })).await?;
+    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id };
+    let deleted = app.writer.submit(Change::Delete(delete)).await;
+    access::explain(app, by.user_id, conversation_id, deleted).await?;
     Ok(())
 }
 
 /// Part of a conversation's history, oldest first.
 pub async fn page(app: &App, by: &Principal, id: ConversationId, part: History) -> Result<Slice<Message>, AppError> {
-    if query::members::find(app.db.reader(), id, by.user_id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
+    access::reader(app, by.user_id, id).await?;
     let part = History { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (rows, has_more) = query::messages::history(app.db.reader(), id, part).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;

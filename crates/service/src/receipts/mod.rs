@@ -13,7 +13,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, Code, ConversationId, UserId,
+    AppError, Clock, ConversationId, UserId,
     event::{BusMessage, Envelope, Event, EventBus, Gathered, ReadPosition, Topic},
 };
 use dbcontext::{
@@ -26,7 +26,7 @@ use dbcontext::{
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::App;
+use crate::{App, conversations::access};
 
 /// Receipts that may wait. One more is dropped: a later one of the same reader says the same and more.
 const QUEUE: usize = 16_384;
@@ -72,9 +72,7 @@ pub async fn mark(
     seq: i64,
     state: ReceiptState,
 ) -> Result<(), AppError> {
-    if query::members::find(app.db.reader(), conversation_id, user_id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
+    access::member(app, user_id, conversation_id).await?;
     let read_seq = if state == ReceiptState::Read { seq } else { 0 };
     let store = Store {
         db: app.db.clone(),

@@ -17,7 +17,7 @@ use dbcontext::{
     query::{users, workspace_domains as rows, workspaces},
 };
 
-use super::{find, notice::ChangeNotice};
+use super::{default_channel, find, notice::ChangeNotice};
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
@@ -55,10 +55,13 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
     if !is_open || workspaces::removed_at(&tx, id, by.user_id).await?.is_some() {
         return Err(Code::NotFound.into());
     }
-    workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, app.clock.now()).await?;
+    let now = app.clock.now();
+    workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
+    let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(app);
+    channel.tell(app);
     find(app, by, id).await
 }
 

@@ -25,7 +25,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{admit, members::may_bring_in, notice::ChangeNotice};
+use super::{admit, default_channel, members::may_bring_in, notice::ChangeNotice};
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
@@ -238,10 +238,11 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
         return Err(AppError::refused(Code::Forbidden, message));
     }
     let led_to = shown.leads_to(&tx, shown.role()?).await?;
-    shown.bring_in(&tx, by.user_id, now).await?;
+    let channel = shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(app);
+    channel.tell(app);
     Ok(led_to)
 }
 
@@ -287,18 +288,25 @@ impl Shown {
         if self.invitation.email.is_some() && !self.by_mail {
             return Ok(());
         }
-        self.bring_in(db, user_id, now).await?;
+        // A new account has no connections that would have to be told.
+        let _ = self.bring_in(db, user_id, now).await?;
         let target = Some(self.invitation.workspace_id.to_string());
         let entry = Entry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
         audit::record(db, entry).await
     }
 
-    async fn bring_in<C: ConnectionTrait>(&self, db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
+    async fn bring_in<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        user_id: UserId,
+        now: Timestamp,
+    ) -> Result<default_channel::Change, AppError> {
         if !rows::take(db, self.invitation.id, now).await? {
             return Err(Code::InvitationExpired.into());
         }
-        workspaces::add(db, self.invitation.workspace_id, user_id, self.role()?, now).await?;
-        Ok(())
+        let (id, role) = (self.invitation.workspace_id, self.role()?);
+        workspaces::add(db, id, user_id, role, now).await?;
+        default_channel::settle(db, id, user_id, role, now).await
     }
 
     fn must_stand(&self, now: Timestamp) -> Result<(), AppError> {

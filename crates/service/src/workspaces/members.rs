@@ -15,7 +15,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{departure, invitations, notice::ChangeNotice, permitted, wrong_state};
+use super::{default_channel, departure, invitations, notice::ChangeNotice, permitted, wrong_state};
 use crate::{
     App,
     accounts::fill_in_presence,
@@ -77,10 +77,12 @@ pub async fn add_member(
     if !rows::add(&tx, id, user.id, role, app.clock.now()).await? {
         return Err(Code::AlreadyMember.into());
     }
+    let channel = default_channel::settle(&tx, id, user.id, role, app.clock.now()).await?;
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, user.id).tell(app);
+    channel.tell(app);
     view(member)
 }
 
@@ -130,11 +132,13 @@ pub async fn set_role(
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
+    let channel = default_channel::settle(&tx, id, user_id, role, now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // The caller, too: with the ownership their own role changes.
     ChangeNotice::of(id, [by.user_id, user_id]).tell(app);
+    channel.tell(app);
     view(member)
 }
 

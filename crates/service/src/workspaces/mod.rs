@@ -4,6 +4,7 @@
 //! see nobody and no assistant but those that they meet there. A personal workspace belongs to one person for as long as their account
 //! is there; the shared one belongs to the installation, which names it and keeps it; the others are teams.
 
+mod default_channel;
 mod departure;
 mod domains;
 pub mod invitations;
@@ -108,10 +109,13 @@ pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[Strin
     let join_domains = domains::parse(join_domains, &[], &user)?;
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
     rows::add(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
+    default_channel::create(&tx, id, by.user_id, now).await?;
+    let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     workspace_domains::replace(&tx, id, &join_domains).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(app);
+    channel.tell(app);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -223,7 +227,7 @@ pub(crate) async fn settle<C: ConnectionTrait>(
     rows::insert(db, personal, PERSONAL_NAME, WorkspaceKind::Personal, Some(user_id), now).await?;
     rows::add(db, personal, user_id, WorkspaceRole::Owner, now).await?;
     let Some(name) = config.shared_workspace() else { return Ok(()) };
-    let shared = shared(db, name, now).await?;
+    let shared = shared(db, name, user_id, now).await?;
     // The first administrator who comes owns what belongs to everybody.
     let role = match role {
         UserRole::User => WorkspaceRole::Member,
@@ -231,17 +235,28 @@ pub(crate) async fn settle<C: ConnectionTrait>(
         UserRole::Admin => WorkspaceRole::Owner,
     };
     rows::add(db, shared, user_id, role, now).await?;
+    // A new account has no connections that would have to be told.
+    let _ = default_channel::settle(db, shared, user_id, role, now).await?;
     Ok(())
 }
 
 /// The shared workspace, by the name that the setting gives it; made when the first account needs it.
-async fn shared<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Result<WorkspaceId, AppError> {
-    if rows::shared(db).await?.is_none() {
+async fn shared<C: ConnectionTrait>(
+    db: &C,
+    name: &str,
+    first: UserId,
+    now: Timestamp,
+) -> Result<WorkspaceId, AppError> {
+    let is_new = rows::shared(db).await?.is_none();
+    if is_new {
         rows::insert(db, WorkspaceId::new(), name, WorkspaceKind::Shared, None, now).await?;
     }
     // Ours, or that of a sign-up that was quicker.
     let workspace =
         rows::shared(db).await?.ok_or_else(|| AppError::internal(anyhow::anyhow!("no shared workspace")))?;
+    if is_new {
+        default_channel::create(db, workspace.id, first, now).await?;
+    }
     if workspace.name != name {
         rows::rename(db, workspace.id, name, now).await?;
     }

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, time::Duration};
 use appcore::{
     AppError, AssistantId, Code, UserId,
     event::Event,
-    view::{ConversationKind, Message, MessageStatus, Sender, SenderKind},
+    view::{Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query::{self, batches::NewMessage};
 
 use super::{
     batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
-    messages::target,
+    messages::{not_archived, target},
     removed, versions,
 };
 use crate::{
@@ -60,6 +60,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         id: begin.answer_id,
         conversation_id,
         seq: 0,
+        no: batch.next_no(conversation_id)?,
         client_id: None,
         sender: Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name },
         content: String::new(),
@@ -67,6 +68,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         reply_to: begin.reply_to,
         reason: None,
         model: begin.model.clone(),
+        mentions: Vec::new(),
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
@@ -82,10 +84,12 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         id: message.id,
         conversation_id,
         seq: message.seq,
+        no: message.no,
         sender_kind: SenderKind::Assistant.as_str(),
         sender_id: Some(begin.assistant_id.0),
         client_id: None,
         content: String::new(),
+        mentions: None,
         status: MessageStatus::Streaming.as_str(),
         reply_to: begin.reply_to,
         model: begin.model.clone(),
@@ -141,7 +145,7 @@ fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
     if let (Some(question_id), Some(assistant)) = (answer.reply_to, answer.sender.id)
         && is_said
         && !is_named
-        && batch.kind(conversation_id)? == ConversationKind::Assistant
+        && batch.capabilities(conversation_id)?.asks_every_message
     {
         let assistant_id = AssistantId(assistant);
         batch.ask(TitleJob { conversation_id, question_id, answer_id: answer.id, assistant_id }.new_job()?);
@@ -151,6 +155,7 @@ fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
 
 pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
     batch.standing(regenerate.conversation_id, regenerate.by)?;
+    not_archived(batch, regenerate.conversation_id)?;
     let mut message = target(batch, regenerate.conversation_id, regenerate.message_id).await?;
     let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
         (message.sender.kind, message.sender.id, message.reply_to)

@@ -6,13 +6,14 @@ use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
     event::{Envelope, Event, Signal, Topic},
     text::Content,
-    view::{ConversationKind, MemberRole, Message},
+    view::{Capabilities, ConversationKind, MemberRole, Message, SenderKind},
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{ConversationState, NewEvent, NewMessage},
+    batches::{ConversationState, Head, NewEvent, NewMessage, SeenAt},
     conversations::MemberAssistant,
     jobs::NewJob,
+    mentions::NewMention,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseExecutor, DatabaseTransaction};
 use uuid::Uuid;
@@ -27,8 +28,8 @@ use crate::jobs::{AnswerJob, Job as _};
 
 /// A group to which nothing is added any more.
 pub(super) struct Closed {
-    /// The conversations that get events, and how far they had come before.
-    pub seen: Vec<(ConversationId, i64)>,
+    /// The conversations that get events, as they were before.
+    pub seen: Vec<SeenAt>,
     pub pieces: Vec<Piece>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
@@ -66,10 +67,15 @@ pub(super) struct Batch<'a> {
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
     /// How many answers are open for those who may ask for more.
     pub open_answers: HashMap<UserId, usize>,
+    /// Who of those who write where only admins may is one because of their role in the workspace.
+    pub workspace_admins: HashSet<(ConversationId, UserId)>,
     /// Something that people wrote was taken out of the database.
     pub has_removed_text: bool,
     moved: BTreeSet<ConversationId>,
+    /// Whose standing was relied on where that takes no number.
+    relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
+    pub new_mentions: Vec<NewMention>,
     events: Vec<NewEvent>,
     envelopes: Vec<Envelope>,
     jobs: Vec<NewJob>,
@@ -89,9 +95,12 @@ impl<'a> Batch<'a> {
             replied: HashSet::new(),
             assistants: HashMap::new(),
             open_answers: HashMap::new(),
+            workspace_admins: HashSet::new(),
             has_removed_text: false,
             moved: BTreeSet::new(),
+            relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
+            new_mentions: Vec::new(),
             events: Vec::new(),
             envelopes: Vec::new(),
             jobs: Vec::new(),
@@ -168,6 +177,11 @@ impl<'a> Batch<'a> {
     }
 
     async fn apply(&mut self, change: &Change) -> Result<Outcome, AppError> {
+        if let Some(id) = change.conversation_id()
+            && self.capabilities(id).is_ok_and(|able| !able.members_are_durable)
+        {
+            self.relied_on.extend(change.people().into_iter().map(|user| (id, user)));
+        }
         match change {
             Change::Send(change) => messages::send(self, change),
             Change::Edit(change) => messages::edit(self, change).await,
@@ -176,6 +190,8 @@ impl<'a> Batch<'a> {
             Change::Delete(change) => messages::delete(self, change).await,
             Change::Create(change) => super::conversations::create(self, change).await,
             Change::Update(change) => super::conversations::update(self, change).await,
+            Change::Archive(change) => super::conversations::archive(self, change).await,
+            Change::Convert(change) => super::conversations::convert(self, change).await,
             Change::SuggestTitle(change) => super::conversations::suggest_title(self, change).await,
             Change::DeleteConversation(change) => super::conversations::delete(self, change).await,
             Change::AddMember(change) => super::conversations::add_member(self, change).await,
@@ -201,6 +217,10 @@ impl<'a> Batch<'a> {
 
     pub fn kind(&self, id: ConversationId) -> Result<ConversationKind, AppError> {
         self.conversation(id)?.kind.parse().map_err(AppError::internal)
+    }
+
+    pub fn capabilities(&self, id: ConversationId) -> Result<&'static Capabilities, AppError> {
+        Ok(self.kind(id)?.capabilities())
     }
 
     /// From now on the conversation is gone for the changes that follow.
@@ -230,6 +250,19 @@ impl<'a> Batch<'a> {
         let envelope = self.append(id, seq, &make(seq))?;
         self.envelopes.push(envelope);
         Ok(seq)
+    }
+
+    /// The number of a conversation's next message.
+    pub fn next_no(&mut self, id: ConversationId) -> Result<i64, AppError> {
+        let conversation = self.conversation_mut(id)?;
+        conversation.last_no += 1;
+        Ok(conversation.last_no)
+    }
+
+    /// Tells something that is not kept, once all this is committed.
+    pub fn tell_passing(&mut self, event: &Event, topic: Topic) -> Result<(), AppError> {
+        self.envelopes.push(Envelope::seal(event, topic, self.now).map_err(AppError::internal)?);
+        Ok(())
     }
 
     /// Appends the creation of a conversation, which comes before its first number, and tells its members.
@@ -305,18 +338,38 @@ impl<'a> Batch<'a> {
     /// What has gathered, as what is to be executed, told, and said to this process.
     pub fn close(self, told: &[Uuid]) -> Result<Closed, AppError> {
         let backend = self.db.get_database_backend();
-        let heads: Vec<(ConversationId, i64)> = self
+        let heads: Vec<Head> = self
             .moved
             .iter()
-            .filter_map(|id| self.conversations.get(id).map(|known| (*id, known.state.last_seq)))
+            .filter_map(|id| self.conversations.get(id))
+            .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
             .collect();
-        let mut seen: BTreeMap<ConversationId, i64> = BTreeMap::new();
+        let mut written: BTreeMap<(ConversationId, UserId), i64> = BTreeMap::new();
+        for message in self.new_messages.iter().filter(|message| message.sender_kind == SenderKind::User.as_str()) {
+            if let Some(sender) = message.sender_id {
+                written.insert((message.conversation_id, UserId(sender)), message.no);
+            }
+        }
+        let mut seen: BTreeMap<ConversationId, SeenAt> = BTreeMap::new();
         for event in &self.events {
-            seen.entry(event.conversation_id).or_insert(event.seq - 1);
+            let id = event.conversation_id;
+            let last_seq = event.seq - 1;
+            seen.entry(id).or_insert_with(|| SeenAt { id, last_seq, members: Vec::new() });
+        }
+        for (id, user) in &self.relied_on {
+            if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.standing(*id, *user)) {
+                seen.members.push((*user, member.role.as_str()));
+            }
         }
         let mut pieces = Vec::new();
         if !self.new_messages.is_empty() {
             pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
+        }
+        if !written.is_empty() {
+            pieces.push(query::batches::read_by_writing(backend, &written)?);
+        }
+        if !self.new_mentions.is_empty() {
+            pieces.push(query::mentions::insert(backend, self.new_mentions)?);
         }
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
@@ -337,7 +390,7 @@ impl<'a> Batch<'a> {
             pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
         }
         Ok(Closed {
-            seen: seen.into_iter().collect(),
+            seen: seen.into_values().collect(),
             pieces,
             envelopes: self.envelopes,
             signals,

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, UserId, WorkspaceId,
     text::{ClientId, Content},
-    view::{AssistantMember, ConversationKind, Member, MemberRole, Message, MessageStatus},
+    view::{AssistantMember, ConversationKind, Member, MemberRole, Mention, Message, MessageStatus, Posting},
 };
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
@@ -17,6 +17,8 @@ pub enum Change {
     Delete(DeleteMessage),
     Create(Box<CreateConversation>),
     Update(UpdateConversation),
+    Archive(Archive),
+    Convert(Convert),
     SuggestTitle(SuggestTitle),
     DeleteConversation(DeleteConversation),
     AddMember(AddMember),
@@ -38,6 +40,9 @@ pub struct SendMessage {
     pub client_id: ClientId,
     pub content: Content,
     pub reply_to: Option<MessageId>,
+    pub mentions: Vec<Mention>,
+    /// Whom `@here` means.
+    pub here: Vec<UserId>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +75,8 @@ pub struct CreateConversation {
     pub workspace_id: WorkspaceId,
     pub kind: ConversationKind,
     pub title: Option<String>,
+    pub topic: Option<String>,
+    pub posting: Posting,
     pub created_by: UserId,
     pub members: Vec<(UserId, MemberRole)>,
     pub assistant: Option<AssistantId>,
@@ -84,6 +91,23 @@ pub struct UpdateConversation {
     pub by: UserId,
     pub title: Option<Option<String>>,
     pub topic: Option<Option<String>>,
+    pub posting: Option<Posting>,
+}
+
+/// Makes it one that can only be read, or one that is used again.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub archived: bool,
+}
+
+/// Makes it one of another kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Convert {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub kind: ConversationKind,
 }
 
 /// A title for a conversation that has none.
@@ -178,6 +202,8 @@ impl Change {
             | Self::ShowVersion(ShowVersion { conversation_id, .. })
             | Self::Delete(DeleteMessage { conversation_id, .. })
             | Self::Update(UpdateConversation { conversation_id, .. })
+            | Self::Archive(Archive { conversation_id, .. })
+            | Self::Convert(Convert { conversation_id, .. })
             | Self::SuggestTitle(SuggestTitle { conversation_id, .. })
             | Self::DeleteConversation(DeleteConversation { conversation_id, .. })
             | Self::AddMember(AddMember { conversation_id, .. })
@@ -207,6 +233,8 @@ impl Change {
             | Self::ShowVersion(ShowVersion { by, .. })
             | Self::Delete(DeleteMessage { by, .. })
             | Self::Update(UpdateConversation { by, .. })
+            | Self::Archive(Archive { by, .. })
+            | Self::Convert(Convert { by, .. })
             | Self::DeleteConversation(DeleteConversation { by, .. })
             | Self::AddAssistant(AddAssistant { by, .. })
             | Self::Regenerate(Regenerate { by, .. }) => vec![*by],

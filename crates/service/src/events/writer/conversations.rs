@@ -1,19 +1,24 @@
 //! Conversations themselves: made, renamed, joined, left, deleted.
 
 use appcore::{
-    AppError, Code, ConversationId, UserId,
+    AppError, Code, ConversationId, UserId, WorkspaceId,
+    access::Access,
     event::Event,
     view::{AssistantMember, ConversationKind, Member, MemberRole},
 };
-use dbcontext::{entity::conversation, query};
+use dbcontext::{
+    entity::conversation,
+    query::{self, batches::Head, conversations::Settings},
+};
 use sea_orm::ConnectionTrait as _;
 
 use super::{
     batch::{ActingMember, Batch},
     change::{
-        AddAssistant, AddMember, CreateConversation, Created, DeleteConversation, Outcome, RemoveMember, SetRole,
-        SuggestTitle, UpdateConversation,
+        AddAssistant, AddMember, Archive, Convert, CreateConversation, Created, DeleteConversation, Outcome,
+        RemoveMember, SetRole, SuggestTitle, UpdateConversation,
     },
+    messages::{self, not_archived},
 };
 
 /// How many assistants may be in one conversation.
@@ -28,16 +33,22 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         id: new.id,
         workspace_id: new.workspace_id,
         kind: new.kind.to_string(),
+        search_title: new.title.as_ref().map(|title| title.to_lowercase()),
         title: new.title.clone(),
-        topic: None,
+        topic: new.topic.clone(),
         pair_key: new.pair_key.clone(),
         last_seq: 0,
+        last_no: 0,
         last_activity_at: batch.now,
         created_by: new.created_by,
         created_at: batch.now,
+        archived_at: None,
+        is_default: false,
+        posting: new.posting.to_string(),
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
+        check_title(batch, new.id, new.workspace_id, new.kind, new.title.as_deref()).await?;
         return Ok(Outcome::Created(Created::Existing));
     }
     query::members::insert(batch.db, new.id, new.members.iter().copied(), batch.now).await?;
@@ -48,39 +59,134 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
     Ok(Outcome::Created(Created::New(new.id)))
 }
 
+/// Refuses a title that an open conversation must not have.
+async fn check_title(
+    batch: &Batch<'_>,
+    id: ConversationId,
+    workspace: WorkspaceId,
+    kind: ConversationKind,
+    title: Option<&str>,
+) -> Result<(), AppError> {
+    let able = kind.capabilities();
+    let Some(title) = title else {
+        return if able.is_channel { Err(AppError::field("title", "required", "Name the channel.")) } else { Ok(()) };
+    };
+    if able.is_open && query::conversations::is_title_taken(batch.db, workspace, title, id).await? {
+        return Err(Code::NameTaken.into());
+    }
+    Ok(())
+}
+
 pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -> Result<Outcome, AppError> {
-    manager(batch, update.conversation_id, update.by)?;
-    let conversation = batch.conversation_mut(update.conversation_id)?;
-    let (title, topic) = (
-        update.title.clone().unwrap_or_else(|| conversation.title.clone()),
-        update.topic.clone().unwrap_or_else(|| conversation.topic.clone()),
-    );
-    if (&title, &topic) == (&conversation.title, &conversation.topic) {
+    let id = update.conversation_id;
+    manager(batch, id, update.by).await?;
+    let old = settings(batch, id)?;
+    if update.posting.is_some() && !old.kind.capabilities().is_channel {
+        return Err(AppError::refused(Code::WrongState, "This is only available in channels."));
+    }
+    let new = Settings {
+        kind: old.kind,
+        title: update.title.clone().unwrap_or_else(|| old.title.clone()),
+        topic: update.topic.clone().unwrap_or_else(|| old.topic.clone()),
+        posting: update.posting.unwrap_or(old.posting),
+    };
+    if new != old {
+        check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
+        set(batch, id, new).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Makes it one of another kind, and says so in it.
+pub(super) async fn convert(batch: &mut Batch<'_>, convert: &Convert) -> Result<Outcome, AppError> {
+    let id = convert.conversation_id;
+    let access = access(batch, id, convert.by).await?;
+    if !access.may_own() {
+        return Err(AppError::refused(
+            Code::Forbidden,
+            "Only the owner, or an admin of the workspace, can convert this conversation.",
+        ));
+    }
+    if access.is_default {
+        return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be converted."));
+    }
+    let old = settings(batch, id)?;
+    if old.kind == convert.kind {
         return Ok(Outcome::Done);
     }
-    conversation.title.clone_from(&title);
-    conversation.topic.clone_from(&topic);
-    query::conversations::set_names(batch.db, update.conversation_id, title, topic).await?;
-    tell_update(batch, update.conversation_id).await?;
+    if !old.kind.can_become(convert.kind) {
+        return Err(AppError::refused(Code::WrongState, "This conversation can't be converted to that."));
+    }
+    not_archived(batch, id)?;
+    check_title(batch, id, access.workspace_id, convert.kind, old.title.as_deref()).await?;
+    let is_open = convert.kind.capabilities().is_open;
+    set(batch, id, Settings { kind: convert.kind, ..old }).await?;
+    let name = query::users::by_id(batch.db, convert.by).await?.map_or_else(String::new, |user| user.display_name);
+    let what = if is_open { "made this channel public" } else { "made this a private channel" };
+    messages::say(batch, id, format!("{name} {what}."))?;
     Ok(Outcome::Done)
+}
+
+pub(super) async fn archive(batch: &mut Batch<'_>, archive: &Archive) -> Result<Outcome, AppError> {
+    let id = archive.conversation_id;
+    let access = access(batch, id, archive.by).await?;
+    if !access.kind.capabilities().is_channel {
+        return Err(AppError::refused(Code::WrongState, "Only channels can be archived."));
+    }
+    access.manager()?;
+    if access.is_default {
+        return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be archived."));
+    }
+    if access.is_archived == archive.archived {
+        return Ok(Outcome::Done);
+    }
+    let archived_at = archive.archived.then_some(batch.now);
+    query::conversations::set_archived(batch.db, id, archived_at).await?;
+    batch.conversation_mut(id)?.archived_at = archived_at;
+    batch.emit(id, |seq| match archived_at {
+        Some(archived_at) => Event::ConversationArchived { conversation_id: id, seq, archived_at },
+        None => Event::ConversationUnarchived { conversation_id: id, seq },
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError> {
+    let state = batch.conversation(id)?;
+    Ok(Settings {
+        kind: batch.kind(id)?,
+        title: state.title.clone(),
+        topic: state.topic.clone(),
+        posting: state.posting.parse().map_err(AppError::internal)?,
+    })
+}
+
+async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result<(), AppError> {
+    query::conversations::set(batch.db, id, &new).await?;
+    let state = batch.conversation_mut(id)?;
+    state.kind = new.kind.to_string();
+    state.posting = new.posting.to_string();
+    (state.title, state.topic) = (new.title, new.topic);
+    tell_update(batch, id).await?;
+    Ok(())
 }
 
 /// Names a conversation that nobody has named meanwhile.
 pub(super) async fn suggest_title(batch: &mut Batch<'_>, suggest: &SuggestTitle) -> Result<Outcome, AppError> {
-    let conversation = batch.conversation_mut(suggest.conversation_id)?;
-    if conversation.title.is_some() {
+    if batch.conversation(suggest.conversation_id)?.title.is_some() {
         return Ok(Outcome::Done);
     }
-    conversation.title = Some(suggest.title.clone());
-    let topic = conversation.topic.clone();
-    query::conversations::set_names(batch.db, suggest.conversation_id, Some(suggest.title.clone()), topic).await?;
-    tell_update(batch, suggest.conversation_id).await?;
+    let new = Settings { title: Some(suggest.title.clone()), ..settings(batch, suggest.conversation_id)? };
+    set(batch, suggest.conversation_id, new).await?;
     Ok(Outcome::Done)
 }
 
 pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteConversation) -> Result<Outcome, AppError> {
-    if batch.standing(delete.conversation_id, delete.by)?.role != MemberRole::Owner {
+    let access = access(batch, delete.conversation_id, delete.by).await?;
+    if !access.may_own() {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can delete this conversation."));
+    }
+    if access.is_default {
+        return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be deleted."));
     }
     dissolve(batch, delete.conversation_id).await
 }
@@ -89,8 +195,9 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteConversation) -
 pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Outcome, AppError> {
     batch.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
-    let head = batch.conversation(conversation_id)?.last_seq;
-    let advance = query::batches::advance(batch.db.get_database_backend(), &[(conversation_id, head)], batch.now)?;
+    let state = batch.conversation(conversation_id)?;
+    let head = Head { id: conversation_id, last_seq: state.last_seq, last_no: state.last_no };
+    let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now)?;
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
     batch.forget(conversation_id);
@@ -98,7 +205,8 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
 }
 
 pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result<Outcome, AppError> {
-    manager(batch, add.conversation_id, add.by)?;
+    manager(batch, add.conversation_id, add.by).await?;
+    in_log(batch, add.conversation_id)?;
     if batch.standing(add.conversation_id, add.user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
     }
@@ -119,7 +227,7 @@ pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result
 }
 
 pub(super) async fn add_assistant(batch: &mut Batch<'_>, add: &AddAssistant) -> Result<Outcome, AppError> {
-    manager(batch, add.conversation_id, add.by)?;
+    manager(batch, add.conversation_id, add.by).await?;
     let present = query::conversations::assistants(batch.db, &[add.conversation_id]).await?;
     let is_there = present.iter().any(|assistant| assistant.assistant_id == add.assistant_id);
     if !is_there && present.len() >= MAX_ASSISTANTS {
@@ -142,12 +250,15 @@ pub(super) async fn add_assistant(batch: &mut Batch<'_>, add: &AddAssistant) -> 
 pub(super) async fn remove_member(batch: &mut Batch<'_>, remove: &RemoveMember) -> Result<Outcome, AppError> {
     let leaving = remove.by == remove.user_id;
     let own_role = batch.standing(remove.conversation_id, remove.by)?.role;
-    only_groups(batch, remove.conversation_id)?;
+    in_log(batch, remove.conversation_id)?;
     let their_role = batch.standing(remove.conversation_id, remove.user_id)?.role;
     if leaving {
-        let others = query::members::of_conversation(batch.db, remove.conversation_id).await?.len() > 1;
-        if own_role == MemberRole::Owner && others {
-            return Err(Code::OwnerMustTransfer.into());
+        let heir = query::members::heir(batch.db, remove.conversation_id, remove.user_id).await?;
+        match heir {
+            // Nobody could read it, or end it, any more.
+            None => return dissolve(batch, remove.conversation_id).await,
+            Some(_) if own_role == MemberRole::Owner => return Err(Code::OwnerMustTransfer.into()),
+            Some(_) => {}
         }
     } else if own_role == MemberRole::Member || their_role == MemberRole::Owner {
         return Err(AppError::refused(
@@ -166,7 +277,7 @@ pub(super) async fn set_role(batch: &mut Batch<'_>, set: &SetRole) -> Result<Out
     if batch.standing(set.conversation_id, set.by)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can change roles."));
     }
-    only_groups(batch, set.conversation_id)?;
+    in_log(batch, set.conversation_id)?;
     batch.standing(set.conversation_id, set.user_id)?;
     if set.by == set.user_id {
         if set.role == MemberRole::Owner {
@@ -204,32 +315,41 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .into_iter()
         .map(AssistantMember::from)
         .collect();
-    let conversation = batch.conversation(conversation_id)?;
-    let (title, topic) = (conversation.title.clone(), conversation.topic.clone());
+    let Settings { kind, title, topic, posting } = settings(batch, conversation_id)?;
     batch.emit(conversation_id, |seq| Event::ConversationUpdated {
         conversation_id,
         seq,
+        kind,
         title,
         topic,
+        posting,
         assistants: assistants.clone(),
     })?;
     Ok(assistants)
 }
 
-/// Owners and admins of a group manage it; an assistant's chat belongs to its person; a pair has nothing to manage.
-fn manager(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    let role = batch.standing(id, user)?.role;
-    if batch.kind(id)? == ConversationKind::Single {
-        return Err(AppError::refused(Code::WrongState, "A direct message can't be renamed or have more members."));
-    }
-    if role == MemberRole::Member {
-        return Err(AppError::refused(Code::Forbidden, "Only an owner or admin of this conversation can do this."));
-    }
-    Ok(())
+/// What somebody who may read the conversation is to it.
+async fn access(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<Access, AppError> {
+    let access = query::access::find(batch.db, id, user).await?.filter(Access::may_read);
+    access.ok_or_else(|| Code::NotFound.into())
 }
 
-fn only_groups(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
-    if batch.kind(id)? == ConversationKind::Group {
+/// Refuses whoever does not manage the conversation, and what nobody manages.
+async fn manager(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
+    let access = access(batch, id, user).await?;
+    if !access.kind.capabilities().is_managed {
+        return Err(AppError::refused(Code::WrongState, "A direct message can't be renamed or have more members."));
+    }
+    if !access.may_manage() {
+        return Err(AppError::refused(Code::Forbidden, "Only an owner or admin of this conversation can do this."));
+    }
+    not_archived(batch, id)
+}
+
+/// Refuses where members don't come and go by the log.
+fn in_log(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
+    let able = batch.capabilities(id)?;
+    if able.members_are_durable && !able.fixed_members {
         return Ok(());
     }
     Err(AppError::refused(Code::WrongState, "This is only available in groups."))

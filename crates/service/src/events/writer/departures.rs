@@ -1,9 +1,9 @@
 //! Somebody goes for good: out of the workspace, or altogether. Nobody is asked, and what they owned goes to somebody who stays.
 
 use appcore::{
-    AppError, ConversationId, UserId,
-    event::Event,
-    view::{ConversationKind, MemberRole},
+    AppError, Code,
+    event::{Event, Topic},
+    view::MemberRole,
 };
 use dbcontext::query;
 
@@ -19,30 +19,36 @@ pub(super) async fn depart(batch: &mut Batch<'_>, depart: &Depart) -> Result<Out
     let Some(leaver) = query::members::find(batch.db, conversation_id, user_id).await? else {
         return Ok(Outcome::Done);
     };
-    let heir = heir(batch, conversation_id, user_id).await?;
-    match (batch.kind(conversation_id)?, heir) {
-        // A chat with an assistant is its person's, and nobody is left to read the others.
-        (ConversationKind::Assistant, _) | (_, None) => return dissolve(batch, conversation_id).await,
+    let able = batch.capabilities(conversation_id)?;
+    if !able.members_are_durable {
+        query::members::hold_count(batch.db, conversation_id).await?;
+    }
+    let heir = query::members::heir(batch.db, conversation_id, user_id).await?;
+    match heir {
+        // An open channel stays for those who come later. A chat with an assistant is its person's; of the others nobody is left to read them.
+        None if !able.is_open => return dissolve(batch, conversation_id).await,
+        Some(_) if able.asks_every_message => return dissolve(batch, conversation_id).await,
         // The one who stays keeps what was said; should the two meet again, they begin anew.
-        (ConversationKind::Single, Some(_)) => {
-            query::conversations::release_pair(batch.db, conversation_id).await?;
-        }
-        (ConversationKind::Group, Some(heir)) => {
-            if leaver.role == MemberRole::Owner.as_str() {
+        Some(_) if able.is_pair => query::conversations::release_pair(batch.db, conversation_id).await?,
+        Some(heir) if able.has_owner && leaver.role == MemberRole::Owner.as_str() => {
+            if able.members_are_durable {
                 change_role(batch, conversation_id, heir, MemberRole::Owner).await?;
+            } else {
+                query::members::set_role(batch.db, conversation_id, heir, MemberRole::Owner).await?;
+                let member = query::members::find(batch.db, conversation_id, heir).await?.ok_or(Code::NotFound)?;
+                let (member, last_seq) = (member.try_into()?, batch.conversation(conversation_id)?.last_seq);
+                let event = Event::RoleChanged { conversation_id, member, last_seq };
+                batch.tell_passing(&event, Topic::User(heir))?;
             }
         }
+        None | Some(_) => {}
     }
     query::members::remove(batch.db, conversation_id, user_id).await?;
     batch.set_standing(conversation_id, user_id, None);
-    batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
+    if able.members_are_durable {
+        batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
+    } else {
+        batch.tell_passing(&Event::Left { conversation_id, user_id }, Topic::User(user_id))?;
+    }
     Ok(Outcome::Done)
-}
-
-/// Of those who stay, the admin who has been there longest, else the member.
-async fn heir(batch: &Batch<'_>, id: ConversationId, leaver: UserId) -> Result<Option<UserId>, AppError> {
-    let mut others = query::members::of_conversation(batch.db, id).await?;
-    others.retain(|member| member.user_id != leaver);
-    let admin = others.iter().find(|member| member.role == MemberRole::Admin.as_str());
-    Ok(admin.or(others.first()).map(|member| member.user_id))
 }

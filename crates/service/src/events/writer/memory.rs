@@ -1,7 +1,8 @@
 //! What the writer remembers of the conversations it wrote to a moment ago, so that not every message has to ask again who sends it where.
 //!
 //! Whatever is changed in a conversation takes a number, so what is remembered of one is right for as long as its number is. On PostgreSQL
-//! the statement that stores a group asks for that, and on SQLite nobody else writes. What a group needs is taken out of the memory, and put
+//! the statement that stores a group asks for that, and on SQLite nobody else writes. Members of channels are the exception: see
+//! [`Memory::on_message`]. What a group needs is taken out of the memory, and put
 //! back once the group is committed: what nobody knows the end of is not remembered. Names are changed elsewhere; the bus tells of it, and
 //! where it can't, an old one is used for [`KEEP`] at most.
 
@@ -13,7 +14,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{BusMessage, Signal},
+    event::{BusMessage, Effect, Signal},
 };
 use dbcontext::query::batches::ConversationState;
 
@@ -87,6 +88,12 @@ impl Memory {
                         .is_some_and(|known| known.state.last_seq < position.seq)
                 {
                     drop(self.take(position.conversation_id));
+                }
+                // Who is in a channel, and what they are there, changes without a number. On PostgreSQL the statement that stores a batch
+                // looks for its own senders; on SQLite whoever changes it tells of it before anybody is answered.
+                if let Effect::Join { conversation_id, .. } | Effect::Leave { conversation_id, .. } = &envelopes.effect
+                {
+                    drop(self.take(*conversation_id));
                 }
             }
             // It is seldom, and to look for one person would take longer than to read them again.

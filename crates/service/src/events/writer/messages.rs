@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, AssistantId, Code, ConversationId, MessageId, UserId,
     event::Event,
-    view::{ConversationKind, MemberRole, Message, MessageStatus, Sender, SenderKind},
+    view::{MemberRole, Mention, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
 };
-use dbcontext::query::{self, batches::NewMessage, messages::NamedMessage};
+use dbcontext::query::{
+    self,
+    batches::NewMessage,
+    mentions::{Mentioned, NewMention},
+    messages::NamedMessage,
+};
 
 use super::{
     answers,
@@ -43,13 +48,18 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     if !replies.is_empty() {
         batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
     }
+    let announcing: Vec<(ConversationId, UserId)> = sends(changes)
+        .map(|send| (send.conversation_id, send.sender))
+        .filter(|(id, _)| batch.conversation(*id).is_ok_and(|state| state.posting == Posting::Admins.as_str()))
+        .collect();
+    if !announcing.is_empty() {
+        batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &announcing).await?);
+    }
     let mut addressed: Vec<ConversationId> = Vec::new();
     for send in sends(changes) {
-        let may_ask = match batch.kind(send.conversation_id) {
-            Ok(ConversationKind::Assistant) => true,
-            Ok(ConversationKind::Group) => send.content.as_str().contains('@'),
-            Ok(ConversationKind::Single) | Err(_) => false,
-        };
+        let may_ask = batch.capabilities(send.conversation_id).is_ok_and(|able| {
+            able.asks_every_message || (able.takes_assistants && send.content.as_str().contains('@'))
+        });
         if may_ask && !addressed.contains(&send.conversation_id) {
             addressed.push(send.conversation_id);
         }
@@ -84,6 +94,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
             "The message you're replying to isn't in this conversation.",
         ));
     }
+    may_write(batch, send.conversation_id, send.sender)?;
     batch.check_length(send.conversation_id, &send.content)?;
     let asked = asked_assistants(batch, send.conversation_id, send.content.as_str())?;
     batch.check_open_answers(send.sender, asked.len())?;
@@ -91,6 +102,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         id: MessageId::new(),
         conversation_id: send.conversation_id,
         seq: 0,
+        no: 0,
         client_id: Some(send.client_id.as_str().to_owned()),
         sender: Sender { kind: SenderKind::User, id: Some(send.sender.0), name },
         content: send.content.as_str().to_owned(),
@@ -98,6 +110,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         reply_to: send.reply_to,
         reason: None,
         model: None,
+        mentions: send.mentions.clone(),
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
@@ -106,6 +119,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         created_at: batch.now,
     };
     let conversation_id = send.conversation_id;
+    message.no = batch.next_no(conversation_id)?;
     batch.emit(conversation_id, |seq| {
         message.seq = seq;
         Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
@@ -114,15 +128,18 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         id: message.id,
         conversation_id,
         seq: message.seq,
+        no: message.no,
         sender_kind: SenderKind::User.as_str(),
         sender_id: Some(send.sender.0),
         client_id: message.client_id.clone(),
         content: message.content.clone(),
+        mentions: mentions_text(&message.mentions)?,
         status: MessageStatus::Complete.as_str(),
         reply_to: message.reply_to,
         model: None,
         created_at: batch.now,
     });
+    mention(batch, send, message.no);
     for assistant_id in asked {
         let (question_id, answer_id) = (message.id, MessageId::new());
         batch.ask_answer(AnswerJob { conversation_id, question_id, assistant_id, answer_id }, send.sender)?;
@@ -135,20 +152,101 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
 /// they are.
 fn asked_assistants(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<Vec<AssistantId>, AppError> {
     let Some(present) = batch.assistants.get(&id) else { return Ok(Vec::new()) };
-    if batch.kind(id)? == ConversationKind::Assistant {
+    if batch.capabilities(id)?.asks_every_message {
         return Ok(present.iter().map(|assistant| assistant.assistant_id).take(MAX_ASKED).collect());
     }
     let text = text.to_lowercase();
     let mut named: Vec<(usize, AssistantId)> = present
         .iter()
-        .filter_map(|assistant| mention(&text, &assistant.name).map(|at| (at, assistant.assistant_id)))
+        .filter_map(|assistant| mention_in(&text, &assistant.name).map(|at| (at, assistant.assistant_id)))
         .collect();
     named.sort_by_key(|(at, _)| *at);
     Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ASKED).collect())
 }
 
+fn mentions_text(mentions: &[Mention]) -> Result<Option<String>, AppError> {
+    if mentions.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(mentions).map(Some).map_err(AppError::internal)
+}
+
+/// Says something in the conversation that nobody in it wrote.
+pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, content: String) -> Result<(), AppError> {
+    let mut message = Message {
+        id: MessageId::new(),
+        conversation_id,
+        seq: 0,
+        no: batch.next_no(conversation_id)?,
+        client_id: None,
+        sender: Sender { kind: SenderKind::System, id: None, name: "Natter".to_owned() },
+        content,
+        status: MessageStatus::Complete,
+        reply_to: None,
+        reason: None,
+        model: None,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+        reactions: Vec::new(),
+        versions: None,
+        edited_at: None,
+        deleted_at: None,
+        created_at: batch.now,
+    };
+    batch.emit(conversation_id, |seq| {
+        message.seq = seq;
+        Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
+    })?;
+    batch.new_messages.push(NewMessage {
+        id: message.id,
+        conversation_id,
+        seq: message.seq,
+        no: message.no,
+        sender_kind: SenderKind::System.as_str(),
+        sender_id: None,
+        client_id: None,
+        content: message.content,
+        mentions: None,
+        status: MessageStatus::Complete.as_str(),
+        reply_to: None,
+        model: None,
+        created_at: batch.now,
+    });
+    Ok(())
+}
+
+/// Notes who is mentioned, each once.
+fn mention(batch: &mut Batch<'_>, send: &SendMessage, no: i64) {
+    let mentions_all = send.mentions.iter().any(|mention| mention.kind == MentionKind::All);
+    let people: BTreeSet<UserId> = send
+        .mentions
+        .iter()
+        .filter(|mention| mention.kind == MentionKind::User)
+        .filter_map(|mention| mention.id.map(UserId))
+        .chain(send.here.iter().copied())
+        .collect();
+    let mentioned =
+        if mentions_all { vec![Mentioned::Everybody] } else { people.into_iter().map(Mentioned::Person).collect() };
+    let conversation_id = send.conversation_id;
+    batch.new_mentions.extend(mentioned.into_iter().map(|mentioned| NewMention { conversation_id, mentioned, no }));
+}
+
+/// Refuses what a member writes where nobody, or not everybody, may write.
+pub(super) fn may_write(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
+    let role = batch.standing(id, user)?.role;
+    let conversation = batch.conversation(id)?;
+    if conversation.archived_at.is_some() {
+        return Err(Code::Archived.into());
+    }
+    let is_admin = role != MemberRole::Member || batch.workspace_admins.contains(&(id, user));
+    if conversation.posting == Posting::Admins.as_str() && !is_admin {
+        return Err(AppError::refused(Code::Forbidden, "Only admins can post in this channel."));
+    }
+    Ok(())
+}
+
 /// Where `@name` first stands in a text of small letters, in any case, and not as the beginning of a longer word.
-fn mention(text: &str, name: &str) -> Option<usize> {
+fn mention_in(text: &str, name: &str) -> Option<usize> {
     let name = format!("@{}", name.to_lowercase());
     let is_whole = |at: usize| {
         let before = text[..at].chars().next_back();
@@ -160,6 +258,7 @@ fn mention(text: &str, name: &str) -> Option<usize> {
 
 pub(super) async fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
     batch.standing(edit.conversation_id, edit.by)?;
+    not_archived(batch, edit.conversation_id)?;
     batch.check_length(edit.conversation_id, &edit.content)?;
     let mut message = target(batch, edit.conversation_id, edit.message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
@@ -186,7 +285,9 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
     let role = batch.standing(delete.conversation_id, delete.by)?.role;
     let mut message = target(batch, delete.conversation_id, delete.message_id).await?;
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
-    if !own && role == MemberRole::Member {
+    let is_archived = not_archived(batch, delete.conversation_id);
+    if (!own || is_archived.is_err()) && !manages(batch, delete, role).await? {
+        is_archived?;
         return Err(AppError::refused(
             Code::Forbidden,
             "Only the author, or an owner or admin of the conversation, can delete this message.",
@@ -204,6 +305,19 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
     Ok(Outcome::Done)
 }
 
+async fn manages(batch: &Batch<'_>, delete: &DeleteMessage, role: MemberRole) -> Result<bool, AppError> {
+    if role != MemberRole::Member {
+        return Ok(true);
+    }
+    let access = query::access::find(batch.db, delete.conversation_id, delete.by).await?;
+    Ok(access.is_some_and(|access| access.may_manage()))
+}
+
+/// Refuses what changes a conversation that can only be read.
+pub(super) fn not_archived(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
+    if batch.conversation(id)?.archived_at.is_some() { Err(Code::Archived.into()) } else { Ok(()) }
+}
+
 /// A message of the conversation that is still there.
 pub(super) async fn target(
     batch: &Batch<'_>,
@@ -219,15 +333,15 @@ pub(super) async fn target(
 
 #[cfg(test)]
 mod tests {
-    use super::mention;
+    use super::mention_in;
 
     #[test]
     fn a_mention_is_the_whole_name() {
-        assert_eq!(mention("hey @ada, look", "Ada"), Some(4));
-        assert_eq!(mention("@ada lovelace?", "Ada Lovelace"), Some(0));
-        assert_eq!(mention("@adabot or @ada", "Ada"), Some(11));
-        assert_eq!(mention("@adabot", "Ada"), None);
-        assert_eq!(mention("mail@ada", "Ada"), None);
-        assert_eq!(mention("ada", "Ada"), None);
+        assert_eq!(mention_in("hey @ada, look", "Ada"), Some(4));
+        assert_eq!(mention_in("@ada lovelace?", "Ada Lovelace"), Some(0));
+        assert_eq!(mention_in("@adabot or @ada", "Ada"), Some(11));
+        assert_eq!(mention_in("@adabot", "Ada"), None);
+        assert_eq!(mention_in("mail@ada", "Ada"), None);
+        assert_eq!(mention_in("ada", "Ada"), None);
     }
 }

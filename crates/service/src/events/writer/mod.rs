@@ -34,9 +34,9 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, BeginAnswer, Change, CreateConversation, Created, DeleteConversation, DeleteMessage,
-    Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole, ShowVersion,
-    SuggestTitle, UpdateConversation,
+    AddAssistant, AddMember, Archive, BeginAnswer, Change, Convert, CreateConversation, Created, DeleteConversation,
+    DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
+    ShowVersion, SuggestTitle, UpdateConversation,
 };
 use commit::{Committed, Committer};
 

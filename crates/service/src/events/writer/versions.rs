@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, AssistantId, Code, ConversationId, MessageId,
     event::Event,
-    view::{ConversationKind, Message, MessageStatus, SenderKind, Versions},
+    view::{Message, MessageStatus, SenderKind, Versions},
 };
 use dbcontext::query;
 
@@ -75,7 +75,7 @@ pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Ou
 /// Keeps an answer that is about to be given again, where it was one. False: it is replaced.
 pub(super) async fn keep_answer(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
     let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
-    if batch.kind(message.conversation_id)? != ConversationKind::Assistant || !is_answer || message.content.is_empty() {
+    if !batch.capabilities(message.conversation_id)?.asks_every_message || !is_answer || message.content.is_empty() {
         return Ok(false);
     }
     quiet_assistants(batch, message.conversation_id).await?;
@@ -120,7 +120,7 @@ async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(
 
 /// The assistants of a chat with one, while none of them has an answer to give.
 async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<AssistantId>, AppError> {
-    if batch.kind(id)? != ConversationKind::Assistant {
+    if !batch.capabilities(id)?.asks_every_message {
         return Err(AppError::refused(
             Code::WrongState,
             "Only messages in a conversation with an assistant have versions.",

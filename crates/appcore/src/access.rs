@@ -1,0 +1,129 @@
+//! Who may read, write to and manage a conversation. The same rule for reading stands as an SQL predicate in `dbcontext::query::access`, and a
+//! test there compares the two.
+
+use crate::{
+    Code, ConversationId, WorkspaceId,
+    view::{ConversationKind, MemberRole, Posting, WorkspaceRole},
+};
+
+/// What somebody is to a conversation that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub conversation_id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub kind: ConversationKind,
+    pub last_seq: i64,
+    pub is_archived: bool,
+    /// It is the workspace's default channel.
+    pub is_default: bool,
+    pub posting: Posting,
+    /// None: they are no member of it.
+    pub role: Option<MemberRole>,
+    /// None: they are not in its workspace.
+    pub workspace_role: Option<WorkspaceRole>,
+}
+
+impl Access {
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.role.is_some() || (self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider))
+    }
+
+    /// Why they may not be told of it, or take part in it, if that is so.
+    pub fn member(&self) -> Result<MemberRole, Code> {
+        match self.role {
+            Some(role) => Ok(role),
+            None if self.may_read() => Err(Code::NotAMember),
+            None => Err(Code::NotFound),
+        }
+    }
+
+    pub fn may_write(&self) -> Result<(), Code> {
+        self.member()?;
+        if self.is_archived {
+            return Err(Code::Archived);
+        }
+        if self.posting == Posting::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
+    }
+
+    /// Owners and admins of the conversation; of a channel that they may read, those of its workspace too.
+    #[must_use]
+    pub fn may_manage(&self) -> bool {
+        matches!(self.role, Some(MemberRole::Owner | MemberRole::Admin)) || self.is_workspace_admin()
+    }
+
+    /// Its owner; of a channel that they may read, the workspace's owner and admins too.
+    #[must_use]
+    pub fn may_own(&self) -> bool {
+        self.role == Some(MemberRole::Owner) || self.is_workspace_admin()
+    }
+
+    fn is_workspace_admin(&self) -> bool {
+        self.kind.capabilities().is_channel
+            && self.may_read()
+            && matches!(self.workspace_role, Some(WorkspaceRole::Owner | WorkspaceRole::Admin))
+    }
+
+    /// Refuses whoever may not manage it.
+    pub fn manager(&self) -> Result<(), Code> {
+        match (self.may_manage(), self.may_read()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Code::Forbidden),
+            (false, false) => Err(Code::NotFound),
+        }
+    }
+}
+
+/// Whether somebody of this role sees what is open to a workspace.
+#[must_use]
+pub fn is_insider(role: WorkspaceRole) -> bool {
+    role != WorkspaceRole::Guest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(kind: ConversationKind, role: Option<MemberRole>, workspace_role: Option<WorkspaceRole>) -> Access {
+        Access {
+            conversation_id: ConversationId::new(),
+            workspace_id: WorkspaceId::new(),
+            kind,
+            last_seq: 0,
+            is_archived: false,
+            is_default: false,
+            posting: Posting::Everyone,
+            role,
+            workspace_role,
+        }
+    }
+
+    #[test]
+    fn whoever_manages_reads_and_whoever_writes_is_in() {
+        let roles = [None, Some(MemberRole::Member), Some(MemberRole::Admin), Some(MemberRole::Owner)];
+        let workspace_roles = WorkspaceRole::ALL.into_iter().map(Some).chain([None]);
+        for (kind, workspace_role) in
+            workspace_roles.flat_map(|role| ConversationKind::ALL.into_iter().map(move |kind| (kind, role)))
+        {
+            for role in roles {
+                let access = access(kind, role, workspace_role);
+                assert!(!access.may_manage() || access.may_read(), "{access:?}");
+                assert!(!access.may_own() || access.may_manage(), "{access:?}");
+                assert_eq!(access.may_write().is_ok(), role.is_some(), "{access:?}");
+                assert!(Access { is_archived: true, ..access }.may_write().is_err());
+                let announced = Access { posting: Posting::Admins, ..access };
+                assert_eq!(announced.may_write().is_ok(), role.is_some() && access.may_manage(), "{access:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_channel_is_read_by_everybody_but_guests_and_others_know_nothing_of_it() {
+        let public = |role| access(ConversationKind::PublicChannel, None, role);
+        assert_eq!(public(Some(WorkspaceRole::Member)).may_write(), Err(Code::NotAMember));
+        assert_eq!(public(Some(WorkspaceRole::Guest)).may_write(), Err(Code::NotFound));
+        assert_eq!(public(None).may_write(), Err(Code::NotFound));
+        let private = access(ConversationKind::PrivateChannel, None, Some(WorkspaceRole::Owner));
+        assert_eq!((private.may_write(), private.manager()), (Err(Code::NotFound), Err(Code::NotFound)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The kinds of conversations, and what each is capable of: the one table that all rules decide by.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stored_by_name;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationKind {
+    /// Exactly two people, one per pair and workspace.
+    Single,
+    /// Three people or more when it is made.
+    Group,
+    /// A person and an assistant.
+    Assistant,
+    /// Everybody in the workspace but guests may read and join it.
+    PublicChannel,
+    /// Seen by its members only.
+    PrivateChannel,
+}
+
+stored_by_name! {
+    ConversationKind {
+        Single = "single",
+        Group = "group",
+        Assistant = "assistant",
+        PublicChannel = "public_channel",
+        PrivateChannel = "private_channel",
+    }
+}
+
+/// What a kind of conversation is capable of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How many others its creator names: at least, at most.
+    pub others: (usize, usize),
+    /// There is one per pair of people in a workspace.
+    pub is_pair: bool,
+    /// Whoever creates it owns it.
+    pub has_owner: bool,
+    /// Every member of the workspace but guests may read and join it.
+    pub is_open: bool,
+    /// Owners and admins name it and say what it is about.
+    pub is_managed: bool,
+    /// Nobody is added, removed, or leaves.
+    pub fixed_members: bool,
+    /// It must have a title, can be archived, and admins of the workspace who may read it manage it.
+    pub is_channel: bool,
+    /// Assistants can be in it.
+    pub takes_assistants: bool,
+    /// Its assistant answers every message; elsewhere an assistant answers where it is named.
+    pub asks_every_message: bool,
+    /// Joins and leaves take a `seq` and stand in the event log. Otherwise they are passing events.
+    pub members_are_durable: bool,
+}
+
+const NO_LIMIT: usize = usize::MAX;
+
+const SINGLE: Capabilities = Capabilities {
+    others: (1, 1),
+    is_pair: true,
+    has_owner: false,
+    is_open: false,
+    is_managed: false,
+    fixed_members: true,
+    is_channel: false,
+    takes_assistants: false,
+    asks_every_message: false,
+    members_are_durable: true,
+};
+
+const GROUP: Capabilities = Capabilities {
+    others: (2, NO_LIMIT),
+    is_pair: false,
+    has_owner: true,
+    is_open: false,
+    is_managed: true,
+    fixed_members: false,
+    is_channel: false,
+    takes_assistants: true,
+    asks_every_message: false,
+    members_are_durable: true,
+};
+
+const ASSISTANT: Capabilities = Capabilities { others: (0, 0), fixed_members: true, asks_every_message: true, ..GROUP };
+
+const PRIVATE_CHANNEL: Capabilities =
+    Capabilities { others: (0, NO_LIMIT), is_channel: true, members_are_durable: false, ..GROUP };
+
+const PUBLIC_CHANNEL: Capabilities = Capabilities { is_open: true, ..PRIVATE_CHANNEL };
+
+impl ConversationKind {
+    pub const ALL: [Self; 5] = [Self::Single, Self::Group, Self::Assistant, Self::PublicChannel, Self::PrivateChannel];
+
+    #[must_use]
+    pub const fn capabilities(self) -> &'static Capabilities {
+        match self {
+            Self::Single => &SINGLE,
+            Self::Group => &GROUP,
+            Self::Assistant => &ASSISTANT,
+            Self::PublicChannel => &PUBLIC_CHANNEL,
+            Self::PrivateChannel => &PRIVATE_CHANNEL,
+        }
+    }
+
+    /// Whether a conversation of this kind can become one of that kind.
+    #[must_use]
+    pub const fn can_become(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Group | Self::PublicChannel, Self::PrivateChannel) | (Self::PrivateChannel, Self::PublicChannel)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_fit_together() {
+        for kind in ConversationKind::ALL {
+            assert_eq!(kind.as_str().parse::<ConversationKind>().unwrap(), kind);
+            let able = kind.capabilities();
+            assert!(!able.is_open || able.is_channel, "{kind}: only a channel is open");
+            assert!(!able.is_channel || (able.is_managed && !able.fixed_members), "{kind}");
+            assert!(!able.asks_every_message || able.takes_assistants, "{kind}");
+            assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
+            assert!(able.others.0 <= able.others.1, "{kind}");
+            assert!(!kind.can_become(kind), "{kind}");
+        }
+    }
+}

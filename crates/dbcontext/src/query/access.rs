@@ -1,0 +1,153 @@
+//! Who may read a conversation, as SQL; and what somebody is to one, for the rules in [`appcore::access`].
+
+use appcore::{
+    AppError, ConversationId, UserId, WorkspaceId,
+    access::Access,
+    view::{ConversationKind, WorkspaceRole},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+
+use super::rows::{Column, Rows};
+use crate::constraint::app_error;
+
+/// A condition on the conversation that the statement names `conversation`: whether the person behind the parameter `user` may read it.
+pub(super) fn may_read(conversation: &str, user: &str) -> String {
+    let member = format!(
+        "EXISTS (SELECT 1 FROM conversation_members am WHERE am.conversation_id = {conversation}.id AND am.user_id = {user} \
+           AND NOT am.is_deleted)"
+    );
+    format!("({member} OR {})", is_open_to(conversation, user))
+}
+
+/// The same for those who are no members: whether it is open to the person.
+pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
+    let guest = WorkspaceRole::Guest.as_str();
+    format!(
+        "({conversation}.kind IN ({}) AND EXISTS (SELECT 1 FROM workspace_members aw \
+           WHERE aw.workspace_id = {conversation}.workspace_id AND aw.user_id = {user} AND NOT aw.is_deleted AND aw.role <> '{guest}'))",
+        kinds(|kind| kind.capabilities().is_open)
+    )
+}
+
+/// The kinds that are so, as a list of literals.
+pub(super) fn kinds(are_so: impl Fn(ConversationKind) -> bool) -> String {
+    let kinds = ConversationKind::ALL.into_iter().filter(|kind| are_so(*kind));
+    kinds.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ")
+}
+
+/// What somebody is to a conversation. None: it is not there.
+pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<Access>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        workspace_id: WorkspaceId,
+        kind: String,
+        last_seq: i64,
+        is_archived: bool,
+        is_default: bool,
+        posting: String,
+        role: Option<String>,
+        workspace_role: Option<String>,
+    }
+    let sql = "SELECT c.workspace_id, c.kind, c.last_seq, c.archived_at IS NOT NULL AS is_archived, c.is_default, c.posting, \
+               m.role, w.role AS workspace_role FROM conversations c \
+               LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 AND NOT m.is_deleted \
+               LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
+               WHERE c.id = $1 AND NOT c.is_deleted";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
+    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    found
+        .map(|row| {
+            Ok(Access {
+                conversation_id: id,
+                workspace_id: row.workspace_id,
+                kind: row.kind.parse().map_err(AppError::internal)?,
+                last_seq: row.last_seq,
+                is_archived: row.is_archived,
+                is_default: row.is_default,
+                posting: row.posting.parse().map_err(AppError::internal)?,
+                role: row.role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
+                workspace_role: row.workspace_role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
+            })
+        })
+        .transpose()
+}
+
+/// Who of these people owns or administers the workspace of which of these conversations.
+pub async fn workspace_admins<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, UserId)],
+) -> Result<Vec<(ConversationId, UserId)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Admin {
+        conversation_id: ConversationId,
+        user_id: UserId,
+    }
+    let asked = Rows::new(
+        db.get_database_backend(),
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id")],
+        asked.iter().map(|(conversation, user)| [conversation.0.into(), user.0.into()]),
+    );
+    let sql = format!(
+        "SELECT w.conversation_id, w.user_id FROM {} JOIN conversations c ON c.id = w.conversation_id \
+         JOIN workspace_members a ON a.workspace_id = c.workspace_id AND a.user_id = w.user_id AND NOT a.is_deleted \
+           AND a.role IN ('{}', '{}')",
+        asked.table(),
+        WorkspaceRole::Owner,
+        WorkspaceRole::Admin
+    );
+    let found = Admin::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::view::MemberRole;
+    use migration::{Migrator, MigratorTrait as _};
+
+    use super::*;
+    use crate::Database;
+
+    /// Every kind for every caller: the predicate lets in whom the rule lets in.
+    #[tokio::test]
+    async fn the_predicate_and_the_rule_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
+        let db = db.writer();
+        let run = async |sql: &str, values: Vec<sea_orm::Value>| {
+            db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.unwrap();
+        };
+        let workspace = WorkspaceId::new();
+        let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'Team', 'team', 0, 0, FALSE)";
+        run(sql, vec![workspace.into()]).await;
+        for kind in ConversationKind::ALL {
+            for workspace_role in WorkspaceRole::ALL.into_iter().map(Some).chain([None]) {
+                for role in [None, Some(MemberRole::Member), Some(MemberRole::Owner)] {
+                    let (id, user) = (ConversationId::new(), UserId::new());
+                    let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
+                               VALUES ($1, $2, 'A', 'a', 'user', 0, 0, FALSE)";
+                    run(sql, vec![user.into(), format!("{user}@example.test").into()]).await;
+                    let sql = "INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at, is_deleted) \
+                               VALUES ($1, $2, $3, 0, 0, $4, 0, FALSE)";
+                    run(sql, vec![id.into(), workspace.into(), kind.as_str().into(), user.into()]).await;
+                    if let Some(role) = workspace_role {
+                        let sql = "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at, is_deleted) \
+                                   VALUES ($1, $2, $3, 0, 0, FALSE)";
+                        run(sql, vec![workspace.into(), user.into(), role.as_str().into()]).await;
+                    }
+                    if let Some(role) = role {
+                        let sql = "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES ($1, $2, $3, 0)";
+                        run(sql, vec![id.into(), user.into(), role.as_str().into()]).await;
+                    }
+                    let access = find(db, id, user).await.unwrap().unwrap();
+                    assert_eq!((access.kind, access.role, access.workspace_role), (kind, role, workspace_role));
+                    let sql = format!("SELECT 1 FROM conversations c WHERE c.id = $1 AND {}", may_read("c", "$2"));
+                    let statement =
+                        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
+                    let is_found = db.query_one_raw(statement).await.unwrap().is_some();
+                    assert_eq!(is_found, access.may_read(), "{access:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Folders of one's own sidebar.
+
+use appcore::{
+    AppError, SectionId,
+    page::{Page, PageRequest},
+    view::Section,
+};
+use natter_macro::{dto, endpoint};
+use service::conversations::sections::{self, SectionChange};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListSections>(),
+    EndpointDef::of::<CreateSection>(),
+    EndpointDef::of::<ChangeSection>(),
+    EndpointDef::of::<DeleteSection>(),
+];
+
+#[dto(request)]
+pub struct ListSectionsRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's sections
+///
+/// In their order.
+#[endpoint(GET "/r1/sections", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListSections {
+    type Request = ListSectionsRequest;
+    type Response = Page<Section>;
+
+    async fn handle(ctx: &Ctx, request: ListSectionsRequest) -> Result<Reply<Page<Section>>, AppError> {
+        let sections = sections::list(ctx.app(), ctx.user()?).await?;
+        let total = sections.len() as u64;
+        let skip = usize::try_from(request.page.offset()).unwrap_or(usize::MAX);
+        let take = usize::try_from(request.page.page_size).unwrap_or(usize::MAX);
+        Ok(Reply::of(Page::new(sections.into_iter().skip(skip).take(take).collect(), request.page, total)))
+    }
+}
+
+#[dto(request)]
+pub struct CreateSectionRequest {
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: String,
+    /// Its place, from 0; left out, the last one.
+    #[validate(range(min = 0))]
+    pub position: Option<i64>,
+}
+
+/// Create a section
+///
+/// Conversations are put into it by `PATCH /r1/conversations/{id}/own`.
+#[endpoint(POST "/r1/sections", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState))]
+impl Endpoint for CreateSection {
+    type Request = CreateSectionRequest;
+    type Response = Section;
+
+    async fn handle(ctx: &Ctx, request: CreateSectionRequest) -> Result<Reply<Section>, AppError> {
+        Ok(Reply::of(sections::create(ctx.app(), ctx.user()?, &request.name, request.position).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeSectionRequest {
+    #[from(path)]
+    pub id: SectionId,
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: Option<String>,
+    /// Its place, from 0. The others make room.
+    #[validate(range(min = 0))]
+    pub position: Option<i64>,
+}
+
+/// Rename or move a section
+#[endpoint(PATCH "/r1/sections/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for ChangeSection {
+    type Request = ChangeSectionRequest;
+    type Response = Section;
+
+    async fn handle(ctx: &Ctx, request: ChangeSectionRequest) -> Result<Reply<Section>, AppError> {
+        let change = SectionChange { name: request.name, position: request.position };
+        Ok(Reply::of(sections::update(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DeleteSectionRequest {
+    #[from(path)]
+    pub id: SectionId,
+}
+
+/// Delete a section
+///
+/// What was in it is in none.
+#[endpoint(DELETE "/r1/sections/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for DeleteSection {
+    type Request = DeleteSectionRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: DeleteSectionRequest) -> Result<Reply<NoData>, AppError> {
+        sections::remove(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

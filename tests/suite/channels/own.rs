@@ -1,0 +1,126 @@
+//! What is one's own in a conversation: settings, sections, what is unread and who was mentioned.
+
+use support::{Application, Member, Value, json, new_id};
+
+use super::at;
+
+#[tokio::test]
+async fn ones_own_settings_are_told_to_ones_own_connections() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let (mut here, mut others) = (anna.connect().await, ben.connect().await);
+    let usual = &anna.conversation(&chat).await["own"];
+    assert_eq!(
+        (&usual["notify"], &usual["pinned"], &usual["muted_until"]),
+        (&json!("all"), &json!(false), &json!(null))
+    );
+    let section = anna.post("/r1/sections", json!({ "name": "Clients" })).await.data_with(201);
+    let change = json!({
+        "notify": "mentions", "muted_until": "2030-01-01T00:00:00.000Z", "pinned": true, "section_id": section["id"]
+    });
+    let own = anna.patch(&at(&chat, "/own"), change.clone()).await.data();
+    let told = here.expect_in("conversation.own", &chat).await;
+    for (key, value) in change.as_object().unwrap() {
+        assert_eq!((&own[key], &told.payload["own"][key]), (value, value), "{key}");
+    }
+    assert_eq!(anna.conversation(&chat).await["own"]["pinned"], true);
+    assert_eq!(ben.conversation(&chat).await["own"]["pinned"], false);
+    let cleared = json!({ "muted_until": null, "section_id": null });
+    let own = anna.patch(&at(&chat, "/own"), cleared).await.data();
+    assert_eq!((&own["muted_until"], &own["section_id"], &own["pinned"]), (&json!(null), &json!(null), &json!(true)));
+    anna.patch(&at(&chat, "/own"), json!({ "section_id": new_id() })).await.names_field("section_id");
+    ben.patch(&at(&chat, "/own"), json!({ "section_id": section["id"] })).await.names_field("section_id");
+    assert!((400..500).contains(&anna.patch(&at(&chat, "/own"), json!({ "notify": "loudly" })).await.status));
+    others.request("ping", json!({})).await;
+    assert!(others.drain().await.iter().all(|frame| frame.kind != "conversation.own"));
+}
+
+#[tokio::test]
+async fn sections_keep_their_order() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let mut ids = Vec::new();
+    for name in ["A", "B", "C"] {
+        let section = anna.post("/r1/sections", json!({ "name": name })).await.data_with(201);
+        ids.push(section["id"].as_str().unwrap().to_owned());
+    }
+    let order = async || {
+        let list = anna.get("/r1/sections").await.data();
+        list["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<String>()
+    };
+    let moved = anna.patch(&format!("/r1/sections/{}", ids[2]), json!({ "position": 0, "name": "C!" })).await.data();
+    assert_eq!((&moved["position"], &moved["name"]), (&json!(0), &json!("C!")));
+    assert_eq!(order().await, "C!AB");
+    anna.post("/r1/sections", json!({ "name": "D", "position": 1 })).await.data_with(201);
+    assert_eq!(order().await, "C!DAB");
+    ben.patch(&format!("/r1/sections/{}", ids[0]), json!({ "name": "x" })).await.refused(404, "not_found");
+    ben.delete(&format!("/r1/sections/{}", ids[0])).await.refused(404, "not_found");
+    let chat = anna.open_single(&ben).await;
+    anna.patch(&at(&chat, "/own"), json!({ "section_id": ids[0] })).await.data();
+    anna.delete(&format!("/r1/sections/{}", ids[0])).await.data();
+    assert_eq!(order().await, "C!DB");
+    assert_eq!(anna.conversation(&chat).await["own"]["section_id"], json!(null));
+    anna.post("/r1/sections", json!({ "name": " " })).await.names_field("name");
+}
+
+#[tokio::test]
+async fn mentions_are_counted_until_they_are_read() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let group = anna.open_group("Plan", &[&ben, &carl]).await;
+    let send = async |mentions: Value| {
+        let body = json!({ "client_id": new_id(), "content": "Look", "mentions": mentions });
+        anna.post(&at(&group, "/messages"), body).await
+    };
+    let unread = async |who: &Member| {
+        let own = who.conversation(&group).await["own"].clone();
+        (own["unread"].as_i64().unwrap(), own["unread_mentions"].as_i64().unwrap())
+    };
+    let sent = send(json!([{ "kind": "user", "id": ben.id }, { "kind": "user", "id": ben.id }])).await.data_with(201);
+    assert_eq!(sent["mentions"][0], json!({ "kind": "user", "id": ben.id }));
+    send(json!([{ "kind": "all" }])).await.data_with(201);
+    assert_eq!((unread(&ben).await, unread(&carl).await, unread(&anna).await), ((2, 2), (2, 1), (0, 0)));
+    assert_eq!(carl.history(&group).await[1]["mentions"], json!([{ "kind": "all" }]));
+    carl.post(&at(&group, "/read"), json!({ "seq": sent["seq"] })).await.data();
+    assert_eq!(unread(&carl).await, (1, 1));
+    carl.send_message(&group, "Seen").await;
+    assert_eq!((unread(&carl).await, unread(&anna).await), ((0, 0), (1, 0)));
+    // Those who are online.
+    let _here = carl.connect().await;
+    send(json!([{ "kind": "here" }])).await.data_with(201);
+    assert_eq!((unread(&carl).await, unread(&ben).await), ((1, 1), (4, 2)));
+    for wrong in [json!([{ "kind": "user" }]), json!([{ "kind": "all", "id": ben.id }])] {
+        send(wrong).await.names_field("mentions");
+    }
+    assert!((400..500).contains(&send(json!([{ "kind": "nobody" }])).await.status));
+}
+
+#[tokio::test]
+async fn mentioning_many_is_confirmed() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut others = Vec::new();
+    for n in 0..20 {
+        others.push(app.sign_up(&format!("Person {n}")).await);
+    }
+    let others: Vec<&Member> = others.iter().collect();
+    let few = anna.open_group("Few", &others[..19]).await;
+    let many = anna.open_group("Many", &others).await;
+    let mut body = json!({ "client_id": new_id(), "content": "@all", "mentions": [{ "kind": "all" }] });
+    anna.post(&at(&few, "/messages"), body.clone()).await.data_with(201);
+    let refused = anna.post(&at(&many, "/messages"), body.clone()).await;
+    assert_eq!((refused.status, &refused.body["details"]), (409, &json!({ "count": 20 })), "{refused:?}");
+    refused.refused(409, "confirm_mention");
+    let mut socket = anna.connect().await;
+    let mut frame = body.clone();
+    frame["conversation_id"] = json!(many);
+    let refused = socket.request("message.send", frame).await;
+    assert_eq!(
+        (&refused.payload["code"], &refused.payload["details"]["count"]),
+        (&json!("confirm_mention"), &json!(20))
+    );
+    body["confirm"] = json!(true);
+    anna.post(&at(&many, "/messages"), body).await.data_with(201);
+    assert_eq!(others[0].conversation(&many).await["own"]["unread_mentions"], 1);
+}
