@@ -173,7 +173,9 @@ test('in a group of more than twenty everybody is counted, listed and can be cal
   await page.getByRole('button', { name: 'Members and details' }).click();
   const panel = page.getByRole('complementary', { name: 'Details' });
   await expect(panel.getByText('25 people')).toBeVisible();
-  await expect(panel.getByRole('listitem')).toHaveCount(25);
+  await expect(panel.getByRole('listitem').first()).toHaveAttribute('aria-setsize', '25');
+  await panel.getByRole('searchbox', { name: 'Search members' }).press('ArrowDown');
+  await page.keyboard.press('End');
   const row = panel.getByRole('listitem').filter({ hasText: 'Crew xx' });
   await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
   await page.getByRole('menuitem', { name: 'Make admin' }).click();

@@ -2,6 +2,7 @@ import { createContext, onDestroy } from 'svelte';
 import type { App } from '#lib/app.ts';
 import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
 import { MessagesStore } from '#lib/stores/messages.svelte.ts';
+import { People } from '#lib/stores/people.svelte.ts';
 import { TypingStore } from '#lib/stores/typing.svelte.ts';
 import { useDelivered } from './delivered.svelte.ts';
 
@@ -10,6 +11,7 @@ export interface Chat {
   messages: MessagesStore;
   drafts: DraftsStore;
   typing: TypingStore;
+  people: People;
 }
 
 const [useChat, setChat] = createContext<Chat>();
@@ -17,7 +19,8 @@ export { useChat };
 
 export function provideChat({ api, connection, session, conversations }: App): Chat {
   const { id, display_name: name } = session.user;
-  const messages = new MessagesStore(api, connection);
+  const people = new People(api);
+  const messages = new MessagesStore(api, connection, people);
   messages.open({ kind: 'user', id, name });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
@@ -28,7 +31,7 @@ export function provideChat({ api, connection, session, conversations }: App): C
     messages.close();
     typing.close();
   });
-  return setChat({ messages, drafts, typing });
+  return setChat({ messages, drafts, typing, people });
 }
 
 function browserStorage(): Storage | undefined {

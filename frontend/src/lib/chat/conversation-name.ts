@@ -7,6 +7,11 @@ export function othersIn(conversation: Conversation, me: Id | undefined): Member
   return (conversation.members ?? []).filter((member) => member.user_id !== me);
 }
 
+/** Whether all its people are named here; of a large one answers name only the first. */
+export function knowsEverybody({ members, member_count }: Conversation): boolean {
+  return (members?.length ?? 0) >= member_count;
+}
+
 /** Its title, else the names of those it is with. Empty only for a moment, while the members are not known. */
 export function conversationName(conversation: Conversation, me: Id | undefined): string {
   if (conversation.title) return conversation.title;

@@ -5,10 +5,12 @@ import { sentence } from '#lib/api/words.ts';
 import type { Conversation } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
+import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
 import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
+import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isChannel, mayManage, type Closed } from './kinds.ts';
 import type { Name } from './mentions.ts';
 import type { MessageView } from './rows.ts';
@@ -43,6 +45,7 @@ export class Pane {
 
   readonly log: ConversationLog;
   readonly #app: App;
+  readonly #chat: Chat;
 
   readonly conversation = $derived.by<Conversation | undefined>(
     () => this.beginning?.conversation ?? this.#app.conversations.get(this.id)
@@ -63,10 +66,18 @@ export class Pane {
           .map(({ user_id, display_name }) => ({ id: user_id, name: display_name }))
       : []
   );
-  /** Everybody who can be called here. */
+  /** All its people are in `others`; of a large conversation only the first are. */
+  readonly knowsEverybody = $derived.by(() => this.conversation !== undefined && knowsEverybody(this.conversation));
+  /** Those of a large conversation who have been heard of. */
+  readonly #heardOf = $derived.by<readonly Reader[]>(() => {
+    if (this.knowsEverybody) return [];
+    const known = new Set([this.#app.session.account?.id, ...this.others.map(({ id }) => id)]);
+    return this.#chat.people.in(this.id).filter(({ id }) => !known.has(id));
+  });
+  /** Everybody who can be called here, as far as they are known. */
   readonly names = $derived.by<readonly Name[]>(() => [
     { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
-    ...this.others.map(({ id, name }) => ({ id, name, kind: 'person' as const })),
+    ...[...this.others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
     ...(this.conversation?.assistants ?? []).map(({ name }) => ({ name, kind: 'assistant' as const }))
   ]);
   readonly #workspaceRole = $derived.by(
@@ -91,18 +102,39 @@ export class Pane {
     readonly beginning: Beginning | null = null
   ) {
     this.#app = app;
+    this.#chat = chat;
     this.log = chat.messages.conversation(id);
   }
 
+  /** Empty while it isn't known; it is asked for then. */
   nameOf(userId: string): string {
-    return this.conversation?.members?.find((member) => member.user_id === userId)?.display_name ?? '';
+    const member = this.conversation?.members?.find((member) => member.user_id === userId);
+    return member?.display_name ?? this.#chat.people.nameOf(this.id, userId) ?? '';
+  }
+
+  /** Has the names of these people asked for, where they aren't known. */
+  learnNames(userIds: readonly string[]): void {
+    for (const id of userIds) if (this.nameOf(id) === '') void this.#chat.people.find(this.id, id);
+  }
+
+  findPeople(query: string, most: number): Promise<Reader[]> {
+    return this.#chat.people.search(this.id, query, most);
+  }
+
+  /** Somebody was called by name: from now on that name is known here. */
+  learn(person: Reader): void {
+    if (!this.others.some(({ id }) => id === person.id)) this.#chat.people.learn(this.id, person);
   }
 
   /** Those who have read up to `seq`, and whether everybody has at least received it. */
   receiptOf(seq: number): { readers: Reader[]; isDelivered: boolean } {
-    const positions = this.log.positions;
+    const { positions } = this.log;
+    // Of so many, nobody is told who has read what.
+    if ((this.conversation?.member_count ?? 0) > MOST_KNOWN) return { readers: [], isDelivered: false };
     const readers = this.others.filter(({ id }) => (positions.get(id)?.read ?? 0) >= seq);
-    return { readers, isDelivered: this.others.every(({ id }) => (positions.get(id)?.delivered ?? 0) >= seq) };
+    const isDelivered =
+      this.knowsEverybody && this.others.every(({ id }) => (positions.get(id)?.delivered ?? 0) >= seq);
+    return { readers, isDelivered };
   }
 
   act(action: Action, view: MessageView): void {

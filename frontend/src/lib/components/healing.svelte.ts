@@ -4,14 +4,14 @@ import { useApp } from '#lib/app.ts';
 import type { Listing } from '#lib/stores/listing.svelte.ts';
 
 /** What could not be loaded because the server was away is asked for again, by itself, when it is back. */
-export function useHealing(listing: () => Listing<unknown>): void {
+export function useHealing(listing: () => Pick<Listing<unknown>, 'error' | 'retry'>): void {
   const { connection } = useApp();
 
   $effect(() => {
     if (!connection.ready) return;
     untrack(() => {
-      const { error, page } = listing();
-      if (error instanceof ApiError && (error.isNetwork || error.status === 503)) void listing().load(page || 1);
+      const { error } = listing();
+      if (error instanceof ApiError && (error.isNetwork || error.status === 503)) void listing().retry();
     });
   });
 }

@@ -6,6 +6,7 @@ import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
 import { EMPTY, findIndexById, findIndexBySeq, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
 import { Watch } from '#lib/chat/watch.ts';
+import type { Person } from './people.svelte.ts';
 import type { Outbox } from './outbox.svelte.ts';
 
 export interface Position {
@@ -18,11 +19,14 @@ export interface LogHost {
   readonly api: Api;
   readonly outbox: Outbox;
   readonly me: () => Sender;
+  /** Somebody wrote here. */
+  readonly learn: (conversationId: string, person: Person) => void;
   readonly tell: (type: string, payload: unknown) => void;
   readonly sync: () => void;
 }
 
-const PAGE = 50;
+/** As `app.html` asks for it; one page holds what is unread, unless that is much. */
+const PAGE = 80;
 const OLDER_PAGE = 100;
 const MOST_AT_ONCE = 200;
 /** So much of what was read already stands above the unread line. */
@@ -185,6 +189,9 @@ export class ConversationLog {
   // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   apply(input: LogInput): void {
+    if (input.kind === 'page') for (const { sender } of input.items) this.#learn(sender);
+    if (input.kind === 'event' && input.frame.type === 'message.created')
+      this.#learn(input.frame.payload.message.sender);
     this.#become(reduce(this.#state, input));
   }
 
@@ -194,6 +201,10 @@ export class ConversationLog {
     if (hasBranched) void this.#readBranch();
     this.#watch.look();
     if (state.torn.size > 0) this.#mend();
+  }
+
+  #learn({ kind, id, name }: Sender): void {
+    if (kind === 'user' && id !== null) this.#host.learn(this.id, { id, name });
   }
 
   hear(frame: DurableFrame): void {

@@ -1,25 +1,53 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Member, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Member, MemberRole, Page, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from './connection.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 
 const PAGE_SIZE = 50;
+/** The server answers for so many at once whether they are here. */
+const MOST_WATCHED = 500;
 
-/** The people in one conversation, page by page; live. */
+const RANK: Record<MemberRole, number> = { owner: 0, admin: 1, member: 2 };
+
+/** The people in one conversation, page by page, looked for by name; live. */
 export class ConversationMembers {
   readonly list: Listing<Member>;
+  #query = $state('');
   readonly #id: Id;
+  readonly #connection: Pick<Connection, 'on' | 'notify'>;
   readonly #leave: () => void;
 
-  constructor(api: Api, connection: Pick<Connection, 'on'>, presence: Pick<Presence, 'learn'>, id: Id) {
+  constructor(api: Api, connection: Pick<Connection, 'on' | 'notify'>, presence: Pick<Presence, 'learn'>, id: Id) {
     this.#id = id;
-    this.list = new Listing(async (page) => {
-      const found = await api.get<Page<Member>>(`/conversations/${id}/members`, { page, page_size: PAGE_SIZE });
-      presence.learn(found.items);
-      return found;
-    });
+    this.#connection = connection;
+    this.list = new Listing(
+      async (page) => {
+        const q = this.#query || undefined;
+        const found = await api.get<Page<Member>>(`/conversations/${id}/members`, { q, page, page_size: PAGE_SIZE });
+        presence.learn(found.items);
+        return found;
+      },
+      // Somebody may come or go while pages are read: the next one begins elsewhere.
+      ({ user_id }) => user_id
+    );
     this.#leave = connection.on((frame) => this.#apply(frame));
+  }
+
+  /** A part of a name; empty: everybody. */
+  get query(): string {
+    return this.#query;
+  }
+
+  search(query: string): Promise<void> {
+    this.#query = query.trim();
+    return this.list.load();
+  }
+
+  /** In large conversations the presence of those on the screen has to be asked for. */
+  watch(shown: readonly Member[]): void {
+    const user_ids = shown.slice(0, MOST_WATCHED).map(({ user_id }) => user_id);
+    this.#connection.notify('presence.watch', { user_ids });
   }
 
   close(): void {
@@ -46,7 +74,15 @@ export class ConversationMembers {
 
   #put(member: Member): void {
     const isSame = (other: Member) => other.user_id === member.user_id;
+    const isShown = this.list.items.some(isSame);
+    if (!isShown && this.#query !== '') return;
     // Beyond the pages that are loaded: it comes with its page.
-    if (this.list.items.some(isSame) || !this.list.hasMore) this.list.put(member, isSame);
+    if (isShown || !this.list.hasMore) this.list.put(member, isSame, byRoleAndName);
+    else this.list.total += 1;
   }
+}
+
+/** As the server orders them. */
+function byRoleAndName(a: Member, b: Member): number {
+  return RANK[a.role] - RANK[b.role] || a.display_name.localeCompare(b.display_name);
 }

@@ -13,8 +13,8 @@ import type {
   ServerFrame
 } from '#lib/api/types.ts';
 import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
-import { conversationName, othersIn } from '#lib/chat/conversation-name.ts';
-import { isChannel, isWaiting } from '#lib/chat/kinds.ts';
+import { conversationName, knowsEverybody, othersIn } from '#lib/chat/conversation-name.ts';
+import { isWaiting } from '#lib/chat/kinds.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
@@ -40,6 +40,8 @@ const PAGE_SIZE = 200;
 const MOST_READ_SINGLY = 10;
 /** Reading anew after a resync is spread over this time. */
 const RESYNC_WITHIN = 3_000;
+/** In groups of up to so many everybody is known while they are open: by name, and how far they have read. */
+export const MOST_KNOWN = 100;
 /** So much of a draft is shown in the list. */
 const DRAFT_SHOWN = 200;
 
@@ -257,13 +259,21 @@ export class Conversations {
     }
   }
 
-  /** The list names only the first members of a large group; in the open one everybody can be called by name. */
+  /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
-    if (!conversation?.members || isChannel(conversation.kind)) return;
-    if (conversation.members.length < conversation.member_count) {
-      this.#fetchQuietly(conversation.id);
-    }
+    if (!conversation?.members || conversation.member_count > MOST_KNOWN || knowsEverybody(conversation)) return;
+    // Not reachable: the next opening asks again.
+    this.#readMembers(conversation).catch(() => undefined);
+  }
+
+  async #readMembers({ id, members }: Conversation): Promise<void> {
+    const { items } = await this.#api.get<Page<Member>>(`/conversations/${id}/members`, { page_size: MOST_KNOWN });
+    this.#presence.learn(items);
+    const now = this.#items.get(id);
+    // Somebody came or went meanwhile.
+    if (now && now.members !== members) this.#completeMembers();
+    else if (now) this.#items.set(id, { ...now, members: items });
   }
 
   #put(conversation: Conversation): void {
@@ -276,7 +286,10 @@ export class Conversations {
     }
     // Opened by a link, before the list was there.
     if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = isWaiting(conversation, Date.now());
-    this.#items.set(conversation.id, { ...conversation, members: conversation.members ?? known?.members });
+    const hasAll = known && knowsEverybody(known) && known.member_count === conversation.member_count;
+    const members = hasAll && !knowsEverybody(conversation) ? known.members : (conversation.members ?? known?.members);
+    this.#items.set(conversation.id, { ...conversation, members });
+    if (conversation.id === this.#openId) this.#completeMembers();
   }
 
   /** What the hello names and we do not have, or have older, has changed while we were away; so has what it leaves out. */

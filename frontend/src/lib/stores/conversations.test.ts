@@ -56,12 +56,18 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
 class FakeApi extends Api {
   list: Conversation[] = [];
   single = new Map<string, Conversation>();
+  /** Of a large group. */
+  people: Member[] = [];
   gate: Promise<void> = Promise.resolve();
   asked: string[] = [];
 
   override async get<T>(path: string): Promise<T> {
     this.asked.push(path);
-    const answer = path === '/conversations' ? structuredClone(this.list) : this.single.get(path.split('/')[2] ?? '');
+    const answer = path.endsWith('/members')
+      ? this.people
+      : path === '/conversations'
+        ? structuredClone(this.list)
+        : this.single.get(path.split('/')[2] ?? '');
     await this.gate;
     if (answer === undefined) throw new ApiError(404, 'not_found', '');
     return (Array.isArray(answer) ? { items: answer, page: 1, page_size: 200, total: answer.length } : answer) as T;
@@ -259,17 +265,29 @@ describe('the list', () => {
     const members = [member('me', 'Elena'), member('mai', 'Mai Trần'), member('jo', 'Jonas')];
     const large = { kind: 'group' as const, member_count: 3, own: { role: 'admin' as const, read_seq: 2, unread: 1 } };
     api.list = [conversation({ ...large, members: members.slice(1, 2) })];
-    api.single.set('c1', conversation({ ...large, members }));
+    api.people = members;
     await store.load();
     const shown = () => store.get('c1') as Conversation;
     expect([shown().member_count, shown().own?.role]).toEqual([3, 'admin']);
     expect(shown().members).toHaveLength(1);
     store.open('c1');
     await expect.poll(() => shown().members?.length).toBe(3);
+    // An answer that names fewer takes none of them away, where nobody came or went.
+    api.single.set('c1', conversation({ ...large, last_seq: 3, members: members.slice(1, 2) }));
+    await store.refresh('c1');
+    expect(shown().members).toHaveLength(3);
     say('member.added', { conversation_id: 'c1', seq: 4, member: member('cy', 'Cy') });
     say('member.updated', { conversation_id: 'c1', seq: 5, member: member('me', 'Elena') });
     say('member.removed', { conversation_id: 'c1', seq: 6, user_id: 'jo' });
     expect([shown().member_count, shown().own?.role]).toEqual([3, 'member']);
+  });
+
+  it('does not ask for everybody of a very large one', async () => {
+    api.list = [conversation({ kind: 'group', member_count: 101, members: [member('mai', 'Mai Trần')] })];
+    await store.load();
+    store.open('c1');
+    await Promise.resolve();
+    expect(api.asked).toEqual(['/conversations']);
   });
 
   it('loses what is gone, and fetches what is new', async () => {

@@ -10,10 +10,14 @@ export class Listing<T> {
   error = $state<unknown>(null);
 
   readonly #ask: (page: number) => Promise<Page<T>>;
+  readonly #keyOf: ((item: T) => unknown) | undefined;
   #turn = 0;
+  #again: () => Promise<void> = () => this.load();
 
-  constructor(ask: (page: number) => Promise<Page<T>>) {
+  /** With `keyOf`, what is there already isn't added again. */
+  constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
     this.#ask = ask;
+    this.#keyOf = keyOf;
   }
 
   get isKnown(): boolean {
@@ -30,19 +34,27 @@ export class Listing<T> {
 
   /** Shows that page in place of what is there. */
   load(page = 1): Promise<void> {
+    this.#again = () => this.load(page);
     return this.#take(page, (items) => items);
   }
 
   /** Adds the next page at the end. */
   more(): Promise<void> {
-    return this.#take(this.page + 1, (items) => [...this.items, ...items]);
+    this.#again = () => this.more();
+    return this.#take(this.page + 1, (items) => [...this.items, ...this.#without(items)]);
   }
 
-  /** Puts what the server has just answered in its place, or in front. */
-  put(item: T, isSame: (other: T) => boolean): void {
+  /** What was asked last is asked again. */
+  retry(): Promise<void> {
+    return this.#again();
+  }
+
+  /** Puts what the server has just answered in its place; something new where `order` puts it, or in front. */
+  put(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
     if (this.items.some(isSame)) this.items = this.items.map((other) => (isSame(other) ? item : other));
     else {
-      this.items = [item, ...this.items];
+      const at = order ? this.items.findIndex((other) => order(item, other) < 0) : 0;
+      this.items = this.items.toSpliced(at === -1 ? this.items.length : at, 0, item);
       this.total += 1;
     }
   }
@@ -51,6 +63,13 @@ export class Listing<T> {
     const left = this.items.filter((item) => !isGone(item));
     this.total -= this.items.length - left.length;
     this.items = left;
+  }
+
+  #without(items: T[]): T[] {
+    const keyOf = this.#keyOf;
+    if (!keyOf) return items;
+    const known = new Set(this.items.map(keyOf));
+    return items.filter((item) => !known.has(keyOf(item)));
   }
 
   async #take(page: number, merge: (items: T[]) => T[]): Promise<void> {

@@ -20,6 +20,36 @@ describe('a list', () => {
     expect(list.items).toEqual(['c']);
   });
 
+  it('adds nothing twice where things have a key, and puts what is new where it belongs', async () => {
+    const pages: Record<number, string[]> = { 1: ['a', 'c'], 2: ['c', 'd'] };
+    const ask = async (page: number) => ({ ...pageOf(page), items: pages[page] ?? [], total: 4 });
+    const list = new Listing<string>(ask, (item) => item);
+    await list.load();
+    await list.more();
+    expect(list.items).toEqual(['a', 'c', 'd']);
+    list.put(
+      'b',
+      (other) => other === 'b',
+      (one, other) => one.localeCompare(other)
+    );
+    expect([list.items, list.total]).toEqual([['a', 'b', 'c', 'd'], 5]);
+  });
+
+  it('asks again for what failed: the next page, not the first', async () => {
+    let isAway = false;
+    const list = new Listing<string>(async (page) => {
+      if (isAway) throw new Error('away');
+      return pageOf(page);
+    });
+    await list.load();
+    isAway = true;
+    await list.more();
+    expect(list.error).not.toBeNull();
+    isAway = false;
+    await list.retry();
+    expect([list.items, list.error]).toEqual([['a', 'b', 'c'], null]);
+  });
+
   it('shows the answer to the last question, whichever comes last', async () => {
     const waiting: ((page: Page<string>) => void)[] = [];
     const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));

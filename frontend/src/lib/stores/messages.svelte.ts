@@ -7,6 +7,7 @@ import { isDurable } from '#lib/api/frames.ts';
 import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
+import type { People } from './people.svelte.ts';
 import { Outbox, type OutboxLine } from './outbox.svelte.ts';
 
 /** What of the connection is used here. */
@@ -49,7 +50,12 @@ export class MessagesStore {
   /** Logs that are to be asked for although they know of nothing that they miss. */
   readonly #doubtful = new Set<string>();
 
-  constructor(api: Api, line: MessagesLine, storage: OutboxStorage = new BrowserOutboxStorage()) {
+  constructor(
+    api: Api,
+    line: MessagesLine,
+    people: Pick<People, 'learn'>,
+    storage: OutboxStorage = new BrowserOutboxStorage()
+  ) {
     this.#line = line;
     this.outbox = new Outbox(
       line,
@@ -61,6 +67,7 @@ export class MessagesStore {
       api,
       outbox: this.outbox,
       me: () => this.#me,
+      learn: (id, person) => people.learn(id, person),
       tell: (type, payload) => line.notify(type, payload),
       sync: () => this.#syncSoon(REORDER_WITHIN)
     };

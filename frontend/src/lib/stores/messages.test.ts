@@ -15,7 +15,7 @@ async function open(server = new ModelServer()) {
     const page = server.page(query.before_seq ?? Infinity, query.limit ?? 50);
     return Promise.resolve({ items: page.items, has_more: page.hasMore });
   });
-  const store = new MessagesStore({ get } as unknown as Api, line, new MemoryOutboxStorage());
+  const store = new MessagesStore({ get } as unknown as Api, line, { learn: vi.fn() }, new MemoryOutboxStorage());
   store.open({ kind: 'user', id: 'me', name: 'Elena' });
   const log = store.conversation('c1');
   const texts = () => log.items.map((row) => row.view.content);

@@ -1,0 +1,61 @@
+/**
+ * Names of people in large conversations, of whom the list names only the first. What is heard of them anywhere is kept; a
+ * name that is wanted and not known is asked for, once.
+ */
+import { SvelteMap } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Member, Page, User } from '#lib/api/types.ts';
+
+export interface Person {
+  readonly id: Id;
+  readonly name: string;
+}
+
+export class People {
+  readonly #names = new SvelteMap<Id, SvelteMap<Id, string>>();
+  readonly #asked = new Set<Id>();
+  readonly #api: Pick<Api, 'get'>;
+
+  constructor(api: Pick<Api, 'get'>) {
+    this.#api = api;
+  }
+
+  /** Those in a conversation who have been heard of. */
+  in(conversationId: Id): Person[] {
+    return [...(this.#names.get(conversationId) ?? [])].map(([id, name]) => ({ id, name }));
+  }
+
+  nameOf(conversationId: Id, id: Id): string | undefined {
+    return this.#names.get(conversationId)?.get(id);
+  }
+
+  learn(conversationId: Id, { id, name }: Person): void {
+    let known = this.#names.get(conversationId);
+    if (!known) {
+      known = new SvelteMap();
+      this.#names.set(conversationId, known);
+    }
+    if (known.get(id) !== name) known.set(id, name);
+  }
+
+  /** Asks for a name that isn't known. */
+  async find(conversationId: Id, id: Id): Promise<void> {
+    if (this.nameOf(conversationId, id) !== undefined || this.#asked.has(id)) return;
+    this.#asked.add(id);
+    try {
+      this.learn(conversationId, { id, name: (await this.#api.get<User>(`/users/${id}`)).display_name });
+    } catch {
+      // Gone, or not reachable: asked again when the name is wanted again.
+      this.#asked.delete(id);
+    }
+  }
+
+  /** Those in a conversation whose names fit, as the server finds them. */
+  async search(conversationId: Id, q: string, most: number): Promise<Person[]> {
+    const found = await this.#api.get<Page<Member>>(`/conversations/${conversationId}/members`, {
+      q: q || undefined,
+      page_size: most
+    });
+    return found.items.map(({ user_id: id, display_name: name }) => ({ id, name }));
+  }
+}

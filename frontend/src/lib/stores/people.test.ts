@@ -1,0 +1,29 @@
+import { describe, expect, it, vi } from 'vitest';
+import { People } from './people.svelte.ts';
+
+describe('names of people in a large conversation', () => {
+  it('are kept by conversation, as they are heard', () => {
+    const people = new People({ get: vi.fn() });
+    people.learn('c1', { id: 'mai', name: 'Mai' });
+    people.learn('c1', { id: 'mai', name: 'Mai Trần' });
+    expect(people.in('c1')).toEqual([{ id: 'mai', name: 'Mai Trần' }]);
+    expect([people.nameOf('c2', 'mai'), people.in('c2')]).toEqual([undefined, []]);
+  });
+
+  it('are asked for once, and again after a failure', async () => {
+    const get = vi.fn().mockRejectedValueOnce(new Error('away')).mockResolvedValue({ display_name: 'Jonas' });
+    const people = new People({ get });
+    await people.find('c1', 'jo');
+    await Promise.all([people.find('c1', 'jo'), people.find('c1', 'jo')]);
+    expect(get.mock.calls).toEqual([['/users/jo'], ['/users/jo']]);
+    expect(people.nameOf('c1', 'jo')).toBe('Jonas');
+    await people.find('c1', 'jo');
+    expect(get).toHaveBeenCalledTimes(2);
+  });
+
+  it('are looked for on the server', async () => {
+    const get = vi.fn().mockResolvedValue({ items: [{ user_id: 'jo', display_name: 'Jonas' }] });
+    expect(await new People({ get }).search('c1', 'jon', 6)).toEqual([{ id: 'jo', name: 'Jonas' }]);
+    expect(get).toHaveBeenCalledWith('/conversations/c1/members', { q: 'jon', page_size: 6 });
+  });
+});

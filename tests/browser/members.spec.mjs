@@ -1,0 +1,88 @@
+// A group of more people than its list entry names: counted, managed, searched, called and heard all the same.
+
+import { Person } from '../clients/server.mjs';
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+const CROWD = 57;
+
+/** A group of sixty, of which the two visitors joined last; one of them is an admin. */
+async function makeGroup(server, admin, other) {
+  const crowd = [];
+  for (let at = 1; at <= CROWD; at += 1) crowd.push(await Person.signUp(server.url, `Crowd ${String(at).padStart(2, '0')}`));
+  const [owner, ...rest] = crowd;
+  const last = await Person.signUp(server.url, 'Zoe Zeta');
+  const id = await owner.openGroup('Everybody', ...rest, last, other, admin);
+  await owner.call('PATCH', `/r1/conversations/${id}/members/${admin.id}`, { role: 'admin' });
+  return id;
+}
+
+test('a group of sixty people', async ({ arrive, server }) => {
+  test.setTimeout(240_000);
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const [annaApi, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const id = await makeGroup(server, annaApi, benApi);
+  const { page } = anna;
+
+  await page.goto(`/c/${id}`);
+  await page.getByRole('button', { name: 'Members and details, 60 people' }).click();
+  const panel = page.getByRole('complementary', { name: 'Details' });
+  await expect(panel.getByRole('heading', { name: '60 people' })).toBeVisible();
+  await expect(panel.getByRole('button', { name: 'Add people' })).toBeVisible();
+
+  // Only those near the view are on the page, and each says which of all it is.
+  const rows = panel.getByRole('list', { name: 'Members' }).getByRole('listitem');
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '60');
+  expect(await rows.count()).toBeLessThan(45);
+  await expect(panel.getByText('50 of 60, more as you scroll')).toBeAttached();
+  await anna.expectFlawless('the members of a large group');
+
+  // By keyboard: from the search into the list, to the end of what is there, and on when the rest has come.
+  const search = panel.getByRole('searchbox', { name: 'Search members' });
+  await search.press('ArrowDown');
+  await expect(panel.getByRole('button', { name: /^Actions for/ }).first()).toBeFocused();
+  await page.keyboard.press('End');
+  await expect(panel.getByText('more as you scroll')).toHaveCount(0);
+  await page.keyboard.press('End');
+  await expect(panel.getByRole('button', { name: 'Actions for Zoe Zeta' })).toBeFocused();
+
+  // The server looks for names.
+  await search.fill('zoe');
+  await expect(rows).toHaveCount(1);
+  await search.fill('nobody at all');
+  await expect(panel.getByText('No results for “nobody at all”.')).toBeVisible();
+  await panel.getByRole('button', { name: 'Show everyone' }).click();
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '60');
+  await search.fill('zoe');
+  await panel.getByRole('button', { name: 'Actions for Zoe Zeta' }).press('Enter');
+  await page.getByRole('menuitem', { name: 'Remove' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(panel.getByRole('heading', { name: '59 people' })).toBeVisible();
+  await panel.getByRole('button', { name: 'Close' }).click();
+
+  // Somebody who joined late can be called, is named while writing, and as a reader.
+  await anna.composer.pressSequentially(`@${ben.name.slice(0, 5)}`);
+  await page.getByRole('option', { name: ben.name }).click();
+  await expect(anna.composer).toHaveValue(`@${ben.name} `);
+  await anna.composer.pressSequentially('are you here?');
+  await anna.composer.press('Enter');
+  await ben.page.goto(`/c/${id}`);
+  await ben.sees('are you here?');
+  await expect(page.getByText(`Read by ${ben.name}`)).toBeAttached();
+  await ben.composer.pressSequentially('yes');
+  await expect(page.getByText(`${ben.name} is typing`)).toBeVisible();
+
+  // And one is written to from here.
+  await page.getByRole('button', { name: 'Members and details' }).click();
+  await search.fill(ben.name);
+  await expect(rows).toHaveCount(1);
+  await panel.getByRole('button', { name: `Actions for ${ben.name}` }).click();
+  await page.getByRole('menuitem', { name: 'Send a message' }).click();
+  await expect(page.getByRole('heading', { name: ben.name })).toBeVisible();
+
+  await page.setViewportSize(PHONE.viewport);
+  await page.goto(`/c/${id}`);
+  await page.getByRole('button', { name: 'Members and details' }).click();
+  await expect(page.getByRole('list', { name: 'Members' }).getByRole('listitem').first()).toBeVisible();
+  await anna.expectFlawless('the members of a large group on a phone');
+});
