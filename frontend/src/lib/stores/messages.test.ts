@@ -31,7 +31,7 @@ describe('the messages store', () => {
     for (let count = 0; count < 120; count++) server.create();
     const { log, texts } = await open(server);
     await log.load();
-    expect(texts()).toHaveLength(50);
+    expect(texts()).toHaveLength(80);
     expect(log.hasOlder).toBe(true);
     await log.loadOlder();
     expect(texts()).toHaveLength(120);
