@@ -80,7 +80,7 @@ impl App {
         let places = Places::load(config.server.geoip_database.as_deref())?;
         let assistants = Assistants::build(&config.ai)?;
         let mailer = Mailer::build(&config, clock.clone())?;
-        // SQLite has this one process: what it committed and did not tell, nobody was there to hear.
+        // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), config.messages.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone(), config.realtime.small_conversation);

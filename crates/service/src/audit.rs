@@ -1,7 +1,7 @@
 //! The audit log: who did what to accounts, workspaces and the installation, for its administrators.
 //!
-//! What belongs to a change is written in the change's own transaction, so that neither is there without the other. What is no change, such as
-//! a failed sign-in, is [noted](note) by itself, and nobody is refused anything because that could not be.
+//! The entry of a change is written in the change's own transaction, so that neither exists without the other. Other events, such as a failed
+//! sign-in, are [recorded](note) by themselves, and a failure to do so refuses no request.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ const MAX_TARGET_CHARS: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub action: Action,
-    /// None: somebody who is not signed in, or the program itself.
+    /// `None` if the caller is not signed in, or for the program itself.
     pub actor: Option<UserId>,
     /// What it was done to: an id or a network, no personal data.
     pub target: Option<String>,
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What somebody has done who is signed in, or a program of theirs.
+    /// An action of a signed-in person, or of a program of theirs.
     #[must_use]
     pub fn by(by: &Principal, action: Action, target: Option<String>) -> Self {
         Self { action, actor: Some(by.user_id), target, address: by.address }
@@ -52,7 +52,7 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppE
         actor,
         target: target.map(|target| target.chars().take(MAX_TARGET_CHARS).collect()),
         address: address.map(|address| address.to_canonical().to_string()),
-        // When it really was, whatever clock a test has stopped.
+        // Real time, even under a test's clock.
         at: Clock::system().now(),
     };
     rows::insert(db, new).await

@@ -1,12 +1,12 @@
-//! Questions to the database that are asked at the same time, as one statement.
+//! Batches concurrent reads into one statement.
 //!
-//! As with the writer's batches there is no timer: whoever asks alone is answered at once, and what is asked while an answer is under way
-//! goes into the next statement, together. So when thousands of clients come back at once, the database is asked as often as it answers,
-//! and not as often as there are clients. An answer is never older than its question: what is asked while a statement is under way waits
-//! for the next one, even where the key is the same, because whoever asks relies on what they did before (see `realtime::shard`).
+//! As with the writer's batches there is no timer: a lone read runs at once, and reads that arrive while a statement is running form the next
+//! one. When thousands of clients reconnect at once, the number of statements depends on the database's latency and not on the number of clients.
+//! A result is never older than its request: a request that arrives while a statement is running waits for the next one, even for the same key,
+//! because its caller relies on what it did before (see `realtime::shard`).
 //!
-//! A statement that fails is not repeated: its error goes to all who asked. One that takes long, because its connection has gone silent,
-//! costs only those who are in it: the next one does not wait for it.
+//! A failed statement is not repeated: all its callers get the error. A slow one, such as on a silent connection, delays only its own callers: the
+//! next one does not wait for it.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,7 @@ const AT_ONCE: usize = 4;
 pub struct Batcher<K, V> {
     waiting: Mutex<Waiting<K, V>>,
     statements: Arc<Semaphore>,
-    /// Where it was made. Whoever asks may have a runtime of their own that ends sooner, and an answer is for others too.
+    /// The runtime where it was made. A caller's runtime may end sooner, and the result is for others too.
     runtime: Option<Handle>,
 }
 
@@ -72,7 +72,7 @@ where
             !std::mem::replace(&mut waiting.is_asking, true)
         };
         if begins {
-            // A task of its own: whoever asked first may lose interest.
+            // A task of its own: the first caller may be dropped.
             let turn = Turn { batcher: Arc::clone(self), is_over: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
@@ -96,10 +96,10 @@ impl<K, V> Batcher<K, V> {
     }
 }
 
-/// Whoever asks for all. Should it end early, those who wait are let go and the next one asks.
+/// Runs the statements. If it ends early, its callers are released and the next request starts another.
 struct Turn<K, V> {
     batcher: Arc<Batcher<K, V>>,
-    /// Nobody waits for this one any more: what waits now waits for the next.
+    /// Its callers are released; requests that wait now belong to the next one.
     is_over: bool,
 }
 
@@ -132,7 +132,7 @@ where
                 answer(questions, answers, reading.await);
                 drop(statement);
             });
-            // One that is late goes on by itself.
+            // A late one continues by itself.
             let _ = tokio::time::timeout(SLOW, asked).await;
         }
     }

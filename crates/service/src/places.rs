@@ -1,7 +1,6 @@
-//! Where addresses are: by a database that the operator has put there, in MaxMind's format (GeoLite2, DB-IP and others), else as a trusted
-//! proxy says.
+//! The place of an address: from the operator's database in MaxMind's format (GeoLite2, DB-IP and others), else from a trusted proxy's header.
 //!
-//! The file is read once, at the start, and nobody else is asked: no address leaves this machine.
+//! The file is read once at the start; no address leaves this machine.
 
 use std::{net::IpAddr, path::Path};
 

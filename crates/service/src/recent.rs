@@ -1,5 +1,5 @@
-//! What was found a moment ago, in two generations: once the young one is full or its time is over it becomes the old one, and the old
-//! one is dropped whole. An entry costs its own bytes and nothing for a place in a queue, which counts where there is one for every person.
+//! A cache of two generations: when the young one is full or expired it becomes the old one, and the old one is dropped as a whole. An entry costs
+//! its own bytes and no place in a queue, which matters where there is one for every person.
 
 use std::{
     collections::HashMap,
@@ -73,7 +73,7 @@ impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
         now.old.retain(|_, value| stays(value));
     }
 
-    /// Drops what is over, though nobody asks.
+    /// Drops expired entries without a look-up.
     pub(crate) fn tidy(&self) {
         drop(self.now());
     }

@@ -1,7 +1,7 @@
-//! Redis, as the services ask it: through one pool and one circuit breaker, and never for longer than a limit.
+//! Redis for the services: one pool, one circuit breaker, and a time limit for each command.
 //!
-//! Whoever asks has an answer for the case that Redis is away, so nobody waits for it: after a few failures in a row questions are refused
-//! at once, until a probe succeeds.
+//! Every caller has a fallback for the case that Redis is away. After a few failures in a row the breaker refuses commands at once, until a probe
+//! succeeds.
 
 use std::{sync::Arc, time::Duration};
 

@@ -24,7 +24,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
     let hash = password::hash(newcomer.password.expose()).map_err(AppError::internal)?;
     let tx = db.begin().await.map_err(app_error)?;
-    // Whoever is at the command line vouches for the address.
+    // The operator at the command line vouches for the address.
     let new = users::NewUser {
         id: UserId::new(),
         email: newcomer.email.as_str().to_owned(),

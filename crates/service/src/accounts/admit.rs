@@ -1,4 +1,4 @@
-//! The one way in for whoever has proved who they are, by whatever means.
+//! The one path by which an authenticated person gets a session, whatever the method.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 /// How long a second factor may take.
 const CHALLENGE_TTL: Duration = Duration::from_secs(300);
 
-/// By what somebody has proved who they are.
+/// How a person authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     Password,
@@ -31,7 +31,7 @@ pub(super) enum Proof {
     Passkey,
 }
 
-/// What a sign-in comes to.
+/// The outcome of a sign-in.
 #[derive(Debug)]
 pub enum SignedIn {
     Tokens(Box<TokenPair>),
@@ -42,7 +42,7 @@ pub enum SignedIn {
 /// What must be answered before there are tokens.
 #[derive(Debug)]
 pub struct Challenge {
-    /// It stands for the person until it runs out, so it is as secret as a token.
+    /// Represents the person until it expires, so it is as secret as a token.
     pub handle: String,
     pub methods: Vec<Method>,
     pub expires_at: Timestamp,
@@ -68,7 +68,7 @@ impl Method {
     }
 }
 
-/// Opens a session for somebody whose row the caller holds, or asks for the second factor first.
+/// Opens a session, or asks for the second factor first. The caller holds the lock of the user's row.
 pub(super) async fn admit(
     tx: &Transaction,
     app: &App,

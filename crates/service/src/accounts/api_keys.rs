@@ -2,7 +2,7 @@
 //!
 //! A key is 256 random bits behind `nk_`; only its fingerprint is kept, and how it begins, so that its owner recognises it.
 //! What a key may be used for is checked where it is used, by [`Principal::require_scope`]; nothing that is about credentials
-//! themselves takes a key at all, so that whoever steals one can't make it last.
+//! themselves takes a key at all, so that a thief can't make a stolen one last.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -40,19 +40,19 @@ const MAX_KEY_BYTES: usize = 128;
 /// How much of a key its owner sees again.
 const PREFIX_CHARS: usize = 11;
 const MAX_NAME_CHARS: usize = 80;
-/// How many keys somebody may have.
+/// The most keys of one person.
 const MAX_KEYS: u64 = 100;
 /// How long a revocation waits for the news of it to be on its way to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 
-/// What somebody asks for.
+/// What is requested.
 pub struct NewApiKey {
     pub name: String,
     pub scopes: Scopes,
     pub expires_at: Option<Timestamp>,
 }
 
-/// Makes a key for the caller. It is told here and never again.
+/// Makes a key for the caller. The key itself is returned once and not stored.
 pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
     reauthenticate::require_fresh(app, by).await?;
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;

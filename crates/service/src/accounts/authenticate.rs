@@ -53,8 +53,8 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
     })
 }
 
-/// Whether nobody of us has signed this. One that has run out, or whose session has ended, is ours all the same; so may be an API key
-/// that is not known any more, and nobody guesses one.
+/// Whether the token was not signed by this installation. An expired one, or one of an ended session, was; so may be an unknown API key, which
+/// can't be guessed.
 pub(crate) async fn is_forged(app: &App, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;

@@ -1,4 +1,4 @@
-//! The device that somebody signs in on, as its owner recognises it in the list.
+//! The device of a sign-in, as its owner recognises it in the list.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -72,7 +72,7 @@ impl Device {
         self
     }
 
-    /// The same in a country that somebody has told who is believed.
+    /// The same, with the country that a trusted proxy has named.
     #[must_use]
     pub const fn in_country(mut self, country: Option<Country>) -> Self {
         self.country = country;
@@ -93,7 +93,7 @@ impl Device {
         self.user_agent.clone()
     }
 
-    /// The program and its system by names of ours: what it says of itself may be anybody's words.
+    /// Program and system, by names from our own list: a user agent may say anything.
     pub(super) fn name(&self) -> Option<String> {
         let agent = self.user_agent.as_deref()?;
         let find =

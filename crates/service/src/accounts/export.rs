@@ -54,7 +54,7 @@ impl From<AppError> for Stopped {
 struct Out {
     sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
     text: Vec<u8>,
-    /// Whether nothing stands in the list yet.
+    /// Whether the list is still empty.
     first: bool,
 }
 

@@ -1,9 +1,9 @@
 //! How often a password may be guessed: at one account from one address, from one address, and at one account, whether there is such an
 //! account or not.
 //!
-//! The first bound is the narrow one, so that somebody who mistypes locks out nobody but themselves. The other two are wider; they are for
-//! guessing at many accounts, and from many addresses. From an address that somebody has signed in from before, their account's count is
-//! not asked and not raised: strangers who guess can't lock them out.
+//! The first bound is narrow, so that a typo locks out only its author. The other two are wider: they stop guesses at many accounts, and from
+//! many addresses. An address from which the account was signed in before neither counts against the account's bound nor is refused by it, so
+//! strangers who guess can't lock the owner out.
 
 use appcore::{AppError, UserId, auth::token};
 
@@ -61,7 +61,7 @@ pub(super) async fn begin(app: &App, name: &str, account: Option<UserId>, device
     Ok(Guess { attempt, applicant: Applicant::new(priority, device) })
 }
 
-/// Nobody's address stands in Redis.
+/// Redis gets fingerprints, never addresses.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,11 +1,11 @@
 //! Password hashing, off the threads that answer, a bounded number at a time, and in fair turns.
 //!
-//! Each hash takes a core and 19 MiB for some 20 ms. More at once than there are cores makes all of them slower, and a
-//! flood of sign-ins would take the memory: so they queue, and when a queue is long the next is told to come again.
+//! Each hash takes a core and 19 MiB for some 20 ms. More at once than there are cores slows all of them down, and a flood of sign-ins would
+//! exhaust the memory: so they queue, and a full queue refuses with `Retry-After`.
 //!
-//! There is a queue for each [`Priority`], and all of them get turns, the better ones more. Within a queue neighbourhoods take turns (an IPv4
-//! address, a /48 of IPv6), so that a hundred guesses from one provider's addresses wait for each other. What has failed of late may also
-//! never take all cores.
+//! There is a queue for each [`Priority`]; all of them are served, the higher ones more often. Within a queue, networks (an IPv4 address, a /48
+//! of IPv6) are served in turn, so that a hundred guesses from one provider's addresses wait for each other. Networks with recent failures never
+//! get all cores.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,7 +27,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 const MAX_QUEUE_PER_CORE: usize = 200;
 /// When to come again after having been turned away.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
-/// Whose turn it is while all queues have somebody.
+/// The order in which queues are served while none is empty.
 const CYCLE: [Priority; 7] = [
     Priority::Known,
     Priority::New,
@@ -38,7 +38,7 @@ const CYCLE: [Priority; 7] = [
     Priority::Known,
 ];
 
-/// What is known of somebody whose password is to be hashed, the best first.
+/// What is known of the caller whose password is hashed, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Priority {
     /// Is signed in, or comes from where the account's owner has been before.
@@ -62,7 +62,7 @@ impl Applicant {
         Self { priority, neighbourhood: device.neighbourhood() }
     }
 
-    /// Somebody who is signed in, or holds what was mailed to them.
+    /// Signed in, or holding a mailed token.
     pub(super) fn user(id: UserId) -> Self {
         Self { priority: Priority::Known, neighbourhood: id.to_string() }
     }
@@ -73,7 +73,7 @@ pub(super) struct Hashing {
 }
 
 struct State {
-    /// Turns that nobody has.
+    /// Free turns.
     free: usize,
     /// Turns that doubted ones may have at most, and have.
     max_doubted: usize,
@@ -122,7 +122,7 @@ impl Hashing {
     ) -> Result<T, AppError> {
         let turn = self.turn(applicant).await?;
         let done = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, also where the caller has gone away meanwhile.
+            // The turn ends with the work, even if the caller has gone.
             let _turn = turn;
             work()
         });
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// Who is next: by the cycle, and where nobody waits there, the best.
+    /// The next one: by the cycle, or the highest priority where that queue is empty.
     fn next(&mut self) -> Option<(Priority, oneshot::Sender<Turn>)> {
         let due = CYCLE[self.place];
         let may_doubt = self.doubted < self.max_doubted;
@@ -191,7 +191,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// Those who wait with one priority.
 #[derive(Default)]
 struct Queue {
-    /// Neighbourhoods that have somebody waiting, in the order of their turns.
+    /// Networks with callers waiting, in the order of their turns.
     order: VecDeque<String>,
     waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
     length: usize,
@@ -241,7 +241,7 @@ impl Queue {
 
 /// The right to hash, given back when it is dropped.
 struct Turn {
-    /// None: it never was anybody's.
+    /// `None` if it never belonged to an account.
     state: Option<Arc<Mutex<State>>>,
     priority: Priority,
 }

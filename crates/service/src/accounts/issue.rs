@@ -23,7 +23,7 @@ pub struct TokenPair {
     pub refresh_expires_at: Timestamp,
 }
 
-/// The part of a [`TokenPair`] that is made anew each time; sealed, it waits for whoever asks again.
+/// The part of a [`TokenPair`] that is new each time; kept sealed for a repeated request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Tokens {
     access_token: String,
@@ -33,7 +33,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Makes the tokens of a session that ends at `expires_at` whatever happens.
+    /// Makes the tokens of a session that ends at `expires_at` at the latest.
     pub(super) fn make(
         app: &App,
         user: &view::User,

@@ -1,8 +1,7 @@
 //! The keys that sign access tokens, shared by all instances through the database.
 //!
 //! A key that is rotated out goes on verifying until what it has signed has run out. Instances look for another set of keys every few
-//! seconds, and at once when they are shown a token of a key that they don't know: whoever asks is never refused because one instance
-//! has heard of a key before another.
+//! seconds, and at once when a token names an unknown key: no caller is refused because one instance has learned of a key before another.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -26,7 +25,7 @@ const PURPOSE: &[u8] = b"signing key";
 const USUAL_ISSUER: &str = "natter";
 /// How often an instance looks whether the keys are still the same.
 const LOOK: Duration = Duration::from_secs(5);
-/// Least time between two looks: anybody can make tokens of unknown keys.
+/// The shortest time between two reads: anyone can make tokens that name unknown keys.
 const BETWEEN: Duration = Duration::from_millis(100);
 /// Longer than it takes every instance to notice that a key does not sign any more.
 const SLACK: Duration = Duration::from_secs(60);
@@ -175,7 +174,7 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
     Keyring::new(issuer, signing, stored)
 }
 
-/// A stored key. One that lies in clear is sealed where a secret is set.
+/// A stored key. A plaintext one is sealed once a secret is set.
 async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
     let bytes = opened(row, secret)?;
     if let Some(secret) = secret.filter(|_| !row.is_sealed) {

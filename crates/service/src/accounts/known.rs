@@ -1,4 +1,4 @@
-//! From where somebody usually comes: who is spared when a stranger tries their password, and when to tell them of a sign-in.
+//! The addresses and programs that an account signs in from: they decide whom guesses can lock out, and which sign-ins are mailed about.
 
 use appcore::{AppError, UserId};
 use dbcontext::{
@@ -15,7 +15,7 @@ use crate::{
     mail::{self, Letter, Recipient},
 };
 
-/// Whether somebody has signed in from this address before. Takes as long where there is no account.
+/// Whether the account was signed in from this address before. Takes as long where there is no account.
 pub(super) async fn is_known<C: ConnectionTrait>(
     db: &C,
     user_id: Option<UserId>,
@@ -26,13 +26,12 @@ pub(super) async fn is_known<C: ConnectionTrait>(
     Ok(known.iter().any(|known| known.network == network))
 }
 
-/// Notes that somebody signs in from there, in the caller's transaction. Where they never did so from such an address or with such a
-/// program, they are told by mail; of the first one of all they know.
+/// Records a sign-in, in the caller's transaction. One from a new address or program is mailed about, except the account's first.
 pub(super) async fn note(tx: &Transaction, app: &App, account: &user::Model, device: &Device) -> Result<(), AppError> {
     let (network, agent, now) = (device.network(), device.agent(), app.clock.now());
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
-    // An address that nobody has shown to be theirs may be a stranger's.
+    // An unverified address may be a stranger's.
     if is_new && !known.is_empty() && super::is_verified(account) {
         let letter = Letter::NewDevice {
             user_agent: device.name(),

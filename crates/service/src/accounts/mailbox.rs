@@ -1,9 +1,9 @@
-//! What people do who can read the mail of an address: prove that it is theirs, and choose another password.
+//! What mailed tokens are for: verifying an address, and choosing another password.
 //!
-//! An answer never tells whether there is an account, nor does the time that it takes: the worker that sends the mail finds that out.
-//! Whoever has signed up with another's address is out as soon as its owner shows up: a reset ends the sessions and keys of the account
-//! and all changes that are pending (arXiv 2205.10174). The mail alone proves no address, because its reader may not know whose account
-//! it speaks of: the account's session or password goes with it.
+//! No answer reveals whether there is an account, nor does its timing: the worker that sends the mail looks. A person who signed up with another's
+//! address is locked out once the owner resets the password: a reset ends the account's sessions and keys and all pending changes (arXiv
+//! 2205.10174). The mail alone verifies no address, because its reader may not know whose account it is about: the account's session or password
+//! is required as well.
 
 use std::net::IpAddr;
 
@@ -49,10 +49,10 @@ async fn request(app: &App, email: &str, letter: Letter) -> Result<(), AppError>
     Ok(())
 }
 
-/// Proves an address by the token that was mailed to it, for whoever is signed in to the account here or has its password: they have
-/// both the mail and the account, so nobody is signed out. Whoever has the mail alone chooses another password ([`redeem_reset`]).
+/// Verifies an address by its mailed token, given the account's session or password: the caller has both the mail and the account, so no session
+/// is ended. With the mail alone, one chooses another password ([`redeem_reset`]).
 ///
-/// A claim ([`identities::claim`]) needs neither: it takes the account away from whoever made it.
+/// A claim ([`identities::claim`]) needs neither: it takes the account away from its creator.
 pub async fn verify_email(
     app: &App,
     shown: &str,
@@ -84,7 +84,7 @@ pub async fn verify_email(
     tx.commit().await.map_err(app_error)
 }
 
-/// The password of an account that nobody is signed in to here. Guesses count like failed sign-ins.
+/// Checks the password of an account without a session here. Guesses count like failed sign-ins.
 async fn require_password(
     app: &App,
     account: &user::Model,
@@ -108,7 +108,7 @@ async fn require_password(
     Ok(())
 }
 
-/// Gives an account to whoever reads the mail of its address, and ends all that was there before.
+/// Gives an account to the reader of its address's mail, and ends all earlier sessions, keys and methods.
 async fn claim(app: &App, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -127,7 +127,7 @@ async fn claim(app: &App, hash: &[u8], address: Option<IpAddr>) -> Result<(), Ap
     Ok(())
 }
 
-/// Puts another password in place by the token that was mailed, and signs all devices out. Whoever has the mail has the address.
+/// Sets a new password by the mailed token, and signs all devices out. Reading the mail verifies the address.
 pub async fn redeem_reset(app: &App, shown: &str, password: &str, address: Option<IpAddr>) -> Result<(), AppError> {
     let hash = fingerprint(shown)?;
     let now = app.clock.now();
@@ -148,7 +148,7 @@ pub async fn redeem_reset(app: &App, shown: &str, password: &str, address: Optio
     let account = users::lock(&tx, UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
     users::set_password(&tx, account.id, &stored, now).await?;
     if users::verify(&tx, account.id, now).await? {
-        // Whatever was added before anybody had shown that the address is theirs.
+        // Everything that was added before the address was verified.
         identities::forget_other_ways(&tx, app, account.id).await?;
     }
     mail_tokens::remove(&tx, account.id.0).await?;

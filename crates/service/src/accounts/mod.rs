@@ -1,14 +1,13 @@
 //! Accounts: who people are, the devices they are signed in on, and the proofs that they carry.
 //!
 //! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number of
-//! short-lived access tokens that name it. Whoever shows a refresh token that was used before holds a stolen one, or has
-//! been stolen from: the session ends ([`refresh`]). An access token is only as good as its session, which
-//! [`authenticate`] looks up and remembers for a few seconds; an ended session is told to all instances at once
-//! ([`standings`]).
+//! short-lived access tokens that name it. A refresh token that is used twice was stolen: the session ends ([`refresh`]). An access token is
+//! only as good as its session, which [`authenticate`] looks up and caches for a few seconds; the end of a session is published to all instances
+//! at once ([`standings`]).
 //!
 //! A program acts for a person by an API key ([`api_keys`]), which may be used for less than a sign-in and ends by itself.
-//! Whoever has proved who they are, by whatever means, comes in by one way ([`admit`]), which asks for the second factor where
-//! there is one ([`second_factor`]). What waits for its other half meanwhile is a row ([`pending`]).
+//! Every sign-in, whatever its method, ends in [`admit`], which asks for the second factor where there is one ([`second_factor`]). A sign-in that
+//! waits for its second step is a row ([`pending`]).
 //!
 //! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
 //! database, so that every instance verifies what any other has signed ([`keys`]).

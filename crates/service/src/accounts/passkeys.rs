@@ -38,9 +38,9 @@ use crate::{
     audit::{self, Action, Entry},
 };
 
-/// How long somebody may look for their finger.
+/// How long a passkey's answer may take.
 const CEREMONY_TTL: Duration = Duration::from_secs(300);
-/// Nobody has so many; each is sent along when another one is made.
+/// The most passkeys of an account; all of them are sent along when another one is made.
 const MAX_PASSKEYS: usize = 50;
 const MAX_NAME_CHARS: usize = 80;
 const NAMELESS: &str = "Passkey";
@@ -67,7 +67,7 @@ pub struct OwnPasskey {
 /// The site that passkeys are made for. None: it has no name, only an address, which WebAuthn does not allow.
 pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     let public = Url::parse(&config.server.public_url())?;
-    // Whoever tries it at home opens 127.0.0.1 as localhost.
+    // An address can't have passkeys; on one's own machine 127.0.0.1 is opened as localhost.
     let is_told = config.server.public_url.is_some();
     let here = match public.host() {
         Some(Host::Domain(_)) => public,
@@ -76,7 +76,7 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     };
     let Some(name) = here.domain().map(str::to_owned) else { return Ok(None) };
     let built = WebauthnBuilder::new(&name, &here)
-        // The port of a server that nobody has told its address may be another one outside.
+        // Without `server.public_url` the port outside may be another one.
         .and_then(|builder| builder.rp_name(SITE).timeout(CEREMONY_TTL).allow_any_port(!is_told).build());
     built.map(Some).map_err(|error| anyhow::anyhow!("server.public_url can't have passkeys: {error}"))
 }
@@ -132,7 +132,7 @@ pub async fn finish_registration(
     Ok(view(kept))
 }
 
-/// Asks for whatever passkey somebody has for this site.
+/// Asks for any passkey of this site.
 pub async fn begin_sign_in(app: &App) -> Result<Ceremony, AppError> {
     let (asked, state) = open_site(app)?.start_discoverable_authentication().map_err(defect)?;
     let public_key = json(&asked.public_key)?;
@@ -163,7 +163,7 @@ async fn check_answer(app: &App, ceremony: &str, credential: Value, device: &Dev
     Ok(*pair)
 }
 
-/// Takes the answer of a passkey of somebody who is signed in already; it was asked for as at a sign-in.
+/// Accepts a passkey's answer from a person who is signed in already; it was requested as for a sign-in.
 pub(super) async fn show(app: &App, user_id: UserId, ceremony: &str, credential: Value) -> Result<(), AppError> {
     let (tx, account) = recognise(app, ceremony, credential).await?;
     if account.id != user_id {
@@ -172,7 +172,7 @@ pub(super) async fn show(app: &App, user_id: UserId, ceremony: &str, credential:
     tx.commit().await.map_err(app_error)
 }
 
-/// Whose passkey has answered. The caller commits, with whatever follows from it.
+/// The account whose passkey has answered. The caller commits.
 async fn recognise(app: &App, ceremony: &str, credential: Value) -> Result<(Transaction, user::Model), AppError> {
     let site = open_site(app)?;
     let credential = read(credential)?;
@@ -184,7 +184,7 @@ async fn recognise(app: &App, ceremony: &str, credential: Value) -> Result<(Tran
     let row = rows::lock(&tx, account.id, credential_id).await?.ok_or(Code::InvalidCredentials)?;
     let mut known: Passkey = serde_json::from_str(&row.credential).map_err(AppError::internal)?;
     let seen = site.finish_discoverable_authentication_v2(&credential, state, &known).map_err(refused)?;
-    // The counter of a passkey that was copied stands still; the library has refused that.
+    // The library has refused a counter that did not rise, which is the sign of a copied passkey.
     known.update_credential(&seen);
     let stored = serde_json::to_string(&known).map_err(AppError::internal)?;
     rows::used(&tx, row.id, stored, now).await?;
@@ -254,7 +254,7 @@ fn view(row: passkey::Model) -> OwnPasskey {
     OwnPasskey { id: row.id, name: row.name, created_at: row.created_at, last_used_at: row.last_used_at }
 }
 
-/// What was asked is forgotten, was answered before, or was asked of somebody else.
+/// The challenge has expired, was answered before, or belongs to someone else.
 fn late() -> AppError {
     AppError::field("challenge_id", "invalid", "This request timed out or was already used. Try again.")
 }

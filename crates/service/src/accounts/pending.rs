@@ -1,7 +1,7 @@
-//! What was begun and waits for its other half: a visit to a provider, a second factor, a passkey's answer.
+//! Sign-ins that wait for their second step: a visit to a provider, a second factor, a passkey's answer.
 //!
-//! It is a row, so that any instance can go on with it, with Redis or without. The caller has a handle of 256 random bits; the
-//! row has only its fingerprint, and what must be known when it goes on is sealed with it: who reads the database learns nothing.
+//! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random bits; the row has only its
+//! fingerprint, and the state is sealed with the handle, so the database reveals nothing.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ pub(super) async fn find<C: ConnectionTrait>(
     rows::find(db, kind.as_str(), &token::fingerprint(handle), now).await
 }
 
-/// Takes away what waits under this handle: it goes on once, for whoever is first.
+/// Takes the pending sign-in of this handle; only the first caller gets it.
 pub(super) async fn take<T: DeserializeOwned>(
     db: &Database,
     kind: Kind,

@@ -35,7 +35,7 @@ pub struct PasswordChange {
     pub new: String,
     /// What the request calls the new one.
     pub field: &'static str,
-    /// Whoever guesses from there is counted.
+    /// Where wrong guesses are counted.
     pub device: Device,
 }
 
@@ -48,7 +48,7 @@ pub async fn me(app: &App, by: &Principal) -> Result<User, AppError> {
     Ok(seen(app, issue::own_view(&user)?).await)
 }
 
-/// Somebody with whom the caller has a workspace in common.
+/// A person with whom the caller shares a workspace.
 pub async fn find(app: &App, by: &Principal, id: UserId) -> Result<User, AppError> {
     if id == by.user_id {
         return me(app, by).await;

@@ -1,7 +1,7 @@
-//! Before something is changed that would let a thief stay: that it is really them who ask.
+//! Reauthentication before a change that would let a thief stay.
 //!
-//! Whoever has signed in a moment ago (`auth.fresh_for`) has shown it. Later they show it once more ([`confirm`]), by whatever they
-//! can sign in with here; whoever comes by a provider alone signs in anew. So a session that was stolen does not open further ways in.
+//! A recent sign-in (`auth.fresh_for`) suffices. Later the person confirms once more ([`confirm`]) by any method of the account that works here;
+//! an account with only a provider signs in again. So a stolen session can't add sign-in methods.
 
 use appcore::{
     AppError, Code, Timestamp,
@@ -26,7 +26,7 @@ use crate::{
     audit::{self, Action, Entry},
 };
 
-/// What is shown by somebody who is signed in.
+/// The proof that a signed-in person gives.
 pub enum Proof {
     Password(String),
     SecondFactor(SecondFactor),
@@ -37,7 +37,7 @@ pub enum Proof {
     },
 }
 
-/// By what somebody can show it.
+/// The methods by which a person can confirm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
     Password,
@@ -46,7 +46,7 @@ pub enum Means {
     Passkey,
 }
 
-/// Whether it is certain enough that somebody is there, and how they can make it so.
+/// Whether the last sign-in is recent enough, and how to confirm otherwise.
 #[derive(Debug)]
 pub struct Freshness {
     /// None: it is not.
@@ -55,7 +55,7 @@ pub struct Freshness {
     pub means: Vec<Means>,
 }
 
-/// Refuses whoever has not shown for a while that it is them.
+/// Refuses a caller whose last confirmation is too old.
 pub(super) async fn require_fresh(app: &App, by: &Principal) -> Result<(), AppError> {
     if fresh_until(app, by).await? > app.clock.now() { Ok(()) } else { Err(Code::FreshSignInRequired.into()) }
 }

@@ -98,7 +98,7 @@ impl Attempt<'_> {
         session.ended_at.is_none() && session.expires_at > self.now
     }
 
-    /// Uses the token up and makes its successor. None: somebody was quicker.
+    /// Uses the token up and makes its successor. `None` if a concurrent request was first.
     async fn rotate(
         &self,
         tx: &Transaction,

@@ -1,8 +1,8 @@
 //! The end of an account.
 //!
-//! In one transaction everything that is personal goes, and nobody is signed in any more. What others have with the account stays
-//! usable: its messages are a "Deleted user"'s, what it owned passes on. That touches as many conversations as there are, so it is done
-//! after the commit, at once where that works, and by a [job](ForgetJob) in any case, which also goes through the event log.
+//! One transaction removes everything personal and ends all sessions. What others share with the account stays usable: its messages become those
+//! of a "Deleted user", what it owned passes on. That touches every conversation it was in, so it is done after the commit, at once where
+//! possible, and by a [job](ForgetJob) in any case, which also rewrites the event log.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, devi
     tell_ended(app, ended).await;
     tell_revoked(app, revoked).await;
     match pass_on(app, by.user_id).await {
-        // What is left to do may take long, and nobody need wait for it.
+        // The rest may take long, and the caller need not wait.
         Ok(()) => {
             query::jobs::hasten(app.db.writer(), ForgetJob::KIND, job.subject()).await?;
             jobs::wake(app);
@@ -116,7 +116,7 @@ impl Job for ForgetJob {
             departures::purge_chats(work.app.db.writer(), self.user_id).await?;
             rewrite_log(work.app, self.user_id).await?;
             work.app.db.forget_removed();
-            // Their last connections have ended by then, and nobody notes any more when they were here.
+            // Their last connections have ended by then, so their last-seen time is written no more.
             tokio::time::sleep(presence::GRACE * 2).await;
             work.app.presence.forget(self.user_id).await;
             Ok(())
@@ -129,7 +129,7 @@ impl Job for ForgetJob {
     }
 }
 
-/// Leaves all conversations and workspaces; what was owned goes to somebody else.
+/// Leaves all conversations and workspaces; what was owned passes to another member.
 async fn pass_on(app: &App, user_id: UserId) -> Result<(), AppError> {
     let conversations = departures::conversations(app.db.writer(), user_id).await?;
     stream::iter(conversations)

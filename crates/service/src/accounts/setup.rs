@@ -1,5 +1,5 @@
-//! The first account of an installation in embedded mode is its administrator's. Where others than the people at this machine can reach
-//! the server, whoever makes it shows the setup token: it stands in the log and in a file that only the operator reads.
+//! The setup token. In embedded mode the first account is the administrator's; where the server can be reached from elsewhere, creating it
+//! requires the token, which is in the log and in a file that only the operator can read.
 
 use std::{
     fs,
@@ -18,9 +18,9 @@ const FILE: &str = "setup-token";
 
 /// What the first account is asked for.
 pub(super) struct Setup {
-    /// None: nothing, because there is an account, or nobody else can reach the server.
+    /// `None` if there is an account already, or the server can't be reached from elsewhere.
     token: Option<Secret>,
-    /// Where the token stands, unless the settings say it.
+    /// The token's file, unless the settings have it.
     file: Option<PathBuf>,
     /// Whether it is asked of those, too, who are at this machine: a port that is published from a container looks local from within.
     asks_everybody: bool,
@@ -79,7 +79,7 @@ impl Setup {
         source.is_local && !self.asks_everybody
     }
 
-    /// Refuses to make the first account for whoever has to show the token and does not.
+    /// Refuses to create the first account without the token where it is required.
     pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
         let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {

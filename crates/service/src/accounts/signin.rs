@@ -33,7 +33,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     let guess = match guesses::begin(app, name, account_id, &device).await {
         Ok(guess) => guess,
         Err(refusal) => {
-            // Whoever goes on all the same is one for the firewall.
+            // A client that goes on regardless is left to the firewall.
             app.firewall.note(device.source(), Violation::FailedSignin).await;
             return Err(refusal);
         }
@@ -52,7 +52,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     };
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
-    // Whoever changes the password meanwhile ends all sessions: this one must not slip in after that.
+    // A concurrent change of the password ends all sessions; this one must not be opened after that.
     let account = users::lock(&tx, account.id).await?.filter(|account| account.password_hash == stored);
     let account = account.ok_or(Code::InvalidCredentials)?;
     if let Some(hash) = renewed {

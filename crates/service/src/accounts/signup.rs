@@ -23,7 +23,7 @@ use crate::{
     workspaces::{self, invitations},
 };
 
-/// What somebody fills in.
+/// What the form asks for.
 pub struct SignUp {
     pub email: String,
     pub password: String,
@@ -72,7 +72,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
         display_name: newcomer.display_name,
         password_hash: Some(hash),
         role: role_of_newcomer(&tx, app, (request.setup_token.as_deref(), device.source())).await?,
-        // Whoever shows what was in a mail has read it.
+        // The mailed token proves that the mail was read.
         verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
         at: now,
@@ -80,7 +80,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     let user = match create(&tx, &app.config, new).await {
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
-            // Whoever has the address learns that somebody wanted it.
+            // The address's owner learns of the attempt.
             mail::post(app.db.writer(), now, Recipient::Account(newcomer.email), Letter::SignUpAttempt).await?;
             jobs::wake(app);
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });

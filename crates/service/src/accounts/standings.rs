@@ -1,8 +1,7 @@
 //! Which sessions and API keys are in good standing, remembered for a moment.
 //!
-//! Looking a session up for every request would double the work of most of them, so what was found is kept for five
-//! seconds. What must bite at once does: an ended session is put on a second list, which is asked first, and outlives
-//! whatever a look-up that was under way at that moment may still put on the first.
+//! Looking a session up for every request would double the cost of most, so the result is cached for five seconds. An end takes effect at once:
+//! ended sessions are in a second list that is checked first, and kept there longer than a concurrent look-up could cache the old state.
 
 use std::{sync::Arc, time::Duration};
 

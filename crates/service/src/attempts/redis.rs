@@ -7,7 +7,7 @@ use deadpool_redis::redis::Script;
 use super::{Admission, Attempt, LIFETIME};
 use crate::redis::Redis;
 
-/// Nobody waits long for a Redis that does not answer.
+/// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct RedisAttempts {

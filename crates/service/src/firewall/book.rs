@@ -56,7 +56,7 @@ impl Book {
         latest
     }
 
-    /// Keeps a network out, until the later of this and what is there.
+    /// Bans a network, until the later of this time and that of an existing ban.
     pub(super) fn put(&self, network: IpNet, until: Timestamp) {
         let mut changed = self.change();
         changed.insert(network, Instant::now());
@@ -115,7 +115,7 @@ impl Book {
     }
 }
 
-/// Where the length of a network's prefix stands in the mask.
+/// The bit of a prefix's length in the mask.
 fn place(network: IpNet) -> (usize, u64) {
     let length = network.prefix_len();
     let first = match network {

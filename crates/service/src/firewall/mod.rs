@@ -1,11 +1,10 @@
-//! The firewall: addresses from which too much goes wrong are kept out for a time.
+//! The firewall: bans addresses with too many violations for a time.
 //!
-//! What goes wrong is [noted](Firewall::note) where it happens. So many violations of one address (of IPv6 its /64) within the window ban
-//! it; each further ban within a week of the one before is longer. Violations are counted in Redis and may be lost; bans are
-//! rows, and every instance has a copy of those that hold ([`Book`]). Another instance's ban arrives over the bus at once, and from the table within
-//! seconds where the bus is away.
+//! Violations are [recorded](Firewall::note) where they happen. A number of them from one address (of IPv6 its /64) within the window bans it; each
+//! further ban within a week of the last one is longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
+//! copy of those in force ([`Book`]). Another instance's ban arrives over the bus at once, or from the table within seconds while the bus is away.
 //!
-//! What the operator trusts as a proxy is never banned: an address is the one behind it, or nobody's.
+//! A trusted proxy is never banned: the client's address is the one behind it, or unknown.
 
 mod book;
 mod network;
@@ -106,7 +105,7 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Refuses an address that is kept out. While nobody is, nobody's address is even worked out.
+    /// Refuses a banned address. While there are no bans, addresses are not even computed.
     pub fn check(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
         if self.book.is_empty() {
             return Ok(());
@@ -332,7 +331,7 @@ pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64
 }
 
 impl App {
-    /// Tells the firewall of credentials that were refused, where nobody of us has made them.
+    /// Records refused credentials as a violation, if this installation has not issued them.
     pub async fn note_refused_token(&self, source: RequestSource, token: &str) {
         if source.accountable().is_some() && crate::accounts::is_forged(self, token).await {
             self.firewall.note(source, Violation::ForgedToken).await;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// Who has one IPv6 address has all of its /64.
 const IPV6_PREFIX: u8 = 64;
-/// Nobody means to ban more than this at once.
+/// The widest network that can be banned.
 const WIDEST_IPV4: u8 = 8;
 const WIDEST_IPV6: u8 = 16;
 

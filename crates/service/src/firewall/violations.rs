@@ -9,9 +9,9 @@ use ipnet::IpNet;
 
 use crate::redis::Redis;
 
-/// A violation must not make anybody wait for a Redis that does not answer.
+/// How long counting a violation may wait for Redis.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Networks that are counted here at most: whoever has more at hand than that does not get more memory.
+/// The most networks that are counted here, so that an attacker with more can't take more memory.
 const MOST: usize = 100_000;
 
 pub(super) struct Violations {

@@ -34,7 +34,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Who is counted where nobody is signed in.
+    /// Whom the limit counts when the caller is not signed in.
     #[must_use]
     pub fn of(source: RequestSource) -> Option<Self> {
         source.address.map(if source.is_foreign_page { Self::ForeignPages } else { Self::Address })
@@ -69,7 +69,7 @@ impl fmt::Display for Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateDecision {
     pub limit: u32,
-    /// What is left, and when all of it is there again; nothing of the kind is known of concurrency.
+    /// What is left, and when the limit is full again; unknown for concurrency.
     pub window: Option<Window>,
     /// The call is one too many; how long it is worth waiting.
     pub retry_after: Option<Duration>,

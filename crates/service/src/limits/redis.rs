@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{RateDecision, Subject, Window, slices::SLICES};
 use crate::redis::Redis;
 
-/// A limit must not make anybody wait for a Redis that does not answer.
+/// How long a limit may wait for Redis.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A call that is said to be under way longer than this belongs to an instance that died.
 const LIFETIME: Duration = Duration::from_secs(120);

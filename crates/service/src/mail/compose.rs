@@ -1,8 +1,7 @@
 //! Writing a letter: subject, text and HTML, in the reader's language.
 //!
 //! The sentences are templates, and so is the page around them. In HTML every value is escaped; the link alone is put in as it is,
-//! because it is ours. No subject says anything that a person has chosen, and what they are called stands in
-//! quotes.
+//! because it is ours. Subjects contain nothing that people choose; names in the text are quoted.
 
 use std::sync::LazyLock;
 

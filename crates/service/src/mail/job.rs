@@ -108,7 +108,7 @@ impl MailJob {
         }
     }
 
-    /// None: there is nobody to write to.
+    /// `None` if there is no account to write to.
     async fn addressee(&self, app: &App) -> Result<Option<Addressee>, AppError> {
         let user = match &self.to {
             Recipient::User(id) => users::by_id(app.db.reader(), *id).await?,

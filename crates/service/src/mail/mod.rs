@@ -1,9 +1,8 @@
-//! Mail: what is written to people, in their language, and how it gets on its way.
+//! Mail to people, in their language.
 //!
-//! Whoever has something to say [posts](post) a [`Letter`] in the transaction that makes it true. A job carries it from there
-//! ([`job`]): a worker writes it ([`compose`], with the texts of [`texts`]) and hands it to the mail server, or, where none is
-//! configured, puts it into a file ([`transport`]). A job holds no token: the worker makes the one for the letter's link when it sends,
-//! and stores what is kept of it; when it has to send again, the newer token takes the place of the one before.
+//! A service [posts](post) a [`Letter`] in the transaction of the change that it is about, as a [job](job). A worker composes it ([`compose`], with
+//! the texts of [`texts`]) and hands it to the mail server or, where none is configured, writes it to a file ([`transport`]). The job holds no
+//! token: the worker makes the one for the letter's link when it sends and stores its fingerprint; a retry replaces it.
 
 mod compose;
 mod job;
@@ -36,10 +35,9 @@ const MOST: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
     User(UserId),
-    /// Whoever has an account with this address, which the worker finds out: so nobody can tell from an answer, or from how long it
-    /// takes, whether there is one.
+    /// The account with this address, if any. The worker looks it up, so that neither the answer nor its timing reveals whether there is one.
     Account(Email),
-    /// Somebody who need not have an account.
+    /// An address that need not have an account.
     Address {
         email: Email,
         language: Language,
@@ -59,13 +57,13 @@ pub enum Letter {
         inviter: String,
         expires_at: Timestamp,
     },
-    /// Somebody signs in through a provider with an address whose account was never proven to be theirs.
+    /// A sign-in through a provider has the address of an account that never verified it.
     Claim {
         provider: String,
         /// What is to happen on proof.
         pending: Uuid,
     },
-    /// Somebody signed in from where nobody had.
+    /// A sign-in from a new device or place.
     NewDevice {
         user_agent: Option<String>,
         address: Option<String>,
@@ -77,7 +75,7 @@ pub enum Letter {
     PasswordChanged {
         at: Timestamp,
     },
-    /// Somebody wanted to create an account with an address that has one.
+    /// A sign-up with the address of an existing account.
     SignUpAttempt,
 }
 

@@ -104,7 +104,7 @@ impl Mailer {
             .to(Mailbox::new(None, to.as_str().parse()?))
             .subject(letter.subject)
             .date_now()
-            // The same when it is sent again: whoever has it already can tell.
+            // The same for each attempt, so that mail programs recognise a duplicate.
             .message_id(Some(format!("<{id}@{}>", mail_domain(&self.host))))
             .raw_header(by_machine)
             .raw_header(language)
@@ -128,7 +128,7 @@ fn part(kind: ContentType, text: String) -> SinglePart {
     SinglePart::builder().header(kind).body(body)
 }
 
-/// What stands after the `@`: a name, and many mail servers take no number for one.
+/// The domain after the `@`: a name, since many mail servers accept no address there.
 fn mail_domain(host: &str) -> &str {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
@@ -140,7 +140,7 @@ fn is_final(error: &SmtpError) -> bool {
     error.is_permanent() && !error.status().is_some_and(|status| WHO_ARE_YOU.contains(&status.into()))
 }
 
-/// Writes a file that is whole from the moment it is there. It may hold a link that opens an account, so nobody else may read it.
+/// Writes a file atomically. It may hold a link that opens an account, so only the server's user may read it.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("a mail could not be written to {}", folder.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;

@@ -33,7 +33,7 @@ pub(super) struct Newcomer<'a> {
 /// What a name is called that cannot be shown.
 const NAMELESS: &str = "Newcomer";
 
-/// Signs in whoever has an ID token of a provider already: a program on a telephone, for instance.
+/// Signs in with an ID token that the client already has, such as a mobile app.
 pub async fn by_id_token(
     app: &App,
     provider: &str,
@@ -56,7 +56,7 @@ pub async fn by_id_token(
     signed_in
 }
 
-/// Signs in whom the provider says is there.
+/// Signs in the person whom the provider has authenticated.
 pub(super) async fn sign_in(
     app: &App,
     identity: Identity,
@@ -138,7 +138,7 @@ async fn create(
     };
     let created = signup::create(tx, &app.config, new).await;
     let account = created
-        // Somebody was quicker with this address.
+        // A concurrent sign-up took the address.
         .map_err(|error| if error.code() == Code::EmailTaken { Code::LinkRequired.into() } else { error })?;
     let entry = Entry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;

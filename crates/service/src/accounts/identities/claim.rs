@@ -1,6 +1,6 @@
-//! An account that was made with somebody's address, perhaps by somebody else who waits for its owner: the owner gets it by mail.
+//! Claiming an account that was made with one's address, perhaps by an attacker who waits for its owner (pre-hijacking): the owner gets it by mail.
 //!
-//! Only where a provider that is believed says that the address is theirs; or else the mail would have its reader let in a stranger.
+//! Only where a trusted provider confirms the address; otherwise the mail would have its reader let a stranger in.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use crate::{
     mail::{self, Letter, Recipient},
 };
 
-/// How long the offer stands: longer than the link of the mail, which may be late.
+/// How long the offer is valid: longer than the link of the mail, which may be late.
 const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
-/// Nobody's mailbox is filled by whoever tries again and again.
+/// Repeated attempts must not fill the owner's mailbox.
 const ONE_MAIL_IN: Duration = Duration::from_secs(600);
 
 /// What is to be linked. Nothing in it is secret.
@@ -33,7 +33,7 @@ struct Offer {
     identity: Identity,
 }
 
-/// Offers an account that has never shown that its address is its own to whoever reads that address's mail.
+/// Offers an account with an unverified address to the reader of that address's mail.
 pub(super) async fn offer(
     tx: &Transaction,
     app: &App,
@@ -52,7 +52,7 @@ pub(super) async fn offer(
     let new = pending::NewPending {
         kind: Kind::Claim.as_str(),
         user_id: Some(taken.id),
-        // The mail has a token of its own; this handle nobody has.
+        // The mail has a token of its own; this handle is given to no one.
         handle_hash: token::fingerprint(&token::random_text().map_err(AppError::internal)?),
         state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
         at: now,
@@ -63,8 +63,8 @@ pub(super) async fn offer(
     mail::post(tx, now, Recipient::User(taken.id), letter).await
 }
 
-/// Gives the account to whoever has answered that mail: every other way in is gone, the identity opens it. Its sessions and its
-/// password are the caller's to end, in the same transaction.
+/// Gives the account to the person who answered that mail: the identity becomes its only sign-in method. The caller ends its sessions and its
+/// password in the same transaction.
 pub async fn claim(tx: &Transaction, app: &App, offer: Uuid) -> Result<UserId, AppError> {
     let row = pending::by_id(tx, Kind::Claim.as_str(), offer, app.clock.now()).await?.ok_or(Code::TokenInvalid)?;
     let offer: Offer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
@@ -82,7 +82,7 @@ pub async fn claim(tx: &Transaction, app: &App, offer: Uuid) -> Result<UserId, A
     Ok(account.id)
 }
 
-/// Takes away every way in but the password, and the second factor, when an account turns out to be another's than whoever made it.
+/// Removes every sign-in method but the password, and the second factor, when an account turns out to belong to someone other than its creator.
 pub async fn forget_other_ways(tx: &Transaction, app: &App, user_id: UserId) -> Result<(), AppError> {
     identities::remove_all(tx, user_id).await?;
     passkeys::remove_all(tx, user_id).await?;

@@ -1,10 +1,9 @@
 //! Signing in by a provider of identities, and which of them belong to an account.
 //!
-//! An identity is an issuer and its subject, never an address: whoever comes with a known one is signed in, whoever comes with an
-//! unknown one gets a new account. Where the address is taken already nobody is let in silently, whoever says so: an account may
-//! have been made beforehand by somebody who waits for its owner. Its owner signs in by another way and links the identity
-//! ([`visit`]); an account that has never shown that the address is its own gets a mail there, and whoever answers it has the account
-//! to themselves ([`claim`]).
+//! An identity is an issuer and its subject, never an address: a known one signs in, an unknown one gets a new account. If the address is taken,
+//! the identity is never linked silently, whatever the provider says: an attacker may have made the account beforehand. The owner signs in by
+//! another method and links the identity ([`visit`]); for an account with an unverified address a mail is sent there, and its reader takes the
+//! account over ([`claim`]).
 
 mod admission;
 mod claim;

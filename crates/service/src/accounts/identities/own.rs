@@ -61,7 +61,7 @@ pub async fn unlink(app: &App, by: &Principal, id: IdentityId) -> Result<(), App
     tx.commit().await.map_err(app_error)
 }
 
-/// Links an identity to whoever began that while signed in, and still is.
+/// Links an identity to the account that began the visit, if it is still signed in.
 pub(super) async fn link(
     app: &App,
     user_id: UserId,
@@ -76,7 +76,7 @@ pub(super) async fn link(
     admission::use_up(&tx, app, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
         Some(row) if row.user_id == user_id => rows::touch(&tx, row.id, identity.email, app.clock.now()).await?,
-        // Somebody else's it stays.
+        // It stays with the other account.
         Some(_) => return Err(Code::OauthInvalid.into()),
         None => admission::insert(&tx, app, &account, provider, &identity, device).await?,
     }

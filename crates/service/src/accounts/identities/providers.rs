@@ -41,7 +41,7 @@ pub fn available(app: &App) -> Vec<ProviderName> {
     providers.map(|provider| ProviderName { name: provider.name().to_owned(), kind: provider.kind() }).collect()
 }
 
-/// What a caller is told; why is for the log.
+/// What the caller sees; the reason goes to the log.
 pub(super) fn app_error(provider: &Provider, error: OidcError) -> AppError {
     match error {
         OidcError::Invalid(reason) => {

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// How long somebody may take at the provider.
+/// How long a visit to the provider may take.
 const VISIT_TTL: Duration = Duration::from_secs(600);
 const MAX_NEXT_BYTES: usize = 2_000;
 /// What providers send is shorter.
@@ -33,10 +33,10 @@ const MAX_CODE_BYTES: usize = 4_096;
 /// Where a browser is sent.
 pub struct Departure {
     pub location: String,
-    /// What the browser keeps meanwhile, and nobody else has.
+    /// The secret that only the browser keeps meanwhile.
     pub handle: String,
     pub expires_at: Timestamp,
-    /// Whether the browser comes back with a form that another site sends.
+    /// Whether the provider answers with a cross-site form POST.
     pub by_form: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Returned {
     pub issuer: Option<String>,
     /// Apple's form field of this name.
     pub user: Option<String>,
-    /// What somebody new is written to in.
+    /// The language of mails to a new account.
     pub language: Language,
 }
 
@@ -102,7 +102,7 @@ pub async fn depart(
     })
 }
 
-/// Takes a browser in that comes back from a provider. `handle` is what it has kept.
+/// Handles a browser's return from a provider. `handle` is what it has kept.
 pub async fn arrive(
     app: &App,
     provider: &str,
@@ -127,7 +127,7 @@ async fn check(
     let provider = app.accounts.providers.find(provider)?;
     let now = app.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
-    // It is taken away by whatever comes back: a second try begins anew.
+    // Any answer uses it up: a second attempt starts over.
     let taken = pending::take(&app.db, Kind::Oauth, handle, now).await?;
     let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();

@@ -26,7 +26,7 @@ pub enum SecondFactor {
     RecoveryCode(String),
 }
 
-/// Signs in whoever shows the second factor.
+/// Completes a sign-in by the second factor.
 pub async fn answer_challenge(
     app: &App,
     challenge: &str,
@@ -38,7 +38,7 @@ pub async fn answer_challenge(
     let found = pending::find(app.db.reader(), Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let user_id = found.user_id.ok_or_else(wrong)?;
     let tx = app.db.begin().await.map_err(app_error)?;
-    // The account first, as everybody does: so nobody waits for somebody who waits for them.
+    // The account's row is locked first, as everywhere, so that there are no deadlocks.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let verdict = match try_answer(&tx, app, user_id, &answer, now).await {
@@ -62,7 +62,7 @@ pub async fn answer_challenge(
     Ok(pair)
 }
 
-/// Takes the second factor of somebody who is signed in already.
+/// Checks the second factor of a person who is signed in already.
 pub(in crate::accounts) async fn show(app: &App, user_id: UserId, answer: &SecondFactor) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;

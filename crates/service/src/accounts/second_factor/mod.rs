@@ -1,8 +1,7 @@
 //! The second factor: an authenticator app (RFC 6238), and recovery codes for when it is lost.
 //!
-//! A secret counts from when a code has confirmed it. A code works once, over all instances: which steps were used stands in
-//! the secret's row ([`totp`]). Wrong codes are counted there as well, over all sign-ins, because each challenge for itself
-//! would let whoever knows the password try as many as they open challenges.
+//! A secret is in force once a code has confirmed it. A code works once, over all instances: the used steps are in the secret's row ([`totp`]).
+//! Wrong codes are counted there too, over all sign-ins: a bound per challenge would let a thief of the password open new challenges.
 
 mod answer;
 mod enrol;
@@ -36,7 +35,7 @@ enum CodeCheck {
     Wrong,
 }
 
-/// Tries a code of somebody's authenticator, in the caller's transaction, which must be committed whatever comes of it.
+/// Tries a code of an authenticator, in the caller's transaction, which must be committed whatever the outcome.
 async fn try_code(
     tx: &Transaction,
     app: &App,

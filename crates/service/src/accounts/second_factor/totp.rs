@@ -10,8 +10,8 @@ use totp_rs::{Builder, Totp};
 pub(super) const ISSUER: &str = "Natter";
 const PURPOSE: &[u8] = b"totp";
 const STEP_SECONDS: i64 = 30;
-/// How many wrong codes an account takes in [`PATIENCE`], whatever they were meant for. More are no person's mistakes; and a
-/// thief who has the password needs years for this door.
+/// The most wrong codes of an account within [`PATIENCE`], over all purposes. A person makes fewer mistakes; a thief who has the password would
+/// need years.
 const MAX_FAILURES: i32 = 20;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How many steps back it is known which were used: more than are ever looked at.
@@ -59,7 +59,7 @@ pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Mode
     Ok(true)
 }
 
-/// Marks a step as used. None: it was used before, or nobody knows any more.
+/// Marks a step as used. `None` if it was used before, or is too old to tell.
 fn marked(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
     if step > newest {
         let ahead = step - newest;

@@ -5,7 +5,7 @@ use moka::future::Cache;
 
 use super::{Holder, TICKET_TTL, TicketStore};
 
-/// More than this many unused tickets at once is somebody who collects them; the oldest go.
+/// The most unused tickets of one person; the oldest are dropped.
 const MAX_TICKETS: u64 = 100_000;
 
 pub struct MemoryTickets(Cache<Vec<u8>, Holder>);

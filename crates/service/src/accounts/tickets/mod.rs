@@ -49,7 +49,7 @@ pub async fn issue_ticket(app: &App, by: &Principal) -> Result<String, AppError>
     Ok(ticket)
 }
 
-/// Whom a ticket lets in: nobody, where its session or key has ended since.
+/// The principal of a ticket; none if its session or key has ended since.
 pub async fn redeem_ticket(app: &App, ticket: &str) -> Result<Principal, AppError> {
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());

@@ -1,5 +1,5 @@
-//! Tickets that any instance of a cluster can take. While Redis is away, an instance keeps its own: whoever comes back to
-//! it gets in, whoever is sent elsewhere asks for another.
+//! Tickets that any instance of a cluster accepts. While Redis is away, an instance keeps its own: a client that reaches another instance asks
+//! for a new one.
 
 use std::time::Duration;
 

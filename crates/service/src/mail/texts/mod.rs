@@ -26,7 +26,7 @@ pub(super) struct Texts {
 /// One letter.
 pub(super) struct Text {
     pub subject: &'static str,
-    /// What stands before the link.
+    /// The paragraphs before the link.
     pub before: &'static [&'static str],
     /// What the link does.
     pub action: &'static str,
