@@ -62,7 +62,7 @@ test('a channel is created, browsed, previewed, joined, and two talk in it', asy
   const found = ben.page.getByRole('main').getByRole('listitem');
   await expect(found.filter({ hasText: 'general' })).toContainText('Joined');
   await expect(found.first()).toContainText('general');
-  await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('customers');
+  await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('field');
   await expect(found).toHaveCount(1);
   await ben.page.getByRole('link', { name: 'field-notes' }).click();
   const preview = ben.page.getByRole('complementary', {
@@ -187,7 +187,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   await expect(ben.composer).toBeVisible();
   await page.goto(`/c/${id}`);
   const settings = async () => {
-    await page.getByRole('main').getByRole('button', { name: 'Conversation menu' }).click();
+    await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
     await page.getByRole('menuitem', { name: 'Channel settings' }).click();
     return page.getByRole('dialog', { name: 'Channel settings' });
   };
@@ -217,7 +217,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   await page.getByRole('main').getByRole('button', { name: 'Unarchive' }).click();
   await expect(anna.composer).toBeVisible();
 
-  await ben.page.getByRole('main').getByRole('button', { name: 'Conversation menu' }).click();
+  await ben.page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
   await ben.page.getByRole('menuitem', { name: 'Leave' }).click();
   await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Leave' }).click();
   await expect(LIST(ben.page).getByRole('link', { name: 'launch-week' })).toHaveCount(0);
@@ -225,7 +225,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   // Nobody leaves the one that everybody is in.
   await page.goto('/');
   await LIST(page).getByRole('link', { name: 'general' }).click();
-  await page.getByRole('main').getByRole('button', { name: 'Conversation menu' }).click();
+  await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
   await expect(page.getByRole('menuitem', { name: /Leave/ })).toHaveAttribute('aria-disabled', 'true');
   await expect(page.getByRole('menuitem', { name: /Leave/ })).toContainText('Default channel');
 });
@@ -273,7 +273,7 @@ for (const { name, tag = [], options } of LOOKS) {
     await expect(page).toHaveURL(new RegExp(`/c/${other.id}$`));
     await expect(anna.composer).toBeVisible();
     await anna.expectFlawless('a channel');
-    await page.getByRole('main').getByRole('button', { name: 'Conversation menu' }).click();
+    await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
     await expect(page.getByRole('menu')).toBeVisible();
     await anna.expectFlawless('its menu');
     await page.getByRole('menuitem', { name: 'Channel settings' }).click();

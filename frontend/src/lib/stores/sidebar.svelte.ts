@@ -39,7 +39,7 @@ export class Sidebar {
   }
 
   parts(workspaceId: Id | undefined): SidebarPart[] {
-    const all = this.#conversations.in(workspaceId);
+    const all = this.#conversations.in(workspaceId).filter((conversation) => this.#isListed(conversation));
     const unread: Conversation[] = [];
     const pinned: Conversation[] = [];
     const rest: Conversation[] = [];
@@ -72,7 +72,7 @@ export class Sidebar {
   waitingIn(workspaceId?: Id): number {
     let count = 0;
     for (const conversation of this.#conversations.in(workspaceId)) {
-      if (!isWaiting(conversation, this.#now)) continue;
+      if (conversation.archived_at || !isWaiting(conversation, this.#now)) continue;
       count += conversation.unread || mentionsIn(conversation);
     }
     return count;
@@ -94,6 +94,11 @@ export class Sidebar {
     const wait = Math.min(Math.max(0, Math.min(...ends) - Date.now()) + 50, LONGEST_WAIT);
     const timer = setTimeout(() => (this.#now = Date.now()), wait);
     return () => clearTimeout(timer);
+  }
+
+  /** What is archived is found by browsing; while it is open it has its row. */
+  #isListed({ id, archived_at }: Conversation): boolean {
+    return !archived_at || id === this.#conversations.openId;
   }
 
   /** Reading doesn't move the open conversation from one part to the other. */

@@ -127,6 +127,14 @@ describe('the sidebar', () => {
     expect(shown(sidebar())).toEqual([['launch', 'a b']]);
   });
 
+  it('has what is archived only while it is open', () => {
+    all = [conversation('a'), conversation('b', {}, { archived_at: '2026-11-19T10:00:00.000Z', unread: 3 })];
+    expect(shown(sidebar())).toEqual([['rest', 'a']]);
+    expect(sidebar().waitingIn()).toBe(0);
+    open.openId = 'b';
+    expect(shown(sidebar())).toEqual([['rest', 'a b']]);
+  });
+
   it('leaves out a section that is only used in another workspace', () => {
     sections = [section('there', 0)];
     all = [conversation('a'), conversation('b', { section_id: 'there' }, { workspace_id: 'w2' })];
