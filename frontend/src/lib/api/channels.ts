@@ -1,23 +1,10 @@
 /** Channels, one's own place in a conversation, and one's own sections of the sidebar. */
-import type { Id, Timestamp } from './types.ts';
+import type { OwnSettings, Timestamp } from './generated/types.gen.ts';
 
-export type Notify = 'all' | 'mentions' | 'none';
-
-export type Posting = 'everyone' | 'admins';
+export type { Notify, Posting, Section } from './generated/types.gen.ts';
 
 /** What can be changed of one's own place in a conversation. */
-export interface OwnChange {
-  notify?: Notify;
-  muted_until?: Timestamp | null;
-  pinned?: boolean;
-  section_id?: Id | null;
-}
-
-export interface Section {
-  id: Id;
-  name: string;
-  position: number;
-}
+export type OwnChange = Partial<OwnSettings>;
 
 /** A mute without an end. */
 export const FOREVER: Timestamp = '9999-12-31T00:00:00.000Z';

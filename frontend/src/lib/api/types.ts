@@ -2,10 +2,10 @@
  * The wire contract as the app sees it: what the server answers under `/r1` and what travels over its socket.
  */
 
-import type { OwnChange, Posting } from './channels.ts';
+import type { Posting } from './channels.ts';
 import type * as Described from './generated/types.gen.ts';
 
-export type { AssistantMember, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
+export type { AssistantMember, ConversationKind, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
 export type {
   PresenceStatus,
   SenderKind,
@@ -14,7 +14,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { AssistantMember, Member, PresenceStatus, User } from './generated/types.gen.ts';
+import type { AssistantMember, ConversationKind, Member, PresenceStatus, User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
@@ -125,16 +125,7 @@ export type Message = Omit<
   reactions: Reaction[];
   attachments: unknown[];
   versions?: Versions | null;
-  /** Its number among the conversation's messages. */
-  no?: number;
-  mentions?: Mention[];
 };
-
-/** Whom a message calls; `all` and `here` have no id. */
-export interface Mention {
-  kind: 'user' | 'assistant' | 'all' | 'here';
-  id?: Id | null;
-}
 
 /** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
 export interface Versions {
@@ -142,19 +133,15 @@ export interface Versions {
   count: number;
 }
 
-export type ConversationKind = Described.ConversationKind | 'public_channel' | 'private_channel';
-
 /** What one is in a conversation, and how one wants to see it. */
-export type Own = Described.OwnMembership & OwnChange & { unread_mentions?: number };
+export type Own = Described.OwnMembership;
 
 /** `own` is null in a public channel that one may read but hasn't joined. */
-export type Conversation = Omit<Always<Described.Conversation, 'title' | 'topic'>, 'last_message' | 'kind' | 'own'> & {
-  kind: ConversationKind;
+export type Conversation = Omit<
+  Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
+  'last_message'
+> & {
   last_message: Message | null;
-  own: Own | null;
-  posting?: Posting;
-  archived_at?: Timestamp | null;
-  is_default?: boolean;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -198,9 +185,9 @@ export interface DurablePayloads {
   'conversation.updated': Durable & {
     title: string | null;
     topic: string | null;
-    kind?: ConversationKind;
-    posting?: Posting;
-    assistants?: AssistantMember[];
+    kind: ConversationKind;
+    posting: Posting;
+    assistants: AssistantMember[];
   };
   'conversation.archived': Durable & { archived_at: Timestamp };
   'conversation.unarchived': Durable;
@@ -232,7 +219,7 @@ export interface PassingPayloads {
   receipts: { conversation_id: Id; items: { user_id: Id; read_seq: number }[] };
   presences: { items: PassingPayloads['presence'][] };
   'conversation.created': { conversation_id: Id };
-  'conversation.own': { conversation_id: Id; own: OwnChange };
+  'conversation.own': { conversation_id: Id; own: Described.OwnSettings };
   'conversation.count': { conversation_id: Id; member_count: number };
   'workspace.changed': { workspace_id: Id };
   resync: { conversation_ids: Id[] | null };

@@ -29,8 +29,8 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
     case 'member.removed':
       return frame.payload.user_id === me ? 'gone' : become(withMember(frame, conversation, me));
     case 'conversation.updated': {
-      const { title, topic, kind = conversation.kind, posting, assistants } = frame.payload;
-      return become({ title, topic, kind, ...(posting && { posting }), ...(assistants && { assistants }) });
+      const { title, topic, kind, posting, assistants } = frame.payload;
+      return become({ title, topic, kind, posting, assistants });
     }
     case 'conversation.archived':
       return become({ archived_at: frame.payload.archived_at });

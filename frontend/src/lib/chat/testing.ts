@@ -7,6 +7,7 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
     id: `m${seq}`,
     conversation_id: 'c1',
     seq,
+    no: seq,
     client_id: null,
     sender: { kind: 'user', id: 'u1', name: 'Mai' },
     content: `text ${seq}`,

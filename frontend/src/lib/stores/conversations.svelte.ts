@@ -128,7 +128,7 @@ export class Conversations {
     if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
     const { last_message: last, own } = conversation;
     const isAtEnd = seq >= (last?.seq ?? 0);
-    const left = last?.no !== undefined && no !== undefined ? last.no - no : conversation.unread;
+    const left = last && no !== undefined ? last.no - no : conversation.unread;
     this.#items.set(id, {
       ...conversation,
       read_seq: Math.max(conversation.read_seq, seq),

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
-import type { Conversation, HelloPayload, Member, Message, ServerFrame } from '#lib/api/types.ts';
+import type { Conversation, HelloPayload, Member, Message, Own, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from './connection.svelte.ts';
 import { Conversations } from './conversations.svelte.ts';
 import { Presence } from './presence.svelte.ts';
@@ -21,6 +21,7 @@ const message = (seq: number, senderId: string, more: Partial<Message> = {}): Me
   id: `m${seq}`,
   conversation_id: 'c1',
   seq,
+  no: seq,
   client_id: null,
   sender: { kind: 'user', id: senderId, name: senderId },
   content: `message ${seq}`,
@@ -34,6 +35,17 @@ const message = (seq: number, senderId: string, more: Partial<Message> = {}): Me
   ...more
 });
 
+const own: Own = {
+  role: 'member',
+  read_seq: 2,
+  unread: 1,
+  unread_mentions: 0,
+  notify: 'all',
+  muted_until: null,
+  pinned: false,
+  section_id: null
+};
+
 const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   id: 'c1',
   kind: 'single',
@@ -43,7 +55,10 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   last_seq: 3,
   unread: 1,
   read_seq: 2,
-  own: { role: 'member', read_seq: 2, unread: 1 },
+  own,
+  posting: 'everyone',
+  is_default: false,
+  archived_at: null,
   member_count: 2,
   last_message: message(3, 'mai'),
   members: [member('me', 'Elena'), member('mai', 'Mai Trần')],
@@ -263,7 +278,7 @@ describe('the list', () => {
 
   it('knows how many are in a large group, what one may do there, and names everybody once it is open', async () => {
     const members = [member('me', 'Elena'), member('mai', 'Mai Trần'), member('jo', 'Jonas')];
-    const large = { kind: 'group' as const, member_count: 3, own: { role: 'admin' as const, read_seq: 2, unread: 1 } };
+    const large = { kind: 'group' as const, member_count: 3, own: { ...own, role: 'admin' as const } };
     api.list = [conversation({ ...large, members: members.slice(1, 2) })];
     api.people = members;
     await store.load();

@@ -231,6 +231,7 @@ export type BanPage = {
 };
 
 export type ChangeConversationRequest = {
+    posting?: Posting | null;
     /**
      * Null takes it away.
      */
@@ -258,9 +259,24 @@ export type ChangeMemberRequest = {
     role: MemberRole;
 };
 
+export type ChangeOwnRequest = {
+    muted_until?: Timestamp | null;
+    notify?: Notify | null;
+    pinned?: boolean | null;
+    section_id?: SectionId | null;
+};
+
 export type ChangePasswordRequest = {
     current_password: string;
     password: string;
+};
+
+export type ChangeSectionRequest = {
+    name?: string | null;
+    /**
+     * Its place, from 0. The others make room.
+     */
+    position?: number | null;
 };
 
 export type ChangeWorkspaceMemberRequest = {
@@ -303,12 +319,17 @@ export type ConfirmSignInRequest = {
 export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passkey';
 
 /**
- * A conversation, as one of its members sees it.
+ * A conversation, as one of its members sees it, or somebody who may join it.
  */
 export type Conversation = {
+    archived_at?: Timestamp | null;
     assistants?: Array<AssistantMember>;
     created_at: Timestamp;
     id: ConversationId;
+    /**
+     * It is the channel that every member of the workspace is in.
+     */
+    is_default: boolean;
     kind: ConversationKind;
     /**
      * When something last happened in it.
@@ -323,11 +344,15 @@ export type Conversation = {
      * How many people are in it, whether or not `members` names them.
      */
     member_count: number;
-    members?: Array<Member> | null;
     /**
-     * What the caller is in it.
+     * At most 20 of them: owners first, then by name.
      */
-    own: OwnMembership;
+    members?: Array<Member> | null;
+    own?: OwnMembership | null;
+    /**
+     * Who may write in it.
+     */
+    posting: Posting;
     /**
      * Up to where the caller has read.
      */
@@ -335,7 +360,7 @@ export type Conversation = {
     title?: string | null;
     topic?: string | null;
     /**
-     * Messages of others after what the caller has read.
+     * Messages after what the caller has read or written.
      */
     unread: number;
     workspace_id: WorkspaceId;
@@ -346,7 +371,7 @@ export type Conversation = {
  */
 export type ConversationId = string;
 
-export type ConversationKind = 'single' | 'group' | 'assistant';
+export type ConversationKind = 'single' | 'group' | 'assistant' | 'public_channel' | 'private_channel';
 
 /**
  * A page of a list.
@@ -359,6 +384,10 @@ export type ConversationPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+export type ConvertConversationRequest = {
+    kind: ConversationKind;
 };
 
 export type CreateApiKeyRequest = {
@@ -391,10 +420,15 @@ export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
     kind: ConversationKind;
     /**
-     * The others. For `single` exactly one, for `group` at least two.
+     * The others. For `single` exactly one, for `group` at least two; at most 1,000.
      */
     member_ids?: Array<UserId> | null;
+    posting?: Posting | null;
+    /**
+     * A channel must have one, a public channel one that no other public channel of the workspace has.
+     */
     title?: string | null;
+    topic?: string | null;
     workspace_id?: WorkspaceId | null;
 };
 
@@ -409,6 +443,14 @@ export type CreateInvitationRequest = {
      */
     max_uses?: number | null;
     role?: WorkspaceRole | null;
+};
+
+export type CreateSectionRequest = {
+    name: string;
+    /**
+     * Its place, from 0; left out, the last one.
+     */
+    position?: number | null;
 };
 
 export type CreateWorkspaceRequest = {
@@ -742,6 +784,19 @@ export type MemberPage = {
 
 export type MemberRole = 'owner' | 'admin' | 'member';
 
+/**
+ * Somebody whom a message mentions.
+ */
+export type Mention = {
+    /**
+     * A `UserId` or an `AssistantId`; none for `all` and `here`.
+     */
+    id?: string | null;
+    kind: MentionKind;
+};
+
+export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
+
 export type Message = {
     /**
      * Files; none yet.
@@ -760,9 +815,17 @@ export type Message = {
     edited_at?: Timestamp | null;
     id: MessageId;
     /**
+     * Whom it mentions, as its sender said.
+     */
+    mentions?: Array<Mention>;
+    /**
      * The model that wrote an assistant's message.
      */
     model?: string | null;
+    /**
+     * Its number among the conversation's messages.
+     */
+    no: number;
     /**
      * Reactions; none yet.
      */
@@ -840,6 +903,11 @@ export type NewKey = ApiKey & {
 };
 
 /**
+ * What of a conversation somebody is notified of.
+ */
+export type Notify = 'all' | 'mentions' | 'none';
+
+/**
  * Which provider of identities it is.
  */
 export type OauthKind = 'oidc' | 'google' | 'microsoft' | 'apple';
@@ -879,16 +947,30 @@ export type OfferedWorkspacePage = {
 /**
  * A person's own part in a conversation.
  */
-export type OwnMembership = {
+export type OwnMembership = OwnSettings & {
     /**
      * Up to where they have read.
      */
     read_seq: number;
     role: MemberRole;
     /**
-     * Messages of others after that.
+     * Messages after what they have read or written.
      */
     unread: number;
+    /**
+     * Those of them that mention them; at most 1,000 are counted.
+     */
+    unread_mentions: number;
+};
+
+/**
+ * What a person has chosen for a conversation. Nobody else is told.
+ */
+export type OwnSettings = {
+    muted_until?: Timestamp | null;
+    notify: Notify;
+    pinned: boolean;
+    section_id?: SectionId | null;
 };
 
 /**
@@ -963,6 +1045,11 @@ export type Place = {
     country: string;
 };
 
+/**
+ * Who may write in a conversation.
+ */
+export type Posting = 'everyone' | 'admins';
+
 export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export type ReadConversationRequest = {
@@ -1032,6 +1119,36 @@ export type SecondFactorChallenge = {
     methods: Array<string>;
 };
 
+/**
+ * A folder of somebody's sidebar.
+ */
+export type Section = {
+    id: SectionId;
+    name: string;
+    /**
+     * Its place, from 0.
+     */
+    position: number;
+};
+
+/**
+ * A folder of somebody's sidebar.
+ */
+export type SectionId = string;
+
+/**
+ * A page of a list.
+ */
+export type SectionPage = {
+    items: Array<Section>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
 export type SendMessageRequest = {
     /**
      * None: there are no files yet.
@@ -1042,10 +1159,18 @@ export type SendMessageRequest = {
      */
     client_id: string;
     /**
+     * To mention more than 20 people by `all` or `here`.
+     */
+    confirm?: boolean | null;
+    /**
      * At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
      * No control characters but line breaks and tabs; CR LF becomes LF.
      */
     content: string;
+    /**
+     * Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
+     */
+    mentions?: Array<Mention> | null;
     reply_to?: MessageId | null;
 };
 

@@ -14,7 +14,8 @@ export const isManager = ({ own }: Conversation): boolean => own?.role === 'owne
 export const mayRename = (conversation: Conversation): boolean =>
   conversation.kind === 'assistant' || (conversation.kind === 'group' && isManager(conversation));
 export const mayLeave = ({ kind, own }: Conversation): boolean => kind === 'group' || (isChannel(kind) && own !== null);
-export const mayDelete = ({ kind, own }: Conversation): boolean => kind !== 'single' && own?.role === 'owner';
+export const mayDelete = ({ kind, own, is_default }: Conversation): boolean =>
+  kind !== 'single' && !is_default && own?.role === 'owner';
 
 export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
   const name = app.conversations.nameOf(conversation);
