@@ -3,7 +3,7 @@
 import { Person } from '../clients/server.mjs';
 import { apiOf, DESKTOP, expect, PHONE, test } from './people.mjs';
 
-const LIST = (page) => page.getByRole('complementary', { name: 'Conversation list' });
+const LIST = (page) => page.locator('.list');
 const ROW = (page, name) => page.locator('.list .conv').filter({ has: page.getByRole('link', { name, exact: true }) });
 const PART = (page, name) => page.locator('.list').getByRole('region', { name, exact: true });
 
