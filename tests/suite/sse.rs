@@ -18,7 +18,7 @@ async fn a_stream_begins_with_hello_and_tells_what_happens() {
     let mut stream = ben.event_stream(None).await;
     let hello = stream.next().await;
     assert_eq!(hello.kind, "hello");
-    assert_eq!(hello.payload["conversations"], json!([{ "id": chat, "last_seq": 0 }]));
+    assert_eq!(hello.payload["conversations"][0], json!({ "id": chat, "last_seq": 0 }));
     let sent = anna.send_message(&chat, "hi\nthere").await;
     let created = stream.expect("message.created").await;
     assert_eq!(created.payload["message"]["id"], sent["id"]);

@@ -28,11 +28,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ShowConversation>(),
     EndpointDef::of::<ChangeConversation>(),
     EndpointDef::of::<DeleteConversation>(),
-    EndpointDef::of::<JoinConversation>(),
     EndpointDef::of::<LeaveConversation>(),
-    EndpointDef::of::<ArchiveConversation>(),
-    EndpointDef::of::<UnarchiveConversation>(),
-    EndpointDef::of::<ConvertConversation>(),
     EndpointDef::of::<ChangeOwn>(),
     EndpointDef::of::<ReadConversation>(),
     EndpointDef::of::<ListEvents>(),
@@ -208,64 +204,6 @@ impl Endpoint for DeleteConversation {
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<NoData>, AppError> {
         conversations::delete(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
-    }
-}
-
-/// Join a public channel
-///
-/// 200 also for those who are in it already.
-#[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived))]
-impl Endpoint for JoinConversation {
-    type Request = ConversationRequest;
-    type Response = Conversation;
-
-    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::join(ctx.app(), ctx.user()?, request.id).await?))
-    }
-}
-
-/// Archive a channel
-///
-/// From then on it can only be read: sending and editing are refused with `archived`. For those who manage it.
-#[endpoint(POST "/r1/conversations/{id}/archive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
-impl Endpoint for ArchiveConversation {
-    type Request = ConversationRequest;
-    type Response = Conversation;
-
-    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, true).await?))
-    }
-}
-
-/// Use an archived channel again
-#[endpoint(POST "/r1/conversations/{id}/unarchive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
-impl Endpoint for UnarchiveConversation {
-    type Request = ConversationRequest;
-    type Response = Conversation;
-
-    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, false).await?))
-    }
-}
-
-#[dto(request)]
-pub struct ConvertConversationRequest {
-    #[from(path)]
-    pub id: ConversationId,
-    pub kind: ConversationKind,
-}
-
-/// Convert a conversation
-///
-/// A group becomes a private channel, a private channel a public one, a public channel a private one. For its owner, and for admins of the
-/// workspace who may see the channel. A message in it says so.
-#[endpoint(POST "/r1/conversations/{id}/convert", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, NameTaken, Archived, WrongState))]
-impl Endpoint for ConvertConversation {
-    type Request = ConvertConversationRequest;
-    type Response = Conversation;
-
-    async fn handle(ctx: &Ctx, request: ConvertConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::convert(ctx.app(), ctx.user()?, request.id, request.kind).await?))
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod api_keys;
 mod assistants;
 mod auth;
+mod channels;
 mod confirm;
 mod conversations;
 mod identities;
@@ -35,6 +36,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     workspaces::ENDPOINTS,
     invitations::ENDPOINTS,
     conversations::ENDPOINTS,
+    channels::ENDPOINTS,
     sections::ENDPOINTS,
     messages::ENDPOINTS,
     assistants::ENDPOINTS,

@@ -1,0 +1,76 @@
+//! What there is in channels only: joining, archiving; and becoming one.
+
+use appcore::{
+    AppError, ConversationId,
+    view::{Conversation, ConversationKind},
+};
+use natter_macro::{dto, endpoint};
+use service::conversations;
+
+use super::conversations::ConversationRequest;
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<JoinConversation>(),
+    EndpointDef::of::<ArchiveConversation>(),
+    EndpointDef::of::<UnarchiveConversation>(),
+    EndpointDef::of::<ConvertConversation>(),
+];
+
+/// Join a public channel
+///
+/// 200 also for those who are in it already.
+#[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived))]
+impl Endpoint for JoinConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::join(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Archive a channel
+///
+/// From then on it can only be read: sending and editing are refused with `archived`. For those who manage it.
+#[endpoint(POST "/r1/conversations/{id}/archive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
+impl Endpoint for ArchiveConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, true).await?))
+    }
+}
+
+/// Use an archived channel again
+#[endpoint(POST "/r1/conversations/{id}/unarchive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
+impl Endpoint for UnarchiveConversation {
+    type Request = ConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ConvertConversationRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    pub kind: ConversationKind,
+}
+
+/// Convert a conversation
+///
+/// A group becomes a private channel, a private channel a public one, a public channel a private one. For its owner, and for admins of the
+/// workspace who may see the channel. A message in it says so.
+#[endpoint(POST "/r1/conversations/{id}/convert", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, NameTaken, Archived, WrongState))]
+impl Endpoint for ConvertConversation {
+    type Request = ConvertConversationRequest;
+    type Response = Conversation;
+
+    async fn handle(ctx: &Ctx, request: ConvertConversationRequest) -> Result<Reply<Conversation>, AppError> {
+        Ok(Reply::of(conversations::convert(ctx.app(), ctx.user()?, request.id, request.kind).await?))
+    }
+}
