@@ -201,16 +201,22 @@ pub async fn insert<C: ConnectionTrait>(
     let rows = Rows::new(db.get_database_backend(), columns, people);
     let sql = format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name) \
-         SELECT w.conversation_id, w.user_id, w.role, w.joined_at, u.search_name FROM {} JOIN users u ON u.id = w.user_id WHERE TRUE {COMES_BACK}",
-        rows.table()
+         SELECT w.conversation_id, w.user_id, w.role, w.joined_at, u.search_name FROM {} JOIN users u ON u.id = w.user_id WHERE TRUE {}",
+        rows.table(),
+        comes_back(&[])
     );
     let done = db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
-/// Whoever had left comes back as what they are now; whoever is there stays as they are.
-const COMES_BACK: &str = "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
-    search_name = excluded.search_name, is_deleted = FALSE WHERE conversation_members.is_deleted";
+/// Whoever had left comes back as what they are now, with these columns too; whoever is there stays as they are.
+fn comes_back(columns: &[&str]) -> String {
+    let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
+    format!(
+        "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
+         search_name = excluded.search_name, is_deleted = FALSE{columns} WHERE conversation_members.is_deleted"
+    )
+}
 
 /// Brings somebody into a channel, in a transaction that the caller rolls back where the answer is no: they are in it, or it is archived. What
 /// was said before counts as read. Whoever comes into a channel that nobody owns owns it, unless it is a default channel.
@@ -224,23 +230,23 @@ pub async fn join<C: ConnectionTrait>(
 ) -> Result<bool, AppError> {
     // First, so that of two who come and go one waits for the other, and sees what they did.
     change_count(db, id, 1).await?;
-    let sql = format!(
+    let values = [id.into(), user.into(), now.into()];
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), join_sql(), values))
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected() > 0)
+}
+
+fn join_sql() -> String {
+    let back = comes_back(&["read_seq", "delivered_seq", "read_no"]);
+    format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no) \
          SELECT c.id, u.id, CASE WHEN c.is_default OR EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id \
            AND NOT m.is_deleted AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0) THEN 'member' ELSE 'owner' END, \
          $3, u.search_name, c.last_seq, c.last_seq, c.last_no FROM conversations c JOIN users u ON u.id = $2 AND NOT u.is_deleted \
-         WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {COMES_BACK}"
-    );
-    let come_back = sql.replace(
-        "is_deleted = FALSE",
-        "is_deleted = FALSE, read_seq = excluded.read_seq, delivered_seq = excluded.delivered_seq, read_no = excluded.read_no",
-    );
-    let values = [id.into(), user.into(), now.into()];
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), come_back, values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected() > 0)
+         WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {back}"
+    )
 }
 
 /// Ends a membership. False: there was none.
@@ -446,4 +452,28 @@ pub async fn small_conversations<C: ConnectionTrait>(
     );
     let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use migration::{Migrator, MigratorTrait as _};
+
+    use super::*;
+    use crate::Database;
+
+    /// Coming in and the first page of members look at a few rows of an index, however many members there are.
+    #[tokio::test]
+    async fn no_statement_of_a_channel_reads_all_its_members() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
+        let listed = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY {LISTED} LIMIT 50");
+        for sql in [join_sql(), listed] {
+            let explain = Statement::from_string(DatabaseBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = db.writer().query_all_raw(explain).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+            assert!(plan.iter().any(|step| step.contains("conversation_members_listed")), "{plan:?}");
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN") && !step.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
 }
