@@ -224,6 +224,10 @@ async fn presence_follows_the_connections_and_what_was_chosen() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     anna.open_single(&ben).await;
+    // Everybody in the shared workspace meets in its default channel.
+    let workspaces = eve.get("/r1/workspaces").await.data()["items"].clone();
+    let shared = workspaces.as_array().unwrap().iter().find(|one| one["shared"] == true).unwrap();
+    eve.post(&format!("/r1/workspaces/{}/leave", shared["id"].as_str().unwrap()), json!({})).await.data();
     let (mut hers, mut others) = (anna.connect().await, eve.connect().await);
     let mut his = ben.connect().await;
     presence_of(&mut hers, &ben, "online").await;

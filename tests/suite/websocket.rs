@@ -280,7 +280,8 @@ async fn bytes_at_random_never_harm_the_others() {
 
 #[tokio::test]
 async fn pings_are_answered_pieces_are_joined_and_a_goodbye_is_returned() {
-    let app = Application::start().await;
+    // Nobody is told of anybody's presence, so no other frame comes in between.
+    let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = Raw::native(&app.url(), anna.access_token()).await;
     assert!(raw.text().await.contains("\"type\":\"hello\""));

@@ -257,7 +257,7 @@ impl World {
             }
             "ChangeConversation" => json!({ "title": "Other plans", "topic": null }),
             "ConvertConversation" => json!({ "kind": "private_channel" }),
-            "ChangeOwn" => json!({ "notify": "mentions", "pinned": true, "muted_until": null }),
+            "ChangeOwn" => json!({ "notify": "mentions", "muted_until": null }),
             "CreateSection" => json!({ "name": "Projects" }),
             "ChangeSection" => json!({ "name": "Clients", "position": 0 }),
             "ReadConversation" => json!({ "seq": 1 }),
