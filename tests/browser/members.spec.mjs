@@ -78,7 +78,7 @@ test('a group of sixty people', async ({ arrive, server }) => {
   await expect(rows).toHaveCount(1);
   await panel.getByRole('button', { name: `Actions for ${ben.name}` }).click();
   await page.getByRole('menuitem', { name: 'Send a message' }).click();
-  await expect(page.getByRole('heading', { name: ben.name })).toBeVisible();
+  await expect(page.getByRole('heading', { name: ben.name, exact: true })).toBeVisible();
 
   await page.setViewportSize(PHONE.viewport);
   await page.goto(`/c/${id}`);
