@@ -2,126 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fixture;
+
 use std::{sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Clock, Code, ConversationId, Timestamp, UserId, WorkspaceId, config,
+    Clock, Code, ConversationId, Timestamp, UserId,
     event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
-    view::{ConversationKind, MemberRole, Posting},
 };
-use dbcontext::{Database, query};
-use migration::{Migrator, MigratorTrait};
+use dbcontext::query;
+use fixture::{Fixture, each, limits, postgres, sqlite};
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{
-    AddMember, Change, CreateConversation, Created, Depart, RemoveMember, SendMessage, Sent, Writer,
-};
-
-struct Fixture {
-    db: Database,
-    bus: Arc<MemoryBus>,
-    writer: Writer,
-    workspace: WorkspaceId,
-    people: Vec<UserId>,
-    _folder: Option<tempfile::TempDir>,
-}
-
-impl Fixture {
-    async fn on(db: Database, folder: Option<tempfile::TempDir>, relayed: bool) -> Self {
-        Migrator::up(db.schema(), None).await.unwrap();
-        let backend = db.writer().get_database_backend();
-        let workspace = WorkspaceId::new();
-        let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'W', 'team', 0, 0, FALSE)";
-        db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, [workspace.into()])).await.unwrap();
-        let people: Vec<UserId> = (0..3).map(|_| UserId::new()).collect();
-        for (n, id) in people.iter().enumerate() {
-            let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
-                       VALUES ($1, $2, $3, $3, 'user', 0, 0, FALSE)";
-            let values = [(*id).into(), format!("{id}@example.test").into(), format!("Person {n}").into()];
-            db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
-            let sql = "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at, is_deleted) \
-                       VALUES ($1, $2, 'member', 0, 0, FALSE)";
-            let values = [workspace.into(), (*id).into()];
-            db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
-        }
-        let bus = Arc::new(MemoryBus::new());
-        let writer =
-            Writer::start(db.clone(), Arc::clone(&bus) as Arc<dyn EventBus>, Clock::system(), limits(), relayed);
-        Self { db, bus, writer, workspace, people, _folder: folder }
-    }
-
-    async fn open(&self, members: &[UserId]) -> ConversationId {
-        let change = CreateConversation {
-            id: ConversationId::new(),
-            workspace_id: self.workspace,
-            kind: ConversationKind::Group,
-            title: Some("G".into()),
-            topic: None,
-            posting: Posting::Everyone,
-            created_by: members[0],
-            members: members.iter().map(|id| (*id, MemberRole::Member)).collect(),
-            assistant: None,
-            pair_key: None,
-        };
-        match self.writer.submit(Change::Create(Box::new(change))).await.unwrap().created().unwrap() {
-            Created::New(id) => id,
-            Created::Existing => panic!("it is new"),
-        }
-    }
-
-    async fn send(
-        &self,
-        conversation_id: ConversationId,
-        sender: UserId,
-        client_id: &str,
-        content: &str,
-    ) -> Result<Sent, AppError> {
-        let send = SendMessage {
-            conversation_id,
-            sender,
-            client_id: ClientId::parse(client_id).unwrap(),
-            content: Content::parse(content, 5_000).unwrap(),
-            reply_to: None,
-            mentions: Vec::new(),
-            here: Vec::new(),
-        };
-        self.writer.submit(Change::Send(send)).await?.sent()
-    }
-
-    async fn count(&self, table: &str) -> i64 {
-        let statement = Statement::from_string(
-            self.db.reader().get_database_backend(),
-            format!("SELECT COUNT(*) AS n FROM {table}"),
-        );
-        self.db.reader().query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
-    }
-}
-
-fn limits() -> config::Messages {
-    config::Messages { max_chars: 5_000, max_prompt_chars: 100_000, event_retention_days: 0 }
-}
-
-async fn sqlite(relayed: bool) -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/natter.db", folder.path().display());
-    Fixture::on(Database::connect(&url, 1).await.unwrap(), Some(folder), relayed).await
-}
-
-/// A database of its own on the server of this run.
-async fn postgres(relayed: bool) -> Option<Fixture> {
-    let server = std::env::var("NATTER_TEST_POSTGRES").ok()?;
-    let maintenance = Database::connect(&server, 1).await.unwrap();
-    let name = format!("writer_{}", uuid::Uuid::now_v7().simple());
-    maintenance.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (head, _) = server.rsplit_once('/').unwrap();
-    Some(Fixture::on(Database::connect(&format!("{head}/{name}"), 4).await.unwrap(), None, relayed).await)
-}
-
-async fn each(relayed: bool) -> Vec<Fixture> {
-    let mut all = vec![sqlite(relayed).await];
-    all.extend(postgres(relayed).await);
-    all
-}
+use service::events::{AddMember, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 
 #[tokio::test]
 async fn numbers_are_gapless_and_news_comes_in_their_order() {
@@ -212,12 +105,10 @@ async fn a_group_is_noted_until_its_news_has_gone_out() {
     }
 }
 
-impl Fixture {
-    /// A second instance's writer on the same database.
-    fn another_writer(&self) -> Writer {
-        let bus = Arc::new(MemoryBus::new());
-        Writer::start(self.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), limits(), true)
-    }
+/// A second instance's writer on the same database.
+fn another_writer(fixture: &Fixture) -> Writer {
+    let bus = Arc::new(MemoryBus::new());
+    Writer::start(fixture.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), limits(), true)
 }
 
 fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> Change {
@@ -235,7 +126,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
 #[tokio::test]
 async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
     let Some(fixture) = postgres(true).await else { return };
-    let writers = [fixture.writer.clone(), fixture.another_writer()];
+    let writers = [fixture.writer.clone(), another_writer(&fixture)];
     let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
     // In waves: races are lost, remembered, forgotten and lost again.
     for wave in 0..5 {
@@ -263,7 +154,7 @@ async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
 #[tokio::test]
 async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() {
     let Some(fixture) = postgres(true).await else { return };
-    let other = fixture.another_writer();
+    let other = another_writer(&fixture);
     let (owner, leaver) = (fixture.people[0], fixture.people[1]);
     for round in 0..40 {
         let conversation = fixture.open(&[owner, leaver]).await;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     messages::PAGE_CHARS,
+    pieces::{Change, Piece},
     rows::{Column, Rows},
 };
 use crate::{constraint::app_error, entity::conversation_event};
@@ -50,6 +51,52 @@ pub async fn texts<C: ConnectionTrait>(
     let values = [id.into(), created_seq.into(), message_id.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     StoredEvent::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// The same for several messages, by their conversations, the numbers of the events that created them, and their ids.
+pub async fn texts_of_all<C: ConnectionTrait>(
+    db: &C,
+    messages: &[(ConversationId, i64, MessageId)],
+) -> Result<Vec<StoredText>, AppError> {
+    let columns = [Column::Uuid("conversation_id"), Column::Int("seq"), Column::Uuid("id")];
+    let rows = messages.iter().map(|(conversation, seq, id)| [conversation.0.into(), (*seq).into(), id.0.into()]);
+    let asked = Rows::new(db.get_database_backend(), columns, rows);
+    let sql = format!(
+        "WITH asked AS (SELECT w.* FROM {}) \
+         SELECT a.id AS message_id, e.conversation_id, e.seq, e.payload FROM asked a \
+           JOIN conversation_events e ON e.conversation_id = a.conversation_id AND e.seq = a.seq \
+         UNION ALL SELECT e.message_id, e.conversation_id, e.seq, e.payload FROM asked a \
+           JOIN conversation_events e ON e.message_id = a.id",
+        asked.table()
+    );
+    StoredText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// An event that carries a message's text.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct StoredText {
+    pub message_id: MessageId,
+    #[sea_orm(nested)]
+    pub event: StoredEvent,
+}
+
+/// Puts payloads without a message's later text in place.
+pub fn rewrite_texts(backend: DatabaseBackend, events: Vec<StoredEvent>) -> Result<Piece, AppError> {
+    static UPDATE: Change<3> = Change::new(
+        [Column::Text("payload"), Column::Uuid("conversation_id"), Column::Int("seq")],
+        "UPDATE conversation_events SET payload = w.payload, message_id = NULL FROM {} \
+         WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
+        "UPDATE conversation_events SET payload = ?, message_id = NULL WHERE conversation_id = ? AND seq = ?",
+    );
+    let rows = events.into_iter().map(|event| [event.payload.into(), event.conversation_id.0.into(), event.seq.into()]);
+    UPDATE.piece(backend, rows)
+}
+
+/// Whether something that this batch wrote is in the log.
+pub async fn is_committed<C: ConnectionTrait>(db: &C, batch: Uuid) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM conversation_events WHERE group_id = $1 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [batch.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
 /// Puts other payloads in place. With `without_text` none of them carries a message's later text any more.

@@ -1,10 +1,14 @@
 //! Messages: read by the members of their conversation only.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::{access, rows::Rows};
+use super::{
+    access,
+    pieces::{Change, Piece},
+    rows::{Column, Rows},
+};
 use crate::constraint::app_error;
 
 /// A message with its sender's name as it is now.
@@ -94,6 +98,13 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> 
 /// A message by its id, for those who were checked already.
 pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
     one(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
+}
+
+/// The same for several.
+pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let sql = format!("{NAMED} JOIN {} ON m.id = w.id", asked.table());
+    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// The message that a sender sent with this `client_id`.
@@ -215,14 +226,14 @@ pub async fn context<C: ConnectionTrait>(
     Ok(history(db, id, part).await?.0)
 }
 
-pub async fn edit<C: ConnectionTrait>(db: &C, id: MessageId, content: &str, now: Timestamp) -> Result<(), AppError> {
-    execute(
-        db,
-        "UPDATE messages SET content = $2, edited_at = $3 WHERE id = $1",
-        vec![id.into(), content.into(), now.into()],
-    )
-    .await
-    .map(|_| ())
+/// Gives messages another text.
+pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, String)>, now: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<3> = Change::new(
+        [Column::Text("content"), Column::Int("at"), Column::Uuid("id")],
+        "UPDATE messages SET content = w.content, edited_at = w.at FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = ?, edited_at = ? WHERE id = ?",
+    );
+    UPDATE.piece(backend, edited.into_iter().map(|(id, content)| [content.into(), now.0.into(), id.0.into()]))
 }
 
 /// Takes the text away and leaves the place.

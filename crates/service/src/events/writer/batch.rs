@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     change::{Change, Outcome},
+    edits::Edits,
     memory::{Known, Memory},
     messages,
 };
@@ -62,6 +63,8 @@ pub(super) struct Batch<'a> {
     pub is_remembered: bool,
     /// Messages by `client_id`: sent before, or earlier in this group.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
+    /// What is edited.
+    pub edits: Edits,
     /// What replies may point to.
     pub replied: HashSet<(ConversationId, MessageId)>,
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
@@ -92,6 +95,7 @@ impl<'a> Batch<'a> {
             conversations: HashMap::new(),
             is_remembered: false,
             sent: HashMap::new(),
+            edits: Edits::default(),
             replied: HashSet::new(),
             assistants: HashMap::new(),
             open_answers: HashMap::new(),
@@ -164,16 +168,24 @@ impl<'a> Batch<'a> {
         Ok(self)
     }
 
-    /// Makes the changes one after the other; each has an outcome of its own.
+    /// Makes the changes one after the other, those that are gathered first; each has an outcome of its own.
     pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
-        let mut outcomes = Vec::with_capacity(changes.len());
-        for change in changes {
+        let mut order: Vec<usize> = (0..changes.len()).collect();
+        order.sort_by_key(|place| !changes[*place].is_gathered());
+        let mut outcomes: Vec<(usize, Result<Outcome, AppError>)> = Vec::with_capacity(changes.len());
+        for place in order {
+            let change = &changes[place];
+            if !change.is_gathered() {
+                // The others read and change the same messages where they are stored.
+                query::execute(self.db, self.edits.take_pieces(self.db.get_database_backend(), self.now)?).await?;
+            }
             match self.apply(change).await {
                 Err(error @ (AppError::Internal(_) | AppError::Unavailable(_))) => return Err(error),
-                outcome => outcomes.push(outcome),
+                outcome => outcomes.push((place, outcome)),
             }
         }
-        Ok(outcomes)
+        outcomes.sort_by_key(|(place, _)| *place);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
     async fn apply(&mut self, change: &Change) -> Result<Outcome, AppError> {
@@ -184,7 +196,7 @@ impl<'a> Batch<'a> {
         }
         match change {
             Change::Send(change) => messages::send(self, change),
-            Change::Edit(change) => messages::edit(self, change).await,
+            Change::Edit(change) => messages::edit(self, change),
             Change::AskAgain(change) => super::versions::ask_again(self, change).await,
             Change::ShowVersion(change) => super::versions::show(self, change).await,
             Change::Delete(change) => messages::delete(self, change).await,
@@ -336,7 +348,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What has gathered, as what is to be executed, told, and said to this process.
-    pub fn close(self, told: &[Uuid]) -> Result<Closed, AppError> {
+    pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
         let backend = self.db.get_database_backend();
         let heads: Vec<Head> = self
             .moved
@@ -361,7 +373,7 @@ impl<'a> Batch<'a> {
                 seen.members.push((*user, member.role.as_str()));
             }
         }
-        let mut pieces = Vec::new();
+        let mut pieces = self.edits.take_pieces(backend, self.now)?;
         if !self.new_messages.is_empty() {
             pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
         }

@@ -218,6 +218,11 @@ impl Change {
         }
     }
 
+    /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
+    pub(super) const fn is_gathered(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::Edit(_))
+    }
+
     /// The people whose standing in the conversation decides.
     pub(super) fn people(&self) -> Vec<UserId> {
         match self {

@@ -1,4 +1,4 @@
-//! How a group is committed: under locks, or, where it is only messages, on the condition that nobody was faster.
+//! How a batch is committed: under locks, or, where it is only messages and edits, on the condition that nobody was faster.
 //!
 //! Messages are nearly all that is written, and two instances seldom write to the same conversation within the same few
 //! milliseconds. So a group of messages takes no lock before it knows what it wants to store: one statement reads, one stores
@@ -60,11 +60,13 @@ pub(super) struct Committer {
     /// Conversations that other instances write to just now, and until when that is assumed.
     contended: HashMap<ConversationId, Instant>,
     memory: Memory,
+    /// What is being stored just now. It is still there where the end of that is not known.
+    storing: Option<Committed>,
 }
 
 impl Committer {
     pub fn new(db: Database, limits: config::Messages, relayed: bool) -> Self {
-        Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default() }
+        Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default(), storing: None }
     }
 
     /// Takes in what the bus says.
@@ -72,10 +74,23 @@ impl Committer {
         self.memory.on_message(message);
     }
 
+    /// Whether the change can be committed without a lock.
+    pub fn may_go_unlocked(&mut self, change: &Change) -> bool {
+        let now = Instant::now();
+        self.contended.retain(|_, until| *until > now);
+        change.is_gathered() && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
+    }
+
+    /// What may have been committed by an attempt that failed: the connection broke in the commit itself, or it took too long.
+    pub fn take_unsure(&mut self) -> Option<Committed> {
+        self.storing.take().filter(|storing| storing.batch.is_some())
+    }
+
     /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
-    /// or, when the connection broke in the commit itself, that nobody knows; a repeated `client_id` finds out.
+    /// or that nobody knows: see [`take_unsure`](Self::take_unsure).
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
-        while self.may_go_unlocked(changes) {
+        self.storing = None;
+        while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
                 Attempt::Committed(committed) => return Ok(committed),
                 Attempt::Repeated => break,
@@ -87,16 +102,19 @@ impl Committer {
                 }
             }
         }
-        self.commit_locked(changes, now, told).await
+        self.commit_locked(changes, now, told, None).await
     }
 
-    fn may_go_unlocked(&mut self, changes: &[Change]) -> bool {
-        if !changes.iter().all(|change| matches!(change, Change::Send(_))) {
-            return false;
-        }
-        let now = Instant::now();
-        self.contended.retain(|_, until| *until > now);
-        !changes.iter().filter_map(Change::conversation_id).any(|id| self.contended.contains_key(&id))
+    /// Commits what may have been committed already. Under the locks that the earlier attempt took it has ended, one way or the other, and
+    /// the log says which.
+    pub async fn commit_again(
+        &mut self,
+        changes: &[Change],
+        now: Timestamp,
+        told: &[Uuid],
+        unsure: Committed,
+    ) -> Result<Committed, AppError> {
+        self.commit_locked(changes, now, told, Some(unsure)).await
     }
 
     async fn commit_unless_moved(
@@ -109,15 +127,21 @@ impl Committer {
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
+        let has_removed_text = batch.has_removed_text;
         let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
-        Ok(match query::batches::execute_unless_moved(&self.db, &seen, pieces).await? {
-            Claim::Executed => {
+        self.storing = Some(Committed { outcomes, envelopes, signals, batch });
+        let stored = query::batches::execute_unless_moved(&self.db, &seen, pieces).await;
+        Ok(match self.conclude(stored)? {
+            (Claim::Executed, committed) => {
                 self.memory.keep(conversations);
-                Attempt::Committed(Committed { outcomes, envelopes, signals, batch })
+                if has_removed_text {
+                    self.db.forget_removed();
+                }
+                Attempt::Committed(committed)
             }
-            Claim::Repeated => Attempt::Repeated,
-            Claim::Moved(_) if is_remembered => Attempt::Outdated,
-            Claim::Moved(moved) => Attempt::Moved(moved),
+            (Claim::Repeated, _) => Attempt::Repeated,
+            (Claim::Moved(_), _) if is_remembered => Attempt::Outdated,
+            (Claim::Moved(moved), _) => Attempt::Moved(moved),
         })
     }
 
@@ -126,6 +150,7 @@ impl Committer {
         changes: &[Change],
         now: Timestamp,
         told: &[Uuid],
+        unsure: Option<Committed>,
     ) -> Result<Committed, AppError> {
         for id in changes.iter().filter_map(Change::conversation_id) {
             drop(self.memory.take(id));
@@ -133,16 +158,41 @@ impl Committer {
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = DatabaseExecutor::from(&*txn);
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).lock(&txn, changes).await?;
+        if let Some(unsure) = unsure
+            && let Some(id) = unsure.batch
+            && query::events::is_committed(&db, id).await?
+        {
+            return Ok(unsure);
+        }
         let outcomes = batch.apply_all(changes).await?;
         let has_removed_text = batch.has_removed_text;
         let Closed { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
-        if !pieces.is_empty() {
-            query::execute(&db, pieces).await?;
-        }
-        txn.commit().await.map_err(app_error)?;
+        self.storing = Some(Committed { outcomes, envelopes, signals, batch });
+        let stored = match query::execute(&db, pieces).await {
+            Ok(()) => txn.commit().await.map_err(app_error),
+            Err(error) => Err(error),
+        };
+        let ((), committed) = self.conclude(stored)?;
         if has_removed_text {
             self.db.forget_removed();
         }
-        Ok(Committed { outcomes, envelopes, signals, batch })
+        Ok(committed)
+    }
+
+    /// What was being stored, once it is known what became of it.
+    fn conclude<T>(&mut self, stored: Result<T, AppError>) -> Result<(T, Committed), AppError> {
+        match stored {
+            Err(error @ AppError::Unavailable(_)) => Err(error),
+            Err(error) => {
+                self.storing = None;
+                Err(error)
+            }
+            Ok(stored) => {
+                let storing = self.storing.take();
+                storing
+                    .map(|committed| (stored, committed))
+                    .ok_or_else(|| AppError::internal(anyhow::anyhow!("what was stored is not known")))
+            }
+        }
     }
 }

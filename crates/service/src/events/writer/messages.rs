@@ -41,8 +41,9 @@ pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> 
     Ok(())
 }
 
-/// Reads what messages refer to: those that they answer, and the assistants that they may be for.
+/// Reads what messages refer to: those that they answer, and the assistants that they may be for; and what is edited.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
+    batch.edits.load(batch.db, changes).await?;
     let replies: Vec<(ConversationId, MessageId)> =
         sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
     if !replies.is_empty() {
@@ -256,21 +257,21 @@ fn mention_in(text: &str, name: &str) -> Option<usize> {
     text.match_indices(&name).map(|(at, _)| at).find(|at| is_whole(*at))
 }
 
-pub(super) async fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
+pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
     batch.standing(edit.conversation_id, edit.by)?;
     not_archived(batch, edit.conversation_id)?;
     batch.check_length(edit.conversation_id, &edit.content)?;
-    let mut message = target(batch, edit.conversation_id, edit.message_id).await?;
+    let mut message = batch.edits.message(edit.conversation_id, edit.message_id).ok_or(Code::NotFound)?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     if message.content == edit.content.as_str() {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    query::messages::edit(batch.db, edit.message_id, edit.content.as_str(), batch.now).await?;
     edit.content.as_str().clone_into(&mut message.content);
     message.edited_at = Some(batch.now);
-    removed::take_out(batch, &message).await?;
+    removed::take_out_pending(batch, &message)?;
+    batch.edits.store(message.clone())?;
     let conversation_id = edit.conversation_id;
     batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,

@@ -11,6 +11,7 @@ mod change;
 mod commit;
 mod conversations;
 mod departures;
+mod edits;
 mod memory;
 mod messages;
 mod removed;
@@ -177,12 +178,24 @@ impl Task {
         while let Ok(message) = self.heard.try_recv() {
             self.committer.on_message(&message);
         }
+        // What needs locks is committed by itself, so that messages don't wait for them.
+        let (unlocked, locked): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|submission| self.committer.may_go_unlocked(&submission.change));
+        for part in [unlocked, locked] {
+            if !part.is_empty() {
+                self.commit_part(part).await;
+            }
+        }
+    }
+
+    async fn commit_part(&mut self, part: Vec<Submission>) {
         let (changes, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
+            part.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
         // A deadlock or a lost connection is worth one more try before anybody hears of it.
-        let mut result = self.attempt(&changes).await;
+        let mut result = self.attempt(&changes, None).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
-            result = self.attempt(&changes).await;
+            let unsure = self.committer.take_unsure();
+            result = self.attempt(&changes, unsure).await;
         }
         match result {
             Ok(committed) => self.conclude(committed, replies),
@@ -201,7 +214,7 @@ impl Task {
             Err(error) => {
                 tracing::warn!(%error, changes = changes.len(), "a batch was refused; its changes are committed one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
-                    match self.attempt(std::slice::from_ref(&change)).await {
+                    match self.attempt(std::slice::from_ref(&change), None).await {
                         Ok(committed) => self.conclude(committed, vec![reply]),
                         Err(error) => {
                             let _ = reply.send(Err(error));
@@ -212,9 +225,16 @@ impl Task {
         }
     }
 
-    async fn attempt(&mut self, changes: &[Change]) -> Result<Committed, AppError> {
+    /// Commits `changes` in one transaction; `unsure` is what an earlier attempt may have committed.
+    async fn attempt(&mut self, changes: &[Change], unsure: Option<Committed>) -> Result<Committed, AppError> {
         let acknowledged = self.outbox.take();
-        let committing = self.committer.commit(changes, self.clock.now(), &acknowledged);
+        let now = self.clock.now();
+        let committing = async {
+            match unsure {
+                None => self.committer.commit(changes, now, &acknowledged).await,
+                Some(unsure) => self.committer.commit_again(changes, now, &acknowledged, unsure).await,
+            }
+        };
         let result = self.db.commit_within(COMMIT_TIMEOUT, committing).await;
         if result.is_err() {
             self.outbox.put_back(acknowledged);

@@ -16,13 +16,17 @@ pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result
         event.payload = rewritten(&event.payload, message, event.seq == message.seq)?;
     }
     query::events::rewrite(batch.db, changed, true).await?;
-    // Of two changes of one message in a batch, the first one's event is not stored yet.
+    take_out_pending(batch, message)
+}
+
+/// Of two changes of one message in a batch, the first one's event is not stored yet.
+pub(super) fn take_out_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     batch.rewrite_pending(message.id, |payload| rewritten(payload, message, false))?;
     batch.has_removed_text = true;
     Ok(())
 }
 
-fn rewritten(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
+pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
     let mut payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
     if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
         // An answer is created empty, and says so until it ends.

@@ -1,0 +1,253 @@
+//! What is committed together, what is not, and what becomes of a commit whose end nobody heard. On PostgreSQL, where `NATTER_TEST_POSTGRES`
+//! names a server, through a proxy that knows what was asked and can cut the line.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fixture;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use appcore::{
+    ConversationId, MessageId,
+    event::{BusMessage, EventBus as _},
+    text::{ClientId, Content},
+};
+use dbcontext::{Database, query};
+use fixture::{Fixture, each, new_database};
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use service::events::{AddMember, Change, EditMessage, Outcome, SendMessage, UpdateConversation};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+/// Passes everything on to PostgreSQL, and remembers what it was asked.
+#[derive(Clone, Default)]
+struct Line {
+    asked: Arc<Mutex<Vec<u8>>>,
+    /// A connection that says this is cut once the server has answered, and the answer is lost.
+    cut_after: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Line {
+    /// The address of the database, by way of this line.
+    async fn to(&self, url: &str) -> String {
+        let (head, database) = url.rsplit_once('/').unwrap();
+        let (before, server) = head.rsplit_once(['@', '/']).unwrap();
+        let mark = &head[before.len()..=before.len()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (line, server) = (self.clone(), server.to_owned());
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(&server).await.unwrap();
+                tokio::spawn(line.clone().carry(client, server));
+            }
+        });
+        format!("{before}{mark}{address}/{database}")
+    }
+
+    async fn carry(self, mut client: TcpStream, mut server: TcpStream) {
+        let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
+        let mut is_cut = false;
+        loop {
+            tokio::select! {
+                read = client.read(&mut from_client) => {
+                    let Ok(length @ 1..) = read else { return };
+                    let said = &from_client[..length];
+                    is_cut |= self.hears(said);
+                    if server.write_all(&from_client[..length]).await.is_err() {
+                        return;
+                    }
+                }
+                read = server.read(&mut from_server) => {
+                    let Ok(length @ 1..) = read else { return };
+                    if is_cut || client.write_all(&from_server[..length]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the line is to be cut once this is answered.
+    fn hears(&self, said: &[u8]) -> bool {
+        self.asked.lock().unwrap().extend_from_slice(said);
+        let mut cut_after = self.cut_after.lock().unwrap();
+        let is_it = cut_after.is_some_and(|text| said.windows(text.len()).any(|part| part == text.as_bytes()));
+        if is_it {
+            *cut_after = None;
+        }
+        is_it
+    }
+
+    fn cut_after(&self, text: &'static str) {
+        *self.cut_after.lock().unwrap() = Some(text);
+    }
+
+    fn has_cut(&self) -> bool {
+        self.cut_after.lock().unwrap().is_none()
+    }
+
+    /// What was asked since the last time.
+    fn asked(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut *self.asked.lock().unwrap())).into_owned()
+    }
+}
+
+async fn by_line() -> Option<(Fixture, Line)> {
+    let line = Line::default();
+    let url = line.to(&new_database().await?).await;
+    Some((Fixture::on(Database::connect(&url, 4).await.unwrap(), None, true).await, line))
+}
+
+fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change {
+    Change::Send(SendMessage {
+        conversation_id,
+        sender: fixture.people[n % 3],
+        client_id: ClientId::parse(format!("c{n}")).unwrap(),
+        content: text("x"),
+        reply_to: None,
+        mentions: Vec::new(),
+        here: Vec::new(),
+    })
+}
+
+fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId, content: &str) -> Change {
+    Change::Edit(EditMessage { conversation_id, by: fixture.people[0], message_id, content: text(content) })
+}
+
+fn text(content: &str) -> Content {
+    Content::parse(content, 5_000).unwrap()
+}
+
+fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
+    Change::Update(UpdateConversation {
+        conversation_id,
+        by: fixture.people[0],
+        title: Some(Some("Another".to_owned())),
+        topic: None,
+    })
+}
+
+/// All of them wait before the writer looks, so they are one batch.
+async fn submit_all(fixture: &Fixture, changes: Vec<Change>) -> Vec<Outcome> {
+    let all = changes.into_iter().map(|change| fixture.writer.submit(change));
+    futures_util::future::join_all(all).await.into_iter().map(Result::unwrap).collect()
+}
+
+async fn kinds(fixture: &Fixture, id: ConversationId) -> Vec<String> {
+    let events = query::events::after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
+    events.into_iter().map(|event| event.kind).collect()
+}
+
+#[tokio::test]
+async fn edits_are_committed_with_the_messages_beside_them() {
+    let Some((fixture, line)) = by_line().await else { return };
+    let chat = fixture.open(&fixture.people).await;
+    let first = fixture.send(chat, fixture.people[0], "first", "one").await.unwrap().message;
+    line.asked();
+    let mut changes: Vec<Change> = (0..20).map(|n| send(&fixture, chat, n)).collect();
+    changes.insert(10, edit(&fixture, chat, first.id, "better"));
+    changes.insert(15, edit(&fixture, chat, first.id, "best"));
+    submit_all(&fixture, changes).await;
+    let asked = line.asked();
+    assert!(!asked.contains("BEGIN"), "no transaction is held open for an edit");
+    let expected: Vec<&str> =
+        [vec!["message.created"; 11], vec!["message.updated"], vec!["message.created"; 4]].concat();
+    assert_eq!(kinds(&fixture, chat).await[..16], expected);
+    let log = query::events::after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
+    let said: String = log.iter().map(|event| event.payload.as_str()).collect();
+    assert!(said.contains("best") && !said.contains("better") && !said.contains("\"one\""), "{said}");
+}
+
+#[tokio::test]
+async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
+    for fixture in each(true).await {
+        let chat = fixture.open(&fixture.people).await;
+        let message = fixture.send(chat, fixture.people[0], "first", "first words").await.unwrap().message;
+        let edits = ["second words", "third words"].map(|content| edit(&fixture, chat, message.id, content));
+        submit_all(&fixture, edits.into()).await;
+        submit_all(&fixture, vec![edit(&fixture, chat, message.id, "fourth words")]).await;
+        let stored = query::messages::get(fixture.db.reader(), message.id).await.unwrap().unwrap();
+        assert_eq!(stored.content, "fourth words");
+        let log = query::events::after(fixture.db.reader(), chat, 0, 10).await.unwrap();
+        assert_eq!(log.len(), 4);
+        for event in &log {
+            for gone in ["first words", "second words", "third words"] {
+                assert!(!event.payload.contains(gone), "{}", event.payload);
+            }
+        }
+        // An edit and a removal of the same message, whichever is first.
+        let removal =
+            service::events::DeleteMessage { conversation_id: chat, by: fixture.people[0], message_id: message.id };
+        let last = edit(&fixture, chat, message.id, "fifth words");
+        let all = [Change::Delete(removal), last].map(|change| fixture.writer.submit(change));
+        futures_util::future::join_all(all).await;
+        let stored = query::messages::get(fixture.db.reader(), message.id).await.unwrap().unwrap();
+        assert!(stored.deleted_at.is_some() && stored.content.is_empty(), "{stored:?}");
+        let log = query::events::after(fixture.db.reader(), chat, 0, 10).await.unwrap();
+        assert!(log.iter().all(|event| !event.payload.contains("words")), "{log:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_don_t_wait_for_a_lock_that_another_change_of_their_batch_needs() {
+    let Some((fixture, _)) = by_line().await else { return };
+    let (chat, other) = (fixture.open(&fixture.people).await, fixture.open(&fixture.people).await);
+    let sql = format!("UPDATE conversation_members SET role = 'owner' WHERE user_id = '{}'", fixture.people[0]);
+    fixture.db.writer().execute_unprepared(&sql).await.unwrap();
+    // Somebody holds the other conversation for as long as the messages take.
+    let holder = fixture.db.schema().begin().await.unwrap();
+    let hold = format!("SELECT id FROM conversations WHERE id = '{other}' FOR UPDATE");
+    holder.execute_unprepared(&hold).await.unwrap();
+    let renamed = fixture.writer.submit(rename(&fixture, other));
+    let sends = (0..20).map(|n| fixture.writer.submit(send(&fixture, chat, n)));
+    let mut renamed = std::pin::pin!(renamed);
+    let mut sends = std::pin::pin!(futures_util::future::join_all(sends));
+    // The rename is first in the queue.
+    assert!(futures_util::poll!(&mut renamed).is_pending());
+    let sent = tokio::time::timeout(Duration::from_secs(4), &mut sends).await.expect("nobody holds their conversation");
+    assert!(sent.iter().all(Result::is_ok));
+    holder.rollback().await.unwrap();
+    renamed.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_recognised_and_not_repeated() {
+    let Some((fixture, line)) = by_line().await else { return };
+    let [anna, ben, cleo] = fixture.people[..] else { panic!("three people") };
+    let chat = fixture.open(&[anna, ben]).await;
+    let sql = format!("UPDATE conversation_members SET role = 'owner' WHERE user_id = '{anna}'");
+    fixture.db.writer().execute_unprepared(&sql).await.unwrap();
+    let mut heard = fixture.bus.listen();
+
+    line.cut_after("COMMIT");
+    let add = AddMember { conversation_id: chat, by: anna, user_id: cleo };
+    let added = fixture.writer.submit(Change::AddMember(add)).await.unwrap().member().unwrap();
+    assert!(line.has_cut());
+    assert_eq!(added.user_id, cleo);
+
+    line.cut_after("a message that is stored");
+    let sent = fixture.send(chat, anna, "one", "a message that is stored").await.unwrap();
+    assert!(line.has_cut() && !sent.duplicate);
+
+    line.cut_after("a text that is stored");
+    let edited = fixture.writer.submit(edit(&fixture, chat, sent.message.id, "a text that is stored")).await.unwrap();
+    assert!(line.has_cut());
+    assert_eq!(edited.message().unwrap().content, "a text that is stored");
+
+    let expected = ["member.added", "message.created", "message.updated"];
+    assert_eq!(kinds(&fixture, chat).await, expected);
+    let mut told = Vec::new();
+    while let Ok(message) = heard.try_recv() {
+        if let BusMessage::Envelope(envelope) = message {
+            told.push(envelope.kind.clone());
+        }
+    }
+    assert_eq!(told, expected, "each is told, once");
+}
