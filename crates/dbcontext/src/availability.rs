@@ -5,7 +5,10 @@
 //! takes longer than [`SLOW`] has a connection of its own tried ([`Monitor`]). Where that fails the circuit breaker opens: everything that
 //! waits for the database is answered at once, and so is what comes, until a probe succeeds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use appcore::{
     AppError, RuntimeBound,
@@ -55,6 +58,20 @@ impl Availability {
         self.monitor.as_ref().map_or(Circuit::Closed, |monitor| monitor.state.breaker.circuit())
     }
 
+    /// Whether a pooled connection can be used as it is, must prove first that it lives, or is dead.
+    pub fn trust(&self, age: Duration, idle_for: Duration) -> Trust {
+        let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return Trust::Usable };
+        let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_since = |moment: Option<Instant>, time: Duration| moment.is_some_and(|moment| moment.elapsed() <= time);
+        if is_since(troubles.away, age) {
+            Trust::Dead
+        } else if is_since(troubles.broken, idle_for) {
+            Trust::Unproven
+        } else {
+            Trust::Usable
+        }
+    }
+
     /// Binds what holds connections to their runtime.
     pub fn bind<T>(&self, inside: T) -> RuntimeBound<T> {
         RuntimeBound::new(self.runtime.clone(), inside)
@@ -76,6 +93,7 @@ impl Availability {
         }
         if let Ok(answer) = timeout(SLOW.min(limit), &mut asked).await {
             if matches!(&answer, Err(error) if error.is_of_connection()) {
+                state.troubled(|troubles| &mut troubles.broken);
                 state.suspected.notify_one();
             }
             return answer;
@@ -101,13 +119,37 @@ struct Monitor {
 struct Probing {
     breaker: Breaker,
     suspected: Notify,
+    troubles: Mutex<Troubles>,
     options: PgConnectOptions,
+}
+
+/// What may have broken pooled connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Troubles {
+    /// When a connection last broke.
+    broken: Option<Instant>,
+    /// When a probe last found it away.
+    away: Option<Instant>,
+}
+
+/// What is known of a pooled connection before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    Usable,
+    /// Another one broke since it was last used.
+    Unproven,
+    /// It is older than the last outage.
+    Dead,
 }
 
 impl Monitor {
     fn start(options: PgConnectOptions) -> Self {
-        let state =
-            Arc::new(Probing { breaker: Breaker::new("postgresql", POLICY), suspected: Notify::new(), options });
+        let state = Arc::new(Probing {
+            breaker: Breaker::new("postgresql", POLICY),
+            suspected: Notify::new(),
+            troubles: Mutex::default(),
+            options,
+        });
         let task = tokio::spawn(Arc::clone(&state).run()).abort_handle();
         Self { state, task }
     }
@@ -120,6 +162,10 @@ impl Drop for Monitor {
 }
 
 impl Probing {
+    fn troubled(&self, which: impl FnOnce(&mut Troubles) -> &mut Option<Instant>) {
+        *which(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner)) = Some(Instant::now());
+    }
+
     async fn run(self: Arc<Self>) {
         loop {
             self.suspected.notified().await;
@@ -133,7 +179,10 @@ impl Probing {
             match self.breaker.admit() {
                 Ok(probe) => match self.connect().await {
                     Ok(()) => return probe.succeeded(),
-                    Err(error) => probe.failed(&error),
+                    Err(error) => {
+                        self.troubled(|troubles| &mut troubles.away);
+                        probe.failed(&error);
+                    }
                 },
                 Err(refused) => tokio::time::sleep(refused.retry_after).await,
             }

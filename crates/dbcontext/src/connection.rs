@@ -57,13 +57,17 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        // The address may hold a password, so the cause of a failure goes without it.
+        let probe = url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+        let availability = Availability::monitored(probe);
+        let for_pool = availability.clone();
         let mut options = ConnectOptions::new(url.to_owned());
         options
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .sqlx_logging(false)
-            .map_sqlx_postgres_pool_opts(timeout::test_connections)
+            .map_sqlx_postgres_pool_opts(move |options| timeout::test_connections(options, &for_pool))
             .map_sqlx_postgres_opts(|options| {
                 options.options([
                     ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
@@ -76,13 +80,10 @@ impl Database {
         // given back and has to prove that it can be used.
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
-        // The address may hold a password, so the cause goes without it.
         let connect = async |options| {
             sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
         };
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
-        let probe = pool.get_postgres_connection_pool().connect_options().as_ref().clone();
-        let availability = Availability::monitored(probe);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };
         Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None })
     }

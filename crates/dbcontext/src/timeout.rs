@@ -9,7 +9,7 @@ use sea_orm::{
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    availability::{Availability, STATEMENT},
+    availability::{Availability, STATEMENT, Trust},
     sqlite::{Turn, WriteLock},
 };
 
@@ -69,13 +69,17 @@ impl ConnectionTrait for Connections {
 
 /// Tests a connection before it is used and after, with a time limit. Nothing else would take a silent one out of the pool: it would hold
 /// its place for as long as TCP believes in it.
-pub(crate) fn test_connections(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
+pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Availability) -> PoolOptions<Postgres> {
+    let availability = availability.clone();
     options
         .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
+        .before_acquire(move |connection, metadata| {
+            let trust = availability.trust(metadata.age, metadata.idle_for);
             Box::pin(async move {
-                if metadata.idle_for >= TEST_AFTER {
-                    prove(connection).await?;
+                match trust {
+                    Trust::Dead => return Ok(false),
+                    Trust::Usable if metadata.idle_for < TEST_AFTER => {}
+                    Trust::Usable | Trust::Unproven => prove(connection).await?,
                 }
                 Ok(true)
             })
