@@ -52,6 +52,7 @@ pub fn document() -> OpenApi {
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
         components = components.schemas_from_iter(described.schemas);
     }
+    components = components.schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in by_hand::paths() {
         paths = paths.path(path, item);
     }

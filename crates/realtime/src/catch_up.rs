@@ -11,13 +11,13 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     event::{Effect, Envelope, SharedEnvelope},
 };
-use serde::Serialize;
 use service::conversations;
 use tokio::time::Instant;
 
 use crate::{
     client::ClientContext,
     codec::{AnswerTo, FrameBody, Wire, sse},
+    protocol::{ControlFrame as _, ReachedConversation, RefusedConversation, Resync, SyncDone},
     shard::CatchUp,
     sync_pace::LOOK,
 };
@@ -35,7 +35,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
             }
             Err(error) => return client.refuse(&error, answer_to),
         };
-    let mut done = Done { conversations: Vec::new(), refused: Vec::new() };
+    let mut done = SyncDone::default();
     for (id, cursor) in cursors {
         let result = match followed.get(&id) {
             None => Err(Code::NotFound.into()),
@@ -44,9 +44,9 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
             Some(last) => catch_up(client, id, cursor.max(0), *last, None).await,
         };
         match result {
-            Ok(last_seq) => done.conversations.push(Reached { id, last_seq }),
+            Ok(last_seq) => done.conversations.push(ReachedConversation { id, last_seq }),
             Err(error) => {
-                done.refused.push(Refused { id, code: error.code() });
+                done.refused.push(RefusedConversation { id, code: error.code() });
                 // An acknowledgement is given once, at the end; a native client can be told about each.
                 if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
                     client.refuse_about(&error, Some(id), answer_to);
@@ -58,9 +58,9 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         }
     }
     if matches!(answer_to, AnswerTo::Acknowledgement(_)) {
-        client.answer("sync.done", &done, &AnswerTo::Nobody);
+        client.answer(&done, &AnswerTo::Nobody);
     }
-    client.answer("sync.done", &done, answer_to);
+    client.answer(&done, answer_to);
 }
 
 /// Counts bytes of the log that were read for the client's user, and waits where that was too fast. What waits meanwhile is the log itself, so
@@ -73,24 +73,6 @@ async fn pace(client: &ClientContext, bytes: usize) {
     }
 }
 
-#[derive(Serialize)]
-struct Done {
-    conversations: Vec<Reached>,
-    refused: Vec<Refused>,
-}
-
-#[derive(Serialize)]
-struct Reached {
-    id: ConversationId,
-    last_seq: i64,
-}
-
-#[derive(Serialize)]
-struct Refused {
-    id: ConversationId,
-    code: Code,
-}
-
 /// Sends a stream what came after its cursor, up to the numbers that its greeting named.
 pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<ConversationId, i64>) {
     let user = client.principal.user_id;
@@ -100,7 +82,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
             Ok(positions) => positions.into_iter().collect(),
             Err(error) => {
                 client.refuse(&error, &AnswerTo::Nobody);
-                return client.answer("resync", &Resync { conversation_ids: None }, &AnswerTo::Nobody);
+                return client.answer(&Resync { conversation_ids: None }, &AnswerTo::Nobody);
             }
         };
     if let Some(exact) = cursor.position
@@ -112,21 +94,17 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
         let head = heads.get(&id).copied().unwrap_or(seq);
         if let Err(error) = catch_up(client, id, seq, head, Some(cursor)).await {
             tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
-            client.answer("resync", &Resync { conversation_ids: Some([id]) }, &AnswerTo::Nobody);
+            client.answer(&Resync { conversation_ids: Some(&[id]) }, &AnswerTo::Nobody);
         }
     }
     // From here on the reader's cursor is now, and not where it was when it left.
     let now = client.app().clock.now();
+    let done = serde_json::to_vec(&SyncDone::default()).unwrap_or_default();
     let chunk = sse::encode(
-        &FrameBody::control("sync.done", now, b"{}", None),
+        &FrameBody::control(SyncDone::KIND, now, &done, None),
         Some(&sse::Cursor { moment: now, position: None }),
     );
     client.shard.push(&client.out, chunk);
-}
-
-#[derive(Serialize)]
-struct Resync {
-    conversation_ids: Option<[ConversationId; 1]>,
 }
 
 /// Sends the conversation's events after `cursor`, up to `head` at least, then lets the live ones go on. Answers the last number that was sent.

@@ -2,13 +2,13 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use appcore::{AppError, Code, ConversationId, auth::Principal};
-use serde::Serialize;
+use appcore::{AppError, ConversationId, auth::Principal};
 use service::App;
 
 use crate::{
     codec::{self, AnswerTo},
     outbound::Outbound,
+    protocol::{ControlFrame, ErrorPayload},
     shard::Shard,
 };
 
@@ -25,10 +25,10 @@ impl ClientContext {
         self.shard.app()
     }
 
-    pub fn answer(&self, kind: &str, payload: &impl Serialize, answer_to: &AnswerTo) {
+    pub fn answer<T: ControlFrame>(&self, payload: &T, answer_to: &AnswerTo) {
         // Answers are made of names and numbers, which always have a JSON form.
         let payload = serde_json::to_vec(payload).unwrap_or_default();
-        let frame = codec::encode_answer(self.out.wire, kind, self.app().clock.now(), &payload, answer_to);
+        let frame = codec::encode_answer(self.out.wire, T::KIND, self.app().clock.now(), &payload, answer_to);
         self.shard.push(&self.out, frame);
     }
 
@@ -38,20 +38,6 @@ impl ClientContext {
 
     /// Says what is wrong; `conversation` where the refusal is about one of several.
     pub fn refuse_about(&self, error: &AppError, conversation: Option<ConversationId>, answer_to: &AnswerTo) {
-        #[derive(Serialize)]
-        struct ErrorPayload<'a> {
-            code: Code,
-            message: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [appcore::FieldError],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            conversation_id: Option<ConversationId>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            details: Option<&'a serde_json::Value>,
-            /// Seconds to wait before asking again.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            retry_after: Option<u64>,
-        }
         if matches!(error, AppError::Internal(_) | AppError::Unavailable(_)) {
             tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
         }
@@ -64,7 +50,7 @@ impl ClientContext {
             conversation_id: conversation,
             retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
         };
-        self.answer("error", &refusal, answer_to);
+        self.answer(&refusal, answer_to);
     }
 }
 

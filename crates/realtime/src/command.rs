@@ -8,9 +8,14 @@ use appcore::{
     view::{Mention, PresenceStatus},
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     codec::Payload,
+    protocol::{self, Components},
     shard::{MAX_SHOWN, MAX_WATCHED},
 };
 
@@ -70,113 +75,215 @@ pub struct Send {
     pub confirm: bool,
 }
 
+/// The payload of one type of frame that a client may send.
+trait CommandPayload: DeserializeOwned + ToSchema {
+    /// The frame's `type`.
+    const KIND: &'static str;
+
+    fn into_command(self) -> Result<Command, AppError>;
+}
+
+/// A [`CommandPayload`] without its type.
+struct Known {
+    kind: &'static str,
+    parse: fn(Payload<'_>) -> Result<Command, AppError>,
+    schema: fn(&mut Components) -> RefOr<Schema>,
+}
+
+impl Known {
+    const fn of<T: CommandPayload>() -> Self {
+        Self { kind: T::KIND, parse: |payload| read::<T>(payload)?.into_command(), schema: protocol::payload::<T> }
+    }
+}
+
+/// Everything that a client may send.
+const KNOWN: &[Known] = &[
+    Known::of::<SendPayload>(),
+    Known::of::<ReceiptPayload>(),
+    Known::of::<TypingPayload>(),
+    Known::of::<PresencePayload>(),
+    Known::of::<ViewPayload>(),
+    Known::of::<WatchPayload>(),
+    Known::of::<SyncPayload>(),
+    Known::of::<StopPayload>(),
+    Known::of::<PingPayload>(),
+];
+
 /// Reads a command of this type.
 pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
-    match kind {
-        "message.send" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                conversation_id: ConversationId,
-                client_id: String,
-                content: String,
-                #[serde(default)]
-                reply_to: Option<MessageId>,
-                #[serde(default)]
-                mentions: Vec<Mention>,
-                #[serde(default)]
-                confirm: bool,
+    let known = KNOWN.iter().find(|known| known.kind == kind).ok_or(Code::UnknownType)?;
+    (known.parse)(payload)
+}
+
+/// The payloads' schemas by type. What they refer to is added to `components`.
+pub(crate) fn schemas(components: &mut Components) -> Vec<(&'static str, RefOr<Schema>)> {
+    KNOWN.iter().map(|known| (known.kind, (known.schema)(components))).collect()
+}
+
+/// Sends a message; answered by `ack` once it is committed.
+#[derive(Deserialize, ToSchema)]
+struct SendPayload {
+    conversation_id: ConversationId,
+    /// Chosen by the client: the same one again is answered with the first message.
+    client_id: String,
+    content: String,
+    #[serde(default)]
+    reply_to: Option<MessageId>,
+    #[serde(default)]
+    mentions: Vec<Mention>,
+    /// It may mention many.
+    #[serde(default)]
+    confirm: bool,
+}
+
+impl CommandPayload for SendPayload {
+    const KIND: &'static str = "message.send";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        let Self { conversation_id, client_id, content, reply_to, mentions, confirm } = self;
+        let client_id = ClientId::parse(client_id)?;
+        Ok(Command::Send(Box::new(Send { conversation_id, client_id, content, reply_to, mentions, confirm })))
+    }
+}
+
+/// Says how far one has got or read. There is no answer.
+#[derive(Deserialize, ToSchema)]
+struct ReceiptPayload {
+    conversation_id: ConversationId,
+    seq: i64,
+    #[schema(inline)]
+    state: ReceiptState,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ReceiptState {
+    Delivered,
+    Read,
+}
+
+impl CommandPayload for ReceiptPayload {
+    const KIND: &'static str = "receipt";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        let is_read = matches!(self.state, ReceiptState::Read);
+        Ok(Command::Receipt { conversation_id: self.conversation_id, seq: self.seq, is_read })
+    }
+}
+
+/// Says that one types, or no longer does. There is no answer.
+#[derive(Deserialize, ToSchema)]
+struct TypingPayload {
+    conversation_id: ConversationId,
+    active: bool,
+}
+
+impl CommandPayload for TypingPayload {
+    const KIND: &'static str = "typing";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        Ok(Command::Typing { conversation_id: self.conversation_id, active: self.active })
+    }
+}
+
+/// Chooses one's own presence; `offline` is set automatically. There is no answer.
+#[derive(Deserialize, ToSchema)]
+struct PresencePayload {
+    status: PresenceStatus,
+}
+
+impl CommandPayload for PresencePayload {
+    const KIND: &'static str = "presence";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        match self.status {
+            PresenceStatus::Offline => {
+                Err(AppError::field("status", "invalid", "Use online, away or dnd. Offline is set automatically."))
             }
-            let Fields { conversation_id, client_id, content, reply_to, mentions, confirm } = read(payload)?;
-            Ok(Command::Send(Box::new(Send {
-                conversation_id,
-                client_id: ClientId::parse(client_id)?,
-                content,
-                reply_to,
-                mentions,
-                confirm,
-            })))
+            status => Ok(Command::Presence(status)),
         }
-        "receipt" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                conversation_id: ConversationId,
-                seq: i64,
-                state: State,
-            }
-            #[derive(Deserialize)]
-            #[serde(rename_all = "lowercase")]
-            enum State {
-                Delivered,
-                Read,
-            }
-            let Fields { conversation_id, seq, state } = read(payload)?;
-            Ok(Command::Receipt { conversation_id, seq, is_read: matches!(state, State::Read) })
+    }
+}
+
+/// Says which conversations one shows, in place of those before. There is no answer.
+#[derive(Deserialize, ToSchema)]
+struct ViewPayload {
+    #[schema(max_items = 8)]
+    conversation_ids: Vec<ConversationId>,
+}
+
+impl CommandPayload for ViewPayload {
+    const KIND: &'static str = "view";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        check_shown(&self.conversation_ids)?;
+        Ok(Command::View(self.conversation_ids))
+    }
+}
+
+/// Says whose presence one wants to know, in place of those before; answered by `presences`.
+#[derive(Deserialize, ToSchema)]
+struct WatchPayload {
+    #[schema(max_items = 500)]
+    user_ids: Vec<UserId>,
+}
+
+impl CommandPayload for WatchPayload {
+    const KIND: &'static str = "presence.watch";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        if self.user_ids.len() > MAX_WATCHED {
+            return Err(too_many(format!("Watch up to {MAX_WATCHED} people at a time.")));
         }
-        "typing" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                conversation_id: ConversationId,
-                active: bool,
-            }
-            let Fields { conversation_id, active } = read(payload)?;
-            Ok(Command::Typing { conversation_id, active })
+        Ok(Command::WatchPresence(self.user_ids))
+    }
+}
+
+/// Asks for what was missed after these places in the log; answered by the events, then `sync.done`.
+#[derive(Deserialize, ToSchema)]
+struct SyncPayload {
+    #[schema(value_type = HashMap<String, i64>)]
+    cursors: HashMap<ConversationId, i64>,
+}
+
+impl CommandPayload for SyncPayload {
+    const KIND: &'static str = "sync";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        if self.cursors.len() > SYNC_CONVERSATIONS {
+            return Err(AppError::field(
+                "cursors",
+                "too_long",
+                format!("Sync up to {SYNC_CONVERSATIONS} conversations at a time."),
+            ));
         }
-        "presence" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                status: PresenceStatus,
-            }
-            match read::<Fields>(payload)?.status {
-                PresenceStatus::Offline => {
-                    Err(AppError::field("status", "invalid", "Use online, away or dnd. Offline is set automatically."))
-                }
-                status => Ok(Command::Presence(status)),
-            }
-        }
-        "view" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                conversation_ids: Vec<ConversationId>,
-            }
-            let ids = read::<Fields>(payload)?.conversation_ids;
-            check_shown(&ids)?;
-            Ok(Command::View(ids))
-        }
-        "presence.watch" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                user_ids: Vec<UserId>,
-            }
-            let ids = read::<Fields>(payload)?.user_ids;
-            if ids.len() > MAX_WATCHED {
-                return Err(too_many(format!("Watch up to {MAX_WATCHED} people at a time.")));
-            }
-            Ok(Command::WatchPresence(ids))
-        }
-        "sync" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                cursors: HashMap<ConversationId, i64>,
-            }
-            let cursors = read::<Fields>(payload)?.cursors;
-            if cursors.len() > SYNC_CONVERSATIONS {
-                return Err(AppError::field(
-                    "cursors",
-                    "too_long",
-                    format!("Sync up to {SYNC_CONVERSATIONS} conversations at a time."),
-                ));
-            }
-            Ok(Command::Sync(cursors))
-        }
-        "generation.stop" => {
-            #[derive(Deserialize)]
-            struct Fields {
-                message_id: MessageId,
-            }
-            Ok(Command::StopGeneration(read::<Fields>(payload)?.message_id))
-        }
-        "ping" => Ok(Command::Ping),
-        _ => Err(Code::UnknownType.into()),
+        Ok(Command::Sync(self.cursors))
+    }
+}
+
+/// Stops an answer that is being written; answered by `ack`.
+#[derive(Deserialize, ToSchema)]
+struct StopPayload {
+    message_id: MessageId,
+}
+
+impl CommandPayload for StopPayload {
+    const KIND: &'static str = "generation.stop";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        Ok(Command::StopGeneration(self.message_id))
+    }
+}
+
+/// Answered by `pong`.
+#[derive(Deserialize, ToSchema)]
+struct PingPayload {}
+
+impl CommandPayload for PingPayload {
+    const KIND: &'static str = "ping";
+
+    fn into_command(self) -> Result<Command, AppError> {
+        Ok(Command::Ping)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     frame::Incoming,
     greeting,
     outbound::{Identity, Outbound},
+    protocol::{ControlFrame as _, Hello},
     sender::Sender,
     session::{Inbox, WsSession},
     shard::{Arrival, Shard},
@@ -43,7 +44,7 @@ impl Opening {
         let now = app.clock.now();
         let hello = greeting::hello(app, &principal, &conversations, now);
         out.greet(preface);
-        out.greet(out.fit(wire.encode(&FrameBody::control("hello", now, &hello, None))));
+        out.greet(out.fit(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();
         shard.watch(&out);
         shard.keep_out(&out);

@@ -3,33 +3,12 @@
 use std::time::Duration;
 
 use appcore::{
-    ConversationId, InstanceId, Timestamp, UserId,
+    ConversationId, Timestamp,
     auth::{CredentialId, Principal},
 };
-use serde::Serialize;
 use service::App;
-use uuid::Uuid;
 
-#[derive(Serialize)]
-struct Hello<'a> {
-    /// The sign-in, or the API key that was shown in its place.
-    session_id: Uuid,
-    user_id: UserId,
-    instance_id: InstanceId,
-    heartbeat_seconds: u64,
-    server_time: Timestamp,
-    #[serde(serialize_with = "as_conversations")]
-    conversations: &'a [(ConversationId, i64)],
-}
-
-fn as_conversations<S: serde::Serializer>(list: &&[(ConversationId, i64)], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Conversation {
-        id: ConversationId,
-        last_seq: i64,
-    }
-    serializer.collect_seq(list.iter().map(|(id, last_seq)| Conversation { id: *id, last_seq: *last_seq }))
-}
+use crate::protocol::Hello;
 
 /// The payload of `hello`, as compact JSON.
 #[must_use]

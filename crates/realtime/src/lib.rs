@@ -11,7 +11,7 @@
 //! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`socket`] reads and
 //! writes it, [`connection`] hands on what comes, [`session`] does what the
 //! client asks for, [`shard`] delivers the events of its conversations, [`broadcaster`] knows who is online. [`bus`] carries events between
-//! instances. [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
+//! instances. [`protocol`], [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
 
 pub mod backlog;
 pub mod broadcaster;
@@ -33,6 +33,7 @@ mod instruction;
 pub mod order;
 pub mod outbound;
 pub mod per_address;
+pub mod protocol;
 pub mod pubsub;
 pub mod queue;
 mod ring;

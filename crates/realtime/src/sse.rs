@@ -36,6 +36,7 @@ use crate::{
     command::check_shown,
     greeting,
     outbound::{Identity, Outbound},
+    protocol::{ControlFrame as _, Hello},
     shard::Shard,
 };
 
@@ -68,7 +69,7 @@ pub async fn respond(
     // A stream that is resumed stays where it was until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
-    out.greet(sse::encode(&FrameBody::control("hello", now, &hello, None), Some(&here)));
+    out.greet(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
     shard.watch(&out);
     shard.keep_out(&out);
     shard.end_when_expired(&out);

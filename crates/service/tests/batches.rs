@@ -130,6 +130,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         conversation_id,
         by: fixture.people[0],
         title: Some(Some("Another".to_owned())),
+        posting: None,
         topic: None,
     })
 }

@@ -7,32 +7,39 @@
 mod bus;
 mod gathered;
 mod memory;
+mod schema;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
 pub use gathered::{Gathered, ReadPosition};
 pub use memory::MemoryBus;
+pub use schema::EventSchema;
 
 use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
     view::{AssistantMember, ConversationKind, Member, Message, OwnSettings, Posting, Presence},
 };
 
-/// Everything that clients are told, with its payload. `kind()` is its `type` on the wire.
-#[derive(Clone, Debug, Serialize)]
+/// Everything that clients are told, with its payload. `kind()` is its `type` on the wire, and the title of its schema.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Event {
+    /// A message was sent, or an assistant began to answer (`status` `streaming`).
+    #[schema(title = "message.created")]
     MessageCreated {
         conversation_id: ConversationId,
         seq: i64,
         message: Box<Message>,
     },
+    /// A message was edited, asked again or answered again.
+    #[schema(title = "message.updated")]
     MessageUpdated {
         conversation_id: ConversationId,
         seq: i64,
@@ -41,38 +48,49 @@ pub enum Event {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         branch_changed: bool,
     },
+    #[schema(title = "message.deleted")]
     MessageDeleted {
         conversation_id: ConversationId,
         seq: i64,
         message_id: MessageId,
     },
+    /// An assistant's answer has ended.
+    #[schema(title = "message.completed")]
     MessageCompleted {
         conversation_id: ConversationId,
         seq: i64,
         message: Box<Message>,
     },
+    /// An assistant's answer has failed; `reason` is for the reader.
+    #[schema(title = "message.failed")]
     MessageFailed {
         conversation_id: ConversationId,
         seq: i64,
         message: Box<Message>,
         reason: String,
     },
+    #[schema(title = "member.added")]
     MemberAdded {
         conversation_id: ConversationId,
         seq: i64,
         member: Member,
     },
+    /// Somebody left or was removed.
+    #[schema(title = "member.removed")]
     MemberRemoved {
         conversation_id: ConversationId,
         seq: i64,
         user_id: UserId,
     },
+    /// Somebody's role or name is another.
+    #[schema(title = "member.updated")]
     MemberUpdated {
         conversation_id: ConversationId,
         seq: i64,
         member: Member,
     },
     /// Somebody joined a conversation whose memberships take no number.
+    #[schema(title = "member.added")]
     Joined {
         conversation_id: ConversationId,
         member: Member,
@@ -81,47 +99,61 @@ pub enum Event {
         last_seq: i64,
     },
     /// Somebody is no longer in such a conversation.
+    #[schema(title = "member.removed")]
     Left {
         conversation_id: ConversationId,
         user_id: UserId,
     },
     /// A member of such a conversation has another role.
+    #[schema(title = "member.updated")]
     RoleChanged {
         conversation_id: ConversationId,
         member: Member,
         #[serde(skip)]
         last_seq: i64,
     },
+    /// The title, the topic, who may post or the assistants are others.
+    #[schema(title = "conversation.updated")]
     ConversationUpdated {
         conversation_id: ConversationId,
         seq: i64,
         kind: ConversationKind,
+        #[schema(required)]
         title: Option<String>,
+        #[schema(required)]
         topic: Option<String>,
         posting: Posting,
         assistants: Vec<AssistantMember>,
     },
+    #[schema(title = "conversation.archived")]
     ConversationArchived {
         conversation_id: ConversationId,
         seq: i64,
         archived_at: Timestamp,
     },
+    #[schema(title = "conversation.unarchived")]
     ConversationUnarchived {
         conversation_id: ConversationId,
         seq: i64,
     },
     /// What somebody has chosen for a conversation, for their own connections.
+    #[schema(title = "conversation.own")]
     OwnChanged {
         conversation_id: ConversationId,
         own: OwnSettings,
     },
+    #[schema(title = "conversation.deleted")]
     ConversationDeleted {
         conversation_id: ConversationId,
         seq: i64,
     },
+    /// A conversation that one is in was made; it is the first of its events.
+    #[schema(title = "conversation.created")]
     ConversationCreated {
         conversation_id: ConversationId,
     },
+    /// How far somebody has got and read. The last one counts.
+    #[schema(title = "receipt")]
     Receipt {
         conversation_id: ConversationId,
         user_id: UserId,
@@ -129,31 +161,40 @@ pub enum Event {
         read_seq: i64,
     },
     /// How far members of a larger conversation have read, gathered.
+    #[schema(title = "receipts")]
     Receipts {
         conversation_id: ConversationId,
         items: Vec<ReadPosition>,
     },
+    /// How many members there are.
+    #[schema(title = "conversation.count")]
     ConversationCount {
         conversation_id: ConversationId,
         member_count: u32,
     },
+    /// The next piece of an answer that is being written; `offset` counts UTF-16 code units before it.
+    #[schema(title = "message.delta")]
     MessageDelta {
         conversation_id: ConversationId,
         message_id: MessageId,
         offset: u64,
         text: String,
     },
+    /// Somebody begins or ends to type. It is over after 6 s unless it is repeated.
+    #[schema(title = "typing")]
     Typing {
         conversation_id: ConversationId,
         user_id: UserId,
         active: bool,
     },
-    Presence(Presence),
+    Presence(#[schema(inline)] Presence),
     /// People whose presence was asked for, gathered.
+    #[schema(title = "presences")]
     Presences {
         items: Vec<Presence>,
     },
     /// A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
+    #[schema(title = "workspace.changed")]
     WorkspaceChanged {
         workspace_id: WorkspaceId,
     },

@@ -52,9 +52,11 @@ pub enum PresenceStatus {
 
 /// A person's presence, as the `presence` event and the user list show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(title = "presence")]
 pub struct Presence {
     pub user_id: UserId,
     pub status: PresenceStatus,
+    #[schema(required)]
     pub last_seen: Option<Timestamp>,
 }
 

@@ -12,8 +12,7 @@ mod typing;
 use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
-use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup, view::Presence};
-use serde::Serialize;
+use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
 use service::{assistants, limits::Subject, presence, receipts::ReceiptState};
 use tokio::time::Instant;
 
@@ -25,6 +24,7 @@ use crate::{
     client::{ClientContext, cause},
     codec::{AnswerTo, Request},
     command::Command,
+    protocol::{Acknowledgement, Pong, Presences},
 };
 
 /// Conversations in which one connection can be seen typing at once.
@@ -46,14 +46,6 @@ pub struct WsSession {
 struct Typing {
     state: TypingState,
     timer: Option<SpawnHandle>,
-}
-
-#[derive(Serialize)]
-struct Nothing {}
-
-#[derive(Serialize)]
-struct Presences {
-    items: Vec<Presence>,
 }
 
 impl WsSession {
@@ -126,7 +118,7 @@ impl WsSession {
         actix_rt::spawn(async move {
             let is_latest = || watches.get() == turn;
             match client.shard.watch_presence(&client.out, &people, is_latest).await {
-                Ok(items) => client.answer("presences", &Presences { items }, &answer_to),
+                Ok(items) => client.answer(&Presences { items }, &answer_to),
                 Err(error) => client.refuse(&error, &answer_to),
             }
             drop(slot);
@@ -147,7 +139,7 @@ impl WsSession {
             return client.refuse(&error, &answer_to);
         }
         match command {
-            Command::Ping => client.answer("pong", &Nothing {}, &answer_to),
+            Command::Ping => client.answer(&Pong {}, &answer_to),
             Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
             Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
@@ -186,7 +178,7 @@ impl WsSession {
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
                     match assistants::stop(client.app(), &client.principal, id).await {
-                        Ok(_) => client.answer("ack", &Nothing {}, &answer_to),
+                        Ok(_) => client.answer(&Acknowledgement::default(), &answer_to),
                         Err(error) => client.refuse(&error, &answer_to),
                     }
                     drop(slot);

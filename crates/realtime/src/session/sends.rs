@@ -9,12 +9,11 @@ use std::{
 };
 
 use actix_rt::task::JoinHandle;
-use appcore::{AppError, MessageId, limit::RateGroup};
-use serde::Serialize;
+use appcore::{AppError, limit::RateGroup};
 use service::{limits::Subject, messages};
 
 use super::inbox::CommandSlot;
-use crate::{client::ClientContext, codec::AnswerTo, command::Send};
+use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
 
 /// Messages that are being sent, and in which order they are acknowledged.
 #[derive(Default)]
@@ -26,13 +25,6 @@ pub(super) struct Sends {
 }
 
 type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, CommandSlot);
-
-#[derive(Serialize)]
-struct Acknowledgement {
-    message_id: MessageId,
-    seq: i64,
-    duplicate: bool,
-}
 
 impl Sends {
     pub(super) fn begin(
@@ -63,7 +55,11 @@ impl Sends {
                 Poll::Ready(sent) => sent?,
                 Poll::Pending => sending.await?,
             };
-            Ok(Acknowledgement { message_id: sent.message.id, seq: sent.message.seq, duplicate: sent.duplicate })
+            Ok(Acknowledgement {
+                message_id: Some(sent.message.id),
+                seq: Some(sent.message.seq),
+                duplicate: Some(sent.duplicate),
+            })
         });
         self.waiting.borrow_mut().push_back((answer_to, sending, slot));
         if !self.is_answering.replace(true) {
@@ -74,7 +70,7 @@ impl Sends {
     async fn answer(self: Rc<Self>, client: Rc<ClientContext>) {
         while let Some((answer_to, sending, slot)) = self.next() {
             match sending.await {
-                Ok(Ok(acknowledgement)) => client.answer("ack", &acknowledgement, &answer_to),
+                Ok(Ok(acknowledgement)) => client.answer(&acknowledgement, &answer_to),
                 Ok(Err(error)) => client.refuse(&error, &answer_to),
                 Err(error) => client.refuse(&AppError::internal(error), &answer_to),
             }

@@ -31,7 +31,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Forms};
-use crate::{close::Close, codec::FrameBody, order::Order, outbound::Outbound, ring::Ring};
+use crate::{
+    close::Close,
+    codec::FrameBody,
+    order::Order,
+    outbound::Outbound,
+    protocol::{ControlFrame as _, Resync},
+    ring::Ring,
+};
 
 /// The subscriptions of one thread's connections.
 pub struct Subscriptions {
@@ -347,8 +354,8 @@ impl Subscriptions {
     }
 
     fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
-        let payload = serde_json::json!({ "conversation_ids": conversations }).to_string();
-        let forms = Forms::of(FrameBody::control("resync", self.clock.now(), payload.as_bytes(), None));
+        let payload = serde_json::to_vec(&Resync { conversation_ids: conversations }).unwrap_or_default();
+        let forms = Forms::of(FrameBody::control(Resync::KIND, self.clock.now(), &payload, None));
         self.deliveries.deliver(outs, &forms);
     }
 
