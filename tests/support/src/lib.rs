@@ -25,7 +25,6 @@ mod places;
 mod postgres;
 mod proxy;
 mod redis;
-mod schema;
 mod socket;
 mod upstream;
 
@@ -46,7 +45,6 @@ pub use places::{Known, database_of_places};
 pub use postgres::PostgresServer;
 pub use proxy::{Proxy, Way};
 pub use redis::RedisServer;
-pub use schema::check_frame;
 pub use serde_json::{Value, json};
 pub use socket::{Closed, Codec, Frame, Socket};
 pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};

@@ -4,6 +4,27 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type AckFrame = {
+    id: string;
+    /**
+     * What was asked is done; a message that was sent is named.
+     */
+    payload: {
+        /**
+         * The same `client_id` was sent before: this is the earlier message.
+         */
+        duplicate?: boolean | null;
+        message_id?: MessageId | null;
+        seq?: number | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'ack';
+};
+
 export type AddBanRequest = {
     /**
      * A network in CIDR notation, or one address; of IPv6 its /64 is meant then.
@@ -294,6 +315,11 @@ export type ChangeWorkspaceRequest = {
     name?: string | null;
 };
 
+/**
+ * Everything that a client may send.
+ */
+export type ClientFrame = MessageSendCommand | ReceiptCommand | TypingCommand | PresenceCommand | ViewCommand | PresenceWatchCommand | SyncCommand | GenerationStopCommand | PingCommand;
+
 export type ConfirmSignInRequest = {
     /**
      * Of a passkey, with `credential`: what `POST /r1/auth/passkeys/signin/start` gave.
@@ -366,12 +392,91 @@ export type Conversation = {
     workspace_id: WorkspaceId;
 };
 
+export type ConversationArchivedFrame = {
+    id: string;
+    payload: {
+        archived_at: Timestamp;
+        conversation_id: ConversationId;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.archived';
+};
+
+export type ConversationCountFrame = {
+    id: string;
+    /**
+     * How many members there are.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        member_count: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.count';
+};
+
+export type ConversationCreatedFrame = {
+    id: string;
+    /**
+     * A conversation that one is in was made; it is the first of its events.
+     */
+    payload: {
+        conversation_id: ConversationId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.created';
+};
+
+export type ConversationDeletedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.deleted';
+};
+
 /**
  * A conversation of any kind.
  */
 export type ConversationId = string;
 
 export type ConversationKind = 'single' | 'group' | 'assistant' | 'public_channel' | 'private_channel';
+
+export type ConversationOwnFrame = {
+    id: string;
+    /**
+     * What somebody has chosen for a conversation, for their own connections.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        own: OwnSettings;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.own';
+};
 
 /**
  * A page of a list.
@@ -384,6 +489,42 @@ export type ConversationPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+export type ConversationUnarchivedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.unarchived';
+};
+
+export type ConversationUpdatedFrame = {
+    id: string;
+    /**
+     * The title, the topic, who may post or the assistants are others.
+     */
+    payload: {
+        assistants: Array<AssistantMember>;
+        conversation_id: ConversationId;
+        kind: ConversationKind;
+        posting: Posting;
+        seq: number;
+        title: string | null;
+        topic: string | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.updated';
 };
 
 export type ConvertConversationRequest = {
@@ -469,6 +610,11 @@ export type DeleteMeRequest = {
     password?: string | null;
 };
 
+/**
+ * The events that stand in the log.
+ */
+export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame;
+
 export type EditMessageRequest = {
     content: string;
 };
@@ -495,6 +641,35 @@ export type EntryPolicy = {
      * Who may create an account.
      */
     signup: SignUp;
+};
+
+export type ErrorFrame = {
+    id: string;
+    /**
+     * What was asked could not be done. The connection stays open.
+     */
+    payload: {
+        code: string;
+        conversation_id?: ConversationId | null;
+        /**
+         * What else there is to know, by the code.
+         */
+        details?: {
+            [key: string]: unknown;
+        } | null;
+        errors?: Array<FieldError>;
+        message: string;
+        /**
+         * Seconds to wait before asking again.
+         */
+        retry_after?: number | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'error';
 };
 
 /**
@@ -636,6 +811,48 @@ export type Freshness = {
     methods: Array<ConfirmationMethod>;
 };
 
+export type GenerationStopCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Stops an answer that is being written; answered by `ack`.
+     */
+    payload: {
+        message_id: MessageId;
+    };
+    timestamp?: Timestamp;
+    type: 'generation.stop';
+};
+
+export type HelloFrame = {
+    id: string;
+    /**
+     * The first frame on every connection.
+     */
+    payload: {
+        /**
+         * The conversations that one is in.
+         */
+        conversations: Array<ReachedConversation>;
+        heartbeat_seconds: number;
+        instance_id: InstanceId;
+        server_time: Timestamp;
+        /**
+         * The sign-in, or the API key that was shown in its place.
+         */
+        session_id: string;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'hello';
+};
+
 /**
  * Who one is at a provider.
  */
@@ -668,6 +885,11 @@ export type IdentityPage = {
      */
     total: number;
 };
+
+/**
+ * One run of the program.
+ */
+export type InstanceId = string;
 
 /**
  * An invitation, as those who may invite see it. Its token is told once, when it is made.
@@ -769,6 +991,21 @@ export type Member = {
     user_id: UserId;
 };
 
+export type MemberAddedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        member: Member;
+        seq?: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'member.added';
+};
+
 /**
  * A page of a list.
  */
@@ -782,7 +1019,43 @@ export type MemberPage = {
     total: number;
 };
 
+export type MemberRemovedFrame = {
+    id: string;
+    /**
+     * Somebody left or was removed.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        seq?: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'member.removed';
+};
+
 export type MemberRole = 'owner' | 'admin' | 'member';
+
+export type MemberUpdatedFrame = {
+    id: string;
+    /**
+     * Somebody's role or name is another.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        member: Member;
+        seq?: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'member.updated';
+};
 
 /**
  * Somebody whom a message mentions.
@@ -846,6 +1119,95 @@ export type Message = {
     versions?: Versions | null;
 };
 
+export type MessageCompletedFrame = {
+    id: string;
+    /**
+     * An assistant's answer has ended.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message: Message;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.completed';
+};
+
+export type MessageCreatedFrame = {
+    id: string;
+    /**
+     * A message was sent, or an assistant began to answer (`status` `streaming`).
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message: Message;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.created';
+};
+
+export type MessageDeletedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.deleted';
+};
+
+export type MessageDeltaFrame = {
+    id: string;
+    /**
+     * The next piece of an answer that is being written; `offset` counts UTF-16 code units before it.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        offset: number;
+        text: string;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.delta';
+};
+
+export type MessageFailedFrame = {
+    id: string;
+    /**
+     * An assistant's answer has failed; `reason` is for the reader.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message: Message;
+        reason: string;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.failed';
+};
+
 /**
  * A message.
  */
@@ -865,6 +1227,32 @@ export type MessagePolicy = {
     max_prompt_chars: number;
 };
 
+export type MessageSendCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Sends a message; answered by `ack` once it is committed.
+     */
+    payload: {
+        /**
+         * Chosen by the client: the same one again is answered with the first message.
+         */
+        client_id: string;
+        /**
+         * It may mention many.
+         */
+        confirm?: boolean;
+        content: string;
+        conversation_id: ConversationId;
+        mentions?: Array<Mention>;
+        reply_to?: MessageId | null;
+    };
+    timestamp?: Timestamp;
+    type: 'message.send';
+};
+
 /**
  * A part of a history, oldest first.
  */
@@ -877,6 +1265,28 @@ export type MessageSlice = {
 };
 
 export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
+
+export type MessageUpdatedFrame = {
+    id: string;
+    /**
+     * A message was edited, asked again or answered again.
+     */
+    payload: {
+        /**
+         * Another version of it is shown, and so are other messages after it.
+         */
+        branch_changed?: boolean;
+        conversation_id: ConversationId;
+        message: Message;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.updated';
+};
 
 /**
  * An invitation, just made.
@@ -1031,6 +1441,21 @@ export type PasswordPolicy = {
     upper: boolean;
 };
 
+export type PingCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Answered by `pong`.
+     */
+    payload?: {
+        [key: string]: unknown;
+    };
+    timestamp?: Timestamp;
+    type: 'ping';
+};
+
 /**
  * Where an address is.
  */
@@ -1045,18 +1470,175 @@ export type Place = {
     country: string;
 };
 
+export type PongFrame = {
+    id: string;
+    payload: {
+        [key: string]: unknown;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'pong';
+};
+
 /**
  * Who may write in a conversation.
  */
 export type Posting = 'everyone' | 'admins';
 
+/**
+ * presence
+ *
+ * A person's presence, as the `presence` event and the user list show it.
+ */
+export type Presence = {
+    last_seen: Timestamp | null;
+    status: PresenceStatus;
+    user_id: UserId;
+};
+
+export type PresenceCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Chooses one's own presence; `offline` is set automatically. There is no answer.
+     */
+    payload: {
+        status: PresenceStatus;
+    };
+    timestamp?: Timestamp;
+    type: 'presence';
+};
+
+export type PresenceFrame = {
+    id: string;
+    /**
+     * A person's presence, as the `presence` event and the user list show it.
+     */
+    payload: {
+        last_seen: Timestamp | null;
+        status: PresenceStatus;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'presence';
+};
+
 export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
+
+export type PresenceWatchCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Says whose presence one wants to know, in place of those before; answered by `presences`.
+     */
+    payload: {
+        user_ids: Array<UserId>;
+    };
+    timestamp?: Timestamp;
+    type: 'presence.watch';
+};
+
+export type PresencesFrame = {
+    id: string;
+    /**
+     * People whose presence was asked for, gathered.
+     */
+    payload: {
+        items: Array<Presence>;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'presences';
+};
+
+/**
+ * A conversation, and how far its log goes.
+ */
+export type ReachedConversation = {
+    id: ConversationId;
+    last_seq: number;
+};
 
 export type ReadConversationRequest = {
     /**
      * Up to and with this number.
      */
     seq: number;
+};
+
+/**
+ * How far somebody has read a conversation.
+ */
+export type ReadPosition = {
+    read_seq: number;
+    user_id: UserId;
+};
+
+export type ReceiptCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Says how far one has got or read. There is no answer.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        seq: number;
+        state: 'delivered' | 'read';
+    };
+    timestamp?: Timestamp;
+    type: 'receipt';
+};
+
+export type ReceiptFrame = {
+    id: string;
+    /**
+     * How far somebody has got and read. The last one counts.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        delivered_seq: number;
+        read_seq: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'receipt';
+};
+
+export type ReceiptsFrame = {
+    id: string;
+    /**
+     * How far members of a larger conversation have read, gathered.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        items: Array<ReadPosition>;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'receipts';
 };
 
 /**
@@ -1071,6 +1653,14 @@ export type RefreshRequest = {
      * Left out, the cookie counts.
      */
     refresh_token?: string | null;
+};
+
+/**
+ * A conversation that could not be synced.
+ */
+export type RefusedConversation = {
+    code: string;
+    id: ConversationId;
 };
 
 export type RemoveAuthenticatorRequest = {
@@ -1097,6 +1687,25 @@ export type ResetPasswordRequest = {
      * From the link in the mail: good once, for an hour.
      */
     token: string;
+};
+
+export type ResyncFrame = {
+    id: string;
+    /**
+     * Something may have been missed: sync now.
+     */
+    payload: {
+        /**
+         * Null: all of them.
+         */
+        conversation_ids: Array<ConversationId> | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'resync';
 };
 
 /**
@@ -1189,6 +1798,11 @@ export type Sender = {
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 
 /**
+ * Everything that the server sends.
+ */
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+
+/**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
  */
 export type SessionId = string;
@@ -1240,6 +1854,40 @@ export type SignUpRequest = {
     setup_token?: string | null;
 };
 
+export type SyncCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Asks for what was missed after these places in the log; answered by the events, then `sync.done`.
+     */
+    payload: {
+        cursors: {
+            [key: string]: number;
+        };
+    };
+    timestamp?: Timestamp;
+    type: 'sync';
+};
+
+export type SyncDoneFrame = {
+    id: string;
+    /**
+     * A `sync` has been answered.
+     */
+    payload: {
+        conversations: Array<ReachedConversation>;
+        refused: Array<RefusedConversation>;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'sync.done';
+};
+
 export type Ticket = {
     /**
      * For `GET /r1/websocket?ticket=`.
@@ -1262,6 +1910,40 @@ export type Tokens = {
     refresh_token?: string | null;
     session_id: SessionId;
     user: User;
+};
+
+export type TypingCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Says that one types, or no longer does. There is no answer.
+     */
+    payload: {
+        active: boolean;
+        conversation_id: ConversationId;
+    };
+    timestamp?: Timestamp;
+    type: 'typing';
+};
+
+export type TypingFrame = {
+    id: string;
+    /**
+     * Somebody begins or ends to type. It is over after 6 s unless it is repeated.
+     */
+    payload: {
+        active: boolean;
+        conversation_id: ConversationId;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'typing';
 };
 
 /**
@@ -1364,6 +2046,21 @@ export type Versions = {
     index: number;
 };
 
+export type ViewCommand = {
+    /**
+     * Answers name it as `reply_to`.
+     */
+    id?: string;
+    /**
+     * Says which conversations one shows, in place of those before. There is no answer.
+     */
+    payload: {
+        conversation_ids: Array<ConversationId>;
+    };
+    timestamp?: Timestamp;
+    type: 'view';
+};
+
 export type Workspace = {
     id: WorkspaceId;
     /**
@@ -1383,6 +2080,22 @@ export type Workspace = {
      * Whether it is the one that everybody joins at sign-up.
      */
     shared: boolean;
+};
+
+export type WorkspaceChangedFrame = {
+    id: string;
+    /**
+     * A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
+     */
+    payload: {
+        workspace_id: WorkspaceId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'workspace.changed';
 };
 
 /**
