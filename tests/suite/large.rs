@@ -215,11 +215,14 @@ fn is(who: &Member, status: &str) -> HashSet<(String, String)> {
 
 #[tokio::test]
 async fn presence_is_told_of_those_who_are_watched_and_may_be_seen() {
-    let app = Setup::new().set("workspaces.shared", "none").start().await;
+    // The default channel, in which they all are, is no small one.
+    let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let members = format!("/r1/workspaces/{}/members", team["id"].as_str().unwrap());
-    anna.post(&members, json!({ "user_id": ben.id })).await.data_with(201);
+    for member in [&ben, &app.sign_up("Carl").await] {
+        anna.post(&members, json!({ "user_id": member.id })).await.data_with(201);
+    }
     let mut hers = anna.connect().await;
     let answer = hers.request("presence.watch", json!({ "user_ids": [ben.id, eve.id, ben.id] })).await;
     assert_eq!((answer.kind.as_str(), statuses(&answer.payload)), ("presences", is(&ben, "offline")));
