@@ -101,6 +101,21 @@ async fn events_and_acknowledgements_are_the_envelopes_of_the_protocol() {
     assert_eq!(hers.ask(3, "typing", json!({ "conversation_id": chat })).await["code"], "invalid");
     his.emit("typing", json!({ "conversation_id": chat, "active": true })).await;
     assert_eq!(hers.event("typing").await["user_id"], *ben.id);
+    assert_eq!(hers.ask(4, "view", json!({ "conversation_ids": vec![&chat; 9] })).await["code"], "too_many");
+    let watched = hers.ask(5, "presence.watch", json!({ "user_ids": [ben.id] })).await;
+    assert_eq!((&watched["items"][0]["user_id"], &watched["items"][0]["status"]), (&json!(ben.id), &json!("online")));
+}
+
+#[tokio::test]
+async fn a_client_of_socket_io_is_told_what_passes_where_it_views() {
+    let app = support::Setup::new().set("realtime.small_conversation", 2).start().await;
+    let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
+    let chat = anna.open_group("Team", &[&ben, &eve]).await;
+    let (mut hers, mut his) = (Client::connect(&anna).await, ben.connect().await);
+    hers.emit("view", json!({ "conversation_ids": [chat] })).await;
+    assert_eq!(hers.ask(0, "ping", json!({})).await, json!({}));
+    his.send("typing", json!({ "conversation_id": chat, "active": true })).await;
+    assert_eq!(hers.event("typing").await["user_id"], *ben.id);
 }
 
 #[tokio::test]

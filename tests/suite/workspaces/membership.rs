@@ -186,6 +186,7 @@ async fn everybody_hears_of_what_happens_to_their_workspaces() {
     let team = create(&anna, "Team").await;
     let member = format!("/r1/workspaces/{team}/members/{}", ben.id);
     let expected = json!({ "workspace_id": team });
+    assert_eq!(of_anna.expect("workspace.changed").await.payload, expected, "they have made it");
     anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
     assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in it");
     anna.patch(&member, json!({ "role": "admin" })).await.data();

@@ -89,14 +89,25 @@ pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> 
     query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
+/// A condition on the person of a row. It looks at that person's own memberships, not at all members of what `by` is in.
 fn visible_to(by: UserId) -> Condition {
-    let colleagues = members_of(
-        Condition::all().add(workspace_member::Column::WorkspaceId.in_subquery(workspaces_of(by, Seeing::Everybody))),
-    );
-    Condition::any()
-        .add(user::Column::Id.eq(by))
-        .add(user::Column::Id.in_subquery(colleagues))
-        .add(user::Column::Id.in_subquery(fellows_of(by, None)))
+    let is_theirs = |column: Expr| column.equals((user::Entity, user::Column::Id));
+    let in_workspace = workspaces_of(by, Seeing::Everybody);
+    let colleague = Query::select()
+        .expr(Expr::val(1))
+        .from(workspace_member::Entity)
+        .and_where(is_theirs(Expr::col((workspace_member::Entity, workspace_member::Column::UserId))))
+        .and_where(workspace_member::Column::IsDeleted.eq(false))
+        .and_where(workspace_member::Column::WorkspaceId.in_subquery(in_workspace))
+        .to_owned();
+    let fellow = Query::select()
+        .expr(Expr::val(1))
+        .from(conversation_member::Entity)
+        .and_where(is_theirs(Expr::col((conversation_member::Entity, conversation_member::Column::UserId))))
+        .and_where(conversation_member::Column::IsDeleted.eq(false))
+        .and_where(conversation_member::Column::ConversationId.in_subquery(conversations_of(by, None)))
+        .to_owned();
+    Condition::any().add(user::Column::Id.eq(by)).add(Expr::exists(colleague)).add(Expr::exists(fellow))
 }
 
 /// Members of a workspace that `by` is in and may see there, whose name contains `text`, or whose address is exactly that; by name.
@@ -131,9 +142,8 @@ pub(super) fn found_by(text: &str) -> Condition {
 /// People whom `by` may see in a workspace: everybody, for its members; for a guest those with whom they share one of its conversations.
 pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
-    let as_guest = Condition::any()
-        .add(user::Column::Id.eq(by))
-        .add(user::Column::Id.in_subquery(fellows_of(by, Some(workspace_id))));
+    let as_guest =
+        Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(fellows_of(by, workspace_id)));
     Condition::any().add(in_it(Seeing::Everybody)).add(Condition::all().add(in_it(Seeing::Fellows)).add(as_guest))
 }
 
@@ -231,8 +241,8 @@ fn workspaces_of(user_id: UserId, seeing: Seeing) -> SelectStatement {
         .to_owned()
 }
 
-/// The ids of the people who share a conversation with somebody, in this workspace or in any.
-fn fellows_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> SelectStatement {
+/// The ids of the conversations that somebody is in, in this workspace or in any.
+fn conversations_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> SelectStatement {
     let mut own = Query::select();
     own.column((conversation_member::Entity, conversation_member::Column::ConversationId))
         .from(conversation_member::Entity)
@@ -247,10 +257,17 @@ fn fellows_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> SelectState
     if let Some(workspace_id) = workspace_id {
         own.and_where(conversation::Column::WorkspaceId.eq(workspace_id));
     }
+    own
+}
+
+/// The ids of the people who share a conversation of this workspace with somebody.
+fn fellows_of(user_id: UserId, workspace_id: WorkspaceId) -> SelectStatement {
     Query::select()
         .column(conversation_member::Column::UserId)
         .from(conversation_member::Entity)
-        .and_where(conversation_member::Column::ConversationId.in_subquery(own))
+        .and_where(
+            conversation_member::Column::ConversationId.in_subquery(conversations_of(user_id, Some(workspace_id))),
+        )
         .and_where(conversation_member::Column::IsDeleted.eq(false))
         .to_owned()
 }
