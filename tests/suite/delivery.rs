@@ -189,6 +189,23 @@ async fn typing_is_told_to_the_members_and_expires() {
 }
 
 #[tokio::test]
+async fn who_is_removed_while_typing_is_not_shown_typing_again() {
+    let app = Application::start().await;
+    let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
+    let chat = anna.open_group("Team", &[&ben, &eve]).await;
+    let (mut hers, mut his) = (anna.connect().await, ben.connect().await);
+    for _ in 0..2 {
+        // The second one is told 3 s after the first.
+        his.send("typing", json!({ "conversation_id": chat, "active": true })).await;
+    }
+    his.drain().await;
+    assert_eq!(hers.expect_in("typing", &chat).await.payload["active"], true);
+    anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data_with(200);
+    hers.expect_in("member.removed", &chat).await;
+    assert_eq!(hers.expect_in("typing", &chat).await.payload["active"], false);
+}
+
+#[tokio::test]
 async fn receipts_tell_how_far_everyone_has_come() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

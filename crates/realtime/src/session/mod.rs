@@ -102,7 +102,10 @@ impl WsSession {
         let timer = context.run_later(moment.saturating_duration_since(now), move |this, context| {
             let Some(typing) = this.typing.get_mut(&conversation) else { return };
             typing.timer = None;
-            if let Some(active) = typing.state.announcement(Instant::now()) {
+            let announced = typing.state.announcement(Instant::now());
+            // Whoever has left meanwhile can only stop.
+            let may_type = this.client.shard.follows(this.client.principal.user_id, conversation);
+            if let Some(active) = announced.filter(|active| !active || may_type) {
                 log(tell_typing(&this.client, conversation, active));
             }
             this.schedule_typing(conversation, context);
