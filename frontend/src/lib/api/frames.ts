@@ -1,13 +1,11 @@
-import type { DurableFrame, DurablePayloads, ServerFrame } from './types.ts';
+import type { DurableFrame, ServerFrame } from './types.ts';
 
-const DURABLE: Record<keyof DurablePayloads, true> = {
+const DURABLE: Record<DurableFrame['type'], true> = {
   'message.created': true,
   'message.updated': true,
   'message.deleted': true,
   'message.completed': true,
   'message.failed': true,
-  'reaction.added': true,
-  'reaction.removed': true,
   'member.added': true,
   'member.removed': true,
   'member.updated': true,

@@ -2,7 +2,6 @@
  * The wire contract as the app sees it: what the server answers under `/r1` and what travels over its socket.
  */
 
-import type { Posting } from './channels.ts';
 import type * as Described from './generated/types.gen.ts';
 
 export type { AssistantMember, ConversationKind, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
@@ -14,7 +13,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { AssistantMember, ConversationKind, Member, PresenceStatus, User } from './generated/types.gen.ts';
+import type { User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
@@ -145,7 +144,7 @@ export type Conversation = Omit<
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The socket
+// The socket: all of it from the server's description
 
 export interface Frame<Type extends string = string, Payload = unknown> {
   id: Id;
@@ -155,135 +154,36 @@ export interface Frame<Type extends string = string, Payload = unknown> {
   reply_to?: Id;
 }
 
-export interface HelloPayload {
-  session_id: Id;
-  user_id: Id;
-  instance_id: string;
-  heartbeat_seconds: number;
-  server_time: Timestamp;
-  conversations: { id: Id; last_seq: number }[];
-}
+/** With messages as this app has them. */
+type Told<F> = F extends { type: infer Type extends string; payload: infer Payload }
+  ? Frame<
+      Type,
+      Payload extends { message: Described.Message } ? Omit<Payload, 'message'> & { message: Message } : Payload
+    >
+  : never;
 
-/** What every durable event carries: its place in the log of its conversation. */
-export interface Durable {
-  conversation_id: Id;
-  seq: number;
-}
+type Numbered<F> = F extends Frame<infer Type, infer Payload> ? Frame<Type, Payload & { seq: number }> : never;
+type Unnumbered<F> =
+  F extends Frame<infer Type, infer Payload> ? Frame<Type, Omit<Payload, 'seq'> & { seq?: undefined }> : never;
 
-export interface DurablePayloads {
-  'message.created': Durable & { message: Message };
-  /** `branch_changed`: what came after the message is another course of the conversation now. */
-  'message.updated': Durable & { message: Message; branch_changed?: boolean };
-  'message.deleted': Durable & { message_id: Id };
-  'message.completed': Durable & { message: Message };
-  'message.failed': Durable & { message: Message; reason: string };
-  'reaction.added': Durable & { message_id: Id; emoji: string; user_id: Id };
-  'reaction.removed': Durable & { message_id: Id; emoji: string; user_id: Id };
-  'member.added': Durable & { member: Member };
-  'member.removed': Durable & { user_id: Id };
-  'member.updated': Durable & { member: Member };
-  'conversation.updated': Durable & {
-    title: string | null;
-    topic: string | null;
-    kind: ConversationKind;
-    posting: Posting;
-    assistants: AssistantMember[];
-  };
-  'conversation.archived': Durable & { archived_at: Timestamp };
-  'conversation.unarchived': Durable;
-  'conversation.deleted': Durable;
-}
-
-export interface ReceiptPayload {
-  conversation_id: Id;
-  user_id: Id;
-  delivered_seq: number;
-  read_seq: number;
-}
-
-/** `offset` counts UTF-16 code units of the content so far: one that does not fit means that something was missed. */
-export interface DeltaPayload {
-  conversation_id: Id;
-  message_id: Id;
-  offset: number;
-  text: string;
-}
-
-export interface PassingPayloads {
-  hello: HelloPayload;
-  receipt: ReceiptPayload;
-  'message.delta': DeltaPayload;
-  typing: { conversation_id: Id; user_id: Id; active: boolean };
-  presence: { user_id: Id; status: PresenceStatus; last_seen: Timestamp | null };
-  /** In larger conversations: how far others have read, gathered. */
-  receipts: { conversation_id: Id; items: { user_id: Id; read_seq: number }[] };
-  presences: { items: PassingPayloads['presence'][] };
-  'conversation.created': { conversation_id: Id };
-  'conversation.own': { conversation_id: Id; own: Described.OwnSettings };
-  'conversation.count': { conversation_id: Id; member_count: number };
-  'workspace.changed': { workspace_id: Id };
-  resync: { conversation_ids: Id[] | null };
-  'sync.done': Record<string, never>;
-  ack: AckPayload;
-  error: ErrorPayload;
-  pong: Record<string, never>;
-}
-
-export interface AckPayload {
-  message_id?: Id;
-  seq?: number;
-  duplicate?: boolean;
-}
-
-export interface ErrorPayload {
-  code: string;
-  message: string;
-  retry_after?: number;
-}
-
-type FramesOf<Payloads> = { [Type in keyof Payloads & string]: Frame<Type, Payloads[Type]> }[keyof Payloads & string];
+type MemberType = 'member.added' | 'member.removed' | 'member.updated';
+type AnyDurable = Told<Described.DurableFrame>;
 
 /** What has a place in the log of a conversation. */
-export type DurableFrame = FramesOf<DurablePayloads>;
+export type DurableFrame = Numbered<AnyDurable>;
 
-/** What comes and goes in a channel is in no log. */
-interface ChannelMemberPayloads {
-  'member.added': { conversation_id: Id; seq?: undefined; member: Member };
-  'member.removed': { conversation_id: Id; seq?: undefined; user_id: Id };
-  'member.updated': { conversation_id: Id; seq?: undefined; member: Member };
-}
+/** Who comes and goes in a channel is in no log. */
+export type ChannelMemberFrame = Unnumbered<Extract<AnyDurable, { type: MemberType }>>;
 
-export type ChannelMemberFrame = FramesOf<ChannelMemberPayloads>;
+export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: MemberType }>;
 
-export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: keyof ChannelMemberPayloads }>;
-
-export type PassingFrame = FramesOf<PassingPayloads> | ChannelMemberFrame;
+export type PassingFrame =
+  Exclude<Told<Described.ServerFrame>, { type: Described.DurableFrame['type'] }> | ChannelMemberFrame;
 
 /** Every frame from the server, told apart by `type`, and those of members by `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;
 
-/** One row of the durable log: `GET /r1/conversations/{id}/events`. */
-export type DurableEvent = {
-  [Type in keyof DurablePayloads]: { seq: number; type: Type; payload: DurablePayloads[Type]; created_at: Timestamp };
-}[keyof DurablePayloads];
-
-// What the client says
-
-export interface SendPayload {
-  conversation_id: Id;
-  client_id: Id;
-  content: string;
-  reply_to?: Id;
-}
-
-export interface ClientPayloads {
-  'message.send': SendPayload;
-  receipt: { conversation_id: Id; seq: number; state: 'delivered' | 'read' };
-  typing: { conversation_id: Id; active: boolean };
-  view: { conversation_ids: Id[] };
-  'presence.watch': { user_ids: Id[] };
-  presence: { status: Exclude<PresenceStatus, 'offline'> };
-  sync: { cursors: Record<Id, number> };
-  'generation.stop': { message_id: Id };
-  ping: Record<string, never>;
-}
+export type HelloPayload = Described.HelloFrame['payload'];
+export type ReceiptPayload = Described.ReceiptFrame['payload'];
+export type AckPayload = Described.AckFrame['payload'];
+export type ErrorPayload = Described.ErrorFrame['payload'];

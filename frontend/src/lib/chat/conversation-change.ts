@@ -38,9 +38,6 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
       return become({ archived_at: null });
     case 'conversation.deleted':
       return 'gone';
-    case 'reaction.added':
-    case 'reaction.removed':
-      return become({});
   }
 }
 

@@ -201,8 +201,6 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'member.added':
     case 'member.updated':
     case 'member.removed':
-    case 'reaction.added':
-    case 'reaction.removed':
     case 'conversation.updated':
     case 'conversation.archived':
     case 'conversation.unarchived':

@@ -1,5 +1,5 @@
 /** Messages, frames and a small model of the server's log, for the tests of this folder. */
-import type { DurableFrame, DurablePayloads, Message } from '#lib/api/types.ts';
+import type { DurableFrame, Message } from '#lib/api/types.ts';
 import type { Outgoing } from './state.ts';
 
 export function message(seq: number, change: Partial<Message> = {}): Message {
@@ -22,9 +22,11 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
   };
 }
 
-export function frame<Type extends keyof DurablePayloads>(
+type PayloadOf<Type> = Extract<DurableFrame, { type: Type }>['payload'];
+
+export function frame<Type extends DurableFrame['type']>(
   type: Type,
-  payload: Omit<DurablePayloads[Type], 'conversation_id'>
+  payload: Omit<PayloadOf<Type>, 'conversation_id'>
 ): DurableFrame {
   return {
     id: `${type}-${String((payload as { seq: number }).seq)}`,

@@ -226,7 +226,7 @@ export class Connection {
     clearTimeout(waiting.timer);
     if (frame.type === 'error') {
       const { code, message, retry_after } = frame.payload as ErrorPayload;
-      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after));
+      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after ?? undefined));
     } else {
       waiting.resolve(frame.payload as AckPayload);
     }

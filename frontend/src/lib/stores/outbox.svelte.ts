@@ -155,7 +155,7 @@ export class Outbox {
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
       const message = { client_id, content, ...(reply_to === null ? {} : { reply_to }) };
-      const ack: { seq?: number } =
+      const ack: { seq?: number | null } =
         content.length > LONG
           ? await this.#post(conversation_id, message)
           : await this.#line.request('message.send', { conversation_id, ...message });
