@@ -1,6 +1,5 @@
 import { createContext } from 'svelte';
 import { Api, type Locks } from './api/client.ts';
-import { Channels } from './stores/channels.svelte.ts';
 import { Confirmation } from './stores/confirmation.svelte.ts';
 import { Connection } from './stores/connection.svelte.ts';
 import { Conversations } from './stores/conversations.svelte.ts';
@@ -23,7 +22,6 @@ export interface App {
   confirmation: Confirmation;
   connection: Connection;
   conversations: Conversations;
-  channels: Channels;
   sections: Sections;
   sidebar: Sidebar;
   presence: Presence;
@@ -55,7 +53,6 @@ export function createApp(): App {
     confirmation: new Confirmation(api),
     connection,
     conversations,
-    channels: new Channels(api, conversations),
     sections,
     sidebar: new Sidebar(conversations, sections, storage),
     presence,

@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { OwnChange, Posting } from '#lib/api/channels.ts';
+import type { Posting } from '#lib/api/channels.ts';
 import type { Conversation, ConversationKind, Cursor, Id, Member, Message, Page } from '#lib/api/types.ts';
 import type { Conversations } from './conversations.svelte.ts';
 import { Listing } from './listing.svelte.ts';
@@ -24,7 +24,7 @@ const PAGE_SIZE = 50;
 const PREVIEWED_PEOPLE = 5;
 const PREVIEWED_MESSAGES = 20;
 
-/** What can be done with channels, and with one's own place in any conversation. */
+/** What can be done with channels. */
 export class Channels {
   readonly #api: Api;
   readonly #conversations: Conversations;
@@ -106,17 +106,5 @@ export class Channels {
       page_size: 20
     });
     return found.items;
-  }
-
-  /** Shown at once; a refusal takes it back. */
-  async setOwn(id: Id, change: OwnChange): Promise<void> {
-    const before = this.#conversations.get(id)?.own;
-    this.#conversations.setOwn(id, change);
-    try {
-      await this.#api.patch(`/conversations/${id}/own`, change);
-    } catch (error) {
-      if (before) this.#conversations.setOwn(id, before);
-      throw error;
-    }
   }
 }

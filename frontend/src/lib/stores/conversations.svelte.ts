@@ -198,6 +198,18 @@ export class Conversations {
     this.#put(await this.#api.patch<Conversation>(`/conversations/${id}`, changes));
   }
 
+  /** One's own choices for it: shown at once; a refusal takes them back. */
+  async choose(id: Id, change: OwnChange): Promise<void> {
+    const before = this.#items.get(id)?.own;
+    this.setOwn(id, change);
+    try {
+      await this.#api.patch(`/conversations/${id}/own`, change);
+    } catch (error) {
+      if (before) this.setOwn(id, before);
+      throw error;
+    }
+  }
+
   async addMember(id: Id, userId: Id): Promise<void> {
     await this.#api.post(`/conversations/${id}/members`, { user_id: userId });
     await this.refresh(id);
