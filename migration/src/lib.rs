@@ -18,6 +18,7 @@ mod m0012_versions;
 mod m0013_removals;
 mod m0014_ended;
 mod m0015_channels;
+mod m0016_done_jobs;
 mod m0018_default_channel;
 
 pub struct Migrator;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_removals::Migration),
             Box::new(m0014_ended::Migration),
             Box::new(m0015_channels::Migration),
+            Box::new(m0016_done_jobs::Migration),
             Box::new(m0018_default_channel::Migration),
         ]
     }

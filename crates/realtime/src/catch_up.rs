@@ -24,6 +24,10 @@ use crate::{
 
 /// How soon a wait notices that the connection has ended.
 const PACE_LOOK: Duration = Duration::from_secs(1);
+/// Conversations whose logs are begun in one query.
+const TOGETHER: usize = 64;
+/// Events of each of them that are read so: most have missed no more.
+const BEGINNING: u32 = 32;
 
 /// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
@@ -36,25 +40,39 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
             Err(error) => return client.refuse(&error, answer_to),
         };
     let mut done = SyncDone::default();
-    for (id, cursor) in cursors {
-        let result = match followed.get(&id) {
-            None => Err(Code::NotFound.into()),
-            // Nothing was missed, and what comes now comes live.
-            Some(last) if cursor >= *last => Ok(cursor),
-            Some(last) => catch_up(client, id, cursor.max(0), *last, None).await,
-        };
-        match result {
-            Ok(last_seq) => done.conversations.push(ReachedConversation { id, last_seq }),
-            Err(error) => {
-                done.refused.push(RefusedConversation { id, code: error.code() });
-                // An acknowledgement is given once, at the end; a native client can be told about each.
-                if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
-                    client.refuse_about(&error, Some(id), answer_to);
-                }
-            }
+    let refuse = |done: &mut SyncDone, id, error: &AppError| {
+        done.refused.push(RefusedConversation { id, code: error.code() });
+        // An acknowledgement is given once, at the end; a native client can be told about each.
+        if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
+            client.refuse_about(error, Some(id), answer_to);
         }
-        if !client.out.is_open() {
-            return;
+    };
+    let mut behind = Vec::new();
+    for (id, cursor) in cursors {
+        match followed.get(&id) {
+            None => refuse(&mut done, id, &Code::NotFound.into()),
+            // Nothing was missed, and what comes now comes live.
+            Some(last) if cursor >= *last => done.conversations.push(ReachedConversation { id, last_seq: cursor }),
+            Some(last) => behind.push((id, cursor.max(0), *last)),
+        }
+    }
+    for together in behind.chunks(TOGETHER) {
+        let positions: Vec<(ConversationId, i64)> = together.iter().map(|(id, cursor, _)| (*id, *cursor)).collect();
+        let mut beginnings = match service::events::news_after_each(client.app(), &positions, BEGINNING).await {
+            Ok(beginnings) => beginnings,
+            Err(error) => {
+                together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
+                continue;
+            }
+        };
+        for (id, cursor, last) in together {
+            match catch_up(client, *id, (*cursor, *last), beginnings.remove(id), None).await {
+                Ok(last_seq) => done.conversations.push(ReachedConversation { id: *id, last_seq }),
+                Err(error) => refuse(&mut done, *id, &error),
+            }
+            if !client.out.is_open() {
+                return;
+            }
         }
     }
     if matches!(answer_to, AnswerTo::Acknowledgement(_)) {
@@ -92,7 +110,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     }
     for (id, seq) in positions {
         let head = heads.get(&id).copied().unwrap_or(seq);
-        if let Err(error) = catch_up(client, id, seq, head, Some(cursor)).await {
+        if let Err(error) = catch_up(client, id, (seq, head), None, Some(cursor)).await {
             tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
             client.answer(&Resync { conversation_ids: Some(&[id]) }, &AnswerTo::Nobody);
         }
@@ -108,12 +126,13 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
 }
 
 /// Sends the conversation's events after `cursor`, up to `head` at least, then lets the live ones go on. Answers the last number that was sent.
+/// `beginning` was read of the log already.
 /// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
 async fn catch_up(
     client: &ClientContext,
     id: ConversationId,
-    cursor: i64,
-    head: i64,
+    (cursor, head): (i64, i64),
+    mut beginning: Option<Vec<SharedEnvelope>>,
     resumed_from: Option<sse::Cursor>,
 ) -> Result<i64, AppError> {
     let (shard, out, user) = (&client.shard, &client.out, client.principal.user_id);
@@ -123,12 +142,15 @@ async fn catch_up(
     let mut at = cursor;
     let mut was_behind = false;
     loop {
-        let page = match shard.page(id, at).await {
-            Ok(page) => page,
-            Err(error) => {
-                out.pass_no_more(id);
-                return Err(error);
-            }
+        let page = match beginning.take() {
+            Some(beginning) => beginning,
+            None => match shard.page(id, at).await {
+                Ok(page) => page,
+                Err(error) => {
+                    out.pass_no_more(id);
+                    return Err(error);
+                }
+            },
         };
         if let Some(first) = page.first().and_then(|envelope| envelope.position)
             && first.seq > at + 1

@@ -252,3 +252,22 @@ async fn a_commit_whose_answer_was_lost_is_recognised_and_not_repeated() {
     }
     assert_eq!(told, expected, "each is told, once");
 }
+
+#[tokio::test]
+async fn the_logs_of_many_conversations_are_begun_in_one_query() {
+    for fixture in each(true).await {
+        let mut positions = Vec::new();
+        for n in 0..40 {
+            let chat = fixture.open(&fixture.people).await;
+            submit_all(&fixture, (0..n % 5 + 1).map(|n| send(&fixture, chat, n)).collect()).await;
+            positions.push((chat, i64::from(n % 2 == 0)));
+        }
+        let read = query::events::after_each(fixture.db.reader(), &positions, 3).await.unwrap();
+        for (n, (chat, seen)) in positions.iter().enumerate() {
+            let seqs: Vec<i64> =
+                read.iter().filter(|event| event.conversation_id == *chat).map(|event| event.seq).collect();
+            let last = i64::try_from(n % 5 + 1).unwrap();
+            assert_eq!(seqs, (seen + 1..=last.min(seen + 3)).collect::<Vec<_>>(), "{n}");
+        }
+    }
+}

@@ -31,6 +31,26 @@ pub async fn after<C: ConnectionTrait>(
     conversation_event::Model::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
+/// The beginnings of what comes after these numbers in their conversations: at most `limit` events of each, and no more in all once they hold
+/// [`PAGE_CHARS`]. A conversation whose log was trimmed may be left out.
+pub async fn after_each<C: ConnectionTrait>(
+    db: &C,
+    positions: &[(ConversationId, i64)],
+    limit: u32,
+) -> Result<Vec<conversation_event::Model>, AppError> {
+    let columns = [Column::Uuid("id"), Column::Int("seen")];
+    let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
+    let asked = Rows::new(db.get_database_backend(), columns, rows);
+    // The numbers have no gaps, so they bound how many there are.
+    let sql = format!(
+        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.conversation_id, e.seq) - LENGTH(e.payload) AS bulk FROM {} \
+           JOIN conversation_events e ON e.conversation_id = w.id AND e.seq > w.seen AND e.seq <= w.seen + {limit}) AS p \
+         WHERE bulk < {PAGE_CHARS} ORDER BY conversation_id, seq",
+        asked.table()
+    );
+    conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
 /// An event of the log, to be written anew.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct StoredEvent {

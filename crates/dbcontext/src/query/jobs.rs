@@ -279,14 +279,8 @@ pub async fn renew<C: ConnectionTrait>(
     Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
 }
 
-/// Ends a job; `false` when the claim is lost.
+/// Ends a job, of which nothing is left: what was done stands elsewhere. `false` when the claim is lost.
 pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    let change = "UPDATE jobs SET status = 'done', due_at = NULL, leased_by = NULL, updated_at = {now} WHERE {claim} RETURNING lane";
-    end(db, change, id, attempt, vec![]).await
-}
-
-/// Ends a job and leaves nothing of it; `false` when the claim is lost.
-pub async fn remove(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     end(db, "DELETE FROM jobs WHERE {claim} RETURNING lane", id, attempt, vec![]).await
 }
 

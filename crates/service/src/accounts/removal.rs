@@ -100,7 +100,6 @@ pub(crate) struct ForgetJob {
 
 impl Job for ForgetJob {
     const KIND: &'static str = "forget";
-    const LEAVES_NOTHING: bool = true;
 
     fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.user_id)

@@ -40,7 +40,6 @@ pub(crate) struct TitleJob {
 
 impl Job for TitleJob {
     const KIND: &'static str = "title";
-    const LEAVES_NOTHING: bool = true;
 
     fn places(_config: &appcore::config::Config) -> usize {
         PLACES

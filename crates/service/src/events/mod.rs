@@ -5,6 +5,8 @@ mod relay;
 pub(crate) mod retention;
 mod writer;
 
+use std::collections::HashMap;
+
 use appcore::{
     AppError, Code, ConversationId, Timestamp, UserId,
     auth::Principal,
@@ -62,6 +64,23 @@ pub async fn news_after(
 ) -> Result<Vec<SharedEnvelope>, AppError> {
     let rows = query::events::after(app.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
     rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
+}
+
+/// The beginnings of several logs, in one query: at most `limit` events of each conversation after its number. Some may be left out, where they
+/// are trimmed or much was asked for.
+pub async fn news_after_each(
+    app: &App,
+    positions: &[(ConversationId, i64)],
+    limit: u32,
+) -> Result<HashMap<ConversationId, Vec<SharedEnvelope>>, AppError> {
+    let mut found: HashMap<ConversationId, Vec<SharedEnvelope>> = HashMap::new();
+    if positions.is_empty() {
+        return Ok(found);
+    }
+    for row in query::events::after_each(app.db.reader(), positions, limit).await? {
+        found.entry(row.conversation_id).or_default().push(log::envelope(row)?.into());
+    }
+    Ok(found)
 }
 
 /// Where a person's conversations stood at a moment, for those in which something has happened since.

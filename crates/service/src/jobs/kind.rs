@@ -18,8 +18,6 @@ const USUAL_PLACES: usize = 8;
 /// A job: what is stored of it, and how a worker brings it to its end.
 pub(crate) trait Job: Serialize + DeserializeOwned + Send {
     const KIND: &'static str;
-    /// Whether nothing is left of it once it is done, because it tells of people.
-    const LEAVES_NOTHING: bool = false;
 
     /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
     fn places(_config: &Config) -> usize {
@@ -71,14 +69,13 @@ pub(crate) enum Ended {
 /// A kind without its type. The table of kinds stands where the [`App`] is built.
 pub(crate) struct Kind {
     pub name: &'static str,
-    pub leaves_nothing: bool,
     pub places: fn(&Config) -> usize,
     pub run: for<'a> fn(Work<'a>) -> BoxFuture<'a, Result<Ended, AppError>>,
 }
 
 impl Kind {
     pub const fn of<J: Job>() -> Self {
-        Self { name: J::KIND, leaves_nothing: J::LEAVES_NOTHING, places: J::places, run: run::<J> }
+        Self { name: J::KIND, places: J::places, run: run::<J> }
     }
 }
 

@@ -157,7 +157,7 @@ async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
 async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Arc<Notify>) {
     let Taken { kind, claim, lease, place } = taken;
     let ended = (kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining }).await;
-    if let Err(error) = conclude(&app, &claim, kind, ended).await {
+    if let Err(error) = conclude(&app, &claim, ended).await {
         // The lease runs out, and somebody starts over.
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
     }
@@ -166,14 +166,11 @@ async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Ar
     wake.notify_one();
 }
 
-async fn conclude(app: &App, claim: &job::Model, kind: &Kind, ended: Result<Ended, AppError>) -> Result<(), AppError> {
+async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
     let db = &app.db;
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
-        Ok(Ended::Done) if kind.leaves_nothing => {
-            query::jobs::remove(db, id, attempt).await?;
-        }
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
         Ok(Ended::Hopeless(reason)) => {
             tracing::error!(reason, job = %id, kind = claim.kind, "a job can't be done");

@@ -38,7 +38,6 @@ struct Addressee {
 
 impl Job for MailJob {
     const KIND: &'static str = "mail";
-    const LEAVES_NOTHING: bool = true;
 
     /// Letters to one person keep their order.
     fn concurrency_key(&self) -> String {

@@ -46,7 +46,6 @@ pub(super) async fn ask<C: ConnectionTrait>(
 
 impl Job for DepartureJob {
     const KIND: &'static str = "departure";
-    const LEAVES_NOTHING: bool = true;
 
     fn concurrency_key(&self) -> String {
         format!("departure:{}", self.workspace_id)
