@@ -105,6 +105,11 @@ export class Conversations {
     return conversationName(conversation, this.#session.account?.id);
   }
 
+  /** Nothing has been begun yet: there are only the channels that everybody is in. */
+  get isEmpty(): boolean {
+    return this.isLoaded && [...this.#items.values()].every((conversation) => conversation.is_default);
+  }
+
   /** The people in it but oneself. */
   others(conversation: Conversation): Member[] {
     return othersIn(conversation, this.#session.account?.id);

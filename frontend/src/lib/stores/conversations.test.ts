@@ -316,6 +316,16 @@ describe('the list', () => {
     expect(store.get('c2')).toBeUndefined();
   });
 
+  it('has nothing of its own while there are only the channels that everybody is in', async () => {
+    expect(store.isEmpty).toBe(false);
+    api.list = [conversation({ kind: 'public_channel', title: 'general', is_default: true })];
+    await store.load();
+    expect(store.isEmpty).toBe(true);
+    api.single.set('c2', conversation({ id: 'c2' }));
+    await store.refresh('c2');
+    expect(store.isEmpty).toBe(false);
+  });
+
   it('says that it could not be read, and can be asked again', async () => {
     vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
     await store.load();
