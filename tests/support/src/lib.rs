@@ -25,6 +25,7 @@ mod places;
 mod postgres;
 mod proxy;
 mod redis;
+mod schema;
 mod socket;
 mod upstream;
 

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use crate::new_id;
 use crate::place::PATIENCE;
+use crate::schema::check_frame;
 
 /// The subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,12 +244,12 @@ impl Socket {
 }
 
 impl Frame {
-    /// Panics unless the envelope is whole.
+    /// Panics unless it is as the API's description says.
     pub(crate) fn of(value: &Value) -> Self {
         let text = |name: &str| {
             value[name].as_str().unwrap_or_else(|| panic!("the envelope has no {name}: {value}")).to_owned()
         };
-        assert!(value["payload"].is_object(), "the envelope has no payload: {value}");
+        check_frame(value);
         Self {
             id: text("id"),
             kind: text("type"),

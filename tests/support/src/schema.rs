@@ -1,0 +1,51 @@
+//! The schemas of the frames, from the committed description of the API.
+
+use std::{collections::HashMap, path::Path, sync::LazyLock};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+const SCHEMAS: &str = "/components/schemas";
+
+/// By the frames' types.
+static SERVER_FRAMES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
+    let text = std::fs::read_to_string(file).expect("openapi.json is there");
+    let document: Value = serde_json::from_str(&text).expect("openapi.json is JSON");
+    let mut schemas = document.pointer(SCHEMAS).expect("it has schemas").clone();
+    forbid_other_fields(&mut schemas);
+    let frames = schemas["ServerFrame"]["oneOf"].as_array().expect("it has the server's frames").clone();
+    frames
+        .into_iter()
+        .map(|frame| {
+            let reference = frame["$ref"].as_str().expect("a reference");
+            let name = reference.trim_start_matches("#/components/schemas/");
+            let kind = schemas[name]["properties"]["type"]["enum"][0].as_str().expect("a frame has a type").to_owned();
+            let schema = json!({ "$ref": reference, "components": { "schemas": schemas } });
+            (kind, jsonschema::validator_for(&schema).expect("a schema"))
+        })
+        .collect()
+});
+
+/// The description allows fields that it does not name, for later versions. What this version sends is all named.
+fn forbid_other_fields(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(forbid_other_fields);
+            if fields.get("type").is_some_and(|kind| kind == "object") && fields.contains_key("properties") {
+                fields.entry("additionalProperties").or_insert(false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_other_fields),
+        _ => {}
+    }
+}
+
+/// Panics unless the server's frame is as the description says.
+pub(crate) fn check_frame(frame: &Value) {
+    let kind = frame["type"].as_str().unwrap_or_default();
+    let schema = SERVER_FRAMES.get(kind).unwrap_or_else(|| panic!("the type of {frame} is not in openapi.json"));
+    let wrong: Vec<String> =
+        schema.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{frame} is not as openapi.json says: {wrong:#?}");
+}
