@@ -16,7 +16,7 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 /** Opened by a click, so they and their libraries come later. */
 const LATER =
-  /components\/(palette|new-chat|settings|workspace|auth|form|ui\/(dialog|dropdown-menu|confirm|entries))\/|components\/channels\/(?!channel-icon)|chat\/markdown\/|chat\/clipboard|stores\/channels|paraglide\/messages\/(channel|section|posting)|-content\.svelte|lib\/utils/;
+  /components\/(admin|palette|new-chat|settings|workspace|auth|form|ui\/(dialog|dropdown-menu|confirm|entries))\/|components\/channels\/(?!channel-icon)|chat\/markdown\/|chat\/clipboard|stores\/channels|paraglide\/messages\/(channel|section|posting)|-content\.svelte|lib\/utils/;
 
 export default defineConfig({
   environments: {
