@@ -1,6 +1,7 @@
 //! The load generator. It starts Natter and its peers in turn, gives all of them the same work, and writes down what each reached.
 //! `bench/run` builds what is needed and calls it.
 
+mod channel;
 mod crowd;
 mod dialect;
 mod durable;
@@ -57,6 +58,9 @@ struct Arguments {
     storm: bool,
     #[command(flatten)]
     storm_size: storm::Size,
+    /// Only the channel of ten thousand people.
+    #[arg(long)]
+    channel: bool,
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
@@ -99,6 +103,9 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
     if arguments.pipeline {
         return pipeline::measure(&arguments.natter, arguments.pipeline_rounds);
+    }
+    if arguments.channel {
+        return channel::measure();
     }
     if arguments.storm {
         return storm::measure(arguments.storm_size);

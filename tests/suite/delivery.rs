@@ -1,6 +1,6 @@
 //! What reaches whom: in order, each once, without a gap, across reconnects, joins and leaves.
 
-use support::{Application, Codec, Frame, Member, Socket, json, new_id};
+use support::{Application, Codec, Frame, Member, Setup, Socket, json, new_id};
 
 fn seqs(frames: &[Frame], chat: &str) -> Vec<i64> {
     frames
@@ -190,7 +190,7 @@ async fn typing_is_told_to_the_members_and_expires() {
 
 #[tokio::test]
 async fn who_is_removed_while_typing_is_not_shown_typing_again() {
-    let app = Application::start().await;
+    let app = Setup::new().set("rate_limit.enabled", true).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_group("Team", &[&ben, &eve]).await;
     let (mut hers, mut his) = (anna.connect().await, ben.connect().await);
@@ -260,8 +260,6 @@ async fn presence_follows_the_connections_and_what_was_chosen() {
 }
 
 mod cluster {
-    use support::Setup;
-
     use super::*;
 
     #[tokio::test]

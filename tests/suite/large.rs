@@ -197,7 +197,7 @@ async fn a_stream_says_in_its_address_what_it_shows() {
     shown.expect("typing").await;
     people[0].send_message(&chat, "hello").await;
     assert_eq!(plain.next().await.kind, "message.created");
-    let nine = vec![chat.as_str(); 9].join(",");
+    let nine = [chat.as_str(); 9].join(",");
     people[1].get(&format!("/r1/events?view={nine}")).await.refused(422, "too_many");
     people[1].get("/r1/events?view=everything").await.refused(422, "invalid");
 }

@@ -301,10 +301,10 @@ async fn of_one_key_a_single_job_runs_however_many_claim_at_once() {
             let claims = futures_util::future::join_all(claims).await;
             let claimed: Vec<job::Model> = claims.into_iter().filter_map(Result::unwrap).collect();
             assert_eq!(claimed.len(), 1, "round {round}");
-            assert!(jobs::remove(&fixture.db, claimed[0].id, 1).await.unwrap());
+            assert!(jobs::finish(&fixture.db, claimed[0].id, 1).await.unwrap());
             for _ in 0..3 {
                 let claim = fixture.claim(LONG).await.expect("those set aside come back");
-                assert!(jobs::remove(&fixture.db, claim.id, 1).await.unwrap());
+                assert!(jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
             }
         }
     }
