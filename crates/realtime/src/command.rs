@@ -106,7 +106,8 @@ const KNOWN: &[Known] = &[
     Known::of::<WatchPayload>(),
     Known::of::<SyncPayload>(),
     Known::of::<StopPayload>(),
-    Known::of::<PingPayload>(),
+    // Clients may send any payload with it.
+    Known { parse: |_| Ok(Command::Ping), ..Known::of::<PingPayload>() },
 ];
 
 /// Reads a command of this type.
