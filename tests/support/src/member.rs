@@ -171,7 +171,6 @@ impl Member {
         self.open(json!({ "kind": "group", "title": title, "member_ids": members })).await
     }
 
-    /// A new conversation with the default assistant.
     /// Opens a channel of this kind in the shared workspace.
     pub async fn open_channel(&self, kind: &str, title: &str) -> String {
         let body = json!({ "kind": kind, "title": title });
@@ -179,6 +178,7 @@ impl Member {
         channel["id"].as_str().expect("it has an id").to_owned()
     }
 
+    /// A new conversation with the default assistant.
     pub async fn open_assistant(&self) -> String {
         self.open(json!({ "kind": "assistant" })).await
     }
