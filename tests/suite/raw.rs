@@ -101,12 +101,17 @@ impl Raw {
         }
     }
 
-    /// The next text; pings are answered, as a client should.
+    /// The next text; pings are answered, as a client should. Presence is left out: of those in the default channel it comes at any time.
     pub async fn text(&mut self) -> String {
         loop {
             let (opcode, payload) = self.frame().await.expect("the connection goes on");
             match opcode {
-                TEXT => return String::from_utf8(payload).expect("UTF-8"),
+                TEXT => {
+                    let text = String::from_utf8(payload).expect("UTF-8");
+                    if !text.starts_with(r#"42["presence","#) && !text.contains(r#""type":"presence""#) {
+                        return text;
+                    }
+                }
                 PING => self.send(PONG, &payload).await,
                 other => panic!("a frame of kind {other} came: {payload:?}"),
             }

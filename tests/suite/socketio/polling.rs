@@ -57,8 +57,16 @@ impl Poller {
         self.http.request(method, format!("{address}/socket.io/?EIO=4&transport=polling{sid}"))
     }
 
+    /// What is fetched, without presence: of those in the default channel it comes at any time.
     pub async fn get(&mut self) -> (u16, String) {
-        answer(self.request(reqwest::Method::GET)).await
+        loop {
+            let (status, body) = answer(self.request(reqwest::Method::GET)).await;
+            let packets: Vec<&str> =
+                body.split(SEPARATOR).filter(|packet| !packet.starts_with(r#"42["presence","#)).collect();
+            if !packets.is_empty() {
+                return (status, packets.join(&SEPARATOR.to_string()));
+            }
+        }
     }
 
     pub async fn post(&mut self, body: impl Into<reqwest::Body>) -> (u16, String) {
@@ -276,24 +284,13 @@ async fn a_listed_page_may_read_the_answers_and_no_other() {
     }
 }
 
-/// What is fetched beside the presence of those in the default channel.
-async fn without_presence(poller: &mut Poller) -> (u16, String) {
-    loop {
-        let (status, body) = poller.get().await;
-        let rest: Vec<&str> = body.split('\u{1e}').filter(|packet| !packet.starts_with(r#"42["presence","#)).collect();
-        if !rest.is_empty() {
-            return (status, rest.join("\u{1e}"));
-        }
-    }
-}
-
 #[tokio::test]
 async fn signs_of_life_are_asked_for_and_silence_ends_it() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 1).start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
     for _ in 0..3 {
-        assert_eq!(without_presence(&mut poller).await, (200, "2".to_owned()));
+        assert_eq!(poller.get().await, (200, "2".to_owned()));
         poller.emit("3").await;
     }
     // From here on it fetches and says nothing.
@@ -450,7 +447,7 @@ async fn a_socket_that_does_not_work_leaves_the_session_where_it_is() {
 
 #[tokio::test]
 async fn signing_out_ends_a_session() {
-    let app = Application::start().await;
+    let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
     let waits = tokio::spawn(answer(poller.request(reqwest::Method::GET)));
