@@ -72,7 +72,15 @@ impl Description {
     }
 
     fn parameter<T: PartialSchema>(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool) {
-        self.put(name, place, documentation, required, T::schema());
+        let mut schema = T::schema();
+        // An unsigned number goes beyond `int64`, as which it is described.
+        if let RefOr::T(Schema::Object(number)) = &mut schema
+            && number.schema_type == Type::Integer.into()
+            && number.minimum.is_some()
+        {
+            number.format = None;
+        }
+        self.put(name, place, documentation, required, schema);
     }
 
     fn put(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool, schema: RefOr<Schema>) {
