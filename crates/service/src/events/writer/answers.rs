@@ -7,12 +7,12 @@ use appcore::{
     event::Event,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
-use dbcontext::query::{self, batches::NewMessage};
+use dbcontext::query;
 
 use super::{
     batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
-    messages::{not_archived, target},
+    messages::{create, not_archived, target},
     removed, versions,
 };
 use crate::{
@@ -76,25 +76,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         deleted_at: None,
         created_at: batch.now,
     };
-    batch.emit(conversation_id, |seq| {
-        message.seq = seq;
-        Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
-    })?;
-    batch.new_messages.push(NewMessage {
-        id: message.id,
-        conversation_id,
-        seq: message.seq,
-        no: message.no,
-        sender_kind: SenderKind::Assistant.as_str(),
-        sender_id: Some(begin.assistant_id.0),
-        client_id: None,
-        content: String::new(),
-        mentions: None,
-        status: MessageStatus::Streaming.as_str(),
-        reply_to: begin.reply_to,
-        model: begin.model.clone(),
-        created_at: batch.now,
-    });
+    create(batch, &mut message)?;
     Ok(Outcome::Message(Box::new(message)))
 }
 

@@ -121,25 +121,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     };
     let conversation_id = send.conversation_id;
     message.no = batch.next_no(conversation_id)?;
-    batch.emit(conversation_id, |seq| {
-        message.seq = seq;
-        Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
-    })?;
-    batch.new_messages.push(NewMessage {
-        id: message.id,
-        conversation_id,
-        seq: message.seq,
-        no: message.no,
-        sender_kind: SenderKind::User.as_str(),
-        sender_id: Some(send.sender.0),
-        client_id: message.client_id.clone(),
-        content: message.content.clone(),
-        mentions: mentions_text(&message.mentions)?,
-        status: MessageStatus::Complete.as_str(),
-        reply_to: message.reply_to,
-        model: None,
-        created_at: batch.now,
-    });
+    create(batch, &mut message)?;
     mention(batch, send, message.no);
     for assistant_id in asked {
         let (question_id, answer_id) = (message.id, MessageId::new());
@@ -194,6 +176,12 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
         deleted_at: None,
         created_at: batch.now,
     };
+    create(batch, &mut message)
+}
+
+/// Gives a new message its `seq`, and writes its event and its row.
+pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
+    let conversation_id = message.conversation_id;
     batch.emit(conversation_id, |seq| {
         message.seq = seq;
         Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
@@ -203,15 +191,15 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
         conversation_id,
         seq: message.seq,
         no: message.no,
-        sender_kind: SenderKind::System.as_str(),
-        sender_id: None,
-        client_id: None,
-        content: message.content,
-        mentions: None,
-        status: MessageStatus::Complete.as_str(),
-        reply_to: None,
-        model: None,
-        created_at: batch.now,
+        sender_kind: message.sender.kind.as_str(),
+        sender_id: message.sender.id,
+        client_id: message.client_id.clone(),
+        content: message.content.clone(),
+        mentions: mentions_text(&message.mentions)?,
+        status: message.status.as_str(),
+        reply_to: message.reply_to,
+        model: message.model.clone(),
+        created_at: message.created_at,
     });
     Ok(())
 }
