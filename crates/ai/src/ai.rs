@@ -1,19 +1,23 @@
-//! The door: a model's name and a conversation in, a stream of text out.
+//! All providers that are configured, and the way of a worker's question to one of them.
 
 use std::{sync::Arc, time::Duration};
 
 use appcore::breaker::{Breaker, Circuit, Policy};
-use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::{Url, header::HeaderValue};
+use reqwest::{
+    Method, Request, Response, Url,
+    header::{self, HeaderMap, HeaderValue},
+};
 use tokio::time::Instant;
 
 use crate::{
-    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Limits, ProviderKind, ProviderSettings,
-    keys::{KeyLease, KeyPool, NoKey},
+    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Limits, ProviderKind, ProviderSettings, Route,
+    keys::{KeyLease, KeyPool},
     provider::{Provider, demo::Demo, gemini::Gemini, openai::OpenAi},
+    route::{Attempt, Persistence, Tries},
     settings::{SettingsError, Target},
-    wire::Http,
+    wire::{Http, failure::Failure},
 };
 
 /// The name of the model that the built-in demo goes by.
@@ -26,9 +30,10 @@ const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), long
 /// Every provider that is configured, or the demo where none is.
 pub struct Ai {
     upstreams: Vec<Upstream>,
+    demo: Demo,
     /// Finds an upstream by model; `None`: there is only the demo.
     routes: Option<Routes>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 struct Routes {
@@ -37,29 +42,39 @@ struct Routes {
 }
 
 /// A provider with its keys.
-struct Upstream {
-    name: String,
+pub(crate) struct Upstream {
+    pub name: String,
+    pub flavor: ProviderKind,
+    pub http: Http,
+    base: Url,
+    pub chat_url: Url,
     provider: Box<dyn Provider>,
-    keys: Arc<KeyPool>,
-    breaker: Breaker,
+    pub keys: Arc<KeyPool>,
+    pub breaker: Breaker,
 }
 
 impl Ai {
     /// Builds the layer from its settings, or says which of them cannot work.
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
-        let limits = settings.limits.clone();
+        let limits = Arc::new(settings.limits.clone());
+        let demo = Demo::new(limits.demo_pause);
         if settings.providers.is_empty() {
-            let provider = Box::new(Demo::new(limits.demo_pause));
-            let keys = KeyPool::new(Vec::new(), None, limits.backoff);
-            let demo = Upstream { name: DEMO.to_owned(), provider, keys, breaker: Breaker::new(DEMO, POLICY) };
-            return Ok(Self { upstreams: vec![demo], routes: None, limits });
+            return Ok(Self { upstreams: Vec::new(), demo, routes: None, limits });
         }
         settings.check_map()?;
         let default = settings.default_target()?;
-        let http = Http::new(settings.proxy.as_deref(), limits.clone())?;
+        let http = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
         let upstreams: Result<_, _> =
             settings.providers.iter().map(|provider| Upstream::build(provider, &http, limits.backoff)).collect();
-        Ok(Self { upstreams: upstreams?, routes: Some(Routes { settings, default }), limits })
+        Ok(Self { upstreams: upstreams?, demo, routes: Some(Routes { settings, default }), limits })
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    pub(crate) fn upstream(&self, name: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|upstream| upstream.name == name)
     }
 
     /// Whether a model answers, and not the demo.
@@ -75,6 +90,9 @@ impl Ai {
     /// The best that the circuit breakers of the providers say: open when none of them is asked.
     pub fn circuit(&self) -> Circuit {
         let circuits = || self.upstreams.iter().map(|upstream| upstream.breaker.circuit());
+        if self.upstreams.is_empty() {
+            return Circuit::Closed;
+        }
         [Circuit::Closed, Circuit::HalfOpen]
             .into_iter()
             .find(|best| circuits().any(|circuit| circuit == *best))
@@ -83,7 +101,21 @@ impl Ai {
 
     /// Whether `model` can be asked for.
     pub fn has_model(&self, model: &str) -> bool {
-        self.find(Some(model)).is_ok()
+        match &self.routes {
+            Some(routes) => routes.settings.target(model).is_ok(),
+            None => model == DEMO,
+        }
+    }
+
+    /// Where a model leads that the configuration names: directly, by the model map, or as `<provider>/<model>`.
+    pub fn configured(&self, model: &str) -> Result<Deployment, AiError> {
+        let routes = self.routes.as_ref().ok_or(AiError::UnknownModel)?;
+        self.deployment(&routes.settings.target(model)?)
+    }
+
+    fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
+        let upstream = self.upstreams.get(target.provider).ok_or(AiError::UnknownModel)?;
+        Ok(Deployment { provider: upstream.name.clone(), model: target.model.clone(), weight: 1, priority: 0 })
     }
 
     /// Asks `model`, or the default, and returns once the first token is there.
@@ -92,47 +124,43 @@ impl Ai {
     /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
     /// reader. Dropping the future or the stream ends the request.
     pub async fn chat(&self, model: Option<&str>, request: ChatRequest) -> Result<ChatStream, AiError> {
-        let (upstream, model) = self.find(model)?;
-        let request = ChatRequest { model, ..request };
-        let deadline = Instant::now() + self.limits.deadline;
-        let waits = ExponentialBuilder::new()
-            .with_min_delay(self.limits.backoff)
-            .with_factor(2.0)
-            .with_max_times(self.limits.retries);
-        (|| upstream.ask(&request, deadline))
-            .retry(waits)
-            .when(AiError::is_passing)
-            .adjust(|error, wait| self.wait_before_retry(error, wait?, deadline))
-            .notify(|error, wait| {
-                tracing::info!(
-                    provider = upstream.name,
-                    code = error.code(),
-                    wait_ms = wait.as_millis(),
-                    "asking a provider again"
-                );
-            })
-            .await
-    }
-
-    fn wait_before_retry(&self, error: &AiError, backoff: Duration, deadline: Instant) -> Option<Duration> {
-        let wait = error.retry_after().map_or(backoff, |asked| asked.max(backoff));
-        let asked_too_much = error.retry_after().is_some_and(|asked| asked > self.limits.patience);
-        (!asked_too_much && Instant::now() + wait < deadline).then_some(wait)
-    }
-
-    fn find(&self, model: Option<&str>) -> Result<(&Upstream, String), AiError> {
         let Some(routes) = &self.routes else {
             let known = model.is_none_or(|model| model == DEMO);
-            let demo = self.upstreams.first().filter(|_| known).ok_or(AiError::UnknownModel)?;
-            return Ok((demo, DEMO.to_owned()));
+            return if known { Ok(self.demo.answer(&request)) } else { Err(AiError::UnknownModel) };
         };
-        let target = match model {
-            Some(model) => routes.settings.target(model)?,
-            None => routes.default.clone(),
+        let deployment = match model {
+            Some(model) => self.configured(model)?,
+            None => self.deployment(&routes.default)?,
         };
-        let upstream = self.upstreams.get(target.provider).ok_or(AiError::UnknownModel)?;
-        Ok((upstream, target.model))
+        let route = Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() };
+        self.chat_by(&route, request).await
     }
+
+    /// Asks along a route, as [`chat`](Self::chat) does.
+    pub async fn chat_by(&self, route: &Route, request: ChatRequest) -> Result<ChatStream, AiError> {
+        let deadline = Instant::now() + self.limits.deadline;
+        let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
+        let mut tries = Tries::new(self, route, Persistence { times, wait, patience }, deadline);
+        loop {
+            let attempt = tries.next().await.map_err(|failure| failure.error)?;
+            let request = ChatRequest { model: attempt.model.to_owned(), ..request.clone() };
+            match begin(&attempt, &request, deadline).await {
+                Ok(answer) => {
+                    let lease = attempt.succeeded();
+                    // The key counts as used for as long as the answer streams.
+                    return Ok(answer.inspect(move |_| _ = &lease).boxed());
+                }
+                Err(error) => tries.failed(attempt, error.into()).map_err(|failure| failure.error)?,
+            }
+        }
+    }
+}
+
+/// Asks once and waits for the first token, so that what fails before it can still be tried again.
+async fn begin(attempt: &Attempt<'_>, request: &ChatRequest, deadline: Instant) -> Result<ChatStream, AiError> {
+    let mut answer = attempt.upstream.provider.stream(request, attempt.lease.key(), deadline).await?;
+    let first: ChatDelta = answer.next().await.unwrap_or(Err(AiError::Cut))?;
+    Ok(stream::iter([Ok(first)]).chain(answer).boxed())
 }
 
 impl Upstream {
@@ -145,65 +173,60 @@ impl Upstream {
         }
         let provider: Box<dyn Provider> = match settings.kind {
             ProviderKind::OpenAi => Box::new(OpenAi::new(http.clone(), base.as_str())),
-            ProviderKind::Gemini => Box::new(Gemini::new(http.clone(), base)),
+            ProviderKind::Gemini => Box::new(Gemini::new(http.clone(), base.clone())),
         };
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
         let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
-        Ok(Self { name: settings.name.clone(), provider, keys, breaker })
+        let mut upstream = Self {
+            name: settings.name.clone(),
+            flavor: settings.kind,
+            http: http.clone(),
+            chat_url: base.clone(),
+            base,
+            provider,
+            keys,
+            breaker,
+        };
+        upstream.chat_url = upstream.url(&["chat", "completions"]);
+        Ok(upstream)
     }
 
-    /// Asks with one key after the other until one is not the cause of the failure.
-    async fn ask(&self, request: &ChatRequest, deadline: Instant) -> Result<ChatStream, AiError> {
-        let mut tried = Vec::new();
-        let mut last = None;
-        loop {
-            let lease = match self.keys.lend(&request.model, &tried) {
-                Ok(lease) => lease,
-                Err(no_key) => return Err(last.unwrap_or_else(|| of_no_key(&no_key))),
-            };
-            tried.push(lease.index());
-            let admitted = self
-                .breaker
-                .admit()
-                .map_err(|open| last.clone().unwrap_or(AiError::Unavailable { retry_after: Some(open.retry_after) }))?;
-            let answer = self.ask_with(request, &lease, deadline).await;
-            match &answer {
-                Err(error) if error.is_of_provider() => admitted.failed(error),
-                _ => admitted.succeeded(),
-            }
-            match answer {
-                Ok(answer) => {
-                    lease.succeeded();
-                    // The key counts as used for as long as the answer streams.
-                    return Ok(answer.inspect(move |_| _ = &lease).boxed());
-                }
-                Err(error) => {
-                    tracing::warn!(provider = self.name, key = lease.index(), code = error.code(), "a provider failed");
-                    if !lease.failed(&error) {
-                        return Err(error);
-                    }
-                    last = Some(error);
-                }
-            }
+    /// An address below the provider's base. Each segment is escaped: a model's name may come from a user.
+    pub(crate) fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
         }
+        url
     }
 
-    /// Asks once and waits for the first token, so that what fails before it can still be tried again.
-    async fn ask_with(
+    /// Posts JSON and waits for the head of the answer.
+    pub(crate) async fn post(
         &self,
-        request: &ChatRequest,
+        url: &Url,
         lease: &KeyLease,
+        body: Bytes,
+        is_stream: bool,
         deadline: Instant,
-    ) -> Result<ChatStream, AiError> {
-        let mut answer = self.provider.stream(request, lease.key(), deadline).await?;
-        let first: ChatDelta = answer.next().await.unwrap_or(Err(AiError::Cut))?;
-        Ok(stream::iter([Ok(first)]).chain(answer).boxed())
+    ) -> Result<Response, Failure> {
+        let mut request = Request::new(Method::POST, url.clone());
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.sign(headers, lease)?;
+        *request.body_mut() = Some(body.into());
+        self.http.send(request, is_stream, deadline).await
     }
-}
 
-fn of_no_key(no_key: &NoKey) -> AiError {
-    match no_key {
-        NoKey::Resting(wait) => AiError::Busy { retry_after: Some(*wait) },
-        NoKey::Off => AiError::Credentials,
+    /// Puts the key where the provider looks for it.
+    pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
+        let Some(key) = lease.key() else { return Ok(()) };
+        let (name, value) = match self.flavor {
+            ProviderKind::OpenAi => ("authorization", HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
+            ProviderKind::Gemini => ("x-goog-api-key", HeaderValue::from_str(key.expose())),
+        };
+        let mut value = value.map_err(|_| AiError::Credentials)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok(())
     }
 }

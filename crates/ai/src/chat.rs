@@ -2,7 +2,7 @@
 
 use futures_util::stream::BoxStream;
 
-use crate::AiError;
+use crate::{AiError, Usage};
 
 /// Who said something, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,13 +72,8 @@ pub enum Finish {
     Length,
     /// The provider's filter cut it off.
     Filtered,
-}
-
-/// Tokens, as the provider counted them; `None` where it did not say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub prompt_tokens: Option<u64>,
-    pub completion_tokens: Option<u64>,
+    /// It asks for its tools.
+    ToolCalls,
 }
 
 /// A piece of an answer.

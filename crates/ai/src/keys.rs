@@ -180,6 +180,11 @@ impl KeyLease {
         self.key.as_ref()
     }
 
+    /// The last characters of the key, by which an operator knows it.
+    pub fn tail(&self) -> &str {
+        self.key.as_ref().map_or("", |key| tail(key.expose()))
+    }
+
     /// This key's place in the pool, to leave it out when another is lent.
     pub fn index(&self) -> usize {
         self.index
@@ -230,6 +235,12 @@ impl KeyLease {
             _ => false,
         }
     }
+}
+
+/// The last four characters of a key; none of one so short that they would give it away.
+fn tail(key: &str) -> &str {
+    let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
+    if key.len() < 12 { "" } else { &key[start..] }
 }
 
 impl Drop for KeyLease {

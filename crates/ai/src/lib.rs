@@ -11,17 +11,29 @@
 //! This crate knows neither the database nor our requests, so that workers and the gateway can share it.
 
 mod ai;
+mod call;
 mod chat;
+mod dialect;
 mod error;
+mod forward;
+mod gateway_error;
 pub mod keys;
+mod meter;
+mod peek;
 pub mod provider;
+mod relay;
+mod route;
 pub mod settings;
 mod window;
 pub mod wire;
 
 pub use ai::Ai;
 pub use appcore::Secret;
-pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role, Usage};
+pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
+pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role};
 pub use error::AiError;
+pub use gateway_error::{ErrorKind, GatewayError, Rendered};
+pub use meter::{Meter, Served, Usage};
+pub use peek::{Peek, peek};
 pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
 pub use window::{estimate_tokens, window};

@@ -4,20 +4,26 @@
 //! keeps the promises that are the same for all: silence and length are bounded, an error inside a stream that began with 200 is
 //! an error, a stream that ends before the answer did is [`AiError::Cut`], and the answer ends with exactly one item.
 
-pub mod failure;
+pub(crate) mod events;
+pub(crate) mod failure;
 mod frames;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{
     Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use reqwest::{Client, Proxy, Response, header, redirect};
+use reqwest::{
+    Client, Proxy, Response,
+    header::{self, HeaderValue},
+    redirect,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AiError, ChatDelta, ChatStream, Finish, Limits, Usage, settings::SettingsError};
+use failure::Failure;
 use frames::{Frame, Frames};
 
 /// The body of a failed answer is read up to here: enough for every provider's error object.
@@ -29,10 +35,11 @@ const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Http {
     client: Client,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 /// The bytes of an answer as they come.
+pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, AiError>>;
 type Body = BoxStream<'static, Result<Bytes, AiError>>;
 
 /// Reads one provider's frames.
@@ -62,7 +69,7 @@ pub struct Ending {
 
 impl Http {
     /// Redirects are not followed, since they would carry the key elsewhere; the environment's proxies are not used.
-    pub fn new(proxy: Option<&str>, limits: Limits) -> Result<Self, SettingsError> {
+    pub fn new(proxy: Option<&str>, limits: Arc<Limits>) -> Result<Self, SettingsError> {
         let builder = Client::builder()
             .user_agent(concat!("natter/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
@@ -73,6 +80,55 @@ impl Http {
         };
         let client = builder.build().map_err(|_| SettingsError::Client)?;
         Ok(Self { client, limits })
+    }
+
+    /// Sends a request and returns once a head with a status of success is there.
+    ///
+    /// A plain answer is silent until it is whole, so that only the deadline holds for it; the head of a stream has to come before
+    /// the provider was silent for too long.
+    pub(crate) async fn send(
+        &self,
+        mut request: reqwest::Request,
+        is_stream: bool,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
+        let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout)?;
+        let response = sent.map_err(of_transport)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let head = response.headers().clone();
+        let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
+        // A body that breaks off tells less, but the status stands.
+        let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
+        Err(failure::of_response(status, &head, &body))
+    }
+
+    /// The bytes of an answer as they come.
+    pub(crate) fn body(&self, response: Response) -> ByteStream {
+        response.bytes_stream().map_err(of_transport).boxed()
+    }
+
+    /// The whole of an answer.
+    pub(crate) async fn whole(&self, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
+        let reading = async {
+            let first = response.chunk().await.map_err(of_transport)?.unwrap_or_default();
+            let Some(second) = response.chunk().await.map_err(of_transport)? else { return Ok(first) };
+            let mut whole = BytesMut::from(first);
+            whole.extend_from_slice(&second);
+            while let Some(more) = response.chunk().await.map_err(of_transport)? {
+                if whole.len() + more.len() > self.limits.max_answer_bytes {
+                    return Err(AiError::TooLarge);
+                }
+                whole.extend_from_slice(&more);
+            }
+            Ok(whole.freeze())
+        };
+        timeout_at(deadline, reading).await.map_err(|_| AiError::Timeout)?
     }
 
     /// Posts a JSON body and reads the answer as a stream. `headers` may hold the key; nothing here logs them.
@@ -109,7 +165,7 @@ impl Http {
         if !status.is_success() {
             // A body that breaks off tells less, but the status stands.
             let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
-            return Err(failure::of_response(status, &head, &body));
+            return Err(failure::of_response(status, &head, &body).error);
         }
         match content_type(&head) {
             "application/json" => {
@@ -184,6 +240,7 @@ impl StreamedAnswer {
             return Err(value
                 .as_ref()
                 .and_then(failure::of_value)
+                .map(|failure| failure.error)
                 .unwrap_or(AiError::Unavailable { retry_after: None }));
         }
         self.decoder.read(&frame.data)
@@ -193,8 +250,8 @@ impl StreamedAnswer {
 /// Reads an answer that came as one JSON document: an object, or an array of what would have been frames.
 fn read_whole(body: &[u8], decoder: &mut impl Decoder) -> Result<Vec<ChatDelta>, AiError> {
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    if let Some(error) = failure::of_value(&value) {
-        return Err(error);
+    if let Some(failure) = failure::of_value(&value) {
+        return Err(failure.error);
     }
     let frames = match value {
         serde_json::Value::Array(frames) => frames,
@@ -270,7 +327,7 @@ fn of_transport(error: reqwest::Error) -> AiError {
     }
 }
 
-fn content_type(head: &header::HeaderMap) -> &str {
+pub(crate) fn content_type(head: &header::HeaderMap) -> &str {
     let value = head.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim()
 }

@@ -80,7 +80,15 @@ async fn openai(scripts: Vec<Script>, keys: &[&str]) -> (Upstream, Ai) {
 }
 
 const HELLO: &str = "Hello, thế giới";
-const COUNTED: Usage = Usage { prompt_tokens: Some(3), completion_tokens: Some(2) };
+const COUNTED: Usage = Usage {
+    input: Some(3),
+    output: Some(2),
+    cached: None,
+    cache_write: None,
+    reasoning: None,
+    audio: None,
+    estimated: false,
+};
 
 fn whole() -> (String, Result<(Finish, Option<Usage>), AiError>) {
     (HELLO.to_owned(), Ok((Finish::Stop, Some(COUNTED))))

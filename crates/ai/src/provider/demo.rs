@@ -4,13 +4,9 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use tokio::time::Instant;
 
-use crate::{
-    AiError, ChatDelta, ChatRequest, ChatStream, Finish, Role, Secret, Usage, estimate_tokens, provider::Provider,
-};
+use crate::{ChatDelta, ChatRequest, ChatStream, Finish, Role, Usage, estimate_tokens};
 
 /// So much of the question is repeated in the answer.
 const QUOTED_CHARS: usize = 200;
@@ -27,14 +23,16 @@ impl Demo {
     }
 }
 
-#[async_trait]
-impl Provider for Demo {
-    async fn stream(&self, request: &ChatRequest, _: Option<&Secret>, _: Instant) -> Result<ChatStream, AiError> {
+impl Demo {
+    /// Answers a question.
+    pub fn answer(&self, request: &ChatRequest) -> ChatStream {
         let question = request.messages.iter().rev().find(|message| message.role == Role::User);
         let answer = answer_to(question.map_or("", |message| message.text.as_str()));
         let usage = Usage {
-            prompt_tokens: Some(request.messages.iter().map(|message| estimate_tokens(&message.text) as u64).sum()),
-            completion_tokens: Some(estimate_tokens(&answer) as u64),
+            input: Some(request.messages.iter().map(|message| estimate_tokens(&message.text) as u64).sum()),
+            output: Some(estimate_tokens(&answer) as u64),
+            estimated: true,
+            ..Usage::default()
         };
         let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
         let pause = self.pause;
@@ -43,7 +41,7 @@ impl Provider for Demo {
             Ok(ChatDelta::Text(word))
         });
         let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(usage) })]);
-        Ok(text.chain(done).boxed())
+        text.chain(done).boxed()
     }
 }
 
@@ -81,7 +79,7 @@ mod tests {
 
     async fn ask(question: &str) -> Vec<ChatDelta> {
         let request = ChatRequest { messages: vec![ChatMessage::user(question)], ..ChatRequest::default() };
-        let answer = Demo::new(Duration::ZERO).stream(&request, None, Instant::now()).await.expect("an answer");
+        let answer = Demo::new(Duration::ZERO).answer(&request);
         answer.map(|delta| delta.expect("a delta")).collect().await
     }
 

@@ -149,8 +149,9 @@ impl UsageMetadata {
     fn total(&self) -> Usage {
         let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
         Usage {
-            prompt_tokens: sum([self.prompt_token_count, self.tool_use_prompt_token_count]),
-            completion_tokens: sum([self.candidates_token_count, self.thoughts_token_count]),
+            input: sum([self.prompt_token_count, self.tool_use_prompt_token_count]),
+            output: sum([self.candidates_token_count, self.thoughts_token_count]),
+            ..Usage::default()
         }
     }
 }
@@ -168,8 +169,8 @@ impl Decoder for Candidates {
             return Ok(Read::Nothing);
         }
         let value: Value = serde_json::from_str(data).map_err(|_| AiError::Garbled)?;
-        if let Some(error) = failure::of_value(&value) {
-            return Err(error);
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure.error);
         }
         let frame: Frame = serde_json::from_value(value).map_err(|_| AiError::Garbled)?;
         if let Some(usage) = frame.usage_metadata {
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_model_stays_inside_its_segment_of_the_path() {
-        let http = Http::new(None, Limits::default()).expect("a client");
+        let http = Http::new(None, std::sync::Arc::new(Limits::default())).expect("a client");
         let gemini = Gemini::new(http, Url::parse("http://127.0.0.1:1/v1beta/").expect("a url"));
         let url = |model: &str| gemini.url(model).expect("a url");
         assert_eq!(
@@ -272,7 +273,7 @@ mod tests {
             assert_eq!(candidates.ending(), None);
             assert_eq!(candidates.read(frame), Ok(expected), "{frame}");
         }
-        let usage = Usage { prompt_tokens: Some(5), completion_tokens: Some(5) };
+        let usage = Usage { input: Some(5), output: Some(5), ..Usage::default() };
         assert_eq!(candidates.ending(), Some(Ending { finish: Finish::Stop, usage: Some(usage) }));
     }
 

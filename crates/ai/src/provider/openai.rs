@@ -135,13 +135,13 @@ impl Decoder for Chunks {
             return Ok(Read::Nothing);
         }
         let value: Value = serde_json::from_str(data).map_err(|_| AiError::Garbled)?;
-        if let Some(error) = failure::of_value(&value) {
-            return Err(error);
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure.error);
         }
         let chunk: Chunk = serde_json::from_value(value).map_err(|_| AiError::Garbled)?;
         if let Some(counts) = chunk.usage {
             self.usage =
-                Some(Usage { prompt_tokens: counts.prompt_tokens, completion_tokens: counts.completion_tokens });
+                Some(Usage { input: counts.prompt_tokens, output: counts.completion_tokens, ..Usage::default() });
         }
         let Some(choice) = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0) else {
             return Ok(Read::Nothing);
@@ -208,7 +208,7 @@ mod tests {
         for (frame, expected) in frames {
             assert_eq!(chunks.read(frame), Ok(expected), "{frame}");
         }
-        let usage = Usage { prompt_tokens: Some(9), completion_tokens: Some(4) };
+        let usage = Usage { input: Some(9), output: Some(4), ..Usage::default() };
         assert_eq!(chunks.ending(), Some(Ending { finish: Finish::Length, usage: Some(usage) }));
     }
 

@@ -11,8 +11,43 @@ use serde_json::Value;
 
 use crate::AiError;
 
+/// A failure with what the provider says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub error: AiError,
+    pub told: Option<Words>,
+}
+
+/// A provider's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    pub message: String,
+    /// The field that is wrong.
+    pub param: Option<String>,
+}
+
+impl From<AiError> for Failure {
+    fn from(error: AiError) -> Self {
+        Self { error, told: None }
+    }
+}
+
+/// Longer messages of a provider are cut.
+const LONGEST_MESSAGE: usize = 1_000;
+
+impl Words {
+    /// A message without what looks like a key or an address.
+    fn cleaned(message: &str, param: Option<&str>) -> Option<Self> {
+        let is_secret = |word: &str| word.contains("://") || word.contains("sk-") || word.contains("AIza");
+        let words: Vec<&str> =
+            message.split(' ').map(|word| if is_secret(word) { "[removed]" } else { word }).collect();
+        let message: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
+        (!message.trim().is_empty()).then(|| Self { message, param: param.map(str::to_owned) })
+    }
+}
+
 /// Reads a response that is no success.
-pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> AiError {
+pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
     let value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let told = Told::read(&value).unwrap_or_default();
     let wait = retry_after(head, SystemTime::now()).or(told.retry_delay);
@@ -23,15 +58,15 @@ pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> AiError
         code = error.code(),
         "a provider answered with an error"
     );
-    error
+    Failure { error, told: told.words_of_its_own() }
 }
 
 /// Reads an error that stands in a stream or in a body that began with 200; `None` where the value is no error.
-pub fn of_value(value: &Value) -> Option<AiError> {
+pub fn of_value(value: &Value) -> Option<Failure> {
     let told = Told::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "a provider sent an error inside its answer");
-    Some(error)
+    Some(Failure { error, told: told.words_of_its_own() })
 }
 
 /// What an error object says.
@@ -41,7 +76,10 @@ struct Told {
     status: u16,
     /// Every machine-readable word in it, in lower case.
     words: Vec<String>,
+    /// In lower case.
     message: String,
+    told: String,
+    param: Option<String>,
     retry_delay: Option<Duration>,
     /// A quota that is renewed only once a day.
     per_day: bool,
@@ -57,7 +95,9 @@ impl Told {
         let error = match object.get("error") {
             Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
             Some(Value::Null) | None => return None,
-            Some(Value::String(message)) => return Some(Self { message: message.to_lowercase(), ..Self::default() }),
+            Some(Value::String(message)) => {
+                return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
+            }
             Some(error) => error,
         };
         let mut told = Self::default();
@@ -73,7 +113,9 @@ impl Told {
                 _ => {}
             }
         }
-        told.message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        told.told = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        told.message = told.told.to_lowercase();
+        told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
         for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
             told.read_detail(detail);
         }
@@ -90,6 +132,10 @@ impl Told {
         for violation in detail.get("violations").and_then(Value::as_array).into_iter().flatten() {
             self.per_day |= violation.get("quotaId").and_then(Value::as_str).is_some_and(|id| id.contains("PerDay"));
         }
+    }
+
+    fn words_of_its_own(&self) -> Option<Words> {
+        Words::cleaned(&self.told, self.param.as_deref())
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -197,7 +243,7 @@ mod tests {
         for (name, value) in head {
             headers.insert(*name, HeaderValue::from_str(value).expect("a header"));
         }
-        of_response(StatusCode::from_u16(status).expect("a status"), &headers, body.to_string().as_bytes())
+        of_response(StatusCode::from_u16(status).expect("a status"), &headers, body.to_string().as_bytes()).error
     }
 
     fn busy(milliseconds: u64) -> AiError {
@@ -257,6 +303,7 @@ mod tests {
 
     #[test]
     fn errors_inside_an_answer_are_known_by_their_shape() {
+        let of_value = |value: &Value| super::of_value(value).map(|failure| failure.error);
         assert_eq!(of_value(&json!({"choices": [], "error": null})), None);
         assert_eq!(of_value(&json!([{"candidates": []}])), None);
         assert_eq!(of_value(&json!({"error": "overloaded"})), Some(AiError::Unavailable { retry_after: None }));
@@ -266,6 +313,17 @@ mod tests {
             Some(AiError::Busy { retry_after: None })
         );
         assert_eq!(of_value(&json!({"error": {"code": "429"}})), Some(AiError::Busy { retry_after: None }));
+    }
+
+    #[test]
+    fn a_callers_mistake_is_told_without_keys_and_addresses() {
+        let body = json!({"error": {"message": "Bad schema for key sk-123, see https://x.y/z", "param": "tools[0]"}});
+        let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
+        let words = Words {
+            message: "Bad schema for key [removed] see [removed]".to_owned(),
+            param: Some("tools[0]".to_owned()),
+        };
+        assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words) });
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Bare {
         document.extend(chunk[start..].iter().take(room));
         let whole = matches!(document.trim_ascii_end().last(), Some(b'}' | b']'));
         let value = whole.then(|| serde_json::from_slice(document).ok()).flatten();
-        value.as_ref().and_then(failure::of_value)
+        value.as_ref().and_then(failure::of_value).map(|failure| failure.error)
     }
 
     fn start_of_document(&self, chunk: &[u8]) -> Option<usize> {

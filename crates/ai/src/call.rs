@@ -1,0 +1,87 @@
+//! What goes through the gateway: a call in a caller's dialect, and what is handed back.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::meter::Meter;
+
+/// The dialect of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// OpenAI's `/v1/chat/completions`.
+    Chat,
+    /// OpenAI's `/v1/responses`.
+    Responses,
+    /// Anthropic's `/v1/messages`.
+    Messages,
+}
+
+/// A model of a provider that can answer for a public model name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The provider's own name for the model.
+    pub model: String,
+    /// Its share of the calls among those of the same priority.
+    pub weight: u32,
+    /// A smaller one is tried first.
+    pub priority: u32,
+}
+
+/// Deployments that take over, by cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fallbacks {
+    /// The question is longer than the model takes.
+    pub context_length: Vec<Deployment>,
+    /// The provider's filter refused.
+    pub content_policy: Vec<Deployment>,
+    /// Everything else that isn't the caller's mistake.
+    pub failure: Vec<Deployment>,
+}
+
+/// Where a call may go. Aliases are resolved by then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The name that the caller asked for.
+    pub asked: String,
+    pub deployments: Vec<Deployment>,
+    pub fallbacks: Fallbacks,
+}
+
+/// A call of a client.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub door: Door,
+    /// The JSON of the door.
+    pub body: Bytes,
+    pub route: Arc<Route>,
+    pub request_id: String,
+    /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
+    pub meter: Arc<Meter>,
+}
+
+impl Call {
+    #[must_use]
+    pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
+        Self { door, body, route, request_id, meter: Arc::default() }
+    }
+}
+
+/// The frames of a streamed answer, each item one or more whole ones. It never fails: an error is a frame, after which it ends.
+pub type Frames = BoxStream<'static, Result<Bytes, Infallible>>;
+
+/// The body of an answer.
+pub enum AnswerBody {
+    Whole(Bytes),
+    Stream(Frames),
+}
+
+/// An answer in the caller's dialect, with status 200. Dropping it ends the connection upstream.
+pub struct Forwarded {
+    pub content_type: &'static str,
+    pub body: AnswerBody,
+    pub meter: Arc<Meter>,
+}

@@ -1,0 +1,16 @@
+//! OpenAI's chat completions, as spoken by OpenAI and by every server that is compatible with it.
+
+pub(crate) mod pass;
+pub(crate) mod usage;
+
+use crate::Finish;
+
+/// What a `finish_reason` means.
+pub(crate) fn finish(reason: &str) -> Finish {
+    match reason {
+        "length" => Finish::Length,
+        "content_filter" => Finish::Filtered,
+        "tool_calls" | "function_call" => Finish::ToolCalls,
+        _ => Finish::Stop,
+    }
+}

@@ -1,0 +1,419 @@
+//! OpenAI's dialect on both sides: the bytes pass, and only what routing and billing need is looked at.
+//!
+//! A request gets the upstream's model, and a stream's request asks for usage. Of an answer's frames just those are parsed that a
+//! search for a few keys marks: usage, the finish, an error, the end. Everything else goes on as it came.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use memchr::{memchr, memmem::Finder};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, value::RawValue};
+
+use super::usage::CompletionUsage;
+use crate::{
+    AiError, Finish, GatewayError,
+    meter::{Meter, quarters},
+    relay::Tap,
+    wire::{
+        events::{self, Event, Splitter},
+        failure::{self, Failure},
+    },
+};
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    model: &'a RawValue,
+    stream: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream_options: Option<&'a RawValue>,
+}
+
+/// A field that is there, even if it is null.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A request as it goes out.
+pub(crate) struct Rewritten {
+    pub body: Bytes,
+    pub stream: bool,
+    /// The caller asked for the frame with usage.
+    pub wants_usage: bool,
+}
+
+/// The caller's request with the upstream's model, and a stream's with `include_usage`.
+pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let place = |raw: &RawValue| {
+        let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+        (start, start + raw.get().len())
+    };
+    let stream = head.stream.unwrap_or(false);
+    let options = head.stream_options.filter(|_| stream);
+    let wants_usage = options.is_some_and(wants_usage);
+    let name = Value::from(model).to_string();
+    let mut parts = vec![(place(head.model), name)];
+    match options {
+        Some(_) if wants_usage => {}
+        Some(options) => parts.push((place(options), with_usage(options)?)),
+        None if stream => {
+            let start = memchr(b'{', body).map_or(0, |at| at + 1);
+            parts.push(((start, start), r#""stream_options":{"include_usage":true},"#.to_owned()));
+        }
+        None => {}
+    }
+    parts.sort_by_key(|part| part.0);
+    let mut out = Vec::with_capacity(body.len() + 64);
+    let mut from = 0;
+    for ((start, end), text) in &parts {
+        out.extend_from_slice(&body[from..*start]);
+        out.extend_from_slice(text.as_bytes());
+        from = *end;
+    }
+    out.extend_from_slice(&body[from..]);
+    Ok(Rewritten { body: out.into(), stream, wants_usage })
+}
+
+fn wants_usage(options: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    serde_json::from_str::<Options>(options.get()).is_ok_and(|options| options.include_usage == Some(true))
+}
+
+fn with_usage(options: &RawValue) -> Result<String, GatewayError> {
+    let value = serde_json::from_str(options.get()).unwrap_or(Value::Null);
+    let mut options = match value {
+        Value::Object(options) => options,
+        Value::Null => serde_json::Map::new(),
+        _ => return Err(GatewayError::invalid_param("stream_options", "`stream_options` must be an object.")),
+    };
+    options.insert("include_usage".to_owned(), true.into());
+    Ok(Value::Object(options).to_string())
+}
+
+#[derive(Deserialize)]
+struct Whole<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Ended<'a>>>,
+    usage: Option<CompletionUsage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Ended<'a> {
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+impl Whole<'_> {
+    fn is_error(&self) -> bool {
+        self.error.is_some() || self.object.is_some_and(|object| object.get() == r#""error""#)
+    }
+
+    /// The first reason why a choice has ended.
+    fn finish(&self) -> Option<Finish> {
+        let mut reasons = self.choices.iter().flatten().filter_map(|choice| choice.finish_reason);
+        reasons.next().map(|reason| super::finish(reason.get().trim_matches('"')))
+    }
+}
+
+/// Reads what billing needs of an answer in one piece; fails where it is none.
+pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
+    let whole: Whole<'_> = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+    if whole.is_error() || whole.choices.is_none() {
+        let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+    }
+    meter.deliver(delivered(body));
+    if let Some(finish) = whole.finish() {
+        meter.finished(finish);
+    }
+    if let Some(usage) = whole.usage {
+        meter.report(usage.into());
+    }
+    meter.close();
+    Ok(())
+}
+
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));
+static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""finish_reason""#));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
+/// Also the end of `reasoning_content`.
+static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
+static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
+
+/// Passes the frames of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct ChatTap {
+    wants_usage: bool,
+    /// The first frame with a choice, which the frames that we add are made like.
+    first: Option<Bytes>,
+    has_finish: bool,
+    has_usage: bool,
+    is_done: bool,
+}
+
+impl ChatTap {
+    pub fn new(wants_usage: bool) -> Self {
+        Self { wants_usage, ..Self::default() }
+    }
+
+    /// Passes what a search has marked, frame by frame.
+    fn pass_each(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        let mut splitter = Splitter::default();
+        let mut out = Vec::with_capacity(block.len() + 256);
+        splitter.push(block);
+        while let Some(frame) = splitter.next() {
+            let data = match events::read(&frame) {
+                Event::Data(data) => data,
+                Event::Error(data) | Event::Bare(data) => return Err(failure_in(&data)),
+                Event::Nothing => {
+                    out.extend_from_slice(&frame);
+                    continue;
+                }
+            };
+            if data.trim_ascii() == b"[DONE]" {
+                self.end_frames(meter, &mut out);
+                break;
+            }
+            let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+            if chunk.is_error() {
+                return Err(failure_in(&data));
+            }
+            let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
+            if let Some(finish) = chunk.finish() {
+                self.has_finish = true;
+                meter.finished(finish);
+            }
+            if let Some(usage) = chunk.usage {
+                self.has_usage = true;
+                meter.report(usage.into());
+            }
+            if !is_usage_only || self.wants_usage {
+                out.extend_from_slice(&frame);
+            }
+        }
+        Ok(said(out))
+    }
+
+    /// The last frames, with what the upstream left out.
+    fn end_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_done, true) {
+            meter.close();
+            if !self.has_finish {
+                let choice = serde_json::json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]);
+                self.add_frame(out, |chunk| _ = chunk.insert("choices".to_owned(), choice));
+                meter.finished(Finish::Stop);
+            }
+            if self.wants_usage && !self.has_usage {
+                let usage = super::usage::write(&meter.usage());
+                self.add_frame(out, |chunk| {
+                    chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
+                    chunk.insert("usage".to_owned(), usage);
+                });
+            }
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
+    }
+
+    fn add_frame(&self, out: &mut Vec<u8>, change: impl FnOnce(&mut serde_json::Map<String, Value>)) {
+        let like = self.first.as_ref().map(events::read);
+        let value = match like {
+            Some(Event::Data(data)) => serde_json::from_slice(&data).unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        let mut chunk = match value {
+            Value::Object(chunk) => chunk,
+            _ => serde_json::Map::new(),
+        };
+        change(&mut chunk);
+        out.extend_from_slice(format!("data: {}\n\n", Value::Object(chunk)).as_bytes());
+    }
+}
+
+impl Tap for ChatTap {
+    type Out = Bytes;
+
+    fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        meter.deliver(delivered(&block));
+        if self.first.is_none() && block.starts_with(b"data:") {
+            let mut splitter = Splitter::default();
+            splitter.push(block.clone());
+            self.first = splitter.next();
+            // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
+            return self.pass_each(block, meter);
+        }
+        let plain = block.starts_with(b"data:") || block.starts_with(b":");
+        let marked = !plain
+            || says_more_than_null(&USAGE, &block)
+            || says_more_than_null(&FINISH, &block)
+            || ERROR.find(&block).is_some()
+            || END.find(&block).is_some();
+        if marked { self.pass_each(block, meter) } else { Ok(Some(block)) }
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn is_whole(&self) -> bool {
+        self.has_finish
+    }
+
+    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        let mut out = Vec::new();
+        if !rest.trim_ascii().is_empty() {
+            // A last frame without its blank line, or an error that is none.
+            let frame = [rest.as_ref(), b"\n\n"].concat();
+            out.extend(self.pass_each(frame.into(), meter)?.unwrap_or_default());
+        }
+        if self.is_done {
+            return Ok(said(out));
+        }
+        if !self.has_finish {
+            return Err(AiError::Cut.into());
+        }
+        self.end_frames(meter, &mut out);
+        Ok(said(out))
+    }
+}
+
+fn said(out: Vec<u8>) -> Option<Bytes> {
+    (!out.is_empty()).then(|| out.into())
+}
+
+fn failure_in(data: &[u8]) -> Failure {
+    let value = serde_json::from_slice(data).ok();
+    value.as_ref().and_then(failure::of_value).unwrap_or_else(|| AiError::Unavailable { retry_after: None }.into())
+}
+
+/// Whether one of the keys has a value other than null.
+fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
+    key.find_iter(block).any(|at| {
+        let mut value = block[at + key.needle().len()..].iter();
+        value.find(|byte| !matches!(byte, b':' | b' ')) != Some(&b'n')
+    })
+}
+
+/// Quarters of the tokens in the texts of a block.
+fn delivered(block: &[u8]) -> u64 {
+    let texts = |key: &Finder<'_>| -> u64 {
+        key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
+    };
+    texts(&CONTENT) + texts(&ARGUMENTS)
+}
+
+fn text_length(value: &[u8]) -> u64 {
+    let Some(text) = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b" \"")) else { return 0 };
+    let mut from = 0;
+    while let Some(at) = memchr(b'"', &text[from..]) {
+        let end = from + at;
+        let escapes = text[..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if escapes % 2 == 0 {
+            return quarters(&text[..end]);
+        }
+        from = end + 1;
+    }
+    quarters(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Usage;
+
+    fn rewritten(body: &str) -> (String, bool) {
+        let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "up\"stream").unwrap();
+        (String::from_utf8(out.body.to_vec()).unwrap(), out.wants_usage)
+    }
+
+    #[test]
+    fn only_model_and_usage_of_a_request_change() {
+        assert_eq!(
+            rewritten(r#"{ "a":1, "model" : "m", "messages":[] }"#),
+            (r#"{ "a":1, "model" : "up\"stream", "messages":[] }"#.to_owned(), false)
+        );
+        assert_eq!(
+            rewritten(r#"{"model":"m","stream":true}"#),
+            (r#"{"stream_options":{"include_usage":true},"model":"up\"stream","stream":true}"#.to_owned(), false)
+        );
+        assert_eq!(
+            rewritten(r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#),
+            (r#"{"stream_options":{"include_usage":true},"model":"up\"stream","stream":true}"#.to_owned(), true)
+        );
+        assert_eq!(
+            rewritten(r#"{"stream":true,"stream_options":{"x":1},"model":"m"}"#),
+            (r#"{"stream":true,"stream_options":{"include_usage":true,"x":1},"model":"up\"stream"}"#.to_owned(), false)
+        );
+    }
+
+    fn pass(wants_usage: bool, blocks: &[&'static str]) -> (String, Usage) {
+        let (mut tap, meter) = (ChatTap::new(wants_usage), Meter::default());
+        let mut out = Vec::new();
+        for block in blocks {
+            out.extend(tap.pass(Bytes::from_static(block.as_bytes()), &meter).unwrap().unwrap_or_default());
+        }
+        out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
+        (String::from_utf8(out).unwrap(), meter.usage())
+    }
+
+    const HELLO: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+    const STOP: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const COUNTS: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":0}}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    #[test]
+    fn the_frame_with_usage_is_kept_for_who_asked() {
+        let counted = Usage { input: Some(3), output: Some(2), cached: Some(0), ..Usage::default() };
+        assert_eq!(pass(true, &[HELLO, STOP, COUNTS, DONE]), ([HELLO, STOP, COUNTS, DONE].concat(), counted));
+        assert_eq!(pass(false, &[HELLO, STOP, COUNTS, DONE]), ([HELLO, STOP, DONE].concat(), counted));
+    }
+
+    #[test]
+    fn what_a_server_leaves_out_is_added() {
+        let (text, usage) = pass(true, &[HELLO, DONE]);
+        let frames: Vec<&str> = text.split("\n\n").collect();
+        assert!(frames[1].contains(r#""finish_reason":"stop""#), "{text}");
+        assert!(frames[2].contains(r#""choices":[]"#) && frames[2].contains(r#""completion_tokens":2"#), "{text}");
+        assert!(text.ends_with(DONE));
+        assert_eq!(usage, Usage { input: Some(0), output: Some(2), estimated: true, ..Usage::default() });
+        assert_eq!(pass(false, &[HELLO, STOP]).0, [HELLO, STOP, DONE].concat(), "a clean end after the finish");
+    }
+
+    #[test]
+    fn a_stream_that_merely_ends_is_cut() {
+        let (mut tap, meter) = (ChatTap::new(false), Meter::default());
+        tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
+        assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+        assert_eq!(tap.end(Bytes::from_static(b"data: {\"cho"), &meter), Err(AiError::Garbled.into()));
+    }
+
+    #[test]
+    fn errors_in_any_shape_are_errors() {
+        for frame in [
+            "data: {\"error\":{\"message\":\"x\",\"code\":429}}\n\n",
+            "event: error\ndata: {\"error\":{\"code\":429}}\n\n",
+            "{\"object\":\"error\",\"code\":429}\n\n",
+        ] {
+            let (mut tap, meter) = (ChatTap::new(false), Meter::default());
+            tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
+            let failed = tap.pass(Bytes::from_static(frame.as_bytes()), &meter).unwrap_err();
+            assert_eq!(failed.error, AiError::Busy { retry_after: None }, "{frame}");
+        }
+    }
+
+    #[test]
+    fn delivered_text_is_measured_without_parsing() {
+        assert_eq!(delivered(br#"{"content":"ab\"cd","reasoning_content":"ef","x":"content"}"#), 8);
+        assert_eq!(delivered(r#"{"content": "日","arguments":"{}"}"#.as_bytes()), 6);
+        assert_eq!(delivered(br#"{"content":null,"content":"#), 0);
+    }
+}

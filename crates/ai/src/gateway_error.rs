@@ -1,0 +1,301 @@
+//! Failures of a gateway call, in the form of the caller's dialect.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{AiError, call::Door, wire::failure::Failure};
+
+/// What went wrong, as a client tells failures apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is not as it must be.
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    UnknownModel,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    /// A limit of ours or of the provider.
+    RateLimited,
+    /// A budget is used up. It is not worth asking again.
+    OutOfBudget,
+    /// The question is longer than the model takes.
+    ContextTooLong,
+    /// The provider's filter refused.
+    Declined,
+    /// The provider's server fails or can't be reached.
+    Unavailable,
+    /// The provider answered with nonsense, or refused this server's credentials.
+    BadUpstream,
+    Timeout,
+    Internal,
+}
+
+/// A failure, to be [rendered](Self::render) in a door's form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct GatewayError {
+    kind: ErrorKind,
+    message: String,
+    param: Option<String>,
+    code: Option<String>,
+    retry_after: Option<Duration>,
+    /// Overrides what the kind says.
+    should_retry: Option<bool>,
+}
+
+/// A failure as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub status: u16,
+    /// `retry-after`, `retry-after-ms`, `x-should-retry`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+impl GatewayError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), param: None, code: None, retry_after: None, should_retry: None }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// `param` names the field.
+    pub fn invalid_param(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
+        Self::invalid(format!("The request body couldn't be read: {error}."))
+    }
+
+    #[must_use]
+    pub fn unknown_model(model: &str) -> Self {
+        let shown: String = model.chars().take(100).collect();
+        let message = format!("The model `{shown}` doesn't exist, or this key may not use it.");
+        Self { param: Some("model".to_owned()), ..Self::new(ErrorKind::UnknownModel, message) }
+    }
+
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    #[must_use]
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
+    #[must_use]
+    pub fn with_param(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The HTTP status at this door.
+    #[must_use]
+    pub fn status(&self, door: Door) -> u16 {
+        match self.kind {
+            ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined => 400,
+            ErrorKind::Unauthenticated => 401,
+            ErrorKind::OutOfBudget if door == Door::Messages => 402,
+            ErrorKind::Forbidden => 403,
+            ErrorKind::UnknownModel | ErrorKind::NotFound => 404,
+            ErrorKind::MethodNotAllowed => 405,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::RateLimited | ErrorKind::OutOfBudget => 429,
+            ErrorKind::Internal => 500,
+            ErrorKind::BadUpstream => 502,
+            ErrorKind::Unavailable if door == Door::Messages => 529,
+            ErrorKind::Unavailable => 503,
+            ErrorKind::Timeout => 504,
+        }
+    }
+
+    /// Status, headers and body at this door.
+    #[must_use]
+    pub fn render(&self, door: Door, request_id: &str) -> Rendered {
+        let mut headers = Vec::new();
+        if let Some(wait) = self.retry_after {
+            headers.push(("retry-after", wait.as_millis().div_ceil(1_000).max(1).to_string()));
+            headers.push(("retry-after-ms", wait.as_millis().max(1).to_string()));
+        }
+        let never = matches!(self.kind, ErrorKind::OutOfBudget).then_some(false);
+        if let Some(should_retry) = self.should_retry.or(never) {
+            headers.push(("x-should-retry", should_retry.to_string()));
+        }
+        let body = match door {
+            Door::Chat | Door::Responses => json!({"error": self.openai_object()}),
+            Door::Messages => {
+                json!({"type": "error", "error": self.anthropic_object(), "request_id": request_id})
+            }
+        };
+        Rendered { status: self.status(door), headers, body: body.to_string().into_bytes() }
+    }
+
+    /// The frame that tells of a failure inside a stream, which ends with it. `sequence` is counted at the door of responses only.
+    #[must_use]
+    pub fn frame(&self, door: Door, sequence: u64) -> Vec<u8> {
+        let (event, data) = match door {
+            Door::Chat => ("", json!({"error": self.openai_object()})),
+            Door::Responses => (
+                "event: error\n",
+                json!({"type": "error", "sequence_number": sequence, "code": self.openai_code(), "message": self.message, "param": self.param}),
+            ),
+            Door::Messages => ("event: error\n", json!({"type": "error", "error": self.anthropic_object()})),
+        };
+        format!("{event}data: {data}\n\n").into_bytes()
+    }
+
+    fn openai_object(&self) -> Value {
+        let kind = match self.kind {
+            ErrorKind::Unauthenticated => "authentication_error",
+            ErrorKind::Forbidden => "permission_error",
+            ErrorKind::RateLimited => "rate_limit_error",
+            ErrorKind::OutOfBudget => "insufficient_quota",
+            ErrorKind::Unavailable | ErrorKind::BadUpstream | ErrorKind::Timeout | ErrorKind::Internal => {
+                "server_error"
+            }
+            _ => "invalid_request_error",
+        };
+        json!({"message": self.message, "type": kind, "param": self.param, "code": self.openai_code()})
+    }
+
+    pub(crate) fn openai_code(&self) -> Option<&str> {
+        self.code.as_deref().or(match self.kind {
+            ErrorKind::Unauthenticated => Some("invalid_api_key"),
+            ErrorKind::UnknownModel => Some("model_not_found"),
+            ErrorKind::RateLimited => Some("rate_limit_exceeded"),
+            ErrorKind::OutOfBudget => Some("insufficient_quota"),
+            ErrorKind::ContextTooLong => Some("context_length_exceeded"),
+            ErrorKind::Declined => Some("content_policy_violation"),
+            ErrorKind::Unavailable => Some("provider_unavailable"),
+            ErrorKind::BadUpstream => Some("provider_error"),
+            ErrorKind::Timeout => Some("timeout"),
+            ErrorKind::Invalid
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::MethodNotAllowed
+            | ErrorKind::TooLarge
+            | ErrorKind::Internal => None,
+        })
+    }
+
+    fn anthropic_object(&self) -> Value {
+        let kind = match self.kind {
+            ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined | ErrorKind::MethodNotAllowed => {
+                "invalid_request_error"
+            }
+            ErrorKind::Unauthenticated => "authentication_error",
+            ErrorKind::OutOfBudget => "billing_error",
+            ErrorKind::Forbidden => "permission_error",
+            ErrorKind::UnknownModel | ErrorKind::NotFound => "not_found_error",
+            ErrorKind::TooLarge => "request_too_large",
+            ErrorKind::RateLimited => "rate_limit_error",
+            ErrorKind::Unavailable => "overloaded_error",
+            ErrorKind::Timeout => "timeout_error",
+            ErrorKind::BadUpstream | ErrorKind::Internal => "api_error",
+        };
+        json!({"type": kind, "message": self.message})
+    }
+}
+
+impl From<Failure> for GatewayError {
+    fn from(failure: Failure) -> Self {
+        let Failure { error, told } = failure;
+        let (kind, sentence) = match &error {
+            AiError::Busy { .. } => (ErrorKind::RateLimited, "The AI provider is busy. Try again later."),
+            AiError::Unavailable { .. } => (ErrorKind::Unavailable, "The AI provider is unavailable. Try again later."),
+            AiError::Timeout => (ErrorKind::Timeout, "The AI provider took too long to answer."),
+            AiError::Cut => (ErrorKind::BadUpstream, "The AI provider broke off the answer."),
+            AiError::Garbled => (ErrorKind::BadUpstream, "The AI provider sent an answer that couldn't be read."),
+            AiError::Credentials => (ErrorKind::BadUpstream, "The AI provider rejected this server's API key."),
+            AiError::Quota => (ErrorKind::BadUpstream, "This server has used up its quota with the AI provider."),
+            AiError::UnknownModel => (ErrorKind::UnknownModel, "The AI provider doesn't have this model."),
+            AiError::Rejected => (ErrorKind::Invalid, "The AI provider rejected this request."),
+            AiError::TooLong => (ErrorKind::ContextTooLong, "The request is longer than the model takes."),
+            AiError::Declined => (ErrorKind::Declined, "The AI provider declined this request."),
+            AiError::Empty => (ErrorKind::BadUpstream, "The AI provider sent an empty answer."),
+            AiError::TooLarge => (ErrorKind::BadUpstream, "The answer exceeded this server's length limit."),
+        };
+        let lasting = matches!(error, AiError::Credentials | AiError::Quota | AiError::TooLarge);
+        // Only a caller's mistake is told in the provider's words: they say what to mend.
+        let told =
+            told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
+        let (message, param) = match told {
+            Some(told) => (told.message, told.param),
+            None => (sentence.to_owned(), None),
+        };
+        Self {
+            param,
+            retry_after: error.retry_after(),
+            should_retry: lasting.then_some(false),
+            ..Self::new(kind, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: &GatewayError, door: Door) -> String {
+        String::from_utf8(error.render(door, "req_1").body).expect("text")
+    }
+
+    #[test]
+    fn an_error_has_the_form_of_its_door() {
+        let error = GatewayError::unknown_model("m");
+        let message = "The model `m` doesn't exist, or this key may not use it.";
+        assert_eq!(
+            text(&error, Door::Chat),
+            json!({"error": {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}}).to_string()
+        );
+        assert_eq!(
+            text(&error, Door::Messages),
+            json!({"type": "error", "error": {"type": "not_found_error", "message": message}, "request_id": "req_1"})
+                .to_string()
+        );
+        assert_eq!(error.status(Door::Responses), 404);
+    }
+
+    #[test]
+    fn out_of_budget_is_not_worth_a_retry_and_a_wait_is_told_twice() {
+        let spent = GatewayError::new(ErrorKind::OutOfBudget, "Spent.");
+        assert_eq!((spent.status(Door::Chat), spent.status(Door::Messages)), (429, 402));
+        assert_eq!(spent.render(Door::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
+        let busy = GatewayError::from(Failure::from(AiError::Busy { retry_after: Some(Duration::from_millis(1_500)) }));
+        assert_eq!(
+            busy.render(Door::Chat, "").headers,
+            [("retry-after", "2".to_owned()), ("retry-after-ms", "1500".to_owned())]
+        );
+    }
+
+    #[test]
+    fn errors_inside_a_stream_are_frames() {
+        let error = GatewayError::new(ErrorKind::BadUpstream, "Broken.");
+        let frame = |door| String::from_utf8(error.frame(door, 4)).expect("text");
+        assert!(frame(Door::Chat).starts_with(r#"data: {"error":{"#));
+        assert!(frame(Door::Messages).starts_with("event: error\ndata: {"));
+        assert!(frame(Door::Responses).contains(r#""sequence_number":4"#));
+    }
+}

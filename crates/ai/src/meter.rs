@@ -1,0 +1,224 @@
+//! What a call used, readable at any moment by whoever settles it.
+//!
+//! The provider's last report counts. Where an answer broke off before one came, the question is estimated by its bytes and the
+//! answer by the text that was delivered; a call that delivered nothing costs nothing.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::chat::Finish;
+
+/// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All of the question, `cached` and `cache_write` included.
+    pub input: Option<u64>,
+    /// Of the question, read from the provider's cache.
+    pub cached: Option<u64>,
+    /// Of the question, written to the provider's cache.
+    pub cache_write: Option<u64>,
+    /// All of the answer, `reasoning` included.
+    pub output: Option<u64>,
+    pub reasoning: Option<u64>,
+    /// Audio of question and answer.
+    pub audio: Option<u64>,
+    /// At least one of the counts is ours.
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// This report with what a later one says differently.
+    #[must_use]
+    pub fn updated(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            cached: later.cached.or(self.cached),
+            cache_write: later.cache_write.or(self.cache_write),
+            output: later.output.or(self.output),
+            reasoning: later.reasoning.or(self.reasoning),
+            audio: later.audio.or(self.audio),
+            estimated: later.estimated,
+        }
+    }
+
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    pub provider: String,
+    /// The upstream's name of the model.
+    pub model: String,
+    /// The last characters of the key.
+    pub key_tail: String,
+}
+
+/// The meter of one call.
+#[derive(Debug, Default)]
+pub struct Meter {
+    state: Mutex<State>,
+    first_token_at: OnceLock<Instant>,
+    /// Tokens of the question by our estimate.
+    asked: AtomicU64,
+    /// Quarters of a token delivered, by our estimate.
+    delivered: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    reported: Option<Usage>,
+    /// No later report can come.
+    is_final: bool,
+    finish: Option<Finish>,
+    served: Served,
+    tries: u32,
+}
+
+impl Meter {
+    /// What to bill: the rules of the module's head.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let state = self.state();
+        let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
+        let asked = self.asked.load(Ordering::Relaxed);
+        match state.reported {
+            Some(usage) if state.is_final || delivered == 0 => usage,
+            // Some providers report while they stream; what they delivered after the last report counts.
+            Some(usage) => {
+                let output = usage.output.unwrap_or(0).max(delivered);
+                let input = usage.input.unwrap_or(asked);
+                let estimated = usage.input != Some(input) || usage.output != Some(output);
+                Usage { input: Some(input), output: Some(output), estimated, ..usage }
+            }
+            None if delivered == 0 => Usage { input: Some(0), output: Some(0), ..Usage::default() },
+            None => Usage { input: Some(asked), output: Some(delivered), estimated: true, ..Usage::default() },
+        }
+    }
+
+    /// When the first piece of the answer came.
+    #[must_use]
+    pub fn first_token_at(&self) -> Option<Instant> {
+        self.first_token_at.get().copied()
+    }
+
+    /// How the answer ended; `None` where it didn't reach its end.
+    #[must_use]
+    pub fn finish(&self) -> Option<Finish> {
+        self.state().finish
+    }
+
+    #[must_use]
+    pub fn served(&self) -> Served {
+        self.state().served.clone()
+    }
+
+    /// How often a provider was asked.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.state().tries
+    }
+
+    pub(crate) fn ask(&self, provider: &str, model: &str, key_tail: &str) {
+        let mut state = self.state();
+        state.tries += 1;
+        state.reported = None;
+        let served = &mut state.served;
+        for (field, value) in
+            [(&mut served.provider, provider), (&mut served.model, model), (&mut served.key_tail, key_tail)]
+        {
+            field.clear();
+            field.push_str(value);
+        }
+    }
+
+    pub(crate) fn estimate_question(&self, tokens: u64) {
+        self.asked.store(tokens, Ordering::Relaxed);
+    }
+
+    /// More of the answer has come. `quarters` of tokens.
+    pub(crate) fn deliver(&self, quarters: u64) {
+        self.first_token_at.get_or_init(Instant::now);
+        if quarters > 0 {
+            self.delivered.fetch_add(quarters, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn report(&self, usage: Usage) {
+        let mut state = self.state();
+        state.reported = Some(state.reported.unwrap_or_default().updated(usage));
+    }
+
+    pub(crate) fn finished(&self, finish: Finish) {
+        self.state().finish = Some(finish);
+    }
+
+    /// The answer is whole; the last report stands.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.is_final = state.reported.is_some_and(|usage| usage.input.is_some() && usage.output.is_some());
+    }
+
+    // The state is consistent between any two statements, so a poisoned lock is safe to use.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Quarters of a token that `text` makes: ASCII characters a quarter each, others one token.
+pub(crate) fn quarters(text: &[u8]) -> u64 {
+    let (mut ascii, mut other) = (0_u64, 0_u64);
+    for &byte in text {
+        ascii += u64::from(byte < 0x80);
+        other += u64::from(byte >= 0xC0);
+    }
+    ascii + other * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(input: u64, output: u64) -> Usage {
+        Usage { input: Some(input), output: Some(output), ..Usage::default() }
+    }
+
+    #[test]
+    fn a_call_without_output_is_free() {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        assert_eq!(meter.usage(), usage(0, 0));
+    }
+
+    #[test]
+    fn an_answer_cut_before_any_report_is_estimated() {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        meter.deliver(quarters(b"twenty characters..."));
+        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(1_000, 5) });
+    }
+
+    #[test]
+    fn the_last_report_counts_and_zero_is_a_count() {
+        let meter = Meter::default();
+        meter.deliver(400);
+        meter.report(usage(7, 1));
+        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(7, 100) }, "cut after a first report");
+        meter.report(usage(7, 0));
+        meter.close();
+        assert_eq!(meter.usage(), usage(7, 0));
+    }
+
+    #[test]
+    fn what_is_no_ascii_is_a_token_each() {
+        assert_eq!((quarters(b"abcd"), quarters("日本".as_bytes()), quarters("é".as_bytes())), (4, 8, 4));
+    }
+}

@@ -1,0 +1,205 @@
+//! A streamed answer on its way from the provider to the caller.
+//!
+//! The bytes are cut into whole events and given to a [`Tap`], which passes or translates them. The relay keeps the promises that are
+//! the same for all: silence and length are bounded, nothing is passed before its event is whole, and an answer that fails ends with
+//! the frame that says so. When it is dropped, so is the connection upstream.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{
+    AiError, Door, GatewayError, Limits,
+    keys::KeyLease,
+    meter::Meter,
+    wire::{ByteStream, events::Splitter, failure::Failure},
+};
+
+/// Passes or translates the events of one answer.
+pub(crate) trait Tap: Send + Unpin + 'static {
+    /// What comes out.
+    type Out: Send + Unpin;
+    /// Takes whole events; gives what is to be told, or nothing yet.
+    fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
+    /// Whether the answer and what belongs to it is whole. What still comes is of no interest.
+    fn is_done(&self) -> bool;
+    /// Whether the answer is whole, but for its usage.
+    fn is_whole(&self) -> bool;
+    /// The provider's stream has ended, with `rest` that is no whole event.
+    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
+    /// How many frames were numbered so far.
+    fn sequence(&self) -> u64 {
+        0
+    }
+}
+
+/// One answer on its way.
+pub(crate) struct Relay<T: Tap> {
+    door: Door,
+    tap: T,
+    body: Option<ByteStream>,
+    splitter: Splitter,
+    meter: Arc<Meter>,
+    /// Counts the key as used while the answer streams.
+    _lease: Option<KeyLease>,
+    ready: Option<T::Out>,
+    heard_at: Instant,
+    alarm: Pin<Box<Sleep>>,
+    deadline: Instant,
+    limits: Arc<Limits>,
+    total: usize,
+}
+
+impl<T: Tap> Relay<T> {
+    pub fn new(
+        door: Door,
+        tap: T,
+        body: ByteStream,
+        meter: Arc<Meter>,
+        limits: Arc<Limits>,
+        deadline: Instant,
+    ) -> Self {
+        let heard_at = Instant::now();
+        let alarm = Box::pin(sleep_until(deadline.min(heard_at + limits.idle)));
+        let (splitter, body) = (Splitter::default(), Some(body));
+        Self {
+            door,
+            tap,
+            body,
+            splitter,
+            meter,
+            _lease: None,
+            ready: None,
+            heard_at,
+            alarm,
+            deadline,
+            limits,
+            total: 0,
+        }
+    }
+
+    /// Waits for the first frames. Until they are there another provider can be asked.
+    pub async fn first(&mut self) -> Result<(), Failure> {
+        let first = std::future::poll_fn(|cx| self.poll_frames(cx)).await?;
+        self.ready = Some(first.ok_or(AiError::Cut)?);
+        Ok(())
+    }
+
+    /// Keeps the key until the answer has ended.
+    pub fn holding(self, lease: KeyLease) -> Self {
+        Self { _lease: Some(lease), ..self }
+    }
+
+    /// The next frames; `None` at the end.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T::Out>, Failure>> {
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
+            if self.tap.is_done() {
+                self.let_go();
+                return Poll::Ready(Ok(None));
+            }
+            let chunk = match body.poll_next_unpin(cx) {
+                Poll::Ready(chunk) => chunk,
+                Poll::Pending => {
+                    ready!(self.poll_alarm(cx));
+                    // Usage that doesn't come is not the reader's concern.
+                    if self.tap.is_whole() { None } else { Some(Err(AiError::Timeout)) }
+                }
+            };
+            let out = match chunk {
+                Some(Ok(chunk)) => self.take(chunk)?,
+                Some(Err(error)) if !self.tap.is_whole() => return Poll::Ready(Err(error.into())),
+                _ => {
+                    self.body = None;
+                    let rest = self.splitter.rest();
+                    self.tap.end(rest, &self.meter)?
+                }
+            };
+            if out.is_some() {
+                return Poll::Ready(Ok(out));
+            }
+        }
+    }
+
+    /// The next frames, or the failure that ends the answer; nothing follows it.
+    pub fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T::Out, Failure>>> {
+        if let Some(ready) = self.ready.take() {
+            return Poll::Ready(Some(Ok(ready)));
+        }
+        let out = ready!(self.poll_frames(cx)).transpose();
+        if matches!(out, Some(Err(_))) {
+            self.body = None;
+        }
+        Poll::Ready(out)
+    }
+
+    fn take(&mut self, chunk: Bytes) -> Result<Option<T::Out>, Failure> {
+        self.heard_at = Instant::now();
+        self.total += chunk.len();
+        if self.total > self.limits.max_answer_bytes {
+            return Err(AiError::TooLarge.into());
+        }
+        if self.splitter.push(chunk) > self.limits.max_frame_bytes {
+            return Err(AiError::Garbled.into());
+        }
+        let Some(block) = self.splitter.block().or_else(|| self.splitter.next()) else { return Ok(None) };
+        let was_whole = self.tap.is_whole();
+        let out = self.tap.pass(block, &self.meter)?;
+        if !was_whole && self.tap.is_whole() {
+            let due = self.due();
+            self.alarm.as_mut().reset(due);
+        }
+        Ok(out)
+    }
+
+    /// When the provider will have been silent for too long.
+    fn due(&self) -> Instant {
+        let patience = if self.tap.is_whole() { self.limits.linger } else { self.limits.idle };
+        self.deadline.min(self.heard_at + patience)
+    }
+
+    /// Ready when the provider was silent for too long, or the deadline is over.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.alarm.poll_unpin(cx));
+            let due = self.due();
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(due);
+        }
+    }
+
+    /// Reads the little that may be left after the last frame, so that the connection can be used again.
+    fn let_go(&mut self) {
+        let Some(mut body) = self.body.take() else { return };
+        let linger = self.limits.linger;
+        let mut drain = Box::pin(async move { while let Some(Ok(_)) = body.next().await {} });
+        if drain.as_mut().now_or_never().is_none() {
+            tokio::spawn(tokio::time::timeout(linger, drain));
+        }
+    }
+}
+
+impl<T: Tap<Out = Bytes>> Stream for Relay<T> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match ready!(self.poll_out(cx)) {
+            Some(Err(failure)) => {
+                tracing::warn!(code = failure.error.code(), "an answer broke off");
+                let frame = GatewayError::from(failure).frame(self.door, self.tap.sequence());
+                Poll::Ready(Some(Ok(frame.into())))
+            }
+            Some(Ok(frames)) => Poll::Ready(Some(Ok(frames))),
+            None => Poll::Ready(None),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The way of one question: from deployment to deployment and from key to key until one answers.
+//!
+//! Deployments are tried by priority, and by the lot of their weights among equals. What is wrong with a key is tried with the next
+//! key; what is wrong with a provider, with the next deployment; what a caller did wrong is told at once. When all have failed, the
+//! fallbacks for the cause come next. One deadline holds for all of it. Nothing in here runs after the first byte of an answer.
+
+use std::{collections::VecDeque, time::Duration};
+
+use appcore::breaker::Admitted;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Ai, AiError, Deployment, Route,
+    ai::Upstream,
+    keys::{KeyLease, NoKey},
+    wire::failure::Failure,
+};
+
+/// How often all deployments are asked once more after a failure that may pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Persistence {
+    pub times: usize,
+    /// First wait; it doubles.
+    pub wait: Duration,
+    /// A longer wait than this, asked for by the provider, is told to whoever asks. Zero: each is told.
+    pub patience: Duration,
+}
+
+/// The tries of one question.
+pub(crate) struct Tries<'a> {
+    ai: &'a Ai,
+    route: &'a Route,
+    queue: VecDeque<&'a Deployment>,
+    /// Keys of the first in the queue that were tried.
+    tried: Vec<usize>,
+    spent: Spent,
+    last: Option<Failure>,
+    persistence: Persistence,
+    pub deadline: Instant,
+}
+
+/// The fallbacks that were taken.
+#[derive(Default)]
+struct Spent {
+    context_length: bool,
+    content_policy: bool,
+    failure: bool,
+}
+
+/// One try: a provider, its key, and the permission to ask it.
+pub(crate) struct Attempt<'a> {
+    pub upstream: &'a Upstream,
+    pub model: &'a str,
+    pub lease: KeyLease,
+    admitted: Admitted<'a>,
+}
+
+impl<'a> Tries<'a> {
+    pub fn new(ai: &'a Ai, route: &'a Route, persistence: Persistence, deadline: Instant) -> Self {
+        let queue = in_order(&route.deployments);
+        let (tried, spent, last) = (Vec::new(), Spent::default(), None);
+        Self { ai, route, queue, tried, spent, last, persistence, deadline }
+    }
+
+    /// The next try, after a wait where one is due; the failure to tell when there is none.
+    pub async fn next(&mut self) -> Result<Attempt<'a>, Failure> {
+        loop {
+            let Some(&deployment) = self.queue.front() else {
+                self.begin_again().await?;
+                continue;
+            };
+            let Some(upstream) = self.ai.upstream(&deployment.provider) else {
+                self.leave(AiError::UnknownModel);
+                continue;
+            };
+            let lease = match upstream.keys.lend(&deployment.model, &self.tried) {
+                Ok(lease) => lease,
+                Err(NoKey::Resting(wait)) => {
+                    self.leave(AiError::Busy { retry_after: Some(wait) });
+                    continue;
+                }
+                Err(NoKey::Off) => {
+                    self.leave(AiError::Credentials);
+                    continue;
+                }
+            };
+            match upstream.breaker.admit() {
+                Ok(admitted) => {
+                    self.tried.push(lease.index());
+                    return Ok(Attempt { upstream, model: &deployment.model, lease, admitted });
+                }
+                Err(open) => self.leave(AiError::Unavailable { retry_after: Some(open.retry_after) }),
+            }
+        }
+    }
+
+    /// Notes that a try failed; the failure comes back where no other try can help.
+    pub fn failed(&mut self, attempt: Attempt<'a>, failure: Failure) -> Result<(), Failure> {
+        let Attempt { upstream, lease, admitted, .. } = attempt;
+        let error = &failure.error;
+        tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "a provider failed");
+        if error.is_of_provider() {
+            admitted.failed(error);
+        } else {
+            admitted.succeeded();
+        }
+        let another_key = lease.failed(error);
+        if Instant::now() >= self.deadline {
+            return Err(failure);
+        }
+        let (fallbacks, spent) = match error {
+            AiError::Rejected => return Err(failure),
+            AiError::TooLong => (&self.route.fallbacks.context_length, &mut self.spent.context_length),
+            AiError::Declined => (&self.route.fallbacks.content_policy, &mut self.spent.content_policy),
+            _ => {
+                if !another_key {
+                    self.advance();
+                }
+                self.note(failure);
+                return Ok(());
+            }
+        };
+        if std::mem::replace(spent, true) || fallbacks.is_empty() {
+            return Err(failure);
+        }
+        self.queue = in_order(fallbacks);
+        self.tried.clear();
+        self.last = Some(failure);
+        // Whichever cause brought us here, these are the last that are asked.
+        self.spent.failure = true;
+        Ok(())
+    }
+
+    /// Goes on to the next deployment, because the first can't be asked.
+    fn leave(&mut self, error: AiError) {
+        let is_wait = |error: &AiError| matches!(error, AiError::Busy { .. });
+        if self.last.as_ref().is_none_or(|last| is_wait(&last.error) && is_wait(&error)) {
+            self.note(error.into());
+        }
+        self.advance();
+    }
+
+    fn advance(&mut self) {
+        self.queue.pop_front();
+        self.tried.clear();
+    }
+
+    /// Remembers a failure; of two waits the shorter.
+    fn note(&mut self, failure: Failure) {
+        if let (
+            Some(Failure { error: AiError::Busy { retry_after: Some(before) }, .. }),
+            AiError::Busy { retry_after: Some(now) },
+        ) = (&self.last, &failure.error)
+            && before <= now
+        {
+            return;
+        }
+        self.last = Some(failure);
+    }
+
+    /// All deployments have failed: the fallbacks, or a second round after a wait.
+    async fn begin_again(&mut self) -> Result<(), Failure> {
+        let failure = self.last.clone().unwrap_or_else(|| AiError::UnknownModel.into());
+        if !std::mem::replace(&mut self.spent.failure, true) && !self.route.fallbacks.failure.is_empty() {
+            self.queue = in_order(&self.route.fallbacks.failure);
+            return Ok(());
+        }
+        let error = &failure.error;
+        let wait = error.retry_after().map_or(self.persistence.wait, |asked| asked.max(self.persistence.wait));
+        let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.patience);
+        let unasked_busy = self.persistence.patience.is_zero() && matches!(error, AiError::Busy { .. });
+        let in_time = Instant::now() + wait < self.deadline;
+        if self.persistence.times == 0 || !error.is_passing() || too_long || unasked_busy || !in_time {
+            return Err(failure);
+        }
+        tracing::info!(code = error.code(), wait_ms = wait.as_millis(), "asking a provider again");
+        sleep(wait).await;
+        self.persistence.times -= 1;
+        self.persistence.wait *= 2;
+        self.last = None;
+        self.queue = in_order(&self.route.deployments);
+        Ok(())
+    }
+}
+
+impl Attempt<'_> {
+    /// Notes that the provider answers. The lease is kept for as long as it does.
+    pub fn succeeded(self) -> KeyLease {
+        self.admitted.succeeded();
+        self.lease.succeeded();
+        self.lease
+    }
+}
+
+/// Deployments by priority; among equals by the lot, in which a weight is the number of tickets.
+fn in_order(deployments: &[Deployment]) -> VecDeque<&Deployment> {
+    let mut queue: VecDeque<&Deployment> = deployments.iter().collect();
+    if queue.len() < 2 {
+        return queue;
+    }
+    let all = queue.make_contiguous();
+    all.sort_by_key(|deployment| deployment.priority);
+    let mut start = 0;
+    while start < all.len() {
+        let priority = all[start].priority;
+        let end = all[start..].iter().position(|one| one.priority != priority).map_or(all.len(), |at| start + at);
+        let equals = &mut all[start..end];
+        let total: u64 = equals.iter().map(|one| u64::from(one.weight)).sum();
+        if total > 0 {
+            let mut ticket = rand::random_range(0..total);
+            let drawn = equals.iter().position(|one| {
+                let weight = u64::from(one.weight);
+                let is_drawn = ticket < weight;
+                ticket = ticket.saturating_sub(weight);
+                is_drawn
+            });
+            equals.swap(0, drawn.unwrap_or(0));
+        }
+        start += 1;
+    }
+    queue
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(model: &str, weight: u32, priority: u32) -> Deployment {
+        Deployment { provider: "p".to_owned(), model: model.to_owned(), weight, priority }
+    }
+
+    #[test]
+    fn priority_comes_first_then_the_lot() {
+        let all = [
+            deployment("late", 9, 2),
+            deployment("often", 9, 1),
+            deployment("seldom", 1, 1),
+            deployment("never", 0, 1),
+        ];
+        let mut first = std::collections::HashMap::new();
+        for _ in 0..2_000 {
+            let queue = in_order(&all);
+            assert_eq!(queue.len(), 4);
+            assert_eq!(queue[3].model, "late");
+            *first.entry(queue[0].model.clone()).or_insert(0) += 1;
+        }
+        assert!(first["often"] > 1_600 && first["seldom"] > 100, "{first:?}");
+        assert_eq!(first.get("never"), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! Server-Sent Events as the bytes they came in.
+//!
+//! A splitter holds back what is no whole event yet, so that an event is passed on whole or not at all however the network cut it.
+//! Events stay slices of what came wherever they did not straddle two reads.
+
+use bytes::{Bytes, BytesMut};
+use memchr::{memchr2, memmem};
+
+/// Cuts a stream of bytes into events.
+#[derive(Debug, Default)]
+pub(crate) struct Splitter {
+    rest: Bytes,
+    /// Up to here `rest` holds no line that could be an event's last.
+    scanned: usize,
+}
+
+impl Splitter {
+    /// Takes what came. Returns the number of bytes of the event that is not whole yet, at the least.
+    pub fn push(&mut self, chunk: Bytes) -> usize {
+        let held = self.rest.len();
+        self.rest = if held == 0 {
+            self.scanned = 0;
+            chunk
+        } else {
+            let mut joined = BytesMut::with_capacity(held + chunk.len());
+            joined.extend_from_slice(&self.rest);
+            joined.extend_from_slice(&chunk);
+            joined.freeze()
+        };
+        held
+    }
+
+    /// All whole events at once, where they end as nearly all servers end them.
+    pub fn block(&mut self) -> Option<Bytes> {
+        if self.rest.ends_with(b"\n\n") || self.rest.ends_with(b"\r\n\r\n") {
+            self.scanned = 0;
+            return Some(std::mem::take(&mut self.rest));
+        }
+        let last = |needle: &[u8]| memmem::rfind(&self.rest, needle).map(|at| at + needle.len());
+        let end = last(b"\n\n").max(last(b"\r\n\r\n"))?;
+        self.scanned = 0;
+        Some(self.rest.split_to(end))
+    }
+
+    /// The next whole event with the blank line after it.
+    pub fn next(&mut self) -> Option<Bytes> {
+        let end = self.end_of_event()?;
+        self.scanned = 0;
+        Some(self.rest.split_to(end))
+    }
+
+    /// What is left when no more bytes come.
+    pub fn rest(&mut self) -> Bytes {
+        self.scanned = 0;
+        std::mem::take(&mut self.rest)
+    }
+
+    fn end_of_event(&mut self) -> Option<usize> {
+        let bytes = &self.rest;
+        loop {
+            let at = self.scanned + memchr2(b'\n', b'\r', &bytes[self.scanned..])?;
+            let next = line_end(bytes, at)?;
+            match bytes.get(next) {
+                Some(b'\n' | b'\r') => return Some(line_end(bytes, next).unwrap_or(next + 1)),
+                // A blank line at the very start ends nothing, but can be cut off.
+                _ if at == 0 => return Some(next),
+                Some(_) => self.scanned = next,
+                None => {
+                    self.scanned = at;
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Where the line end at `at` is over; `None` if that can't be told yet.
+fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match (bytes[at], bytes.get(at + 1)) {
+        (b'\r', Some(b'\n')) => Some(at + 2),
+        (b'\r', None) => None,
+        _ => Some(at + 1),
+    }
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Its `data`, without the field's name.
+    Data(Bytes),
+    /// The event's name says that it is an error.
+    Error(Bytes),
+    /// A JSON document that stands in the stream without `data:`. Some servers write an error so.
+    Bare(Bytes),
+    /// A comment, or an event without data.
+    Nothing,
+}
+
+/// Reads an event. The data is copied only where it stands on several lines.
+pub(crate) fn read(event: &Bytes) -> Event {
+    let mut data: Option<Bytes> = None;
+    let mut is_error = false;
+    let mut start = 0;
+    let bytes = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
+    let offset = event.len() - bytes.len();
+    while start < bytes.len() {
+        let end = memchr2(b'\n', b'\r', &bytes[start..]).map_or(bytes.len(), |at| start + at);
+        let line = &bytes[start..end];
+        match field(line) {
+            Some(("data", value)) => {
+                let more = event.slice(offset + end - value..offset + end);
+                data = Some(match data {
+                    None => more,
+                    Some(before) => [before.as_ref(), b"\n", more.as_ref()].concat().into(),
+                });
+            }
+            Some(("event", value)) => is_error = &bytes[end - value..end] == b"error",
+            Some(_) => {}
+            None if data.is_none() && matches!(line.first(), Some(b'{' | b'[')) => {
+                return Event::Bare(event.slice(offset + start..));
+            }
+            None => {}
+        }
+        start = end + 1;
+    }
+    match data {
+        Some(data) if is_error => Event::Error(data),
+        Some(data) => Event::Data(data),
+        None => Event::Nothing,
+    }
+}
+
+/// A field's name and the length of its value.
+fn field(line: &[u8]) -> Option<(&'static str, usize)> {
+    let named = |name: &'static str| {
+        let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        Some((name, value.strip_prefix(b" ").unwrap_or(value).len()))
+    };
+    named("data").or_else(|| named("event"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_all(chunks: &[&[u8]]) -> Vec<Event> {
+        let mut splitter = Splitter::default();
+        let mut events = Vec::new();
+        for chunk in chunks {
+            splitter.push(Bytes::copy_from_slice(chunk));
+            while let Some(event) = splitter.next() {
+                events.push(read(&event));
+            }
+        }
+        events.push(read(&splitter.rest()));
+        events.retain(|event| *event != Event::Nothing);
+        events
+    }
+
+    fn data(texts: &[&str]) -> Vec<Event> {
+        texts.iter().map(|text| Event::Data(Bytes::copy_from_slice(text.as_bytes()))).collect()
+    }
+
+    #[test]
+    fn any_split_and_any_line_end_gives_the_same_events() {
+        let whole =
+            "\u{feff}: ping\n\ndata: xin chào\n\n\ndata:two\ndata: lines\n\nid: 7\nretry: 10\n\ndata: [DONE]\n\n";
+        let expected = data(&["xin chào", "two\nlines", "[DONE]"]);
+        for line_end in ["\n", "\r\n", "\r"] {
+            let bytes = whole.replace('\n', line_end).into_bytes();
+            for at in 0..=bytes.len() {
+                let (head, tail) = bytes.split_at(at);
+                assert_eq!(read_all(&[head, tail]), expected, "split at {at} of {line_end:?}");
+            }
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(read_all(&single), expected, "{line_end:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_holds_whole_events_only() {
+        let mut splitter = Splitter::default();
+        splitter.push(Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3"));
+        assert_eq!(splitter.block().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
+        assert_eq!(splitter.block(), None);
+        assert_eq!(splitter.push(Bytes::from_static(b"\r\n\r\n")), 7);
+        assert_eq!(splitter.block().as_deref(), Some(b"data: 3\r\n\r\n".as_slice()));
+        assert_eq!(splitter.rest(), Bytes::new());
+    }
+
+    #[test]
+    fn errors_and_documents_without_data_are_seen() {
+        let read = |text: &'static str| read(&Bytes::from_static(text.as_bytes()));
+        assert_eq!(read("event: error\ndata: oh\n\n"), Event::Error(Bytes::from_static(b"oh")));
+        assert_eq!(read("event: message_stop\ndata: {}\n\n"), Event::Data(Bytes::from_static(b"{}")));
+        assert_eq!(read("{\n  \"error\": 1\n}\n"), Event::Bare(Bytes::from_static(b"{\n  \"error\": 1\n}\n")));
+        assert_eq!(read("dataset: 1\n\n"), Event::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_however_it_is_split(
+            texts in prop::collection::vec("[^\r\n\u{feff}]{1,40}", 0..20),
+            cuts in prop::collection::vec(1_usize..60, 1..40),
+        ) {
+            let wire: String = texts.iter().map(|text| format!("data: {text}\r\n\r\n")).collect();
+            let mut rest = wire.as_bytes();
+            let mut chunks = Vec::new();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (head, tail) = rest.split_at((*cut).min(rest.len()));
+                chunks.push(head);
+                rest = tail;
+            }
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            prop_assert_eq!(read_all(&chunks), data(&texts));
+        }
+
+        #[test]
+        fn garbage_never_panics(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+            let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            let _ = read_all(&chunks);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Calls of the gateway over real sockets, against a provider that behaves and misbehaves as told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
+
+use ai::{
+    Ai, AiSettings, AnswerBody, Call, Deployment, Door, Fallbacks, Finish, Limits, Meter, ProviderKind,
+    ProviderSettings, Route, Secret, Usage,
+};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
+
+fn limits() -> Limits {
+    Limits {
+        idle: Duration::from_millis(400),
+        linger: Duration::from_millis(200),
+        backoff: Duration::from_millis(10),
+        ..Limits::default()
+    }
+}
+
+fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) -> ProviderSettings {
+    ProviderSettings {
+        name: name.to_owned(),
+        kind,
+        base_url: Some(format!("http://{}/v1", upstream.address)),
+        keys: keys.iter().map(|&key| Secret::new(key)).collect(),
+        models: vec!["m".to_owned()],
+        requests_per_minute: None,
+    }
+}
+
+fn deployment(provider: &str, priority: u32) -> Deployment {
+    Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority }
+}
+
+/// One provider of OpenAI's kind, with these scripts.
+async fn one(scripts: Vec<Script>) -> (Upstream, Ai, Route) {
+    let upstream = Upstream::start(scripts).await;
+    let providers = vec![provider("first", ProviderKind::OpenAi, &upstream, &["secret-key-1234"])];
+    let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+    (upstream, ai, Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() })
+}
+
+/// What a caller sees: a status and a text, and what is to be billed.
+async fn call(ai: &Ai, door: Door, route: &Route, body: &Value) -> (u16, String, Arc<Meter>) {
+    let call = Call::new(door, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
+    let meter = Arc::clone(&call.meter);
+    match ai.forward(call).await {
+        Ok(forwarded) => {
+            let text = match forwarded.body {
+                AnswerBody::Whole(body) => body.to_vec(),
+                AnswerBody::Stream(frames) => frames.map(|frame| frame.unwrap()).collect::<Vec<_>>().await.concat(),
+            };
+            (200, String::from_utf8(text).unwrap(), meter)
+        }
+        Err(error) => {
+            let rendered = error.render(door, "req_1");
+            (rendered.status, String::from_utf8(rendered.body).unwrap(), meter)
+        }
+    }
+}
+
+fn question(stream: bool) -> Value {
+    json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+}
+
+const WHOLE: &str = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2},"odd":1}"#;
+const JSON: &str = "content-type: application/json\r\n";
+const COUNTED: Usage = Usage {
+    input: Some(3),
+    cached: None,
+    cache_write: None,
+    output: Some(2),
+    reasoning: None,
+    audio: None,
+    estimated: false,
+};
+
+#[tokio::test]
+async fn a_plain_answer_passes_byte_for_byte() {
+    let (upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
+    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(false)).await;
+    assert_eq!((status, text.as_str()), (200, WHOLE));
+    assert_eq!((meter.usage(), meter.finish(), meter.tries()), (COUNTED, Some(Finish::Stop), 1));
+    let served = meter.served();
+    assert_eq!(
+        (served.provider.as_str(), served.model.as_str(), served.key_tail.as_str()),
+        ("first", "served", "1234")
+    );
+    let request = upstream.requests().remove(0);
+    assert!(request.contains(r#""model":"served""#), "{request}");
+    assert!(request.contains("authorization: Bearer secret-key-1234"), "{request}");
+}
+
+#[tokio::test]
+async fn a_stream_passes_without_the_usage_that_nobody_asked_for() {
+    let (upstream, ai, route) = one(vec![hello()]).await;
+    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    assert_eq!(status, 200);
+    assert!(text.starts_with(&text_chunk("Hello, ")) && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(!text.contains("usage"), "{text}");
+    assert_eq!((meter.usage(), meter.finish()), (COUNTED, Some(Finish::Stop)));
+    assert!(upstream.requests()[0].contains(r#""include_usage":true"#));
+}
+
+#[tokio::test]
+async fn a_stream_that_comes_byte_by_byte_is_the_same() {
+    let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
+    let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())];
+    let (_upstream, ai, route) = one(vec![script]).await;
+    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let expected = [text_chunk("Hello, "), text_chunk("thế giới")].concat().replace('\n', "\r\n");
+    assert!(text.starts_with(&expected) && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert_eq!(meter.usage(), COUNTED);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_ends_with_an_error_and_is_estimated() {
+    let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, you").into_bytes()].concat())];
+    let (_upstream, ai, route) = one(vec![cut]).await;
+    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let last = text.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.starts_with(r#"data: {"error":{"#), "{text}");
+    assert!(!text.contains("[DONE]"));
+    let usage = meter.usage();
+    assert!(usage.estimated && usage.output == Some(3) && usage.input > Some(0), "{usage:?}");
+    assert_eq!(meter.finish(), None);
+}
+
+#[tokio::test]
+async fn a_silent_stream_is_given_up_and_a_plain_call_may_take_its_time() {
+    let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat()), Step::Stall];
+    let (_upstream, ai, route) = one(vec![stalls]).await;
+    let (_, text, _) = call(&ai, Door::Chat, &route, &question(true)).await;
+    assert!(text.contains("took too long"), "{text}");
+}
+
+#[tokio::test]
+async fn failures_before_the_first_frame_fall_back() {
+    let rate_limited = vec![Step::Write(
+        [ok("text/event-stream"), b"data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n\n".to_vec()].concat(),
+    )];
+    for (script, stream) in
+        [(answer(429, "retry-after: 30\r\n", ""), false), (answer(500, "", ""), true), (rate_limited, true)]
+    {
+        let first = Upstream::start(vec![script]).await;
+        let good = if stream { hello() } else { answer(200, JSON, WHOLE) };
+        let second = Upstream::start(vec![good]).await;
+        let providers = vec![
+            provider("first", ProviderKind::OpenAi, &first, &["k"]),
+            provider("second", ProviderKind::OpenAi, &second, &["k"]),
+        ];
+        let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+        let route = Route {
+            asked: "m".to_owned(),
+            deployments: vec![deployment("second", 2), deployment("first", 1)],
+            ..Route::default()
+        };
+        let (status, text, meter) = call(&ai, Door::Chat, &route, &question(stream)).await;
+        assert_eq!((status, meter.tries()), (200, 2), "{text}");
+        assert_eq!(meter.served().provider, "second");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_long_goes_to_its_fallback_only() {
+    let body =
+        r#"{"error":{"message":"This model's maximum context length is 10 tokens.","code":"context_length_exceeded"}}"#;
+    let first = Upstream::start(vec![answer(400, JSON, body)]).await;
+    let second = Upstream::start(vec![answer(200, JSON, WHOLE)]).await;
+    let providers = vec![
+        provider("first", ProviderKind::OpenAi, &first, &["k"]),
+        provider("second", ProviderKind::OpenAi, &second, &["k"]),
+    ];
+    let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+    let mut route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    route.fallbacks = Fallbacks { failure: vec![deployment("second", 0)], ..Fallbacks::default() };
+    let (status, text, _) = call(&ai, Door::Chat, &route, &question(false)).await;
+    assert_eq!(status, 400);
+    assert!(text.contains("context_length_exceeded") && text.contains("10 tokens"), "{text}");
+    route.fallbacks = Fallbacks { context_length: vec![deployment("second", 0)], ..Fallbacks::default() };
+    assert_eq!(call(&ai, Door::Chat, &route, &question(false)).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_wait_is_passed_on_at_once() {
+    let (upstream, ai, route) = one(vec![answer(429, "retry-after: 7\r\n", "")]).await;
+    let call = Call::new(Door::Chat, question(true).to_string().into(), Arc::new(route), String::new());
+    let error = ai.forward(call).await.err().unwrap();
+    let headers = error.render(Door::Chat, "").headers;
+    assert!(headers.contains(&("retry-after", "7".to_owned())), "{headers:?}");
+    assert_eq!((error.status(Door::Chat), upstream.requests().len()), (429, 1));
+}
+
+#[tokio::test]
+async fn dropping_the_answer_or_the_question_ends_the_connection() {
+    let gone = Arc::new(Notify::new());
+    let waits = |bytes: Vec<u8>| vec![Step::Write(bytes), Step::WaitForGone(Arc::clone(&gone))];
+    let flowing = waits([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat());
+    let (_upstream, ai, route) = one(vec![flowing, waits(Vec::new())]).await;
+    let route = Arc::new(route);
+    let ask = |stream| Call::new(Door::Chat, question(stream).to_string().into(), Arc::clone(&route), String::new());
+    let forwarded = ai.forward(ask(true)).await.ok().unwrap();
+    drop(forwarded);
+    tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the stream is closed");
+    let plain = tokio::time::timeout(Duration::from_millis(200), ai.forward(ask(false))).await;
+    assert!(plain.is_err(), "nothing came");
+    tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the plain call is closed");
+}
+
+#[tokio::test]
+async fn usage_that_never_comes_does_not_hold_up_the_end() {
+    let end = OPENAI_END.split("\n\n").next().unwrap();
+    let stalls =
+        [ok("text/event-stream"), text_chunk("Hello").into_bytes(), format!("{end}\n\n").into_bytes()].concat();
+    let (_upstream, ai, route) = one(vec![vec![Step::Write(stalls), Step::Stall]]).await;
+    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(meter.usage().estimated);
+}
