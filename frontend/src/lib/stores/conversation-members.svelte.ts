@@ -14,6 +14,7 @@ const RANK: Record<MemberRole, number> = { owner: 0, admin: 1, member: 2 };
 export class ConversationMembers {
   readonly list: Listing<Member>;
   #query = $state('');
+  #role = $state<MemberRole | null>(null);
   readonly #id: Id;
   readonly #connection: Pick<Connection, 'on' | 'notify'>;
   readonly #leave: () => void;
@@ -23,8 +24,12 @@ export class ConversationMembers {
     this.#connection = connection;
     this.list = new Listing(
       async (page) => {
-        const q = this.#query || undefined;
-        const found = await api.get<Page<Member>>(`/conversations/${id}/members`, { q, page, page_size: PAGE_SIZE });
+        const found = await api.get<Page<Member>>(`/conversations/${id}/members`, {
+          q: this.#query || undefined,
+          role: this.#role ?? undefined,
+          page,
+          page_size: PAGE_SIZE
+        });
         presence.learn(found.items);
         return found;
       },
@@ -42,6 +47,35 @@ export class ConversationMembers {
   search(query: string): Promise<void> {
     this.#query = query.trim();
     return this.list.load();
+  }
+
+  /** Only those with that role; null: whatever theirs is. */
+  get role(): MemberRole | null {
+    return this.#role;
+  }
+
+  pick(role: MemberRole | null): Promise<void> {
+    this.#role = role;
+    return this.list.load();
+  }
+
+  /** Everybody, whatever was looked for. */
+  showAll(): Promise<void> {
+    this.#query = '';
+    return this.pick(null);
+  }
+
+  /** How many of those in the list have that role; null while not all of them have come. */
+  countOf(role: MemberRole): number | null {
+    const { items, total, hasMore, isKnown } = this.list;
+    if (!isKnown) return null;
+    const loaded = items.filter((member) => member.role === role).length;
+    if (!hasMore) return loaded;
+    const last = items.at(-1)?.role;
+    if (last === undefined) return null;
+    // They come in the order of their roles: those before the last one's are complete, and of the lowest are all the rest.
+    if (RANK[role] < RANK[last]) return loaded;
+    return role === 'member' && last === 'member' ? total - (items.length - loaded) : null;
   }
 
   /** In large conversations the presence of those on the screen has to be asked for. */
@@ -75,6 +109,7 @@ export class ConversationMembers {
   #put(member: Member): void {
     const isSame = (other: Member) => other.user_id === member.user_id;
     const isShown = this.list.items.some(isSame);
+    if (this.#role !== null && member.role !== this.#role) return this.list.drop(isSame);
     if (!isShown && this.#query !== '') return;
     // Beyond the pages that are loaded: it comes with its page.
     if (isShown || !this.list.hasMore) this.list.put(member, isSame, byRoleAndName);
