@@ -11,9 +11,10 @@ async function makeGroup(server, admin, other) {
   for (let at = 1; at <= CROWD; at += 1) crowd.push(await Person.signUp(server.url, `Crowd ${String(at).padStart(2, '0')}`));
   const [owner, ...rest] = crowd;
   const last = await Person.signUp(server.url, 'Zoe Zeta');
+  const unheard = crowd[40];
   const id = await owner.openGroup('Everybody', ...rest, last, other, admin);
   await owner.call('PATCH', `/r1/conversations/${id}/members/${admin.id}`, { role: 'admin' });
-  return id;
+  return { id, owner, unheard };
 }
 
 test('a group of sixty people', async ({ arrive, server }) => {
@@ -21,7 +22,7 @@ test('a group of sixty people', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const [annaApi, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
-  const id = await makeGroup(server, annaApi, benApi);
+  const { id, owner, unheard } = await makeGroup(server, annaApi, benApi);
   const { page } = anna;
 
   await page.goto(`/c/${id}`);
@@ -36,6 +37,18 @@ test('a group of sixty people', async ({ arrive, server }) => {
   expect(await rows.count()).toBeLessThan(45);
   await expect(panel.getByText('50 of 60, more as you scroll')).toBeAttached();
   await anna.expectFlawless('the members of a large group');
+
+  // By their roles, whose people are counted without loading all of them.
+  for (const heading of ['Owners · 1', 'Admins · 1', 'Members · 58']) {
+    await expect(panel.getByRole('heading', { name: heading })).toBeVisible();
+  }
+  const filter = panel.getByRole('group', { name: 'Filter members by role' });
+  await filter.getByRole('button', { name: 'Admins' }).click();
+  await expect(rows).toHaveCount(1);
+  await expect(rows).toContainText(anna.name);
+  await expect(panel.getByRole('heading', { name: 'Owners' })).toHaveCount(0);
+  await filter.getByRole('button', { name: 'Everyone' }).click();
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '60');
 
   // By keyboard: from the search into the list, to the end of what is there, and on when the rest has come.
   const search = panel.getByRole('searchbox', { name: 'Search members' });
@@ -66,11 +79,32 @@ test('a group of sixty people', async ({ arrive, server }) => {
   await expect(anna.composer).toHaveValue(`@${ben.name} `);
   await anna.composer.pressSequentially('are you here?');
   await anna.composer.press('Enter');
+  await expect(ben.page.getByText('Mentions you')).toBeAttached();
   await ben.page.goto(`/c/${id}`);
   await ben.sees('are you here?');
   await expect(page.getByText(`Read by ${ben.name}`)).toBeAttached();
   await ben.composer.pressSequentially('yes');
   await expect(page.getByText(`${ben.name} is typing`)).toBeVisible();
+
+  // Whom others call is shown as called, also somebody who has never been heard of here.
+  const text = `@${unheard.name} knows`;
+  await owner.call('POST', `/r1/conversations/${id}/messages`, {
+    client_id: crypto.randomUUID(),
+    content: text,
+    mentions: [{ kind: 'user', id: unheard.id }],
+  });
+  await expect(anna.log.locator('.at').getByText(`@${unheard.name}`, { exact: true })).toBeVisible();
+
+  // What notifies many people goes out when that is confirmed.
+  await anna.composer.pressSequentially('@al');
+  await page.getByRole('option', { name: /^all/ }).click();
+  await anna.composer.pressSequentially('lunch is here');
+  await anna.composer.press('Enter');
+  const message = anna.log.getByRole('article').filter({ hasText: 'lunch is here' });
+  await expect(message.getByRole('alert')).toContainText('it notifies many people');
+  await expect(ben.log.getByText('lunch is here')).toHaveCount(0);
+  await message.getByRole('button', { name: 'Send anyway' }).click();
+  await ben.sees('lunch is here');
 
   // And one is written to from here.
   await page.getByRole('button', { name: 'Members and details' }).click();

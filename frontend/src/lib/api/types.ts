@@ -4,7 +4,14 @@
 
 import type * as Described from './generated/types.gen.ts';
 
-export type { AssistantMember, ConversationKind, Member, MemberRole, MessageStatus } from './generated/types.gen.ts';
+export type {
+  AssistantMember,
+  ConversationKind,
+  Member,
+  MemberRole,
+  Mention,
+  MessageStatus
+} from './generated/types.gen.ts';
 export type {
   PresenceStatus,
   SenderKind,

@@ -1,5 +1,6 @@
 /** What a durable event changes in a conversation as the list shows it. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
+import { isCalled } from './mentions.ts';
 
 /** `gone`: it is not the reader's any more. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isLastUnknown: boolean };
@@ -78,10 +79,9 @@ function withMessage(conversation: Conversation, message: Message, me: Id | unde
     last_activity_at: message.created_at,
     // Who writes has read what came before.
     unread: isOwn ? 0 : conversation.unread + 1,
-    own: own && { ...own, unread_mentions: isOwn ? 0 : mentions + (isFor(message, me) ? 1 : 0) }
+    own: own && {
+      ...own,
+      unread_mentions: isOwn ? 0 : mentions + (isCalled(message.mentions ?? [], me ?? null) ? 1 : 0)
+    }
   };
-}
-
-function isFor({ mentions }: Message, me: Id | undefined): boolean {
-  return mentions?.some(({ kind, id }) => kind === 'all' || kind === 'here' || (kind === 'user' && id === me)) ?? false;
 }

@@ -5,6 +5,11 @@ export function isChannel(kind: ConversationKind | undefined): boolean {
   return kind === 'public_channel' || kind === 'private_channel';
 }
 
+/** It may have so many people that one calls them all at once. */
+export function hasMany(kind: ConversationKind): boolean {
+  return kind === 'group' || isChannel(kind);
+}
+
 /** Its owner and admins; in a channel those of the workspace, too. */
 export function mayManage({ kind, own }: Conversation, workspaceRole?: WorkspaceRole): boolean {
   return own?.role === 'owner' || own?.role === 'admin' || (isChannel(kind) && isAdmin(workspaceRole));

@@ -1,21 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { askedAt, callsMe, cutMentions, matching, type Name } from './mentions.ts';
+import { askedAt, calledIn, callsMe, cutMentions, isCalled, matching, type Name } from './mentions.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },
-  { name: 'Mai Trần', kind: 'person' },
+  { id: 'u2', name: 'Mai Trần', kind: 'person' },
   { name: 'Elena', kind: 'me' },
-  { name: 'Quill', kind: 'assistant' }
+  { id: 'a1', name: 'Quill', kind: 'assistant' },
+  { name: 'all', kind: 'all' }
 ];
 
 describe('mentions', () => {
   it('are cut out, the longest name first', () => {
     expect(cutMentions('Hi @Mai Trần and @quill, see', names)).toEqual([
       { text: 'Hi ', kind: null },
-      { text: '@Mai Trần', kind: 'person' },
+      { text: '@Mai Trần', kind: 'person', id: 'u2' },
       { text: ' and ', kind: null },
-      { text: '@quill', kind: 'assistant' },
+      { text: '@quill', kind: 'assistant', id: 'a1' },
       { text: ', see', kind: null }
     ]);
   });
@@ -40,6 +41,22 @@ describe('mentions', () => {
         }
       )
     );
+  });
+
+  it('are said to the server, each once and not oneself', () => {
+    expect(calledIn('@Mai Trần, @quill and @Elena: @mai trần!', names)).toEqual([
+      { kind: 'user', id: 'u2' },
+      { kind: 'assistant', id: 'a1' }
+    ]);
+    expect(calledIn('@all, lunch', names)).toEqual([{ kind: 'all' }]);
+    expect(calledIn('@allison', names)).toEqual([]);
+  });
+
+  it('call the reader by id, and with everybody', () => {
+    expect(isCalled([{ kind: 'user', id: 'me' }], 'me')).toBe(true);
+    expect(isCalled([{ kind: 'here' }], 'me')).toBe(true);
+    expect(isCalled([{ kind: 'user', id: 'u2' }], 'me')).toBe(false);
+    expect(isCalled([{ kind: 'assistant', id: 'me' }], 'me')).toBe(false);
   });
 
   it('are asked for right before the caret', () => {

@@ -1,17 +1,21 @@
+import type { Mention } from '#lib/api/types.ts';
+
 /** Who can be called by `@name` in a conversation, and where that happens in a text. */
-export type MentionKind = 'me' | 'person' | 'assistant';
+/** `all`: every member; `here`: those who are online. */
+export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here';
 
 export interface Name {
-  /** Of a person. */
+  /** Of a person or an assistant. */
   readonly id?: string;
   readonly name: string;
-  readonly kind: MentionKind;
+  readonly kind: CalledKind;
 }
 
 export interface Piece {
   readonly text: string;
   /** `null` for plain text. */
-  readonly kind: MentionKind | null;
+  readonly kind: CalledKind | null;
+  readonly id?: string | undefined;
 }
 
 const LETTER = /[\p{L}\p{N}_]/u;
@@ -28,7 +32,7 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
     if (!found) continue;
     if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
     plainFrom = at + 1 + found.name.length;
-    pieces.push({ text: text.slice(at, plainFrom), kind: found.kind });
+    pieces.push({ text: text.slice(at, plainFrom), kind: found.kind, id: found.id });
     at = plainFrom - 1;
   }
   if (plainFrom < text.length) pieces.push({ text: text.slice(plainFrom), kind: null });
@@ -38,6 +42,22 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
 /** Whether the text calls the reader. */
 export function callsMe(text: string, names: readonly Name[]): boolean {
   return cutMentions(text, names).some((piece) => piece.kind === 'me');
+}
+
+/** Whom a text calls, each once, as the server wants it said. */
+export function calledIn(text: string, names: readonly Name[]): Mention[] {
+  const found = new Map<string, Mention>();
+  for (const { kind, id } of cutMentions(text, names)) {
+    if (kind === 'all' || kind === 'here') found.set(kind, { kind });
+    else if (id && (kind === 'person' || kind === 'assistant'))
+      found.set(id, { kind: kind === 'person' ? 'user' : 'assistant', id });
+  }
+  return [...found.values()];
+}
+
+/** Whether it calls the person with that id, by name or with everybody. */
+export function isCalled(mentions: readonly Mention[], me: string | null): boolean {
+  return mentions.some(({ kind, id }) => kind === 'all' || kind === 'here' || (kind === 'user' && id === me));
 }
 
 export interface Asked {

@@ -11,9 +11,14 @@ import type { Action, Rights } from './actions.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
-import { closedBy, isChannel, mayManage, type Closed } from './kinds.ts';
-import type { Name } from './mentions.ts';
+import { closedBy, hasMany, isChannel, mayManage, type Closed } from './kinds.ts';
+import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
 import type { MessageView } from './rows.ts';
+
+const EVERYBODY: readonly Name[] = [
+  { name: 'all', kind: 'all' },
+  { name: 'here', kind: 'here' }
+];
 
 export interface Reader {
   readonly id: string;
@@ -74,11 +79,13 @@ export class Pane {
     const known = new Set([this.#app.session.account?.id, ...this.others.map(({ id }) => id)]);
     return this.#chat.people.in(this.id).filter(({ id }) => !known.has(id));
   });
+  readonly #hasMany = $derived.by(() => this.conversation !== undefined && hasMany(this.conversation.kind));
   /** Everybody who can be called here, as far as they are known. */
   readonly names = $derived.by<readonly Name[]>(() => [
     { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
     ...[...this.others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
-    ...(this.conversation?.assistants ?? []).map(({ name }) => ({ name, kind: 'assistant' as const }))
+    ...(this.conversation?.assistants ?? []).map(({ id, name }) => ({ id, name, kind: 'assistant' as const })),
+    ...(this.#hasMany ? EVERYBODY : [])
   ]);
   readonly #workspaceRole = $derived.by(
     () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
@@ -110,6 +117,11 @@ export class Pane {
   nameOf(userId: string): string {
     const member = this.conversation?.members?.find((member) => member.user_id === userId);
     return member?.display_name ?? this.#chat.people.nameOf(this.id, userId) ?? '';
+  }
+
+  /** Whether a message calls the reader. What was written by a program may do so by name only. */
+  callsMe({ content, mentions }: MessageView): boolean {
+    return isCalled(mentions, this.#app.session.account?.id ?? null) || callsMe(content, this.names);
   }
 
   /** Has the names of these people asked for, where they aren't known. */
@@ -172,7 +184,7 @@ export class Pane {
   /** Says something here. Only the first word of a new conversation has to be waited for. */
   send(content: string): Promise<void> | undefined {
     if (this.beginning) return this.beginning.begin(content);
-    this.log.send(content, this.replyTo?.id ?? null);
+    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names));
     this.replyTo = null;
     return undefined;
   }

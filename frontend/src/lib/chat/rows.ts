@@ -3,7 +3,7 @@
  * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
  * touches one row of a hundred thousand.
  */
-import type { MessageStatus, Sender, Versions } from '#lib/api/types.ts';
+import type { Mention, MessageStatus, Sender, Versions } from '#lib/api/types.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
 /** A message as it is shown, whether the server has it or not. */
@@ -22,6 +22,8 @@ export interface MessageView {
   /** Why it was not sent, or why an answer failed. */
   readonly failure: Failure | null;
   readonly replyTo: string | null;
+  /** Whom it calls, as its sender said. */
+  readonly mentions: readonly Mention[];
   readonly isEdited: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
@@ -51,6 +53,8 @@ export interface Reader {
 /** Messages of one person join a group while each follows the last within a minute, and for five minutes at most. */
 const JOIN_WITHIN = 60_000;
 const GROUP_WITHIN = 5 * 60_000;
+
+const NOBODY: readonly Mention[] = [];
 
 export class RowBuilder {
   #entries: readonly Entry[] = [];
@@ -125,6 +129,7 @@ function toView(entry: Entry, reader: Reader): MessageView {
     sending: null,
     failure: reason === null ? null : { code: 'answer_failed', message: reason },
     replyTo: message.reply_to,
+    mentions: message.mentions ?? NOBODY,
     isEdited: message.edited_at !== null,
     versions: message.versions ?? null,
     model: message.model ?? null,
@@ -146,6 +151,7 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     sending: outgoing.state,
     failure: outgoing.failure,
     replyTo: outgoing.reply_to,
+    mentions: outgoing.mentions ?? NOBODY,
     isEdited: false,
     versions: null,
     model: null,

@@ -2,7 +2,7 @@
  * What a client knows of one conversation: the messages that it has loaded, how far in the event log it has come,
  * what it has heard of too early, and what it wants to send. `reducer.ts` is the only place that makes a new one.
  */
-import type { DurableFrame, Message } from '#lib/api/types.ts';
+import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 
 /** A message and the last event of the log that is surely reflected in it. */
 export interface Entry {
@@ -33,6 +33,10 @@ export interface Outgoing {
   readonly conversation_id: string;
   readonly content: string;
   readonly reply_to: string | null;
+  /** Whom it calls; none in what an older version of the app has kept. */
+  readonly mentions?: readonly Mention[];
+  /** It may call many. */
+  readonly confirm?: boolean;
   readonly created_at: string;
   readonly state: OutgoingState;
   readonly failure: Failure | null;

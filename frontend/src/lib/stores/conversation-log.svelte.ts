@@ -1,7 +1,7 @@
 /** One conversation as the page sees it: what is known of it, and what can be done with its messages. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Cursor, DurableFrame, Member, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
+import type { Cursor, DurableFrame, Member, Mention, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
 import { EMPTY, findIndexById, findIndexBySeq, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
@@ -317,11 +317,11 @@ export class ConversationLog {
 
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  send(content: string, replyTo: string | null = null): void {
+  send(content: string, replyTo: string | null = null, mentions: readonly Mention[] = []): void {
     // Who answers has seen what was new, also where it is still being loaded.
     this.#unreadFrom = null;
     this.#readBefore = Number.POSITIVE_INFINITY;
-    this.#host.outbox.send(this.id, content, replyTo);
+    this.#host.outbox.send(this.id, content, replyTo, mentions);
   }
 
   retry(clientId: string): void {

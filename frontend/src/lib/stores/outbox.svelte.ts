@@ -4,7 +4,7 @@
  * it by its `client_id`.
  */
 import { ApiError, newId } from '#lib/api/client.ts';
-import type { AckPayload } from '#lib/api/types.ts';
+import type { AckPayload, Mention } from '#lib/api/types.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { LogInput } from '#lib/chat/reducer.ts';
 import type { Failure, Outgoing } from '#lib/chat/state.ts';
@@ -92,7 +92,7 @@ export class Outbox {
     this.#slowedUntil = 0;
   }
 
-  send(conversationId: string, content: string, replyTo: string | null): void {
+  send(conversationId: string, content: string, replyTo: string | null, mentions: readonly Mention[] = []): void {
     // The order in which they are kept is the order of their times.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
     const outgoing: Outgoing = {
@@ -100,6 +100,7 @@ export class Outbox {
       conversation_id: conversationId,
       content,
       reply_to: replyTo,
+      ...(mentions.length > 0 && { mentions }),
       created_at: new Date(this.#lastTime).toISOString(),
       state: 'waiting',
       failure: null,
@@ -111,10 +112,12 @@ export class Outbox {
     void this.#pump(conversationId);
   }
 
+  /** Once more; where it calls many and had to be confirmed, that is what this does. */
   retry(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
-    this.#change(outgoing, { state: 'waiting', failure: null });
+    const confirm = outgoing.confirm || outgoing.failure?.code === 'confirm_mention';
+    this.#change(outgoing, { state: 'waiting', failure: null, ...(confirm && { confirm }) });
     this.#tell(outgoing.conversation_id, { kind: 'waiting', client_id: clientId });
     void this.#pump(outgoing.conversation_id);
   }
@@ -151,10 +154,16 @@ export class Outbox {
 
   /** True where the next one may go. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
-    const { client_id, conversation_id, content, reply_to } = outgoing;
+    const { client_id, conversation_id, content, reply_to, mentions, confirm } = outgoing;
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
-      const message = { client_id, content, ...(reply_to === null ? {} : { reply_to }) };
+      const message = {
+        client_id,
+        content,
+        ...(reply_to === null ? {} : { reply_to }),
+        ...(mentions && { mentions }),
+        ...(confirm && { confirm })
+      };
       const ack: { seq?: number | null } =
         content.length > LONG
           ? await this.#post(conversation_id, message)

@@ -43,6 +43,20 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
+  it('says whom a message calls, and confirms only what was sent once more', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }] });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('confirm_mention');
+    await settled();
+    expect(desk.shown('c1')).toEqual([['@all, hello', 'failed']]);
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
+  });
+
   it('posts what no frame can hold, in its turn', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');

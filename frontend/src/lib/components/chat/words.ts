@@ -6,6 +6,8 @@ export function whyNotSent(failure: Failure | null): string {
   switch (failure?.code) {
     case 'forbidden':
       return m.chat_reason_forbidden();
+    case 'confirm_mention':
+      return m.chat_reason_many();
     case 'not_found':
       return m.chat_reason_not_found();
     case 'too_large':
