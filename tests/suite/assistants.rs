@@ -2,9 +2,13 @@
 
 use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, Value, json};
 
+mod asking;
 mod cluster;
+mod details;
+mod editing;
 mod failures;
 mod fairness;
+mod prompts;
 mod survival;
 mod titles;
 mod versions;

@@ -11,6 +11,7 @@ mod channels;
 mod cluster;
 mod compression;
 mod conversations;
+mod dead_letters;
 mod delivery;
 mod endpoints;
 mod firewall;

@@ -29,11 +29,15 @@ impl ChatMessage {
 }
 
 /// A question to a model. `model` is the upstream's own name for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatRequest {
     pub model: String,
     pub system: Option<String>,
     pub messages: Vec<ChatMessage>,
+    /// The model's own where there is none.
+    pub temperature: Option<f64>,
+    /// The longest answer. The model's own where there is none.
+    pub max_tokens: Option<u32>,
 }
 
 impl ChatRequest {
@@ -81,11 +85,13 @@ pub enum Finish {
 pub enum ChatDelta {
     /// More text, never empty.
     Text(String),
+    /// What the model thinks before it speaks, never empty. It is no part of the answer.
+    Thought(String),
     /// The end, said by the provider. Nothing follows.
     Done { finish: Finish, usage: Option<Usage> },
 }
 
-/// An answer on its way: any number of [`ChatDelta::Text`], then one [`ChatDelta::Done`] or one error, then nothing.
+/// An answer on its way: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], then one [`ChatDelta::Done`] or one error, then nothing.
 /// Dropping it ends the request upstream.
 pub type ChatStream = BoxStream<'static, Result<ChatDelta, AiError>>;
 

@@ -54,6 +54,8 @@ pub trait Decoder: Send + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
     Text(String),
+    /// What the model thinks, which is no part of the answer.
+    Thought(String),
     /// Nothing for the reader: a role, usage, a sign of life.
     Nothing,
     /// The last frame.
@@ -202,7 +204,7 @@ fn read_answer(body: Body, decoder: Box<dyn Decoder>, limits: &Limits) -> ChatSt
     stream::unfold(Some(answer), |answer| async {
         let mut answer = answer?;
         let item = answer.next().await;
-        let more = matches!(item, Ok(ChatDelta::Text(_)));
+        let more = matches!(item, Ok(ChatDelta::Text(_) | ChatDelta::Thought(_)));
         Some((item, more.then_some(answer)))
     })
     .boxed()
@@ -225,6 +227,7 @@ impl StreamedAnswer {
                     self.spoke = true;
                     return Ok(ChatDelta::Text(text));
                 }
+                Ok(Read::Thought(thought)) if !thought.is_empty() => return Ok(ChatDelta::Thought(thought)),
                 Ok(Read::End) => {
                     return self.decoder.ending().map_or(Err(AiError::Cut), |ending| conclude(ending, self.spoke));
                 }
@@ -261,12 +264,14 @@ fn read_whole(body: &[u8], decoder: &mut impl Decoder) -> Result<Vec<ChatDelta>,
     for frame in frames {
         match decoder.read(&frame.to_string())? {
             Read::Text(text) if !text.is_empty() => items.push(ChatDelta::Text(text)),
-            Read::Text(_) | Read::Nothing => {}
+            Read::Thought(thought) if !thought.is_empty() => items.push(ChatDelta::Thought(thought)),
+            Read::Text(_) | Read::Thought(_) | Read::Nothing => {}
             Read::End => break,
         }
     }
     let ending = decoder.ending().ok_or(AiError::Cut)?;
-    items.push(conclude(ending, !items.is_empty())?);
+    let spoke = items.iter().any(|item| matches!(item, ChatDelta::Text(_)));
+    items.push(conclude(ending, spoke)?);
     Ok(items)
 }
 

@@ -60,6 +60,7 @@ async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
     while let Some(delta) = answer.next().await {
         match delta {
             Ok(ChatDelta::Text(more)) => text.push_str(&more),
+            Ok(ChatDelta::Thought(_)) => {}
             Ok(ChatDelta::Done { finish, usage }) => {
                 assert!(answer.next().await.is_none(), "nothing follows the end");
                 return (text, Ok((finish, usage)));

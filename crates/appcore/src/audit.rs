@@ -61,6 +61,8 @@ actions! {
     /// By an administrator.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";
+    JobRequeued = "admin.job_requeued";
+    JobDeleted = "admin.job_deleted";
     /// By the firewall.
     AddressBanned = "firewall.address_banned";
 }

@@ -63,6 +63,8 @@ id! {
     MessageId,
     /// An assistant that can be a member of conversations.
     AssistantId,
+    /// A prompt template.
+    PromptId,
     /// A durable job.
     JobId,
     /// One durable or passing event.

@@ -5,10 +5,12 @@ pub mod connection;
 pub mod constraint;
 pub mod entity;
 pub mod query;
+mod sign;
 mod sqlite;
 mod timeout;
 mod transaction;
 
 pub use connection::Database;
+pub use sign::Sign;
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};

@@ -4,10 +4,10 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use actix_web::HttpRequest;
 use appcore::{
-    ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, MessageId,
-    PasskeyId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
+    ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
+    MessageId, PasskeyId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{ConversationKind, MemberRole},
+    view::{ConversationKind, JobStatus, MemberRole},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -63,6 +63,9 @@ from_text!(
     bool,
     ApiKeyId,
     AssistantId,
+    JobId,
+    JobStatus,
+    PromptId,
     BanId,
     ConversationId,
     ConversationKind,

@@ -34,6 +34,7 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
         address,
         is_foreign_page: origin::is_foreign_page(headers, config),
         is_local: address.is_some_and(|address| address.is_loopback()) && host::is_of_this_machine(headers),
+        country: client_country(peer, headers, config),
     }
 }
 
@@ -44,8 +45,7 @@ fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config
 }
 
 /// The country of the caller, where a trusted proxy tells it. Everybody else's word for it is not heard.
-#[must_use]
-pub fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
+fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
     let header = config.server.country_header()?;
     own_address(peer).filter(|peer| is_trusted(*peer, config))?;
     // A proxy that adds its own beside the client's leaves the client's standing first.

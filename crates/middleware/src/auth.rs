@@ -10,10 +10,7 @@ use service::{
     accounts::{self, Device},
 };
 
-use crate::{
-    address::{client_country, source},
-    cookies,
-};
+use crate::{address::source, cookies};
 
 /// The access token that came with a request.
 pub struct Credentials {
@@ -55,6 +52,5 @@ pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
 pub fn device(http: &HttpRequest, config: &Config) -> Device {
     let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let source = source(http, config);
-    let country = client_country(http.peer_addr(), http.headers(), config);
-    Device::new(user_agent, source.address).sent_by(source).in_country(country)
+    Device::new(user_agent, source.address).sent_by(source).in_country(source.country)
 }

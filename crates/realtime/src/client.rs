@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use appcore::{AppError, ConversationId, auth::Principal};
+use appcore::{AppError, ConversationId, Country, auth::Principal};
 use service::App;
 
 use crate::{
@@ -17,6 +17,8 @@ pub struct ClientContext {
     pub shard: Rc<Shard>,
     pub out: Rc<Outbound>,
     pub principal: Principal,
+    /// Where they are, where a trusted proxy tells it.
+    pub country: Option<Country>,
 }
 
 impl ClientContext {

@@ -73,6 +73,8 @@ pub struct Send {
     pub mentions: Vec<Mention>,
     /// It may mention many.
     pub confirm: bool,
+    /// The model that is to answer.
+    pub model: Option<String>,
 }
 
 /// The payload of one type of frame that a client may send.
@@ -135,15 +137,18 @@ struct SendPayload {
     /// It may mention many.
     #[serde(default)]
     confirm: bool,
+    /// The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
+    #[serde(default)]
+    model: Option<String>,
 }
 
 impl CommandPayload for SendPayload {
     const KIND: &'static str = "message.send";
 
     fn into_command(self) -> Result<Command, AppError> {
-        let Self { conversation_id, client_id, content, reply_to, mentions, confirm } = self;
+        let Self { conversation_id, client_id, content, reply_to, mentions, confirm, model } = self;
         let client_id = ClientId::parse(client_id)?;
-        Ok(Command::Send(Box::new(Send { conversation_id, client_id, content, reply_to, mentions, confirm })))
+        Ok(Command::Send(Box::new(Send { conversation_id, client_id, content, reply_to, mentions, confirm, model })))
     }
 }
 

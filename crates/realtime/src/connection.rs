@@ -52,8 +52,9 @@ impl Opening {
             out.close(Close::RESTARTING);
         }
         shard.end_when_expired(&out);
-        let inbox =
-            WsSession::start(ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal }, permit);
+        let client =
+            ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: source.country };
+        let inbox = WsSession::start(client, permit);
         Live { shard, out, inbox, is_on_foreign_page: source.is_foreign_page }
     }
 }

@@ -77,7 +77,7 @@ pub async fn respond(
         out.close(Close::RESTARTING);
     }
     if let Some(cursor) = resumed {
-        let client = ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal };
+        let client = ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: None };
         let heads = conversations.into_iter().collect();
         actix_rt::spawn(async move { catch_up::resume(&client, cursor, heads).await });
     }

@@ -21,6 +21,7 @@ use service::{
     assistants,
     conversations::{self, NewConversation},
     events::SendMessage,
+    jobs::Asking,
     messages,
 };
 use tempfile::TempDir;
@@ -95,6 +96,7 @@ impl Reader {
             reply_to: None,
             mentions: Vec::new(),
             here: Vec::new(),
+            asking: Asking::default(),
         };
         messages::send(&self.app, send, false).await.unwrap();
         self.hear("message.created").await;

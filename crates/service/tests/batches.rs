@@ -18,7 +18,10 @@ use appcore::{
 use dbcontext::{Database, query};
 use fixture::{Fixture, each, new_database};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use service::events::{AddMember, Change, EditMessage, Outcome, SendMessage, UpdateConversation};
+use service::{
+    events::{AddMember, Change, EditMessage, Outcome, SendMessage, UpdateConversation},
+    jobs::Asking,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -114,6 +117,7 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         reply_to: None,
         mentions: Vec::new(),
         here: Vec::new(),
+        asking: Asking::default(),
     })
 }
 
@@ -132,6 +136,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         title: Some(Some("Another".to_owned())),
         posting: None,
         topic: None,
+        model: None,
     })
 }
 

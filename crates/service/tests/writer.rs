@@ -14,7 +14,10 @@ use appcore::{
 use dbcontext::query;
 use fixture::{Fixture, each, limits, postgres, sqlite};
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{AddMember, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
+use service::{
+    events::{AddMember, Change, Depart, RemoveMember, SendMessage, Sent, Writer},
+    jobs::Asking,
+};
 
 #[tokio::test]
 async fn numbers_are_gapless_and_news_comes_in_their_order() {
@@ -120,6 +123,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         reply_to: None,
         mentions: Vec::new(),
         here: Vec::new(),
+        asking: Asking::default(),
     })
 }
 

@@ -174,7 +174,7 @@ impl World {
                 self.owner.delete(&format!("/r1/conversations/{group}/members/{}", self.third.id)).await.data_with(200);
                 with_id(def, &group)
             }
-            "ShowAssistant" => with_id(
+            "ShowAssistant" | "ChangeAssistant" | "DeleteAssistant" => with_id(
                 def,
                 &id_of(
                     &self
@@ -184,8 +184,12 @@ impl World {
                         .data_with(201),
                 ),
             ),
+            "ShowPrompt" | "ChangePrompt" | "DeletePrompt" => {
+                let body = self.body("CreatePrompt").await.unwrap_or_default();
+                with_id(def, &id_of(&self.owner.post("/r1/prompts", body).await.data_with(201)))
+            }
             // The version that is shown already.
-            "StopMessage" | "RegenerateMessage" | "ShowVersion" => {
+            "StopMessage" | "RegenerateMessage" | "ShowVersion" | "ShowAnswerDetails" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
             }
             "AskAgain" => {
@@ -208,7 +212,10 @@ impl World {
                 with_id(def, &id_of(&message))
             }
             // Of an account that has none: only the tests of providers and of passkeys make some.
-            "UnlinkIdentity" | "RemovePasskey" | "RenamePasskey" => with_id(def, &new_id()),
+            // And no job fails here.
+            "UnlinkIdentity" | "RemovePasskey" | "RenamePasskey" | "RequeueJob" | "DeleteJob" => {
+                with_id(def, &new_id())
+            }
             _ => def.path.replace("{p}", "example"),
         };
         assert!(!path.contains('{'), "{} has a path that nothing fills: give it a call here", def.name);
@@ -267,6 +274,14 @@ impl World {
             "CreateAssistant" => {
                 json!({ "name": format!("Ada {}", new_id()), "system_prompt": "Be brief.", "workspace_id": self.workspace })
             }
+            "ChangeAssistant" => json!({ "description": "Helps", "temperature": 0.5, "picture": { "glyph": "leaf" } }),
+            "CreatePrompt" => {
+                let command = new_id().chars().take(30).collect::<String>();
+                let (title, content) = ("Status", "Write about {{topic}}.");
+                json!({ "command": command, "title": title, "content": content, "workspace_id": self.workspace })
+            }
+            "ChangePrompt" => json!({ "title": "Status note" }),
+            "RegenerateMessage" | "RequeueJobs" => json!({}),
             "ShowVersion" => json!({ "index": 1 }),
             "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),
             _ => return None,

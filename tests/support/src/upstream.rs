@@ -31,6 +31,8 @@ pub enum Behaviour {
     Cut(Vec<String>),
     /// Streams these words and then bytes that mean nothing.
     Garbage(Vec<String>),
+    /// Thinks this, then says that, as servers of OpenAI's kind do.
+    Thinking(String, Vec<String>),
     /// Refuses: status, `Retry-After` in seconds.
     Refuse(u16, Option<u32>),
 }
@@ -54,6 +56,11 @@ impl Behaviour {
     #[must_use]
     pub fn cut(text: &str) -> Self {
         Self::Cut(words(text))
+    }
+
+    #[must_use]
+    pub fn thinking(thought: &str, text: &str) -> Self {
+        Self::Thinking(thought.to_owned(), words(text))
     }
 
     #[must_use]
@@ -204,6 +211,12 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         Behaviour::Answer(words) => {
             begin(&mut stream).await?;
+            write_words(&mut stream, shared, &words, false).await?;
+            finish(&mut stream, shared.kind, words.len()).await
+        }
+        Behaviour::Thinking(thought, words) => {
+            begin(&mut stream).await?;
+            write_event(&mut stream, &openai_chunk(json!({ "reasoning_content": thought }), Value::Null)).await?;
             write_words(&mut stream, shared, &words, false).await?;
             finish(&mut stream, shared.kind, words.len()).await
         }

@@ -92,7 +92,7 @@ mod tests {
             .iter()
             .filter_map(|delta| match delta {
                 ChatDelta::Text(text) => Some(text.as_str()),
-                ChatDelta::Done { .. } => None,
+                ChatDelta::Thought(_) | ChatDelta::Done { .. } => None,
             })
             .collect();
         assert!(text.contains("no AI provider yet"));

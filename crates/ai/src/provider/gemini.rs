@@ -66,6 +66,17 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     system_instruction: Option<Content<'a>>,
     contents: Vec<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation_config: Option<GenerationConfig>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GenerationConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +108,8 @@ fn write_request(request: &ChatRequest) -> Result<Vec<u8>, AiError> {
     let body = Request {
         system_instruction: system.map(|text| Content { role: None, parts: [Part { text }] }),
         contents: contents.collect(),
+        generation_config: (request.temperature.is_some() || request.max_tokens.is_some())
+            .then_some(GenerationConfig { temperature: request.temperature, max_output_tokens: request.max_tokens }),
     };
     serde_json::to_vec(&body).map_err(|_| AiError::Rejected)
 }
@@ -186,8 +199,15 @@ impl Decoder for Candidates {
             self.finish = Some(read_finish(reason)?);
         }
         let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
-        let text: String = parts.into_iter().filter(|part| !part.thought).filter_map(|part| part.text).collect();
-        Ok(if text.is_empty() { Read::Nothing } else { Read::Text(text) })
+        let (thoughts, said): (Vec<CandidatePart>, Vec<CandidatePart>) =
+            parts.into_iter().partition(|part| part.thought);
+        let text = |parts: Vec<CandidatePart>| parts.into_iter().filter_map(|part| part.text).collect::<String>();
+        let (thought, text) = (text(thoughts), text(said));
+        Ok(match (text.is_empty(), thought.is_empty()) {
+            (false, _) => Read::Text(text),
+            (true, false) => Read::Thought(thought),
+            (true, true) => Read::Nothing,
+        })
     }
 
     fn ending(&self) -> Option<Ending> {
@@ -220,6 +240,7 @@ mod tests {
             model: "gemini-2.5-flash".to_owned(),
             system: Some("Be brief.".to_owned()),
             messages: vec![ChatMessage::user("Hi"), ChatMessage::assistant("Hello!"), ChatMessage::user("Again")],
+            ..ChatRequest::default()
         };
         let body = String::from_utf8(write_request(&request).expect("a body")).expect("text");
         assert_eq!(
@@ -258,7 +279,7 @@ mod tests {
         let frames = [
             (
                 r#"{"candidates":[{"content":{"parts":[{"text":"think","thought":true}],"role":"model"}}],"usageMetadata":{"promptTokenCount":5,"thoughtsTokenCount":3}}"#,
-                Read::Nothing,
+                Read::Thought("think".to_owned()),
             ),
             (
                 r#"{"candidates":[{"content":{"parts":[{"text":"Xin "},{"text":"chào"}],"role":"model"},"index":0}],"modelVersion":"x"}"#,

@@ -52,6 +52,10 @@ fn headers(key: Option<&Secret>) -> Result<HeaderMap, AiError> {
 struct Request<'a> {
     model: &'a str,
     messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
     stream: bool,
     stream_options: StreamOptions,
 }
@@ -83,9 +87,15 @@ fn write_request(request: &ChatRequest) -> Result<Vec<u8>, AiError> {
     if messages.is_empty() {
         return Err(AiError::Rejected);
     }
-    let stream_options = StreamOptions { include_usage: true };
-    serde_json::to_vec(&Request { model: &request.model, messages, stream: true, stream_options })
-        .map_err(|_| AiError::Rejected)
+    let body = Request {
+        model: &request.model,
+        messages,
+        temperature: request.temperature,
+        max_tokens: request.max_tokens,
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+    };
+    serde_json::to_vec(&body).map_err(|_| AiError::Rejected)
 }
 
 #[derive(Deserialize)]
@@ -108,6 +118,9 @@ struct Choice {
 struct Delta {
     content: Option<String>,
     refusal: Option<String>,
+    /// What the model thinks, as `DeepSeek` and vLLM name it, or OpenRouter.
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -153,8 +166,15 @@ impl Decoder for Chunks {
                 _ => Finish::Stop,
             });
         }
-        let text = choice.delta.or(choice.message).and_then(|delta| delta.content.or(delta.refusal));
-        Ok(text.map_or(Read::Nothing, Read::Text))
+        let Some(delta) = choice.delta.or(choice.message) else { return Ok(Read::Nothing) };
+        let text = delta.content.or(delta.refusal);
+        let thought = delta.reasoning_content.or(delta.reasoning).filter(|thought| !thought.is_empty());
+        Ok(match (text, thought) {
+            (Some(text), None) => Read::Text(text),
+            (Some(text), _) if !text.is_empty() => Read::Text(text),
+            (_, Some(thought)) => Read::Thought(thought),
+            (None, None) => Read::Nothing,
+        })
     }
 
     fn ending(&self) -> Option<Ending> {
@@ -177,6 +197,7 @@ mod tests {
                 ChatMessage::assistant("Hello!"),
                 ChatMessage::user("Two \"lines\"\nplease"),
             ],
+            ..ChatRequest::default()
         };
         let body = String::from_utf8(write_request(&request).expect("a body")).expect("text");
         assert_eq!(
@@ -184,6 +205,9 @@ mod tests {
             r#"{"model":"gpt-4o-mini","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"},{"role":"user","content":"Two \"lines\"\nplease"}],"stream":true,"stream_options":{"include_usage":true}}"#
         );
         assert_eq!(write_request(&ChatRequest::default()), Err(AiError::Rejected));
+        let tuned = ChatRequest { temperature: Some(0.4), max_tokens: Some(50), ..request };
+        let body = String::from_utf8(write_request(&tuned).expect("a body")).expect("text");
+        assert!(body.contains(r#""temperature":0.4,"max_tokens":50,"stream":true"#), "{body}");
     }
 
     #[test]
@@ -195,7 +219,11 @@ mod tests {
                 r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
                 Read::Text(String::new()),
             ),
-            (r#"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"},"finish_reason":null}]}"#, Read::Nothing),
+            (
+                r#"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"},"finish_reason":null}]}"#,
+                Read::Thought("hm".to_owned()),
+            ),
+            (r#"{"choices":[{"index":0,"delta":{"content":"","reasoning":"so"}}]}"#, Read::Thought("so".to_owned())),
             (
                 r#"{"choices":[{"index":0,"delta":{"content":"Xin chào"},"logprobs":null}]}"#,
                 Read::Text("Xin chào".to_owned()),

@@ -403,6 +403,18 @@ const LATER: &[Setting] = &[
         "Whether what goes to many connections goes by one system call (io_uring), where the kernel allows it.",
     ),
     row(
+        "jobs.max_attempts",
+        Kind::Number(1, 20),
+        Value("5"),
+        "How often a job that fails is tried before it is a dead letter, which an administrator can put back.",
+    ),
+    row(
+        "jobs.backoff",
+        Kind::Numbers(1, 2_592_000),
+        Value("60,600,3600,86400"),
+        "Seconds before a job that failed is tried again: after its first failure, its second and so on; the last one holds for all later.",
+    ),
+    row(
         "ai.default_model",
         Kind::Text,
         Unset("openai/gpt-5-mini"),

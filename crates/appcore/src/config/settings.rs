@@ -36,6 +36,7 @@ pub struct Config {
     pub workspaces: Workspaces,
     pub messages: Messages,
     pub realtime: Realtime,
+    pub jobs: Jobs,
     pub ai: Ai,
 }
 
@@ -287,6 +288,25 @@ pub struct Ai {
     pub model_map: Vec<(String, String)>,
 }
 
+/// Jobs that fail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    pub max_attempts: u32,
+    #[serde(deserialize_with = "list_of_seconds")]
+    pub backoff: Vec<Duration>,
+}
+
+impl Jobs {
+    /// How long a job waits that failed so many times; none: it is a dead letter.
+    #[must_use]
+    pub fn wait_after(&self, failures: u32) -> Option<Duration> {
+        let place = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        let wait = self.backoff.get(place).or(self.backoff.last()).copied();
+        wait.filter(|_| failures < self.max_attempts)
+    }
+}
+
 /// How a chat with an assistant is named after its first answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -356,6 +376,9 @@ impl Config {
         }
         if self.auth.refresh_ttl < self.auth.access_ttl {
             return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
+        }
+        if self.jobs.backoff.is_empty() {
+            return Err(ConfigError::new("The setting jobs.backoff must hold at least one number of seconds."));
         }
         if self.firewall.durations.is_empty() {
             return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));

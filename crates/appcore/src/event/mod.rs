@@ -112,7 +112,7 @@ pub enum Event {
         #[serde(skip)]
         last_seq: i64,
     },
-    /// The title, the topic, who may post or the assistants are others.
+    /// The title, the topic, who may post, the assistants or the model are others.
     #[schema(title = "conversation.updated")]
     ConversationUpdated {
         conversation_id: ConversationId,
@@ -124,6 +124,9 @@ pub enum Event {
         topic: Option<String>,
         posting: Posting,
         assistants: Vec<AssistantMember>,
+        /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
     },
     #[schema(title = "conversation.archived")]
     ConversationArchived {
@@ -198,6 +201,16 @@ pub enum Event {
     WorkspaceChanged {
         workspace_id: WorkspaceId,
     },
+    /// Assistants of a workspace are others than they were: made, changed, deleted.
+    #[schema(title = "assistants.changed")]
+    AssistantsChanged {
+        workspace_id: WorkspaceId,
+    },
+    /// Prompts of a workspace are others than they were: written, changed, deleted.
+    #[schema(title = "prompts.changed")]
+    PromptsChanged {
+        workspace_id: WorkspaceId,
+    },
 }
 
 impl Event {
@@ -227,6 +240,8 @@ impl Event {
             Self::Presence(_) => "presence",
             Self::Presences { .. } => "presences",
             Self::WorkspaceChanged { .. } => "workspace.changed",
+            Self::AssistantsChanged { .. } => "assistants.changed",
+            Self::PromptsChanged { .. } => "prompts.changed",
         }
     }
 
@@ -273,7 +288,9 @@ impl Event {
             | Self::Typing { .. }
             | Self::Presence(_)
             | Self::Presences { .. }
-            | Self::WorkspaceChanged { .. } => None,
+            | Self::WorkspaceChanged { .. }
+            | Self::AssistantsChanged { .. }
+            | Self::PromptsChanged { .. } => None,
         }
     }
 }

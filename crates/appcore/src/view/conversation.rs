@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ConversationKind, Message, PresenceStatus, stored_by_name};
+use super::{ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
 use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
 /// A conversation, as one of its members sees it, or somebody who may join it.
@@ -36,6 +36,9 @@ pub struct Conversation {
     pub members: Option<Vec<Member>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assistants: Vec<AssistantMember>,
+    /// The model that was chosen for a chat with an assistant; none: the assistant's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
     pub created_at: Timestamp,
     /// When something last happened in it.
     pub last_activity_at: Timestamp,
@@ -113,6 +116,8 @@ pub struct AssistantMember {
     pub id: AssistantId,
     pub name: String,
     pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub picture: Option<Picture>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -39,6 +39,9 @@ pub struct Message {
     /// Which version of a prompt or an answer this is; none where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub versions: Option<Versions>,
+    /// What is known of an assistant's answer that has ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub answer: Option<AnswerFigures>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -71,6 +74,50 @@ pub struct Versions {
     /// The one that is shown, from 1.
     pub index: i64,
     pub count: i64,
+}
+
+/// How long an answer took, and what was used for it. Tokens are as the provider counted them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerFigures {
+    /// From the question to the model to its first word.
+    pub first_token_ms: Option<u64>,
+    pub duration_ms: u64,
+    /// How long it thought before the first word, where it said so.
+    pub thought_ms: Option<u64>,
+    /// All that was read, from a cache too.
+    pub input_tokens: Option<u64>,
+    pub cached_tokens: Option<u64>,
+    /// All that was written, thinking too.
+    pub output_tokens: Option<u64>,
+    pub reasoning_tokens: Option<u64>,
+    /// In micro-credits. Null: it is not known.
+    pub cost: Option<i64>,
+    /// The provider did not say how many tokens it were.
+    pub estimated: bool,
+    pub context: AnswerContext,
+}
+
+/// What of a model's window an answer's question took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerContext {
+    /// Tokens that were read, as counted or estimated.
+    pub used: u64,
+    /// Tokens that are read at most.
+    pub window: u64,
+    /// How many messages were among them.
+    pub messages: u64,
+}
+
+/// An answer's figures, and what the model thought before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerDetails {
+    pub message_id: MessageId,
+    /// The model that wrote it.
+    pub model: Option<String>,
+    /// Null while it is being written.
+    pub answer: Option<AnswerFigures>,
+    /// What the model thought, where it said so; cut where it is very long.
+    pub thinking: Option<String>,
 }
 
 /// Who a message is from.

@@ -8,13 +8,14 @@ mod conversation;
 mod event;
 mod export;
 mod invitation;
+mod job;
 mod kind;
 mod message;
 mod user;
 mod workspace;
 
 pub use api_key::ApiKey;
-pub use assistant::Assistant;
+pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
 pub use conversation::{
@@ -23,8 +24,12 @@ pub use conversation::{
 pub use event::LoggedEvent;
 pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
 pub use invitation::{Invitation, InvitedTo};
+pub use job::{Job, JobStatus};
 pub use kind::{Capabilities, ConversationKind};
-pub use message::{Mention, MentionKind, Message, MessageStatus, Sender, SenderKind, Versions};
+pub use message::{
+    AnswerContext, AnswerDetails, AnswerFigures, Mention, MentionKind, Message, MessageStatus, Sender, SenderKind,
+    Versions,
+};
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 

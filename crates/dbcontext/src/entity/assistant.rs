@@ -17,6 +17,20 @@ pub struct Model {
     /// None: the installation's default.
     pub model: Option<String>,
     pub system_prompt: Option<String>,
+    /// What it is for, in one line.
+    pub description: Option<String>,
+    /// In hundredths. None: the model's own.
+    pub temperature: Option<i32>,
+    pub max_answer_tokens: Option<i32>,
+    /// An icon's name or an emoji.
+    pub glyph: Option<String>,
+    pub hue: Option<i32>,
+    pub tools_enabled: bool,
+    pub visibility: String,
+    pub answers_mentions: bool,
+    pub model_choice: bool,
+    /// As JSON.
+    pub starters: Option<String>,
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -27,6 +27,8 @@ pub struct Model {
     /// It is the channel that every member of its workspace is in.
     pub is_default: bool,
     pub posting: String,
+    /// The model that was chosen for a chat with an assistant.
+    pub model: Option<String>,
     pub is_deleted: bool,
 }
 

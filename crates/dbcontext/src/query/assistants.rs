@@ -1,9 +1,13 @@
 //! Assistants: those of a workspace are seen by its members, the default one by everybody.
 
-use appcore::{AppError, AssistantId, UserId, WorkspaceId, page::PageRequest, view};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, FromQueryResult, IntoActiveModel, Statement, Value};
+use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, FromQueryResult, IntoActiveModel, Statement, Value};
 use uuid::uuid;
 
+use super::{
+    conversations::MemberAssistant,
+    rows::{Column, Rows},
+};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::assistant::Model,
@@ -12,29 +16,87 @@ use crate::{
 /// The assistant that everybody has, made with the table.
 pub const DEFAULT_ID: AssistantId = AssistantId(uuid!("01900000-0000-7000-8000-00000000a551"));
 
-impl From<Model> for view::Assistant {
-    fn from(row: Model) -> Self {
-        Self {
+impl TryFrom<Model> for view::Assistant {
+    type Error = AppError;
+
+    /// As its maker sees it.
+    fn try_from(row: Model) -> Result<Self, AppError> {
+        Ok(Self {
             id: row.id,
             workspace_id: row.workspace_id,
             name: row.name,
+            description: row.description,
             model: row.model,
             system_prompt: row.system_prompt,
+            temperature: row.temperature.map(|hundredths| f64::from(hundredths) / 100.0),
+            max_answer_tokens: row.max_answer_tokens.map(i32::unsigned_abs),
+            picture: picture(row.glyph, row.hue),
+            tools_enabled: row.tools_enabled,
+            visibility: row.visibility.parse().map_err(AppError::internal)?,
+            answers_mentions: row.answers_mentions,
+            model_choice: row.model_choice,
+            starters: match row.starters {
+                Some(starters) => serde_json::from_str(&starters).map_err(AppError::internal)?,
+                None => Vec::new(),
+            },
             is_default: row.id == DEFAULT_ID,
+            may_edit: true,
+            created_by: row.created_by,
             created_at: row.created_at,
-        }
+            updated_at: row.updated_at,
+        })
     }
+}
+
+/// What an assistant looks like.
+pub(super) fn picture(glyph: Option<String>, hue: Option<i32>) -> Option<view::Picture> {
+    glyph.map(|glyph| view::Picture { glyph, hue: hue.and_then(|hue| u16::try_from(hue).ok()) })
 }
 
 /// Stores a new assistant. Its name must be free in its workspace.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
-    row.into_active_model().insert(db).await.map_err(|error| {
-        if unique_violation(&error) {
-            AppError::field("name", "taken", "This workspace already has an assistant with this name.")
-        } else {
-            app_error(error)
-        }
-    })
+    row.into_active_model().insert(db).await.map_err(name_taken)
+}
+
+/// Stores what has become of an assistant. Its name must be free in its workspace.
+pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
+    row.into_active_model().reset_all().update(db).await.map_err(name_taken)
+}
+
+fn name_taken(error: DbErr) -> AppError {
+    if unique_violation(&error) {
+        AppError::field("name", "taken", "This workspace already has an assistant with this name.")
+    } else {
+        app_error(error)
+    }
+}
+
+/// Takes an assistant out of every answer, and out of the conversations that it was in.
+pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp) -> Result<(), AppError> {
+    end(db, "id = $1", vec![id.into(), now.into()]).await
+}
+
+/// Deletes a person's own assistants; those that others use stay, without their maker.
+pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
+    end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
+    execute(db, "UPDATE assistants SET created_by = NULL WHERE created_by = $1", vec![user.into()]).await
+}
+
+async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
+    let sql = format!(
+        "UPDATE assistants SET is_deleted = TRUE, system_prompt = NULL, starters = NULL, updated_at = $2 WHERE {which}"
+    );
+    execute(db, &sql, values).await
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// An assistant `a` that the person behind the parameter `user` may talk to, unless they are a guest.
+fn usable_by(user: &str) -> String {
+    format!("(a.visibility = '{}' OR a.created_by = {user})", view::Visibility::Workspace)
 }
 
 /// Whether an assistant is in a conversation of `$2`: the way in which guests see any.
@@ -45,8 +107,9 @@ const IN_A_CONVERSATION: &str = "EXISTS (SELECT 1 FROM conversation_assistants p
 
 /// An assistant that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -> Result<Option<Model>, AppError> {
+    let usable = usable_by("$2");
     let sql = format!(
-        "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR EXISTS ( \
+        "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR {usable} AND EXISTS ( \
          SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
          WHERE m.workspace_id = a.workspace_id AND m.user_id = $2 AND NOT m.is_deleted \
            AND (m.role <> 'guest' OR {IN_A_CONVERSATION})))"
@@ -54,14 +117,18 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -
     one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
-/// An assistant that can be a member of this workspace's conversations.
+/// An assistant that `user` can make a member of this workspace's conversations.
 pub async fn usable_in<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
+    user: UserId,
     id: AssistantId,
 ) -> Result<Option<Model>, AppError> {
-    let sql = "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $2)";
-    one(db, sql, vec![id.into(), workspace.into()]).await
+    let usable = usable_by("$3");
+    let sql = format!(
+        "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $2 AND {usable})"
+    );
+    one(db, &sql, vec![id.into(), workspace.into(), user.into()]).await
 }
 
 /// An assistant by its id, for those who were checked already.
@@ -69,19 +136,18 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<M
     one(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
 }
 
-/// The default assistant and those of a workspace, and how many they are; for a guest of it those that they meet there.
+/// The default assistant and those of a workspace that `user` may talk to, and how many they are; for a guest those that they meet there.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
-    guest: Option<UserId>,
+    user: UserId,
+    is_guest: bool,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    let theirs = match guest {
-        None => "a.workspace_id = $1".to_owned(),
-        Some(_) => format!("(a.workspace_id = $1 AND {IN_A_CONVERSATION})"),
-    };
+    let met = if is_guest { format!(" AND {IN_A_CONVERSATION}") } else { String::new() };
+    let theirs = format!("(a.workspace_id = $1 AND {}{met})", usable_by("$2"));
     let seen = format!("FROM assistants a WHERE NOT a.is_deleted AND (a.workspace_id IS NULL OR {theirs})");
-    let values = || -> Vec<Value> { [Some(workspace.into()), guest.map(Value::from)].into_iter().flatten().collect() };
+    let values = || -> Vec<Value> { vec![workspace.into(), user.into()] };
     let backend = db.get_database_backend();
     let order = "ORDER BY CASE WHEN a.workspace_id IS NULL THEN 0 ELSE 1 END, a.search_name, a.id";
     let sql = format!("SELECT a.* {seen} {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
@@ -90,6 +156,79 @@ pub async fn list<C: ConnectionTrait>(
         .await
         .map_err(app_error)?;
     Ok((items, super::page::count(db, &seen, values()).await?))
+}
+
+/// The names that an assistant's instructions may leave open.
+#[derive(Clone, Debug, Default, FromQueryResult)]
+pub struct Names {
+    pub workspace: Option<String>,
+    pub user: Option<String>,
+}
+
+/// The name of a conversation's workspace, and that of who asks there.
+pub async fn names<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    user: Option<UserId>,
+) -> Result<Names, AppError> {
+    let sql = "SELECT w.name AS workspace, u.display_name AS \"user\" FROM conversations c JOIN workspaces w ON w.id = c.workspace_id \
+               LEFT JOIN users u ON u.id = $2 AND NOT u.is_deleted WHERE c.id = $1";
+    let values = [conversation.into(), user.into()];
+    let found = Names::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    Ok(found.one(db).await.map_err(app_error)?.unwrap_or_default())
+}
+
+/// A mention that may mean an assistant: by its name in small letters, or by its id.
+#[derive(Clone, Debug)]
+pub struct Mention {
+    pub conversation_id: ConversationId,
+    /// Who mentions it.
+    pub user_id: UserId,
+    pub name: Option<String>,
+    pub assistant_id: Option<AssistantId>,
+}
+
+/// The assistants that these mentions mean, though they may be in none of the conversations, and who means them: those of the conversation's
+/// workspace that the person may talk to. Guests may talk to those in their conversations only.
+pub async fn mentioned<C: ConnectionTrait>(
+    db: &C,
+    mentions: Vec<Mention>,
+) -> Result<Vec<(UserId, MemberAssistant)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        #[sea_orm(nested)]
+        assistant: MemberAssistant,
+    }
+    let columns =
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Text("name"), Column::Uuid("assistant_id")];
+    let rows = mentions.into_iter().map(|mention| {
+        let assistant = mention.assistant_id.map(|id| id.0);
+        [mention.conversation_id.0.into(), mention.user_id.0.into(), mention.name.into(), assistant.into()]
+    });
+    let asked = Rows::new(db.get_database_backend(), columns, rows);
+    let usable = usable_by("w.user_id");
+    let meant = |matches: &str| {
+        format!(
+            "SELECT w.user_id, w.conversation_id, a.id AS assistant_id, a.name, a.model, a.glyph, a.hue, a.visibility, a.created_by \
+             FROM mentioned w JOIN assistants a ON {matches} AND NOT a.is_deleted AND a.answers_mentions"
+        )
+    };
+    // Each finds its way by an index.
+    let by_id = meant(&format!(
+        "a.id = w.assistant_id AND (a.workspace_id IS NULL OR a.workspace_id = w.workspace_id AND {usable})"
+    ));
+    let by_name = meant(&format!("a.workspace_id = w.workspace_id AND a.search_name = w.name AND {usable}"));
+    let default = meant("a.workspace_id IS NULL AND a.search_name = w.name");
+    let sql = format!(
+        "WITH mentioned AS MATERIALIZED (SELECT w.conversation_id, w.user_id, w.name, w.assistant_id, c.workspace_id FROM {} \
+           JOIN conversations c ON c.id = w.conversation_id \
+           JOIN workspace_members o ON o.workspace_id = c.workspace_id AND o.user_id = w.user_id AND NOT o.is_deleted AND o.role <> 'guest') \
+         {by_id} UNION ALL {by_name} UNION ALL {default}",
+        asked.table()
+    );
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.user_id, row.assistant)).collect())
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {

@@ -29,13 +29,14 @@ pub struct ConversationState {
     pub posting: String,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
+    /// The model that was chosen for a chat with an assistant.
+    pub model: Option<String>,
     pub last_seq: i64,
     /// The number of its newest message.
     pub last_no: i64,
 }
 
-const STATE: &str =
-    "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.archived_at, c.is_default, c.last_seq, c.last_no";
+const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.archived_at, c.is_default, c.model, c.last_seq, c.last_no";
 
 /// A person whose right to act in a conversation was looked up.
 #[derive(Clone, Debug, FromQueryResult)]

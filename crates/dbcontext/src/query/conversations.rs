@@ -31,6 +31,7 @@ pub struct SeenConversation {
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
     pub posting: String,
+    pub model: Option<String>,
     pub member_count: i64,
     pub role: Option<String>,
     pub read_seq: Option<i64>,
@@ -107,7 +108,7 @@ fn seen(backend: DatabaseBackend) -> String {
     let everybody = mentions::everybody(backend);
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, c.archived_at, c.is_default, \
-         c.posting, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
+         c.posting, c.model, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
            AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
     )
@@ -284,6 +285,7 @@ pub async fn insert_default<C: ConnectionTrait>(
         archived_at: None,
         is_default: true,
         posting: view::Posting::Everyone.to_string(),
+        model: None,
         is_deleted: false,
     };
     insert(db, row).await?;
@@ -297,6 +299,8 @@ pub struct Settings {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: view::Posting,
+    /// The model that was chosen for a chat with an assistant.
+    pub model: Option<String>,
 }
 
 /// Refused where an open conversation of the workspace has the title.
@@ -308,6 +312,7 @@ pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Sett
         title: Set(settings.title.clone()),
         topic: Set(settings.topic.clone()),
         posting: Set(settings.posting.to_string()),
+        model: Set(settings.model.clone()),
         ..Default::default()
     };
     match row.update(db).await {
@@ -348,6 +353,18 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<()
     Ok(())
 }
 
+/// The model that was chosen for a chat with an assistant.
+pub async fn model<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<String>, AppError> {
+    let chosen: Option<Option<String>> = conversation::Entity::find_by_id(id)
+        .select_only()
+        .column(conversation::Column::Model)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    Ok(chosen.flatten())
+}
+
 /// An assistant of a conversation, with its name and model.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MemberAssistant {
@@ -355,11 +372,24 @@ pub struct MemberAssistant {
     pub assistant_id: AssistantId,
     pub name: String,
     pub model: Option<String>,
+    pub glyph: Option<String>,
+    pub hue: Option<i32>,
+    pub visibility: String,
+    pub created_by: Option<UserId>,
+}
+
+impl MemberAssistant {
+    /// Whether this person may ask it.
+    #[must_use]
+    pub fn is_usable_by(&self, user: UserId) -> bool {
+        self.visibility == view::Visibility::Workspace.as_str() || self.created_by == Some(user)
+    }
 }
 
 impl From<MemberAssistant> for AssistantMember {
     fn from(row: MemberAssistant) -> Self {
-        Self { id: row.assistant_id, name: row.name, model: row.model }
+        let picture = super::assistants::picture(row.glyph, row.hue);
+        Self { id: row.assistant_id, name: row.name, model: row.model, picture }
     }
 }
 
@@ -367,7 +397,7 @@ impl From<MemberAssistant> for AssistantMember {
 pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<MemberAssistant>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
-        "SELECT p.conversation_id, p.assistant_id, a.name, a.model FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
+        "SELECT p.conversation_id, p.assistant_id, a.name, a.model, a.glyph, a.hue, a.visibility, a.created_by FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
          JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted ORDER BY p.joined_at",
         asked.table()
     );

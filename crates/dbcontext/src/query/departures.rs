@@ -98,6 +98,10 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
         "DELETE FROM message_versions WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs} AND version_count > 1)"
     );
     execute(db, &versions, vec![user_id.into()]).await?;
+    let thoughts = format!(
+        "DELETE FROM message_thoughts WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})"
+    );
+    execute(db, &thoughts, vec![user_id.into()]).await?;
     execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
     // The news of the end itself may still have to be told.
     let sql =

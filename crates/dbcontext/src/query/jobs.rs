@@ -360,6 +360,29 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     .await
 }
 
+/// Says of the instances that work on jobs, but for `own`, whether they are gone: each that lives has its [`Sign`](crate::Sign). PostgreSQL only.
+pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -> Result<Vec<InstanceId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        leased_by: InstanceId,
+        is_gone: bool,
+    }
+    let sql = format!(
+        "SELECT r.leased_by, pg_try_advisory_xact_lock_shared({}) AS is_gone \
+         FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r",
+        crate::sign::key_of("r.leased_by")
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [own.into()]);
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())
+}
+
+/// Lets the leases of an instance that is gone run out now; `false` where it had none.
+pub async fn expire_leases<C: ConnectionTrait>(db: &C, worker: InstanceId) -> Result<bool, AppError> {
+    change(db, "due_at = {now} WHERE status = 'running' AND leased_by = $1 AND due_at > {now}", vec![worker.into()])
+        .await
+}
+
 /// Asks whoever works on `subject`, now or later, to stop; `false` when nobody will.
 pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
     change(db, "stop_requested = TRUE WHERE subject = $1 AND due_at IS NOT NULL", vec![subject.into()]).await
@@ -378,7 +401,7 @@ async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) ->
 }
 
 /// The database's time in milliseconds.
-const fn now(backend: DatabaseBackend) -> &'static str {
+pub(super) const fn now(backend: DatabaseBackend) -> &'static str {
     match backend {
         DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
         _ => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",

@@ -32,6 +32,8 @@ pub struct NamedMessage {
     pub version_count: i64,
     /// The message whose other version this one follows; such a message is not shown.
     pub hidden_by: Option<MessageId>,
+    /// What is known of an answer, as JSON.
+    pub answer: Option<String>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -75,6 +77,12 @@ impl TryFrom<NamedMessage> for view::Message {
             reactions: Vec::new(),
             versions: (row.version_count > 1)
                 .then_some(view::Versions { index: row.version, count: row.version_count }),
+            answer: match row.answer {
+                Some(answer) if row.deleted_at.is_none() => {
+                    Some(serde_json::from_str(&answer).map_err(AppError::internal)?)
+                }
+                _ => None,
+            },
             edited_at: row.edited_at,
             deleted_at: row.deleted_at,
             created_at: row.created_at,
@@ -238,9 +246,9 @@ pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, String)>, now: Tim
 
 /// Takes the text away and leaves the place.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
-    execute(db, "UPDATE messages SET content = '', deleted_at = $2 WHERE id = $1", vec![id.into(), now.into()])
-        .await
-        .map(|_| ())
+    let sql = "UPDATE messages SET content = '', answer = NULL, deleted_at = $2 WHERE id = $1";
+    execute(db, sql, vec![id.into(), now.into()]).await?;
+    execute(db, "DELETE FROM message_thoughts WHERE message_id = $1", vec![id.into()]).await.map(|_| ())
 }
 
 /// Puts an assistant's message into the state `status`.
@@ -251,11 +259,12 @@ pub async fn set_answer<C: ConnectionTrait>(
     status: view::MessageStatus,
     reason: Option<&str>,
     model: Option<&str>,
+    figures: Option<&view::AnswerFigures>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model) WHERE id = $1";
-    execute(db, sql, vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into()])
-        .await
-        .map(|_| ())
+    let answer = figures.map(serde_json::to_string).transpose().map_err(AppError::internal)?;
+    let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model), answer = $6 WHERE id = $1";
+    let values = vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into(), answer.into()];
+    execute(db, sql, values).await.map(|_| ())
 }
 
 /// Keeps what an assistant has written so far; `false` when the message is not being written any more.

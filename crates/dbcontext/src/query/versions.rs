@@ -17,19 +17,21 @@ pub struct KeptVersion {
     pub status: String,
     pub reason: Option<String>,
     pub model: Option<String>,
+    /// What is known of an answer, as JSON.
+    pub answer: Option<String>,
 }
 
 /// Keeps what a message is now as a version of it.
 pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
-    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model) \
-               SELECT id, version, content, status, reason, model FROM messages WHERE id = $1";
+    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer) \
+               SELECT id, version, content, status, reason, model, answer FROM messages WHERE id = $1";
     execute(db, sql, vec![id.into()]).await
 }
 
 /// Takes out a version that was kept.
 pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
-    let sql =
-        "DELETE FROM message_versions WHERE message_id = $1 AND version = $2 RETURNING content, status, reason, model";
+    let sql = "DELETE FROM message_versions WHERE message_id = $1 AND version = $2 \
+               RETURNING content, status, reason, model, answer";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), version.into()]);
     KeptVersion::find_by_statement(statement).one(db).await.map_err(app_error)
 }
@@ -48,6 +50,27 @@ pub async fn set<C: ConnectionTrait>(db: &C, id: MessageId, version: i64, count:
 /// Puts a prompt's text in place.
 pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<(), AppError> {
     execute(db, "UPDATE messages SET content = $2 WHERE id = $1", vec![id.into(), content.into()]).await
+}
+
+/// Keeps what the model thought before the version of an answer that is shown; nothing is kept of none.
+pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: Option<&str>) -> Result<(), AppError> {
+    let sql =
+        "DELETE FROM message_thoughts WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
+    execute(db, sql, vec![id.into()]).await?;
+    let Some(thoughts) = thoughts else { return Ok(()) };
+    let sql = "INSERT INTO message_thoughts (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
+    execute(db, sql, vec![id.into(), thoughts.into()]).await
+}
+
+/// What the model thought before the version of an answer that is shown.
+pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        content: String,
+    }
+    let sql = "SELECT t.content FROM message_thoughts t JOIN messages m ON m.id = t.message_id AND m.version = t.version WHERE m.id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.content))
 }
 
 /// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.

@@ -175,9 +175,11 @@ pub struct ChangeConversationRequest {
     pub topic: Option<Option<String>>,
     /// Who may write in a channel.
     pub posting: Option<Posting>,
+    /// The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
+    pub model: Option<Option<String>>,
 }
 
-/// Rename a conversation, or say what it is about
+/// Rename a conversation, say what it is about, or choose its model
 #[endpoint(PATCH "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, NameTaken, Archived))]
 impl Endpoint for ChangeConversation {
     type Request = ChangeConversationRequest;
@@ -188,6 +190,7 @@ impl Endpoint for ChangeConversation {
             title: request.title.map(Option::unwrap_or_default),
             topic: request.topic.map(Option::unwrap_or_default),
             posting: request.posting,
+            model: request.model.map(Option::unwrap_or_default),
         };
         Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, change).await?))
     }

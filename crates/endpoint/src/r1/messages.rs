@@ -4,11 +4,12 @@ use appcore::{
     AppError, ConversationId, MessageId, Timestamp,
     page::Slice,
     text::ClientId,
-    view::{Mention, Message},
+    view::{AnswerDetails, Mention, Message},
 };
 use natter_macro::{dto, endpoint};
 use service::{
     assistants,
+    jobs::Asking,
     messages::{self, History, SendMessage as Send},
 };
 
@@ -25,6 +26,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteMessage>(),
     EndpointDef::of::<StopMessage>(),
     EndpointDef::of::<RegenerateMessage>(),
+    EndpointDef::of::<ShowAnswerDetails>(),
 ];
 
 #[dto(request)]
@@ -47,12 +49,14 @@ pub struct SendMessageRequest {
     /// None: there are no files yet.
     #[validate(length(max = 0, message = "Files can't be attached yet."))]
     pub attachment_ids: Option<Vec<uuid::Uuid>>,
+    /// The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
+    pub model: Option<String>,
 }
 
 /// Send a message
 ///
 /// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
-/// in a group those that name an assistant (`@name`): the first three that are named answer. While 20 answers are open for somebody, a
+/// elsewhere those that mention an assistant of the workspace (`@name`, or by `mentions`): the first three that are mentioned answer. While 20 answers are open for somebody, a
 /// message that asks for one more is refused.
 #[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooManyAnswers))]
 impl Endpoint for SendMessage {
@@ -68,6 +72,7 @@ impl Endpoint for SendMessage {
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
             here: Vec::new(),
+            asking: Asking { model: request.model, country: ctx.source().country },
         };
         let sent = messages::send(ctx.app(), command, request.confirm.unwrap_or(false)).await?;
         Ok(if sent.duplicate { Reply::ok(sent.message) } else { Reply::of(sent.message) })
@@ -152,18 +157,29 @@ impl Endpoint for EditMessage {
     }
 }
 
+#[dto(request)]
+pub struct AskAgainRequest {
+    #[from(path)]
+    pub id: MessageId,
+    #[schema(min_length = 1)]
+    pub content: String,
+    /// The model that is to answer. Left out, the chat's or the assistant's.
+    pub model: Option<String>,
+}
+
 /// Edit one's prompt and have it answered again
 ///
 /// In an `assistant` conversation. The message keeps its id and number; its text so far becomes a version of it, and what followed leaves the
 /// conversation as it is shown, until that version is shown again. While the assistant is answering, this is refused.
 #[endpoint(POST "/r1/messages/{id}/versions", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, WrongState, TooManyAnswers))]
 impl Endpoint for AskAgain {
-    type Request = EditMessageRequest;
+    type Request = AskAgainRequest;
     type Response = Message;
 
-    async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
+    async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.app(), request.content)?;
-        Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content).await?))
+        let asking = Asking { model: request.model, country: ctx.source().country };
+        Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content, asking).await?))
     }
 }
 
@@ -214,16 +230,38 @@ impl Endpoint for StopMessage {
     }
 }
 
+#[dto(request)]
+pub struct RegenerateMessageRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// The model that is to answer. Left out, the chat's or the assistant's.
+    pub model: Option<String>,
+}
+
 /// Have an assistant answer again
 ///
 /// The same message goes back to its beginning, and its events tell the rest. In an `assistant` conversation the answer so far is kept as a
 /// version of it, and what followed leaves the conversation as it is shown.
 #[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState, TooManyAnswers))]
 impl Endpoint for RegenerateMessage {
-    type Request = MessageRequest;
+    type Request = RegenerateMessageRequest;
     type Response = Message;
 
-    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id).await?))
+    async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
+        let asking = Asking { model: request.model, country: ctx.source().country };
+        Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
+    }
+}
+
+/// Show the details of an answer
+///
+/// How long it took, what it used, and what the model thought before it. Of the version that is shown.
+#[endpoint(GET "/r1/messages/{id}/details", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowAnswerDetails {
+    type Request = MessageRequest;
+    type Response = AnswerDetails;
+
+    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<AnswerDetails>, AppError> {
+        Ok(Reply::of(assistants::details(ctx.app(), ctx.user()?, request.id).await?))
     }
 }

@@ -1,6 +1,7 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
 mod admin;
+mod admin_jobs;
 mod api_keys;
 mod assistants;
 mod auth;
@@ -13,6 +14,7 @@ mod mailbox;
 mod messages;
 mod passkeys;
 mod policy;
+mod prompts;
 mod second_factor;
 mod sections;
 mod users;
@@ -40,7 +42,9 @@ const RESOURCES: &[&[EndpointDef]] = &[
     sections::ENDPOINTS,
     messages::ENDPOINTS,
     assistants::ENDPOINTS,
+    prompts::ENDPOINTS,
     admin::ENDPOINTS,
+    admin_jobs::ENDPOINTS,
     websocket::ENDPOINTS,
 ];
 

@@ -10,7 +10,7 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
-use service::{limits::Subject, messages};
+use service::{jobs::Asking, limits::Subject, messages};
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
@@ -34,19 +34,20 @@ impl Sends {
         answer_to: AnswerTo,
         slot: CommandSlot,
     ) {
-        let (app, sender) = (Arc::clone(client.app()), client.principal.user_id);
+        let (app, sender, country) = (Arc::clone(client.app()), client.principal.user_id, client.country);
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(async move {
-            let Send { conversation_id, client_id, content, reply_to, mentions, confirm } = send;
+            let Send { conversation_id, client_id, content, reply_to, mentions, confirm, model } = send;
             let content = messages::content(&app, content)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
-            let here = Vec::new();
-            let send = messages::SendMessage { conversation_id, sender, client_id, content, reply_to, mentions, here };
+            let (here, asking) = (Vec::new(), Asking { model, country });
+            let send =
+                messages::SendMessage { conversation_id, sender, client_id, content, reply_to, mentions, here, asking };
             // In a box, since a task is copied as a whole each time it is handed on.
             let mut sending = Box::pin(messages::send(&app, send, confirm));
             let queued = futures_util::poll!(&mut sending);

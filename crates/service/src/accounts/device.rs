@@ -112,7 +112,12 @@ impl Device {
 
     /// Whose doing it is when something goes wrong.
     pub(super) const fn source(&self) -> RequestSource {
-        RequestSource { address: self.address, is_foreign_page: self.is_foreign_page, is_local: self.is_local }
+        RequestSource {
+            address: self.address,
+            is_foreign_page: self.is_foreign_page,
+            is_local: self.is_local,
+            country: self.country,
+        }
     }
 
     /// The address as it is recognised again: of IPv6 the /64, because who has one address of it has them all.

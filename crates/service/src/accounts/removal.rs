@@ -55,6 +55,8 @@ pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, devi
     mail_tokens::remove(&tx, by.user_id.0).await?;
     query::jobs::remove_all(&tx, MailJob::KIND, by.user_id.0).await?;
     departures::erase(&tx, by.user_id, NOBODY, now).await?;
+    query::prompts::forget_author(&tx, by.user_id).await?;
+    query::assistants::forget_maker(&tx, by.user_id, now).await?;
     let target = Some(by.user_id.to_string());
     audit::record(&tx, Entry::by(by, Action::Deleted, target)).await?;
     let job = ForgetJob { user_id: by.user_id };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ai::{ChatMessage, ChatRequest, estimate_tokens, window};
 use appcore::{
-    AppError, AssistantId,
-    view::{MessageStatus, SenderKind},
+    AppError, AssistantId, ConversationId, Timestamp, UserId,
+    view::{AnswerContext, MessageStatus, SenderKind},
 };
 use dbcontext::{
     entity::assistant,
@@ -20,22 +20,34 @@ const ROOM: usize = 100;
 /// At most so many messages are read for it.
 const CONTEXT_MESSAGES: u64 = 100;
 
-/// The request for an answer; `None` when the question was deleted.
+/// The request for an answer, and what of the window it takes; `None` when the question was deleted.
 pub(crate) async fn request<C: ConnectionTrait>(
     db: &C,
     answer: &AnswerJob,
     assistant: &assistant::Model,
+    asker: Option<UserId>,
     context_tokens: usize,
-) -> Result<Option<ChatRequest>, AppError> {
+    now: Timestamp,
+) -> Result<Option<(ChatRequest, AnswerContext)>, AppError> {
     let question = query::messages::get(db, answer.question_id).await?;
     let Some(question) = question.filter(|question| question.deleted_at.is_none()) else { return Ok(None) };
     let history = query::messages::context(db, answer.conversation_id, question.seq, CONTEXT_MESSAGES).await?;
     let several = has_several_people(&history);
     let turns: Vec<ChatMessage> = history.iter().filter_map(|message| turn(message, assistant.id, several)).collect();
-    let system = system_prompt(assistant, several);
+    let system = filled(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
     let whole = estimate_tokens(&system) + turns.last().map_or(0, |question| estimate_tokens(&question.text)) + ROOM;
-    let messages = window(Some(&system), &turns, context_tokens.max(whole));
-    Ok(Some(ChatRequest { system: Some(system), messages, ..ChatRequest::default() }))
+    let tokens = context_tokens.max(whole);
+    let messages = window(Some(&system), &turns, tokens);
+    let used = estimate_tokens(&system) + messages.iter().map(|turn| estimate_tokens(&turn.text)).sum::<usize>();
+    let context = AnswerContext { used: used as u64, window: tokens as u64, messages: messages.len() as u64 };
+    let request = ChatRequest {
+        system: Some(system),
+        messages,
+        temperature: assistant.temperature.map(|hundredths| f64::from(hundredths) / 100.0),
+        max_tokens: assistant.max_answer_tokens.map(i32::unsigned_abs),
+        ..ChatRequest::default()
+    };
+    Ok(Some((request, context)))
 }
 
 /// Whether anybody but one person speaks beside the assistant, so that names are needed.
@@ -67,7 +79,7 @@ fn turn(message: &NamedMessage, own: AssistantId, several: bool) -> Option<ChatM
     Some(ChatMessage::user(text))
 }
 
-fn system_prompt(assistant: &assistant::Model, several: bool) -> String {
+fn system_prompt(assistant: &assistant::Model, several: bool, answer: &AnswerJob) -> String {
     let mut prompt = match assistant.system_prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty()) {
         Some(prompt) => prompt.to_owned(),
         None => format!(
@@ -81,12 +93,67 @@ fn system_prompt(assistant: &assistant::Model, several: bool) -> String {
             "\n\nSeveral people take part in this conversation. Each of their messages begins with its author's name.",
         );
     }
+    if let Some(country) = answer.asking.country {
+        prompt.push_str(&format!(
+            "\n\nThe question comes from the country with the code {}. Use its units and customs where the question leaves them open.",
+            country.as_str()
+        ));
+    }
     prompt
+}
+
+/// The instructions with what they leave to be filled in: `{{user.name}}`, `{{date}}`, `{{workspace}}`.
+async fn filled<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    asker: Option<UserId>,
+    now: Timestamp,
+    prompt: String,
+) -> Result<String, AppError> {
+    if !prompt.contains("{{") {
+        return Ok(prompt);
+    }
+    let names = query::assistants::names(db, conversation, asker).await?;
+    let date = now.to_string();
+    let date = date.split('T').next().unwrap_or_default();
+    Ok(fill(
+        &prompt,
+        &[
+            ("user.name", names.user.as_deref().unwrap_or("somebody")),
+            ("date", date),
+            ("workspace", names.workspace.as_deref().unwrap_or_default()),
+        ],
+    ))
+}
+
+/// Puts values in the place of their names in double braces. What is filled in is not looked at again.
+fn fill(prompt: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(prompt.len());
+    let mut rest = prompt;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let value = after.split_once("}}").and_then(|(name, behind)| {
+            let (_, value) = values.iter().find(|(known, _)| *known == name.trim())?;
+            Some((value, behind))
+        });
+        match value {
+            Some((value, behind)) => {
+                filled.push_str(value);
+                rest = behind;
+            }
+            None => {
+                filled.push_str("{{");
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
 }
 
 #[cfg(test)]
 mod tests {
-    use appcore::{ConversationId, MessageId, Timestamp};
+    use appcore::MessageId;
     use uuid::Uuid;
 
     use super::*;
@@ -110,6 +177,7 @@ mod tests {
             version: 1,
             version_count: 1,
             hidden_by: None,
+            answer: None,
             edited_at: None,
             deleted_at: None,
             created_at: Timestamp(0),
@@ -133,6 +201,15 @@ mod tests {
         assert_eq!(read(&history[..3]), alone);
         assert_eq!(read(&history)[0], ChatMessage::user("Anna: Hi"));
         assert_eq!(read(&history)[3], ChatMessage::user("Ben: Good"));
+    }
+
+    #[test]
+    fn instructions_are_filled_in_once() {
+        let values = [("user.name", "{{date}}"), ("date", "2026-11-23")];
+        assert_eq!(
+            fill("On {{ date }}, {{user.name}} asks {{what}}. {{", &values),
+            "On 2026-11-23, {{date}} asks {{what}}. {{"
+        );
     }
 
     #[test]

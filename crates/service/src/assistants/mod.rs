@@ -4,6 +4,9 @@
 //! `kind: "assistant"` names none.
 
 pub(crate) mod context;
+mod edit;
+mod notice;
+pub mod prompts;
 mod title;
 mod watch;
 
@@ -14,25 +17,22 @@ use appcore::{
     breaker::Circuit,
     config,
     event::{BusMessage, Signal},
-    line::parse_line,
     page::{Page, PageRequest},
-    view::{Assistant, Message, MessageStatus, SenderKind, WorkspaceRole},
+    view::{AnswerDetails, Assistant, Message, MessageStatus, SenderKind, WorkspaceRole},
 };
 use dbcontext::{entity::assistant, query};
 
 use crate::{
     App, conversations,
     events::{Change, FinishAnswer, Regenerate},
+    jobs::Asking,
     workspaces,
 };
+pub(crate) use edit::known_model;
+pub use edit::{AssistantFields, create, delete, update};
 pub use query::assistants::DEFAULT_ID;
 pub(crate) use title::TitleJob;
 pub use watch::Watch;
-
-/// The longest name of an assistant, in characters.
-const MAX_NAME: usize = 60;
-/// The longest system prompt, in characters.
-const MAX_SYSTEM_PROMPT: usize = 8_000;
 
 /// The providers of this instance, and the answers that it is writing.
 pub struct Assistants {
@@ -88,64 +88,6 @@ fn settings(config: &config::Ai) -> AiSettings {
     }
 }
 
-/// An assistant that somebody makes.
-#[derive(Clone, Debug)]
-pub struct NewAssistant {
-    pub name: String,
-    pub model: Option<String>,
-    pub system_prompt: Option<String>,
-    pub workspace_id: Option<WorkspaceId>,
-}
-
-/// Makes an assistant for a workspace.
-pub async fn create(app: &App, by: &Principal, new: NewAssistant) -> Result<Assistant, AppError> {
-    let workspace_id = workspaces::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
-    let name = parse_line("name", &new.name, MAX_NAME)?;
-    let model = new.model.map(|model| model.trim().to_owned()).filter(|model| !model.is_empty());
-    if model.as_deref().is_some_and(|model| !app.assistants.ai.has_model(model)) {
-        return Err(AppError::field("model", "unknown", "This model isn't available on this server."));
-    }
-    let system_prompt = new.system_prompt.map(|prompt| prompt.trim().to_owned()).filter(|prompt| !prompt.is_empty());
-    if let Some(prompt) = &system_prompt {
-        check_prompt(prompt)?;
-    }
-    let search_name = name.to_lowercase();
-    if let Some(default) = query::assistants::get(app.db.reader(), DEFAULT_ID).await?
-        && default.search_name == search_name
-    {
-        return Err(AppError::field("name", "taken", "The default assistant has this name. Choose another one."));
-    }
-    let now = app.clock.now();
-    let row = assistant::Model {
-        id: AssistantId::new(),
-        workspace_id: Some(workspace_id),
-        name,
-        search_name,
-        model,
-        system_prompt,
-        created_by: Some(by.user_id),
-        created_at: now,
-        updated_at: now,
-        is_deleted: false,
-    };
-    Ok(query::assistants::insert(app.db.writer(), row).await?.into())
-}
-
-fn check_prompt(prompt: &str) -> Result<(), AppError> {
-    if prompt.chars().count() > MAX_SYSTEM_PROMPT {
-        let message = format!("System prompts can have up to {MAX_SYSTEM_PROMPT} characters.");
-        return Err(AppError::field("system_prompt", "too_long", message));
-    }
-    if prompt.contains('\0') {
-        return Err(AppError::field(
-            "system_prompt",
-            "invalid",
-            "The text contains a NUL character. Remove it and try again.",
-        ));
-    }
-    Ok(())
-}
-
 /// The default assistant and those of a workspace; for a guest of it those that they meet there.
 pub async fn list(
     app: &App,
@@ -154,30 +96,47 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Assistant>, AppError> {
     let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
-    let guest = (place.role == WorkspaceRole::Guest).then_some(by.user_id);
-    let (items, total) = query::assistants::list(app.db.reader(), place.id, guest, page).await?;
-    Ok(Page::new(items.into_iter().map(|row| view(row, by, Some(place.role))).collect(), page, total))
+    let is_guest = place.role == WorkspaceRole::Guest;
+    let (items, total) = query::assistants::list(app.db.reader(), place.id, by.user_id, is_guest, page).await?;
+    let items = items.into_iter().map(|row| view(row, by, Some(place.role))).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
 }
 
 /// An assistant that the caller may talk to.
 pub async fn find(app: &App, by: &Principal, id: AssistantId) -> Result<Assistant, AppError> {
-    let found = query::assistants::find(app.db.reader(), by.user_id, id).await?;
-    let row = found.ok_or(Code::NotFound)?;
+    let (row, role) = seen(app, by, id).await?;
+    view(row, by, role)
+}
+
+/// An assistant that the caller may talk to, and their role in its workspace.
+async fn seen(
+    app: &App,
+    by: &Principal,
+    id: AssistantId,
+) -> Result<(assistant::Model, Option<WorkspaceRole>), AppError> {
+    let row = query::assistants::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let role = match row.workspace_id {
         Some(workspace) => query::workspaces::role(app.db.reader(), workspace, by.user_id).await?,
         None => None,
     };
-    Ok(view(row, by, role))
+    Ok((row, role))
 }
 
-/// What somebody sees of an assistant: its instructions only where they may change them, as its maker or as one who configures the workspace.
-fn view(row: assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> Assistant {
-    let may_edit = row.created_by == Some(by.user_id) || role.is_some_and(|role| role.may(Permission::Configure));
-    let mut assistant = Assistant::from(row);
+/// Whether somebody of this role may change an assistant: its maker, or one who configures the workspace. Nobody changes the default one.
+fn may_edit(row: &assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> bool {
+    let is_maker = row.created_by == Some(by.user_id) && role.is_some_and(|role| role.may(Permission::Begin));
+    row.id != DEFAULT_ID && (is_maker || role.is_some_and(|role| role.may(Permission::Configure)))
+}
+
+/// What somebody sees of an assistant: its instructions only where they may change them.
+fn view(row: assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> Result<Assistant, AppError> {
+    let may_edit = may_edit(&row, by, role);
+    let mut assistant = Assistant::try_from(row)?;
+    assistant.may_edit = may_edit;
     if !may_edit {
         assistant.system_prompt = None;
     }
-    assistant
+    Ok(assistant)
 }
 
 /// Stops an answer. Whoever reads the conversation may; one that has ended stays as it is.
@@ -198,15 +157,35 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
         status: MessageStatus::Stopped,
         reason: None,
         model: None,
+        figures: None,
+        thoughts: None,
     };
     app.writer.submit(Change::FinishAnswer(finish)).await?.message()
 }
 
 /// Asks for an answer again: the same message goes back to its beginning.
-pub async fn regenerate(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {
+pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking) -> Result<Message, AppError> {
+    let asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
-    let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id };
+    let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
     app.writer.submit(Change::Regenerate(regenerate)).await?.message()
+}
+
+/// Refuses a model that can't be asked.
+pub(crate) fn checked(app: &App, asking: Asking) -> Result<Asking, AppError> {
+    let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+    Ok(Asking { model: model.map(|model| known_model(app, model)).transpose()?, ..asking })
+}
+
+/// What is known of an answer that the caller may read, and what the model thought before it.
+pub async fn details(app: &App, by: &Principal, id: MessageId) -> Result<AnswerDetails, AppError> {
+    let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    if message.sender.kind != SenderKind::Assistant || message.deleted_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let thinking = query::versions::thoughts(app.db.reader(), id).await?;
+    Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking })
 }
 
 /// An assistant's message in a conversation that the caller is in.

@@ -100,6 +100,7 @@ impl TitleJob {
             while let Some(delta) = said.next().await {
                 match delta? {
                     ChatDelta::Text(more) => text.push_str(&more),
+                    ChatDelta::Thought(_) => {}
                     ChatDelta::Done { .. } => break,
                 }
                 if text.len() > WRITTEN_CHARS {

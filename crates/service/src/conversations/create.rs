@@ -60,7 +60,7 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     if !together.is_empty() && !workspaces::are_together(app, workspace_id, &together).await? {
         return Err(AppError::field("member_ids", "not_found", "Some of these people aren't in this workspace."));
     }
-    let assistant = assistant(app, workspace_id, &new).await?;
+    let assistant = assistant(app, by, workspace_id, &new).await?;
     let own_role = if able.has_owner { MemberRole::Owner } else { MemberRole::Member };
     let pair_key = together.first().filter(|_| able.is_pair).map(|other| pair_key(workspace_id, by.user_id, *other));
     let change = CreateConversation {
@@ -107,7 +107,12 @@ fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(),
 }
 
 /// The assistant that is meant, where the kind has one.
-async fn assistant(app: &App, workspace: WorkspaceId, new: &NewConversation) -> Result<Option<AssistantId>, AppError> {
+async fn assistant(
+    app: &App,
+    by: &Principal,
+    workspace: WorkspaceId,
+    new: &NewConversation,
+) -> Result<Option<AssistantId>, AppError> {
     let able = new.kind.capabilities();
     let meant = match new.assistant_id {
         Some(_) if !able.takes_assistants => {
@@ -117,7 +122,7 @@ async fn assistant(app: &App, workspace: WorkspaceId, new: &NewConversation) -> 
         None if able.asks_every_message => query::assistants::DEFAULT_ID,
         None => return Ok(None),
     };
-    match query::assistants::usable_in(app.db.reader(), workspace, meant).await? {
+    match query::assistants::usable_in(app.db.reader(), workspace, by.user_id, meant).await? {
         Some(assistant) => Ok(Some(assistant.id)),
         None => Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace.")),
     }

@@ -90,7 +90,8 @@ pub async fn add_member(
             Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
         }
         Err(assistant_id) => {
-            if query::assistants::usable_in(app.db.reader(), access.workspace_id, assistant_id).await?.is_none() {
+            let (workspace, db) = (access.workspace_id, app.db.reader());
+            if query::assistants::usable_in(db, workspace, by.user_id, assistant_id).await?.is_none() {
                 return Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace."));
             }
             Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })

@@ -26,7 +26,7 @@ pub use members::{NewMember, add_member, leave, member, members, remove_member, 
 pub use own::{OwnChange, set_own};
 
 use crate::{
-    App,
+    App, assistants,
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
     workspaces,
 };
@@ -84,6 +84,8 @@ pub struct ConversationChange {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: Option<Posting>,
+    /// The model for a chat with an assistant.
+    pub model: Option<String>,
 }
 
 pub async fn update(
@@ -103,6 +105,11 @@ pub async fn update(
         title: line("title", change.title.as_deref(), MAX_TITLE_CHARS)?,
         topic: line("topic", change.topic.as_deref(), MAX_TOPIC_CHARS)?,
         posting: change.posting,
+        model: match change.model.as_deref().map(str::trim) {
+            Some("") => Some(None),
+            Some(model) => Some(Some(assistants::known_model(app, model)?)),
+            None => None,
+        },
     };
     app.writer.submit(Change::Update(update)).await?;
     find(app, by, id).await
@@ -188,6 +195,7 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
                 last_message: last.remove(&row.id),
                 members: members.remove(&row.id),
                 assistants: assistants.remove(&row.id).unwrap_or_default(),
+                model: row.model,
                 created_at: row.created_at,
                 last_activity_at: row.last_activity_at,
             })

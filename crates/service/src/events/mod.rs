@@ -19,9 +19,9 @@ use serde_json::value::RawValue;
 
 pub use relay::Relay;
 pub use writer::{
-    AddAssistant, AddMember, Archive, BeginAnswer, Change, Convert, CreateConversation, Created, DeleteConversation,
-    DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
-    ShowVersion, SuggestTitle, UpdateConversation, Writer,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, Convert, CreateConversation, Created,
+    DeleteConversation, DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, OvertakeAnswer, Regenerate,
+    RemoveMember, SendMessage, Sent, SetRole, ShowVersion, SuggestTitle, UpdateConversation, Writer,
 };
 
 use crate::{App, conversations::access};

@@ -5,13 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ai::{AiError, ChatDelta, ChatRequest};
+use ai::{AiError, ChatDelta, ChatRequest, estimate_tokens};
 use appcore::{
-    AppError, Code, MessageId,
+    AppError, Code, MessageId, UserId,
     event::{BusMessage, Envelope, Event, Topic},
-    view::{Message, MessageStatus},
+    view::{AnswerFigures, Message, MessageStatus, Visibility},
 };
-use dbcontext::query;
+use dbcontext::{entity::assistant, query};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,12 @@ use super::{
     draft::Draft,
     kind::{Ended, Work},
     lease::{Lease, Over},
+    measure::Measure,
 };
 use crate::{
     App,
     assistants::context,
-    events::{BeginAnswer, Change, FinishAnswer},
+    events::{BeginAnswer, Change, FinishAnswer, Outcome, OvertakeAnswer},
 };
 
 /// Least time between two pieces of one answer: at most 25 a second.
@@ -48,6 +49,7 @@ const MOST_ATTEMPTS: i32 = 8;
 /// What a failure of ours is called to the reader.
 const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
 const QUESTION_GONE: &str = "The message this replies to was deleted.";
+const ASSISTANT_GONE: &str = "This assistant isn't available any more.";
 
 /// Why the writing was broken off.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,23 +88,31 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if claim.stop_requested {
         return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
-    if claim.attempt > MOST_ATTEMPTS {
+    if claim.attempt - claim.attempts_before > MOST_ATTEMPTS {
         return Err(AppError::internal(anyhow::anyhow!("no worker got to the end of it")));
     }
     // Before readers see the answer, so that no wish to stop it is missed.
     let stop = app.assistants.watch(answer.answer_id);
-    let assistant = query::assistants::get(app.db.reader(), answer.assistant_id).await?.ok_or(Code::NotFound)?;
-    let model = assistant.model.clone().unwrap_or_else(|| app.assistants.ai().default_model().to_owned());
-    if begin(app, answer, &model).await?.status != MessageStatus::Streaming {
+    let db = app.db.reader();
+    let assistant = query::assistants::get(db, answer.assistant_id).await?.filter(|row| is_usable_by(row, claim.owner));
+    let Some(assistant) = assistant else {
+        return fail(app, answer, ASSISTANT_GONE).await.map(|_| Ended::Done);
+    };
+    let chosen = chosen_model(app, answer, &assistant).await?;
+    let model = chosen.clone().unwrap_or_else(|| app.assistants.ai().default_model().to_owned());
+    let begun = begin(app, answer, &model).await?;
+    if begun.status != MessageStatus::Streaming {
         return Ok(Ended::Done);
     }
-    let Some(request) = context::request(app.db.reader(), answer, &assistant, app.config.ai.context_tokens).await?
-    else {
+    let (tokens, now) = (app.config.ai.context_tokens, app.clock.now());
+    let asked = context::request(db, answer, &assistant, claim.owner, tokens, now).await?;
+    let Some((request, context)) = asked else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
-    let mut draft = Draft::default();
+    let mut draft = Draft::after(begun.content);
+    let mut measure = Measure::begin(context);
     let written = tokio::select! {
-        written = write(app, answer, lease, assistant.model.as_deref(), request, &mut draft) => Ok(written),
+        written = write(app, answer, lease, chosen.as_deref(), request, &mut draft, &mut measure) => Ok(written),
         interruption = interruption(app, lease, stop.token(), draining) => Err(interruption),
     };
     let (status, reason) = match written {
@@ -113,13 +123,15 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         }
         Err(Interruption::Stop) => (MessageStatus::Stopped, None),
         Err(Interruption::HandOn) => {
-            store(app, answer.answer_id, draft.text()).await?;
+            if !draft.is_behind() {
+                store(app, answer.answer_id, draft.text()).await?;
+            }
             return Ok(Ended::HandedOn);
         }
         Ok(Err(Trouble::Moot)) => return Ok(Ended::Done),
         Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Ok(Ended::Lost),
     };
-    if draft.has_untold() {
+    if draft.has_untold() && !draft.overtakes() {
         // So that the pieces are the whole text, also for who follows them only.
         sleep(TELL_EVERY).await;
         tell(app, answer, &mut draft);
@@ -127,7 +139,40 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if !lease.holds() {
         return Ok(Ended::Lost);
     }
-    finish(app, answer, draft.into_text(), status, reason).await.map(|()| Ended::Done)
+    let figures = measure.figures(estimate_tokens(draft.text()) as u64);
+    let end = End {
+        content: if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() },
+        status,
+        reason,
+        figures: Some(figures),
+        thoughts: measure.thoughts(),
+    };
+    finish(app, answer, end).await.map(|()| Ended::Done)
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+struct End {
+    content: String,
+    status: MessageStatus,
+    reason: Option<String>,
+    figures: Option<AnswerFigures>,
+    thoughts: Option<String>,
+}
+
+/// Whether somebody may still ask it: what was seen when the question was sent may be another by now.
+fn is_usable_by(assistant: &assistant::Model, asker: Option<UserId>) -> bool {
+    assistant.visibility == Visibility::Workspace.as_str() || (asker.is_some() && assistant.created_by == asker)
+}
+
+/// The model that is asked, where it is not the installation's default: the question's, the chat's, or the assistant's.
+async fn chosen_model(app: &App, answer: &AnswerJob, assistant: &assistant::Model) -> Result<Option<String>, AppError> {
+    let chosen = match &answer.asking.model {
+        _ if !assistant.model_choice => None,
+        Some(model) => Some(model.clone()),
+        None => query::conversations::model(app.db.reader(), answer.conversation_id).await?,
+    };
+    Ok(chosen.or_else(|| assistant.model.clone()))
 }
 
 /// Asks the provider, tells readers what it says and stores it.
@@ -138,6 +183,7 @@ async fn write(
     model: Option<&str>,
     request: ChatRequest,
     draft: &mut Draft,
+    measure: &mut Measure,
 ) -> Result<(), Trouble> {
     let mut said = app.assistants.ai().chat(model, request).await.map_err(Trouble::Provider)?;
     // The first token is told at once.
@@ -151,7 +197,11 @@ async fn write(
             // The clocks come first: a provider that never pauses must not starve them.
             biased;
             () = sleep_until(tell_at), if draft.has_untold() => {
-                tell(app, answer, draft);
+                if draft.overtakes() {
+                    overtake(app, answer, draft).await?;
+                } else {
+                    tell(app, answer, draft);
+                }
                 tell_at = Instant::now() + TELL_EVERY;
             }
             () = sleep_until(store_at), if draft.has_unstored() => {
@@ -164,7 +214,9 @@ async fn write(
                 store_at = Instant::now() + STORE_EVERY;
             }
             delta = said.next() => match delta {
+                Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
                 Some(Ok(ChatDelta::Text(text))) => {
+                    measure.wrote();
                     draft.push(&text);
                     if draft.is_full() {
                         return Ok(());
@@ -172,6 +224,7 @@ async fn write(
                 }
                 Some(Ok(ChatDelta::Done { finish, usage })) => {
                     tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "an answer is complete");
+                    measure.used(usage);
                     return Ok(());
                 }
                 Some(Err(error)) => return Err(Trouble::Provider(error)),
@@ -211,6 +264,22 @@ fn tell(app: &App, answer: &AnswerJob, draft: &mut Draft) {
     }
 }
 
+/// Shows the text in the place of what another worker had written; a database that is away is asked again later.
+async fn overtake(app: &App, answer: &AnswerJob, draft: &mut Draft) -> Result<(), Trouble> {
+    let change = OvertakeAnswer {
+        conversation_id: answer.conversation_id,
+        answer_id: answer.answer_id,
+        content: draft.text().to_owned(),
+    };
+    match app.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
+        Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
+        Ok(_) => return Err(Trouble::Moot),
+        Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),
+        Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be shown"),
+    }
+    Ok(())
+}
+
 /// Stores the text so far; `false` when the answer is not being written any more.
 async fn store(app: &App, id: MessageId, text: &str) -> Result<bool, AppError> {
     query::messages::store_partial(app.db.writer(), id, text).await
@@ -228,20 +297,16 @@ async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, Ap
 }
 
 /// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
-async fn finish(
-    app: &App,
-    answer: &AnswerJob,
-    content: String,
-    status: MessageStatus,
-    reason: Option<String>,
-) -> Result<(), AppError> {
+async fn finish(app: &App, answer: &AnswerJob, end: End) -> Result<(), AppError> {
     let change = FinishAnswer {
         conversation_id: answer.conversation_id,
         answer_id: answer.answer_id,
-        content,
-        status,
-        reason,
+        content: end.content,
+        status: end.status,
+        reason: end.reason,
         model: None,
+        figures: end.figures,
+        thoughts: end.thoughts,
     };
     let mut waits = FINISH_AGAIN.into_iter();
     loop {
@@ -266,7 +331,10 @@ async fn end_as_it_is(
     reason: Option<String>,
 ) -> Result<bool, AppError> {
     match query::messages::get(app.db.writer(), answer.answer_id).await? {
-        Some(message) => finish(app, answer, message.content, status, reason).await.map(|()| true),
+        Some(message) => {
+            let end = End { content: message.content, status, reason, figures: None, thoughts: None };
+            finish(app, answer, end).await.map(|()| true)
+        }
         None => Ok(false),
     }
 }

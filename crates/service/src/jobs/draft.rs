@@ -6,6 +6,10 @@ const MAX_BYTES: usize = 200_000;
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     text: String,
+    units: u64,
+    /// What readers have from a worker who died; it stays on the screen until the text here is longer.
+    before: String,
+    before_units: u64,
     /// Bytes of `text` that readers were told, and the same in UTF-16 code units, as the wire counts.
     told: usize,
     told_units: u64,
@@ -20,19 +24,50 @@ pub(super) struct Piece {
 }
 
 impl Draft {
+    /// Of an answer of which readers have this text already.
+    pub fn after(before: String) -> Self {
+        Self { before_units: before.encode_utf16().count() as u64, before, ..Self::default() }
+    }
+
     /// Adds what the model wrote. NUL, which PostgreSQL can't store, is left out.
     pub fn push(&mut self, text: &str) {
         let room = MAX_BYTES.saturating_sub(self.text.len());
         let text = &text[..text.floor_char_boundary(room)];
-        self.text.extend(text.chars().filter(|&char| char != '\0'));
+        for char in text.chars().filter(|&char| char != '\0') {
+            self.text.push(char);
+            self.units += char.len_utf16() as u64;
+        }
+    }
+
+    /// The text is not longer yet than what readers have from before.
+    pub fn is_behind(&self) -> bool {
+        self.units < self.before_units
+    }
+
+    /// The text is as long now as what readers have from before, and they see that still.
+    pub fn overtakes(&self) -> bool {
+        !self.before.is_empty() && !self.is_behind()
+    }
+
+    /// Readers see the whole text as it is now.
+    pub fn overtook(&mut self) {
+        self.before.clear();
+        self.before_units = 0;
+        (self.told, self.told_units, self.stored) = (self.text.len(), self.units, self.text.len());
     }
 
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The answer as it was written.
     pub fn into_text(self) -> String {
         self.text
+    }
+
+    /// The longer of what was written and what readers have from before.
+    pub fn into_longer(self) -> String {
+        if self.is_behind() { self.before } else { self.text }
     }
 
     /// No more will be added, so the model need not go on.
@@ -42,7 +77,7 @@ impl Draft {
     }
 
     pub fn has_untold(&self) -> bool {
-        self.told < self.text.len()
+        self.told < self.text.len() && !self.is_behind()
     }
 
     /// What readers have not been told; it counts as told from here on.
@@ -50,12 +85,12 @@ impl Draft {
         let text = self.text[self.told..].to_owned();
         let offset = self.told_units;
         self.told = self.text.len();
-        self.told_units += text.encode_utf16().count() as u64;
+        self.told_units = self.units;
         Piece { offset, text }
     }
 
     pub fn has_unstored(&self) -> bool {
-        self.stored < self.text.len()
+        self.stored < self.text.len() && !self.is_behind()
     }
 
     /// The text as it is now has been stored.
@@ -78,6 +113,22 @@ mod tests {
         draft.push("d");
         assert_eq!(draft.tell(), Piece { offset: 3, text: "bcd".to_owned() });
         assert_eq!(draft.text(), "à😀bcd");
+    }
+
+    #[test]
+    fn readers_keep_what_they_have_until_it_is_overtaken() {
+        let mut draft = Draft::after("Một hai 😀".to_owned());
+        draft.push("Một hai");
+        assert!(draft.is_behind() && !draft.overtakes() && !draft.has_untold() && !draft.has_unstored());
+        draft.push(" ba!");
+        assert!(draft.overtakes());
+        draft.overtook();
+        assert!(!draft.overtakes() && !draft.has_untold());
+        draft.push(" 👋");
+        assert_eq!(draft.tell(), Piece { offset: 11, text: " 👋".to_owned() });
+        let mut shorter = Draft::after("Một hai".to_owned());
+        shorter.push("Một");
+        assert_eq!(shorter.into_longer(), "Một hai");
     }
 
     #[test]

@@ -9,19 +9,25 @@
 //! instance, so that a hundred answers of a slow model don't keep a letter waiting.
 //!
 //! What goes wrong with an interactive answer is told to the reader: the message ends as failed, with a sentence and the chance
-//! to ask again, and the job has done its duty. The schedule (1 min, 10 min, 1 h, 1 day, then the dead letters) is for jobs that
-//! could not even do that, because the database or this program failed.
+//! to ask again, and the job has done its duty. The schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day, then the dead letters, from where an
+//! administrator can put it back) is for jobs that could not even do that, because the database or this program failed.
+//!
+//! An instance that is killed is missed within two seconds (`survivors`), and others go on with what it held; a host that vanishes is given up
+//! with its leases.
 
 mod answer;
 mod draft;
 mod kind;
 mod lease;
+mod measure;
+pub mod queue;
+mod survivors;
 mod worker;
 
 use std::time::Duration;
 
 use appcore::{
-    AppError, AssistantId, ConversationId, MessageId, Timestamp,
+    AppError, AssistantId, ConversationId, Country, MessageId, Timestamp,
     config::Config,
     event::{BusMessage, Signal},
 };
@@ -57,8 +63,19 @@ pub(crate) fn wake(app: &App) {
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
 }
 
+/// What whoever asks an assistant says beside the question, and what is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// The model that is to answer, instead of the assistant's or the chat's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Where they are, for units, prices and the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+}
+
 /// An assistant's answer to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerJob {
     pub conversation_id: ConversationId,
     /// The message that is answered.
@@ -66,6 +83,8 @@ pub struct AnswerJob {
     pub assistant_id: AssistantId,
     /// The assistant's message, chosen with the job: whoever takes the job over writes the same message.
     pub answer_id: MessageId,
+    #[serde(default)]
+    pub asking: Asking,
 }
 
 impl AnswerJob {

@@ -20,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     kind::{Ended, Kind, Work},
     lease::{LEASE, Lease},
+    survivors,
 };
 use crate::App;
 
@@ -27,9 +28,6 @@ use crate::App;
 const POLL: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for jobs to be given back.
 const DRAIN: Duration = Duration::from_secs(5);
-/// When a job is tried again that could not be brought to an end; after the last, it is a dead letter.
-const SCHEDULE: [Duration; 4] =
-    [Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3_600), Duration::from_secs(86_400)];
 
 /// The workers of this instance.
 #[derive(Debug)]
@@ -84,6 +82,11 @@ async fn dispatch(app: Arc<App>, places: Places, wake: Arc<Notify>, draining: Ca
         && let Err(error) = query::jobs::release_all(app.db.writer()).await
     {
         tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
+    }
+    if !app.db.is_sqlite() {
+        let sign = survivors::show(&app).await;
+        // Until the program ends: what is being handed on is still this instance's.
+        tokio::spawn(survivors::watch(Arc::clone(&app), sign));
     }
     if let Err(error) = query::jobs::line_up(app.db.writer()).await {
         tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
@@ -182,10 +185,10 @@ async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>)
             tracing::info!(job = %id, "a job was handed on");
         }
         Err(error) => {
-            tracing::error!(%error, job = %id, kind = claim.kind, attempt, "a job failed");
-            let tried = usize::try_from(attempt).unwrap_or(0).saturating_sub(1);
-            match SCHEDULE.get(tried) {
-                Some(&wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
+            let failures = attempt.saturating_sub(claim.attempts_before).unsigned_abs();
+            tracing::error!(%error, job = %id, kind = claim.kind, failures, "a job failed");
+            match app.config.jobs.wait_after(failures) {
+                Some(wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
                 None => query::jobs::dead_letter(db, id, attempt, &error.to_string()).await?,
             };
         }

@@ -14,9 +14,10 @@ pub use crate::events::{SendMessage, Sent};
 pub use dbcontext::query::messages::History;
 
 use crate::{
-    App,
+    App, assistants,
     conversations::access,
-    events::{Change, DeleteMessage, EditMessage, ShowVersion},
+    events::{AskAgain, Change, DeleteMessage, EditMessage, ShowVersion},
+    jobs::Asking,
 };
 
 /// How many may be mentioned at once without being asked.
@@ -26,6 +27,7 @@ const MAX_MENTIONS: usize = 100;
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
 pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
+    send.asking = assistants::checked(app, send.asking)?;
     if send.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here)) {
         send.here = mention_many(app, &send, is_confirmed).await?;
     }
@@ -95,10 +97,12 @@ pub async fn ask_again(
     by: &Principal,
     message_id: MessageId,
     content: Content,
+    asking: Asking,
 ) -> Result<Message, AppError> {
+    let asking = assistants::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content };
-    app.writer.submit(Change::AskAgain(edit)).await?.message()
+    let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
+    app.writer.submit(Change::AskAgain(again)).await?.message()
 }
 
 /// Shows another version of a prompt or an answer.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Somebody at this machine.
-const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true };
+const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true, country: None };
 
 pub(crate) const PASSWORD: &str = "Tr1ckyHorse";
 

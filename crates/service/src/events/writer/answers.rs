@@ -11,7 +11,7 @@ use dbcontext::query;
 
 use super::{
     batch::Batch,
-    change::{BeginAnswer, FinishAnswer, Outcome, Regenerate},
+    change::{BeginAnswer, FinishAnswer, Outcome, OvertakeAnswer, Regenerate},
     messages::{create, not_archived, target},
     removed, versions,
 };
@@ -40,7 +40,8 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Deleted by a reader meanwhile: not found, and the job ends.
         let message = target(batch, conversation_id, begin.answer_id).await?;
-        if message.status != MessageStatus::Streaming {
+        // What another worker wrote stays on the screen until the new text has overtaken it.
+        if message.status != MessageStatus::Streaming || !message.content.is_empty() {
             return Ok(Outcome::Message(Box::new(message)));
         }
         return restart(batch, message, begin.model.clone(), false).await;
@@ -50,12 +51,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     {
         return Err(Code::NotFound.into());
     }
-    let name = query::conversations::assistants(batch.db, &[conversation_id])
-        .await?
-        .into_iter()
-        .find(|assistant| assistant.assistant_id == begin.assistant_id)
-        .map(|assistant| assistant.name)
-        .ok_or(Code::NotFound)?;
+    let name = query::assistants::get(batch.db, begin.assistant_id).await?.ok_or(Code::NotFound)?.name;
     let mut message = Message {
         id: begin.answer_id,
         conversation_id,
@@ -72,6 +68,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
+        answer: None,
         edited_at: None,
         deleted_at: None,
         created_at: batch.now,
@@ -94,12 +91,17 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
         finish.status,
         finish.reason.as_deref(),
         finish.model.as_deref(),
+        finish.figures.as_ref(),
     )
     .await?;
+    query::versions::keep_thoughts(batch.db, message.id, finish.thoughts.as_deref()).await?;
     message.content.clone_from(&finish.content);
     message.status = finish.status;
     message.reason.clone_from(&finish.reason);
     message.model = finish.model.clone().or(message.model);
+    message.answer.clone_from(&finish.figures);
+    // Where it was taken over, an event has part of it.
+    removed::take_out(batch, &message).await?;
     batch.emit(conversation_id, |seq| {
         let message = Box::new(message.clone());
         match finish.status {
@@ -154,10 +156,30 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
         question_id,
         assistant_id: AssistantId(assistant),
         answer_id: message.id,
+        asking: regenerate.asking.clone(),
     };
     let is_kept = versions::keep_answer(batch, &mut message).await?;
-    batch.ask_answer(job, regenerate.by)?;
-    restart(batch, message, None, is_kept).await
+    batch.ask_answer(&job, regenerate.by)?;
+    restart(batch, message, job.asking.model, is_kept).await
+}
+
+/// Shows what the worker who took an answer over has written, which is longer by now than what was there.
+pub(super) async fn overtake(batch: &mut Batch<'_>, overtake: &OvertakeAnswer) -> Result<Outcome, AppError> {
+    let conversation_id = overtake.conversation_id;
+    let mut message = target(batch, conversation_id, overtake.answer_id).await?;
+    batch.conversation(conversation_id)?;
+    if message.status == MessageStatus::Streaming {
+        message.content.clone_from(&overtake.content);
+        query::messages::set_answer(batch.db, message.id, &message.content, message.status, None, None, None).await?;
+        removed::take_out(batch, &message).await?;
+        batch.emit(conversation_id, |seq| Event::MessageUpdated {
+            conversation_id,
+            seq,
+            message: Box::new(message.clone()),
+            branch_changed: false,
+        })?;
+    }
+    Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Puts an answer back to its beginning.
@@ -167,8 +189,10 @@ async fn restart(
     model: Option<String>,
     branch_changed: bool,
 ) -> Result<Outcome, AppError> {
-    query::messages::set_answer(batch.db, message.id, "", MessageStatus::Streaming, None, model.as_deref()).await?;
+    query::messages::set_answer(batch.db, message.id, "", MessageStatus::Streaming, None, model.as_deref(), None)
+        .await?;
     message.content.clear();
+    message.answer = None;
     message.status = MessageStatus::Streaming;
     message.reason = None;
     message.model = model.or(message.model);

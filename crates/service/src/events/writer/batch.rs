@@ -67,7 +67,9 @@ pub(super) struct Batch<'a> {
     pub edits: Edits,
     /// What replies may point to.
     pub replied: HashSet<(ConversationId, MessageId)>,
+    /// The assistants of conversations, and those that somebody mentions there though they are in none.
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
+    pub mentioned: HashMap<(ConversationId, UserId), Vec<MemberAssistant>>,
     /// How many answers are open for those who may ask for more.
     pub open_answers: HashMap<UserId, usize>,
     /// Who of those who write where only admins may is one because of their role in the workspace.
@@ -98,6 +100,7 @@ impl<'a> Batch<'a> {
             edits: Edits::default(),
             replied: HashSet::new(),
             assistants: HashMap::new(),
+            mentioned: HashMap::new(),
             open_answers: HashMap::new(),
             workspace_admins: HashSet::new(),
             has_removed_text: false,
@@ -213,6 +216,7 @@ impl<'a> Batch<'a> {
             Change::SetRole(change) => super::conversations::set_role(self, change).await,
             Change::BeginAnswer(change) => super::answers::begin(self, change).await,
             Change::FinishAnswer(change) => super::answers::finish(self, change).await,
+            Change::OvertakeAnswer(change) => super::answers::overtake(self, change).await,
             Change::Regenerate(change) => super::answers::regenerate(self, change).await,
             Change::Dissolve(id) => super::conversations::dissolve(self, *id).await,
         }
@@ -327,7 +331,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Asks for an assistant's answer on somebody's behalf.
-    pub fn ask_answer(&mut self, job: AnswerJob, by: UserId) -> Result<(), AppError> {
+    pub fn ask_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(job.conversation_id)?.workspace_id;
         *self.open_answers.entry(by).or_default() += 1;
         self.ask(NewJob { owner: Some((by, workspace_id)), ..job.new_job()? });

@@ -3,8 +3,12 @@
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, UserId, WorkspaceId,
     text::{ClientId, Content},
-    view::{AssistantMember, ConversationKind, Member, MemberRole, Mention, Message, MessageStatus, Posting},
+    view::{
+        AnswerFigures, AssistantMember, ConversationKind, Member, MemberRole, Mention, Message, MessageStatus, Posting,
+    },
 };
+
+use crate::jobs::Asking;
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
 #[derive(Clone, Debug)]
@@ -12,7 +16,7 @@ pub enum Change {
     Send(SendMessage),
     Edit(EditMessage),
     /// The same, with the text before it kept as a version, and the assistant asked again.
-    AskAgain(EditMessage),
+    AskAgain(AskAgain),
     ShowVersion(ShowVersion),
     Delete(DeleteMessage),
     Create(Box<CreateConversation>),
@@ -28,6 +32,7 @@ pub enum Change {
     SetRole(SetRole),
     BeginAnswer(BeginAnswer),
     FinishAnswer(FinishAnswer),
+    OvertakeAnswer(OvertakeAnswer),
     Regenerate(Regenerate),
     /// Ends a conversation whose workspace is no longer there.
     Dissolve(ConversationId),
@@ -43,6 +48,7 @@ pub struct SendMessage {
     pub mentions: Vec<Mention>,
     /// Whom `@here` means.
     pub here: Vec<UserId>,
+    pub asking: Asking,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +57,16 @@ pub struct EditMessage {
     pub by: UserId,
     pub message_id: MessageId,
     pub content: Content,
+}
+
+/// Gives a prompt another text and has it answered again.
+#[derive(Clone, Debug)]
+pub struct AskAgain {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub content: Content,
+    pub asking: Asking,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +108,8 @@ pub struct UpdateConversation {
     pub title: Option<Option<String>>,
     pub topic: Option<Option<String>>,
     pub posting: Option<Posting>,
+    /// For a chat with an assistant.
+    pub model: Option<Option<String>>,
 }
 
 /// Makes it one that can only be read, or one that is used again.
@@ -181,6 +199,17 @@ pub struct FinishAnswer {
     /// Why it failed, for the reader.
     pub reason: Option<String>,
     pub model: Option<String>,
+    pub figures: Option<AnswerFigures>,
+    /// What the model thought before it.
+    pub thoughts: Option<String>,
+}
+
+/// Lets the text of an answer that another worker had begun be overtaken by that of the one who took it over.
+#[derive(Clone, Debug)]
+pub struct OvertakeAnswer {
+    pub conversation_id: ConversationId,
+    pub answer_id: MessageId,
+    pub content: String,
 }
 
 /// Asks for an assistant's message again.
@@ -189,6 +218,7 @@ pub struct Regenerate {
     pub conversation_id: ConversationId,
     pub by: UserId,
     pub message_id: MessageId,
+    pub asking: Asking,
 }
 
 impl Change {
@@ -198,7 +228,7 @@ impl Change {
             Self::Create(_) => None,
             Self::Send(SendMessage { conversation_id, .. })
             | Self::Edit(EditMessage { conversation_id, .. })
-            | Self::AskAgain(EditMessage { conversation_id, .. })
+            | Self::AskAgain(AskAgain { conversation_id, .. })
             | Self::ShowVersion(ShowVersion { conversation_id, .. })
             | Self::Delete(DeleteMessage { conversation_id, .. })
             | Self::Update(UpdateConversation { conversation_id, .. })
@@ -213,6 +243,7 @@ impl Change {
             | Self::SetRole(SetRole { conversation_id, .. })
             | Self::BeginAnswer(BeginAnswer { conversation_id, .. })
             | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
+            | Self::OvertakeAnswer(OvertakeAnswer { conversation_id, .. })
             | Self::Regenerate(Regenerate { conversation_id, .. })
             | Self::Dissolve(conversation_id) => Some(*conversation_id),
         }
@@ -230,11 +261,12 @@ impl Change {
             | Self::SuggestTitle(_)
             | Self::BeginAnswer(_)
             | Self::FinishAnswer(_)
+            | Self::OvertakeAnswer(_)
             | Self::Dissolve(_) => Vec::new(),
             Self::Send(SendMessage { sender, .. }) => vec![*sender],
             Self::Depart(Depart { user_id, .. }) => vec![*user_id],
             Self::Edit(EditMessage { by, .. })
-            | Self::AskAgain(EditMessage { by, .. })
+            | Self::AskAgain(AskAgain { by, .. })
             | Self::ShowVersion(ShowVersion { by, .. })
             | Self::Delete(DeleteMessage { by, .. })
             | Self::Update(UpdateConversation { by, .. })

@@ -45,6 +45,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         archived_at: None,
         is_default: false,
         posting: new.posting.to_string(),
+        model: None,
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
@@ -84,11 +85,15 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
     if update.posting.is_some() && !old.kind.capabilities().is_channel {
         return Err(AppError::refused(Code::WrongState, "This is only available in channels."));
     }
+    if update.model.is_some() && !old.kind.capabilities().asks_every_message {
+        return Err(AppError::refused(Code::WrongState, "This is only available in chats with an assistant."));
+    }
     let new = Settings {
         kind: old.kind,
         title: update.title.clone().unwrap_or_else(|| old.title.clone()),
         topic: update.topic.clone().unwrap_or_else(|| old.topic.clone()),
         posting: update.posting.unwrap_or(old.posting),
+        model: update.model.clone().unwrap_or_else(|| old.model.clone()),
     };
     if new != old {
         check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
@@ -157,6 +162,7 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
         title: state.title.clone(),
         topic: state.topic.clone(),
         posting: state.posting.parse().map_err(AppError::internal)?,
+        model: state.model.clone(),
     })
 }
 
@@ -165,7 +171,7 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
     let state = batch.conversation_mut(id)?;
     state.kind = new.kind.to_string();
     state.posting = new.posting.to_string();
-    (state.title, state.topic) = (new.title, new.topic);
+    (state.title, state.topic, state.model) = (new.title, new.topic, new.model);
     tell_update(batch, id).await?;
     Ok(())
 }
@@ -315,7 +321,7 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .into_iter()
         .map(AssistantMember::from)
         .collect();
-    let Settings { kind, title, topic, posting } = settings(batch, conversation_id)?;
+    let Settings { kind, title, topic, posting, model } = settings(batch, conversation_id)?;
     batch.emit(conversation_id, |seq| Event::ConversationUpdated {
         conversation_id,
         seq,
@@ -324,6 +330,7 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         topic,
         posting,
         assistants: assistants.clone(),
+        model,
     })?;
     Ok(assistants)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use appcore::{
-    AppError, AssistantId, Code, ConversationId, MessageId, UserId,
+    AppError, Code, ConversationId, MessageId, UserId,
     event::Event,
     view::{MemberRole, Mention, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
 };
@@ -15,15 +15,12 @@ use dbcontext::query::{
 };
 
 use super::{
-    answers,
+    asked,
     batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
     removed, versions,
 };
 use crate::jobs::AnswerJob;
-
-/// How many assistants one message asks.
-const MAX_ASKED: usize = 3;
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
@@ -56,27 +53,10 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     if !announcing.is_empty() {
         batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &announcing).await?);
     }
-    let mut addressed: Vec<ConversationId> = Vec::new();
-    for send in sends(changes) {
-        let may_ask = batch.capabilities(send.conversation_id).is_ok_and(|able| {
-            able.asks_every_message || (able.takes_assistants && send.content.as_str().contains('@'))
-        });
-        if may_ask && !addressed.contains(&send.conversation_id) {
-            addressed.push(send.conversation_id);
-        }
-    }
-    if !addressed.is_empty() {
-        for assistant in query::conversations::assistants(batch.db, &addressed).await? {
-            batch.assistants.entry(assistant.conversation_id).or_default().push(assistant);
-        }
-        let askers: BTreeSet<UserId> =
-            sends(changes).filter(|send| addressed.contains(&send.conversation_id)).map(|send| send.sender).collect();
-        answers::load_open(batch, askers).await?;
-    }
-    Ok(())
+    asked::load(batch, changes).await
 }
 
-fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
+pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
     changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None })
 }
 
@@ -97,7 +77,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     }
     may_write(batch, send.conversation_id, send.sender)?;
     batch.check_length(send.conversation_id, &send.content)?;
-    let asked = asked_assistants(batch, send.conversation_id, send.content.as_str())?;
+    let asked = asked::assistants(batch, send)?;
     batch.check_open_answers(send.sender, asked.len())?;
     let mut message = Message {
         id: MessageId::new(),
@@ -115,6 +95,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
+        answer: None,
         edited_at: None,
         deleted_at: None,
         created_at: batch.now,
@@ -125,26 +106,11 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     mention(batch, send, message.no);
     for assistant_id in asked {
         let (question_id, answer_id) = (message.id, MessageId::new());
-        batch.ask_answer(AnswerJob { conversation_id, question_id, assistant_id, answer_id }, send.sender)?;
+        let asking = send.asking.clone();
+        batch.ask_answer(&AnswerJob { conversation_id, question_id, assistant_id, answer_id, asking }, send.sender)?;
     }
     batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
-}
-
-/// Who answers a message: in an assistant's chat the assistant, elsewhere those that are named, at most [`MAX_ASKED`] in the order in which
-/// they are.
-fn asked_assistants(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<Vec<AssistantId>, AppError> {
-    let Some(present) = batch.assistants.get(&id) else { return Ok(Vec::new()) };
-    if batch.capabilities(id)?.asks_every_message {
-        return Ok(present.iter().map(|assistant| assistant.assistant_id).take(MAX_ASKED).collect());
-    }
-    let text = text.to_lowercase();
-    let mut named: Vec<(usize, AssistantId)> = present
-        .iter()
-        .filter_map(|assistant| mention_in(&text, &assistant.name).map(|at| (at, assistant.assistant_id)))
-        .collect();
-    named.sort_by_key(|(at, _)| *at);
-    Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ASKED).collect())
 }
 
 fn mentions_text(mentions: &[Mention]) -> Result<Option<String>, AppError> {
@@ -172,6 +138,7 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
+        answer: None,
         edited_at: None,
         deleted_at: None,
         created_at: batch.now,
@@ -232,17 +199,6 @@ pub(super) fn may_write(batch: &Batch<'_>, id: ConversationId, user: UserId) -> 
         return Err(AppError::refused(Code::Forbidden, "Only admins can post in this channel."));
     }
     Ok(())
-}
-
-/// Where `@name` first stands in a text of small letters, in any case, and not as the beginning of a longer word.
-fn mention_in(text: &str, name: &str) -> Option<usize> {
-    let name = format!("@{}", name.to_lowercase());
-    let is_whole = |at: usize| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + name.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
-    };
-    text.match_indices(&name).map(|(at, _)| at).find(|at| is_whole(*at))
 }
 
 pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
@@ -318,19 +274,4 @@ pub(super) async fn target(
         return Err(Code::NotFound.into());
     }
     row.try_into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mention_in;
-
-    #[test]
-    fn a_mention_is_the_whole_name() {
-        assert_eq!(mention_in("hey @ada, look", "Ada"), Some(4));
-        assert_eq!(mention_in("@ada lovelace?", "Ada Lovelace"), Some(0));
-        assert_eq!(mention_in("@adabot or @ada", "Ada"), Some(11));
-        assert_eq!(mention_in("@adabot", "Ada"), None);
-        assert_eq!(mention_in("mail@ada", "Ada"), None);
-        assert_eq!(mention_in("ada", "Ada"), None);
-    }
 }

@@ -6,6 +6,7 @@
 //! goes onto the bus.
 
 mod answers;
+mod asked;
 mod batch;
 mod change;
 mod commit;
@@ -35,9 +36,9 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, Archive, BeginAnswer, Change, Convert, CreateConversation, Created, DeleteConversation,
-    DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, Regenerate, RemoveMember, SendMessage, Sent, SetRole,
-    ShowVersion, SuggestTitle, UpdateConversation,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, Convert, CreateConversation, Created,
+    DeleteConversation, DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, OvertakeAnswer, Regenerate,
+    RemoveMember, SendMessage, Sent, SetRole, ShowVersion, SuggestTitle, UpdateConversation,
 };
 use commit::{Committed, Committer};
 

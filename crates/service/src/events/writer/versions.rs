@@ -10,9 +10,9 @@ use appcore::{
 use dbcontext::query;
 
 use super::{
-    answers,
+    answers, asked,
     batch::Batch,
-    change::{EditMessage, Outcome, ShowVersion},
+    change::{AskAgain, Outcome, ShowVersion},
     messages::target,
     removed,
 };
@@ -22,7 +22,7 @@ use crate::jobs::AnswerJob;
 const MAX_VERSIONS: i64 = 50;
 
 /// Gives a prompt another text and has it answered; what was said after the earlier one is kept behind it.
-pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &EditMessage) -> Result<Outcome, AppError> {
+pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &AskAgain) -> Result<Outcome, AppError> {
     let conversation_id = change.conversation_id;
     batch.standing(conversation_id, change.by)?;
     batch.check_length(conversation_id, &change.content)?;
@@ -31,6 +31,9 @@ pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &EditMessage) -> Re
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     let assistants = quiet_assistants(batch, conversation_id).await?;
+    if assistants.is_empty() {
+        return Err(asked::nobody_answers());
+    }
     answers::load_open(batch, BTreeSet::from([change.by])).await?;
     batch.check_open_answers(change.by, assistants.len())?;
     begin_version(batch, &mut message).await?;
@@ -38,8 +41,8 @@ pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &EditMessage) -> Re
     change.content.as_str().clone_into(&mut message.content);
     tell(batch, &message).await?;
     for assistant_id in assistants {
-        let job = AnswerJob { conversation_id, question_id: message.id, assistant_id, answer_id: MessageId::new() };
-        batch.ask_answer(job, change.by)?;
+        let (question_id, answer_id, asking) = (message.id, MessageId::new(), change.asking.clone());
+        batch.ask_answer(&AnswerJob { conversation_id, question_id, assistant_id, answer_id, asking }, change.by)?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -62,9 +65,14 @@ pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Ou
     message.status = kept.status.parse().map_err(AppError::internal)?;
     message.reason = kept.reason;
     message.model = kept.model;
+    message.answer = match &kept.answer {
+        Some(figures) => Some(serde_json::from_str(figures).map_err(AppError::internal)?),
+        None => None,
+    };
     message.versions = Some(Versions { index: show.index, ..shown });
     let (reason, model) = (message.reason.as_deref(), message.model.as_deref());
-    query::messages::set_answer(batch.db, message.id, &message.content, message.status, reason, model).await?;
+    let figures = message.answer.as_ref();
+    query::messages::set_answer(batch.db, message.id, &message.content, message.status, reason, model, figures).await?;
     query::versions::set(batch.db, message.id, show.index, shown.count).await?;
     query::versions::hide(batch.db, conversation_id, message.seq, message.id, shown.index).await?;
     query::versions::unhide(batch.db, message.id, show.index).await?;

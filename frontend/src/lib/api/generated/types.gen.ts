@@ -69,6 +69,74 @@ export type AnswerChallengeRequest = {
 };
 
 /**
+ * What of a model's window an answer's question took.
+ */
+export type AnswerContext = {
+    /**
+     * How many messages were among them.
+     */
+    messages: number;
+    /**
+     * Tokens that were read, as counted or estimated.
+     */
+    used: number;
+    /**
+     * Tokens that are read at most.
+     */
+    window: number;
+};
+
+/**
+ * An answer's figures, and what the model thought before it.
+ */
+export type AnswerDetails = {
+    answer?: AnswerFigures | null;
+    message_id: MessageId;
+    /**
+     * The model that wrote it.
+     */
+    model?: string | null;
+    /**
+     * What the model thought, where it said so; cut where it is very long.
+     */
+    thinking?: string | null;
+};
+
+/**
+ * How long an answer took, and what was used for it. Tokens are as the provider counted them.
+ */
+export type AnswerFigures = {
+    cached_tokens?: number | null;
+    context: AnswerContext;
+    /**
+     * In micro-credits. Null: it is not known.
+     */
+    cost?: number | null;
+    duration_ms: number;
+    /**
+     * The provider did not say how many tokens it were.
+     */
+    estimated: boolean;
+    /**
+     * From the question to the model to its first word.
+     */
+    first_token_ms?: number | null;
+    /**
+     * All that was read, from a cache too.
+     */
+    input_tokens?: number | null;
+    /**
+     * All that was written, thinking too.
+     */
+    output_tokens?: number | null;
+    reasoning_tokens?: number | null;
+    /**
+     * How long it thought before the first word, where it said so.
+     */
+    thought_ms?: number | null;
+};
+
+/**
  * A key by which a program acts for its owner. The key itself is shown once, when it is made.
  */
 export type ApiKey = {
@@ -102,22 +170,72 @@ export type ApiKeyPage = {
     total: number;
 };
 
+export type AskAgainRequest = {
+    content: string;
+    /**
+     * The model that is to answer. Left out, the chat's or the assistant's.
+     */
+    model?: string | null;
+};
+
 /**
  * An assistant that one can talk to.
  */
 export type Assistant = {
+    /**
+     * Whether it answers where it is mentioned, beside its own chats.
+     */
+    answers_mentions: boolean;
     created_at: Timestamp;
+    created_by?: UserId | null;
+    /**
+     * What it is for, in one line.
+     */
+    description?: string | null;
     id: AssistantId;
     /**
      * Whether it is the one that `kind: "assistant"` means without an `assistant_id`.
      */
     is_default: boolean;
+    /**
+     * The longest answer, in tokens. Null: the model's own.
+     */
+    max_answer_tokens?: number | null;
+    /**
+     * Whether the caller may change it.
+     */
+    may_edit: boolean;
+    /**
+     * Null: the installation's default.
+     */
     model?: string | null;
+    /**
+     * Whether people may choose another model for a chat or a question.
+     */
+    model_choice: boolean;
     name: string;
+    picture?: Picture | null;
+    /**
+     * Questions to begin with.
+     */
+    starters: Array<string>;
     /**
      * Who it is and how it answers. Told to those who may change it: its maker, and the workspace's owner and admins.
      */
     system_prompt?: string | null;
+    /**
+     * From 0 (always alike) to 2. Null: the model's own.
+     */
+    temperature?: number | null;
+    /**
+     * Whether it may use tools, where there are any.
+     */
+    tools_enabled: boolean;
+    updated_at: Timestamp;
+    /**
+     * Who may talk to it.
+     */
+    visibility: Visibility;
     workspace_id?: WorkspaceId | null;
 };
 
@@ -133,6 +251,7 @@ export type AssistantMember = {
     id: AssistantId;
     model?: string | null;
     name: string;
+    picture?: Picture | null;
 };
 
 /**
@@ -148,10 +267,26 @@ export type AssistantPage = {
     total: number;
 };
 
+export type AssistantsChangedFrame = {
+    id: string;
+    /**
+     * Assistants of a workspace are others than they were: made, changed, deleted.
+     */
+    payload: {
+        workspace_id: WorkspaceId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'assistants.changed';
+};
+
 /**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.job_requeued' | 'admin.job_deleted' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -251,7 +386,41 @@ export type BanPage = {
     total: number;
 };
 
+export type ChangeAssistantRequest = {
+    answers_mentions?: boolean | null;
+    /**
+     * Null takes it away.
+     */
+    description?: string | null;
+    /**
+     * Null: the model's own.
+     */
+    max_answer_tokens?: number | null;
+    /**
+     * Null: the installation's default.
+     */
+    model?: string | null;
+    model_choice?: boolean | null;
+    name?: string | null;
+    picture?: Picture | null;
+    starters?: Array<string> | null;
+    /**
+     * Null takes it away.
+     */
+    system_prompt?: string | null;
+    /**
+     * Null: the model's own.
+     */
+    temperature?: number | null;
+    tools_enabled?: boolean | null;
+    visibility?: Visibility | null;
+};
+
 export type ChangeConversationRequest = {
+    /**
+     * The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
+     */
+    model?: string | null;
     posting?: Posting | null;
     /**
      * Null takes it away.
@@ -290,6 +459,13 @@ export type ChangeOwnRequest = {
 export type ChangePasswordRequest = {
     current_password: string;
     password: string;
+};
+
+export type ChangePromptRequest = {
+    command?: string | null;
+    content?: string | null;
+    title?: string | null;
+    visibility?: Visibility | null;
 };
 
 export type ChangeSectionRequest = {
@@ -374,6 +550,10 @@ export type Conversation = {
      * At most 20 of them: owners first, then by name.
      */
     members?: Array<Member> | null;
+    /**
+     * The model that was chosen for a chat with an assistant; none: the assistant's own.
+     */
+    model?: string | null;
     own?: OwnMembership | null;
     /**
      * Who may write in it.
@@ -508,12 +688,16 @@ export type ConversationUnarchivedFrame = {
 export type ConversationUpdatedFrame = {
     id: string;
     /**
-     * The title, the topic, who may post or the assistants are others.
+     * The title, the topic, who may post, the assistants or the model are others.
      */
     payload: {
         assistants: Array<AssistantMember>;
         conversation_id: ConversationId;
         kind: ConversationKind;
+        /**
+         * The model that was chosen for a chat with an assistant; left out: the assistant's own.
+         */
+        model?: string | null;
         posting: Posting;
         seq: number;
         title: string | null;
@@ -546,14 +730,41 @@ export type CreateApiKeyRequest = {
 
 export type CreateAssistantRequest = {
     /**
+     * Left out, it answers where it is mentioned.
+     */
+    answers_mentions?: boolean | null;
+    /**
+     * What it is for, in one line.
+     */
+    description?: string | null;
+    /**
+     * Left out, the model's own.
+     */
+    max_answer_tokens?: number | null;
+    /**
      * Left out, the installation's default.
      */
     model?: string | null;
-    name: string;
     /**
-     * Who it is and how it answers.
+     * Left out, people may choose another model.
+     */
+    model_choice?: boolean | null;
+    name: string;
+    picture?: Picture | null;
+    /**
+     * Questions to begin with, at most 8, each one line.
+     */
+    starters?: Array<string> | null;
+    /**
+     * Who it is and how it answers. `{{user.name}}`, `{{date}}` and `{{workspace}}` are filled in for each answer.
      */
     system_prompt?: string | null;
+    /**
+     * From 0 to 2. Left out, the model's own.
+     */
+    temperature?: number | null;
+    tools_enabled?: boolean | null;
+    visibility?: Visibility | null;
     workspace_id?: WorkspaceId | null;
 };
 
@@ -584,6 +795,20 @@ export type CreateInvitationRequest = {
      */
     max_uses?: number | null;
     role?: WorkspaceRole | null;
+};
+
+export type CreatePromptRequest = {
+    /**
+     * What is typed after the slash: letters, digits, `-` and `_`. One's own commands are each there once, and so are the workspace's.
+     */
+    command: string;
+    /**
+     * With `{{name}}` where something is filled in.
+     */
+    content: string;
+    title: string;
+    visibility?: Visibility | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 export type CreateSectionRequest = {
@@ -941,6 +1166,45 @@ export type InvitedTo = {
     workspace: OfferedWorkspace;
 };
 
+export type Job = {
+    /**
+     * How often it was begun, since it was put back last.
+     */
+    attempts: number;
+    created_at: Timestamp;
+    /**
+     * What went wrong last.
+     */
+    error?: string | null;
+    id: JobId;
+    /**
+     * What it does, such as `mail` or `answer`.
+     */
+    kind: string;
+    run_at?: Timestamp | null;
+    status: JobStatus;
+};
+
+/**
+ * A durable job.
+ */
+export type JobId = string;
+
+/**
+ * A page of a list.
+ */
+export type JobPage = {
+    items: Array<Job>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type JobStatus = 'queued' | 'running' | 'dead';
+
 /**
  * A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
  */
@@ -1071,6 +1335,7 @@ export type Mention = {
 export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
 export type Message = {
+    answer?: AnswerFigures | null;
     /**
      * Files; none yet.
      */
@@ -1247,6 +1512,10 @@ export type MessageSendCommand = {
         content: string;
         conversation_id: ConversationId;
         mentions?: Array<Mention>;
+        /**
+         * The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
+         */
+        model?: string | null;
         reply_to?: MessageId | null;
     };
     timestamp?: Timestamp;
@@ -1441,6 +1710,20 @@ export type PasswordPolicy = {
     upper: boolean;
 };
 
+/**
+ * What an assistant looks like.
+ */
+export type Picture = {
+    /**
+     * An icon's name, such as `feather`, or one emoji.
+     */
+    glyph: string;
+    /**
+     * The colour behind it, as an angle.
+     */
+    hue?: number | null;
+};
+
 export type PingCommand = {
     /**
      * Answers name it as `reply_to`.
@@ -1566,6 +1849,77 @@ export type PresencesFrame = {
 };
 
 /**
+ * A question to an assistant that is kept, with places to fill in.
+ */
+export type Prompt = {
+    author?: PromptAuthor | null;
+    /**
+     * What is typed after the slash.
+     */
+    command: string;
+    /**
+     * With `{{name}}` where something is filled in.
+     */
+    content: string;
+    created_at: Timestamp;
+    id: PromptId;
+    /**
+     * Whether the caller may change it.
+     */
+    may_edit: boolean;
+    title: string;
+    updated_at: Timestamp;
+    /**
+     * The names in the content, each once, in their order.
+     */
+    variables: Array<string>;
+    visibility: Visibility;
+    workspace_id: WorkspaceId;
+};
+
+/**
+ * Who wrote a prompt.
+ */
+export type PromptAuthor = {
+    id: UserId;
+    name: string;
+};
+
+/**
+ * A prompt template.
+ */
+export type PromptId = string;
+
+/**
+ * A page of a list.
+ */
+export type PromptPage = {
+    items: Array<Prompt>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type PromptsChangedFrame = {
+    id: string;
+    /**
+     * Prompts of a workspace are others than they were: written, changed, deleted.
+     */
+    payload: {
+        workspace_id: WorkspaceId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'prompts.changed';
+};
+
+/**
  * A conversation, and how far its log goes.
  */
 export type ReachedConversation = {
@@ -1663,6 +2017,13 @@ export type RefusedConversation = {
     id: ConversationId;
 };
 
+export type RegenerateMessageRequest = {
+    /**
+     * The model that is to answer. Left out, the chat's or the assistant's.
+     */
+    model?: string | null;
+};
+
 export type RemoveAuthenticatorRequest = {
     /**
      * What the authenticator shows, or a recovery code.
@@ -1675,6 +2036,20 @@ export type RenamePasskeyRequest = {
      * What its owner calls it.
      */
     name: string;
+};
+
+export type RequeueJobsRequest = {
+    /**
+     * Left out, all.
+     */
+    kind?: string | null;
+};
+
+export type RequeuedJobs = {
+    /**
+     * How many were put back.
+     */
+    requeued: number;
 };
 
 export type ResendVerificationRequest = {
@@ -1780,6 +2155,10 @@ export type SendMessageRequest = {
      * Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
      */
     mentions?: Array<Mention> | null;
+    /**
+     * The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
+     */
+    model?: string | null;
     reply_to?: MessageId | null;
 };
 
@@ -1800,7 +2179,7 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
@@ -2060,6 +2439,11 @@ export type ViewCommand = {
     timestamp?: Timestamp;
     type: 'view';
 };
+
+/**
+ * Who may use something that belongs to a workspace.
+ */
+export type Visibility = 'workspace' | 'private';
 
 export type Workspace = {
     id: WorkspaceId;

@@ -36,7 +36,9 @@ const NAMES: Record<AuditAction, () => string> = {
   'workspace.invitation_accepted': m.audit_workspace_invitation_accepted,
   'firewall.address_banned': m.audit_firewall_address_banned,
   'admin.ban_added': m.audit_admin_ban_added,
-  'admin.ban_lifted': m.audit_admin_ban_lifted
+  'admin.ban_lifted': m.audit_admin_ban_lifted,
+  'admin.job_requeued': m.audit_admin_job_requeued,
+  'admin.job_deleted': m.audit_admin_job_deleted
 };
 
 const SUBJECTS: Record<string, () => string> = {

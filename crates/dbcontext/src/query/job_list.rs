@@ -1,0 +1,115 @@
+//! Jobs as administrators see them, and what they do with those that ended as dead letters.
+
+use appcore::{
+    AppError, JobId, Timestamp,
+    page::PageRequest,
+    view::{self, JobStatus},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::jobs::now;
+use crate::constraint::app_error;
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: JobId,
+    kind: String,
+    status: String,
+    attempt: i32,
+    attempts_before: i32,
+    error: Option<String>,
+    due_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+const COLUMNS: &str = "j.id, j.kind, j.status, j.attempt, j.attempts_before, j.error, j.due_at, j.created_at";
+
+impl From<Row> for view::Job {
+    fn from(row: Row) -> Self {
+        let status = match row.status.as_str() {
+            "running" => JobStatus::Running,
+            "dead" => JobStatus::Dead,
+            _ => JobStatus::Queued,
+        };
+        Self {
+            id: row.id,
+            kind: row.kind,
+            status,
+            attempts: row.attempt.saturating_sub(row.attempts_before).unsigned_abs(),
+            error: row.error,
+            run_at: row.due_at.filter(|_| status == JobStatus::Queued),
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// How a status is stored.
+const fn stored(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Queued => "waiting",
+        JobStatus::Running => "running",
+        JobStatus::Dead => "dead",
+    }
+}
+
+/// Jobs, the newest first, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    status: Option<JobStatus>,
+    kind: Option<&str>,
+    page: PageRequest,
+) -> Result<(Vec<view::Job>, u64), AppError> {
+    let (mut of, mut values) = ("FROM jobs j WHERE TRUE".to_owned(), Vec::<Value>::new());
+    if let Some(status) = status {
+        // In the statement itself, so that a partial index can be used.
+        of.push_str(&format!(" AND j.status = '{}'", stored(status)));
+    }
+    if let Some(kind) = kind {
+        values.push(kind.into());
+        of.push_str(" AND j.kind = $1");
+    }
+    let backend = db.get_database_backend();
+    let sql = format!("SELECT {COLUMNS} {of} ORDER BY j.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let rows = Row::find_by_statement(Statement::from_sql_and_values(backend, sql, values.clone()));
+    let rows = rows.all(db).await.map_err(app_error)?;
+    Ok((rows.into_iter().map(view::Job::from).collect(), super::page::count(db, &of, values).await?))
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::Job>, AppError> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.id = $1");
+    let row = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]));
+    Ok(row.one(db).await.map_err(app_error)?.map(view::Job::from))
+}
+
+/// Puts dead letters back among the waiting: one, those of a kind, or all. Answers how many.
+pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option<&str>) -> Result<u64, AppError> {
+    let now = now(db.get_database_backend());
+    let set = format!(
+        "UPDATE jobs SET status = 'waiting', due_at = {now}, updated_at = {now}, attempts_before = attempt, stop_requested = FALSE, \
+           is_behind = FALSE, turn = NULL WHERE"
+    );
+    dead_letters(db, &set, id, kind).await
+}
+
+/// Deletes a dead letter; `false` where there is none.
+pub async fn delete<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
+    Ok(dead_letters(db, "DELETE FROM jobs WHERE", Some(id), None).await? > 0)
+}
+
+async fn dead_letters<C: ConnectionTrait>(
+    db: &C,
+    change: &str,
+    id: Option<JobId>,
+    kind: Option<&str>,
+) -> Result<u64, AppError> {
+    let mut sql = format!("{change} status = 'dead'");
+    let mut values: Vec<Value> = Vec::new();
+    for (column, value) in [("id", id.map(Value::from)), ("kind", kind.map(Value::from))] {
+        if let Some(value) = value {
+            values.push(value);
+            sql.push_str(&format!(" AND {column} = ${}", values.len()));
+        }
+    }
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}

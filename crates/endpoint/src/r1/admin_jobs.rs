@@ -1,0 +1,100 @@
+//! Durable jobs, for the administrators of the installation: what waits, and what has failed for good.
+
+use appcore::{
+    AppError, JobId,
+    page::{Page, PageRequest},
+    view::{Job, JobStatus},
+};
+use natter_macro::{dto, endpoint};
+use service::jobs::queue;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListJobs>(),
+    EndpointDef::of::<RequeueJobs>(),
+    EndpointDef::of::<RequeueJob>(),
+    EndpointDef::of::<DeleteJob>(),
+];
+
+#[dto(request)]
+pub struct ListJobsRequest {
+    /// Only these. `dead`: those that failed too often.
+    #[from(query)]
+    pub status: Option<JobStatus>,
+    /// Only these, such as `mail`.
+    #[from(query)]
+    pub kind: Option<String>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List durable jobs
+///
+/// The newest first. What was done is not kept.
+#[endpoint(GET "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListJobs {
+    type Request = ListJobsRequest;
+    type Response = Page<Job>;
+
+    async fn handle(ctx: &Ctx, request: ListJobsRequest) -> Result<Reply<Page<Job>>, AppError> {
+        Ok(Reply::of(queue::list(ctx.app(), request.status, request.kind.as_deref(), request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RequeueJobsRequest {
+    /// Left out, all.
+    pub kind: Option<String>,
+}
+
+#[dto(response)]
+pub struct RequeuedJobs {
+    /// How many were put back.
+    pub requeued: u64,
+}
+
+/// Put the dead letters of a kind back
+///
+/// They are tried at once, and as often as new ones.
+#[endpoint(POST "/r1/admin/jobs/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for RequeueJobs {
+    type Request = RequeueJobsRequest;
+    type Response = RequeuedJobs;
+
+    async fn handle(ctx: &Ctx, request: RequeueJobsRequest) -> Result<Reply<RequeuedJobs>, AppError> {
+        let requeued = queue::requeue_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+        Ok(Reply::of(RequeuedJobs { requeued }))
+    }
+}
+
+#[dto(request)]
+pub struct JobRequest {
+    #[from(path)]
+    pub id: JobId,
+}
+
+/// Put a dead letter back
+///
+/// It is tried at once, and as often as a new one.
+#[endpoint(POST "/r1/admin/jobs/{id}/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for RequeueJob {
+    type Request = JobRequest;
+    type Response = Job;
+
+    async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<Job>, AppError> {
+        Ok(Reply::of(queue::requeue(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Delete a dead letter
+#[endpoint(DELETE "/r1/admin/jobs/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for DeleteJob {
+    type Request = JobRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<NoData>, AppError> {
+        queue::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,140 @@
+//! Prompt templates.
+
+use appcore::{
+    AppError, PromptId, WorkspaceId,
+    page::{Page, PageRequest},
+    view::{Prompt, Visibility},
+};
+use natter_macro::{dto, endpoint};
+use service::assistants::prompts::{self, NewPrompt, PromptChange};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListPrompts>(),
+    EndpointDef::of::<CreatePrompt>(),
+    EndpointDef::of::<ShowPrompt>(),
+    EndpointDef::of::<ChangePrompt>(),
+    EndpointDef::of::<DeletePrompt>(),
+];
+
+#[dto(request)]
+pub struct ListPromptsRequest {
+    /// Left out, the shared workspace, else one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+    /// How the command begins, or part of the title.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List prompts
+///
+/// One's own in a workspace and those that it shares, by their commands. Guests see their own.
+#[endpoint(GET "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ListPrompts {
+    type Request = ListPromptsRequest;
+    type Response = Page<Prompt>;
+
+    async fn handle(ctx: &Ctx, request: ListPromptsRequest) -> Result<Reply<Page<Prompt>>, AppError> {
+        let text = request.q.unwrap_or_default();
+        Ok(Reply::of(prompts::list(ctx.app(), ctx.user()?, request.workspace_id, &text, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct CreatePromptRequest {
+    /// What is typed after the slash: letters, digits, `-` and `_`. One's own commands are each there once, and so are the workspace's.
+    #[schema(min_length = 1, max_length = 32)]
+    pub command: String,
+    #[schema(min_length = 1, max_length = 120)]
+    pub title: String,
+    /// With `{{name}}` where something is filled in.
+    #[schema(min_length = 1, max_length = 20_000)]
+    pub content: String,
+    /// Left out, for oneself.
+    pub visibility: Option<Visibility>,
+    /// Left out, the shared workspace, else one's own.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Write a prompt
+#[endpoint(POST "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
+impl Endpoint for CreatePrompt {
+    type Request = CreatePromptRequest;
+    type Response = Prompt;
+
+    async fn handle(ctx: &Ctx, request: CreatePromptRequest) -> Result<Reply<Prompt>, AppError> {
+        let new = NewPrompt {
+            workspace_id: request.workspace_id,
+            command: request.command,
+            title: request.title,
+            content: request.content,
+            visibility: request.visibility.unwrap_or(Visibility::Private),
+        };
+        Ok(Reply::of(prompts::create(ctx.app(), ctx.user()?, new).await?))
+    }
+}
+
+#[dto(request)]
+pub struct PromptRequest {
+    #[from(path)]
+    pub id: PromptId,
+}
+
+/// Show a prompt
+#[endpoint(GET "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowPrompt {
+    type Request = PromptRequest;
+    type Response = Prompt;
+
+    async fn handle(ctx: &Ctx, request: PromptRequest) -> Result<Reply<Prompt>, AppError> {
+        Ok(Reply::of(prompts::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangePromptRequest {
+    #[from(path)]
+    pub id: PromptId,
+    #[schema(min_length = 1, max_length = 32)]
+    pub command: Option<String>,
+    #[schema(min_length = 1, max_length = 120)]
+    pub title: Option<String>,
+    #[schema(min_length = 1, max_length = 20_000)]
+    pub content: Option<String>,
+    pub visibility: Option<Visibility>,
+}
+
+/// Change a prompt
+///
+/// For its author; where it is shared, for the workspace's owner and admins, too.
+#[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+impl Endpoint for ChangePrompt {
+    type Request = ChangePromptRequest;
+    type Response = Prompt;
+
+    async fn handle(ctx: &Ctx, request: ChangePromptRequest) -> Result<Reply<Prompt>, AppError> {
+        let change = PromptChange {
+            command: request.command,
+            title: request.title,
+            content: request.content,
+            visibility: request.visibility,
+        };
+        Ok(Reply::of(prompts::update(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+/// Delete a prompt
+#[endpoint(DELETE "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+impl Endpoint for DeletePrompt {
+    type Request = PromptRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: PromptRequest) -> Result<Reply<NoData>, AppError> {
+        prompts::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,274 @@
+//! Assistants that people make, change and delete.
+
+use appcore::{
+    AppError, AssistantId, Code, WorkspaceId,
+    auth::{Permission, Principal},
+    event::Event,
+    line::parse_line,
+    view::{Assistant, Picture, Visibility, WorkspaceRole},
+};
+use dbcontext::{entity::assistant, query};
+
+use super::{DEFAULT_ID, may_edit, notice, seen, view};
+use crate::{App, workspaces};
+
+/// The longest name of an assistant, in characters.
+const MAX_NAME: usize = 60;
+const MAX_DESCRIPTION: usize = 200;
+/// The longest system prompt, in characters.
+const MAX_SYSTEM_PROMPT: usize = 8_000;
+/// More than this is nowhere of use, and most models refuse it.
+const MAX_TEMPERATURE: f64 = 2.0;
+const MAX_ANSWER_TOKENS: u32 = 100_000;
+const MAX_STARTERS: usize = 8;
+const MAX_STARTER: usize = 200;
+/// The longest name of an icon, and the longest emoji, in bytes.
+const MAX_GLYPH: usize = 32;
+
+/// What is said of an assistant. `None` leaves a field as it is; an inner `None` takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct AssistantFields {
+    pub name: Option<String>,
+    pub description: Option<Option<String>>,
+    pub model: Option<Option<String>>,
+    pub system_prompt: Option<Option<String>>,
+    pub temperature: Option<Option<f64>>,
+    pub max_answer_tokens: Option<Option<u32>>,
+    pub picture: Option<Option<Picture>>,
+    pub tools_enabled: Option<bool>,
+    pub visibility: Option<Visibility>,
+    pub answers_mentions: Option<bool>,
+    pub model_choice: Option<bool>,
+    pub starters: Option<Vec<String>>,
+}
+
+/// Makes an assistant for a workspace.
+pub async fn create(
+    app: &App,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    fields: AssistantFields,
+) -> Result<Assistant, AppError> {
+    let place = workspaces::resolve(app, by, workspace_id, Permission::Begin).await?;
+    let now = app.clock.now();
+    let mut row = assistant::Model {
+        id: AssistantId::new(),
+        workspace_id: Some(place.id),
+        name: String::new(),
+        search_name: String::new(),
+        model: None,
+        system_prompt: None,
+        description: None,
+        temperature: None,
+        max_answer_tokens: None,
+        glyph: None,
+        hue: None,
+        tools_enabled: false,
+        visibility: Visibility::Workspace.to_string(),
+        answers_mentions: true,
+        model_choice: true,
+        starters: None,
+        created_by: Some(by.user_id),
+        created_at: now,
+        updated_at: now,
+        is_deleted: false,
+    };
+    // Refused as empty where there is none.
+    let name = Some(fields.name.clone().unwrap_or_default());
+    apply(app, &mut row, AssistantFields { name, ..fields }).await?;
+    let row = query::assistants::insert(app.db.writer(), row).await?;
+    tell(app, &row, false);
+    view(row, by, Some(place.role))
+}
+
+/// Changes an assistant. For its maker, and for those who configure its workspace.
+pub async fn update(
+    app: &App,
+    by: &Principal,
+    id: AssistantId,
+    fields: AssistantFields,
+) -> Result<Assistant, AppError> {
+    let (mut row, role) = editable(app, by, id).await?;
+    let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
+    apply(app, &mut row, fields).await?;
+    row.updated_at = app.clock.now();
+    let row = query::assistants::update(app.db.writer(), row).await?;
+    tell(app, &row, was_seen_by_all);
+    view(row, by, role)
+}
+
+/// Deletes an assistant. Its chats can be read on; nothing new is answered in them.
+pub async fn delete(app: &App, by: &Principal, id: AssistantId) -> Result<(), AppError> {
+    let (row, _) = editable(app, by, id).await?;
+    query::assistants::delete(app.db.writer(), id, app.clock.now()).await?;
+    tell(app, &row, false);
+    Ok(())
+}
+
+async fn editable(
+    app: &App,
+    by: &Principal,
+    id: AssistantId,
+) -> Result<(assistant::Model, Option<WorkspaceRole>), AppError> {
+    let (row, role) = seen(app, by, id).await?;
+    if may_edit(&row, by, role) {
+        return Ok((row, role));
+    }
+    let message = if row.id == DEFAULT_ID {
+        "The default assistant can't be changed here."
+    } else {
+        "Only whoever made this assistant, or an admin of the workspace, can change it."
+    };
+    Err(AppError::refused(Code::Forbidden, message))
+}
+
+async fn apply(app: &App, row: &mut assistant::Model, fields: AssistantFields) -> Result<(), AppError> {
+    if let Some(name) = fields.name {
+        row.name = parse_line("name", &name, MAX_NAME)?;
+        row.search_name = row.name.to_lowercase();
+        let default = query::assistants::get(app.db.reader(), DEFAULT_ID).await?;
+        if default.is_some_and(|default| default.search_name == row.search_name) {
+            return Err(AppError::field("name", "taken", "The default assistant has this name. Choose another one."));
+        }
+    }
+    if let Some(description) = fields.description {
+        row.description = stated(description.as_deref(), |text| parse_line("description", text, MAX_DESCRIPTION))?;
+    }
+    if let Some(model) = fields.model {
+        row.model = stated(model.as_deref(), |model| known_model(app, model))?;
+    }
+    if let Some(prompt) = fields.system_prompt {
+        row.system_prompt = stated(prompt.as_deref(), parse_prompt)?;
+    }
+    if let Some(temperature) = fields.temperature {
+        row.temperature = temperature.map(hundredths).transpose()?;
+    }
+    if let Some(tokens) = fields.max_answer_tokens {
+        row.max_answer_tokens = tokens.map(answer_tokens).transpose()?;
+    }
+    if let Some(picture) = fields.picture {
+        picture.as_ref().map(check_picture).transpose()?;
+        row.hue = picture.as_ref().and_then(|picture| picture.hue).map(i32::from);
+        row.glyph = picture.map(|picture| picture.glyph);
+    }
+    if let Some(visibility) = fields.visibility {
+        row.visibility = visibility.to_string();
+    }
+    if let Some(starters) = fields.starters {
+        row.starters = parse_starters(&starters)?;
+    }
+    row.tools_enabled = fields.tools_enabled.unwrap_or(row.tools_enabled);
+    row.answers_mentions = fields.answers_mentions.unwrap_or(row.answers_mentions);
+    row.model_choice = fields.model_choice.unwrap_or(row.model_choice);
+    Ok(())
+}
+
+/// A blank text takes it away.
+fn stated<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, AppError>) -> Result<Option<T>, AppError> {
+    text.map(str::trim).filter(|text| !text.is_empty()).map(parse).transpose()
+}
+
+/// A model that can be asked.
+pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
+    if app.assistants.ai.has_model(model) {
+        return Ok(model.to_owned());
+    }
+    Err(AppError::field("model", "unknown", "This model isn't available on this server."))
+}
+
+fn parse_prompt(prompt: &str) -> Result<String, AppError> {
+    if prompt.chars().count() > MAX_SYSTEM_PROMPT {
+        let message = format!("System prompts can have up to {MAX_SYSTEM_PROMPT} characters.");
+        return Err(AppError::field("system_prompt", "too_long", message));
+    }
+    if prompt.contains('\0') {
+        return Err(AppError::field(
+            "system_prompt",
+            "invalid",
+            "The text contains a NUL character. Remove it and try again.",
+        ));
+    }
+    Ok(prompt.to_owned())
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "at most two hundred")]
+fn hundredths(temperature: f64) -> Result<i32, AppError> {
+    if (0.0..=MAX_TEMPERATURE).contains(&temperature) {
+        return Ok((temperature * 100.0).round() as i32);
+    }
+    Err(AppError::field("temperature", "invalid", format!("Use a number from 0 to {MAX_TEMPERATURE}.")))
+}
+
+fn answer_tokens(tokens: u32) -> Result<i32, AppError> {
+    let fitting = Some(tokens).filter(|tokens| (1..=MAX_ANSWER_TOKENS).contains(tokens));
+    fitting.and_then(|tokens| i32::try_from(tokens).ok()).ok_or_else(|| {
+        AppError::field("max_answer_tokens", "invalid", format!("Use a number from 1 to {MAX_ANSWER_TOKENS}."))
+    })
+}
+
+/// An icon by its name, or an emoji, which holds nothing of ASCII but a keycap's digit.
+fn check_picture(picture: &Picture) -> Result<(), AppError> {
+    let glyph = &picture.glyph;
+    let is_name = glyph.starts_with(|first: char| first.is_ascii_lowercase())
+        && glyph.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let is_emoji = !glyph.is_ascii()
+        && !glyph.chars().any(|letter| letter.is_alphabetic() || letter.is_whitespace() || letter.is_control());
+    if glyph.len() > MAX_GLYPH || !(is_name || is_emoji) {
+        return Err(AppError::field("picture", "invalid", "Choose an icon or one emoji."));
+    }
+    if picture.hue.is_some_and(|hue| hue >= 360) {
+        return Err(AppError::field("picture", "invalid", "The hue is a number from 0 to 359."));
+    }
+    Ok(())
+}
+
+/// As they are stored; blank ones are left out.
+fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
+    if starters.len() > MAX_STARTERS {
+        return Err(AppError::field("starters", "too_long", format!("Add up to {MAX_STARTERS} starters.")));
+    }
+    let starters: Vec<String> = starters
+        .iter()
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| parse_line("starters", text, MAX_STARTER))
+        .collect::<Result<_, _>>()?;
+    if starters.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(&starters).map(Some).map_err(AppError::internal)
+}
+
+/// Tells those who see the assistant, or saw it until now, that a workspace's assistants are others.
+fn tell(app: &App, row: &assistant::Model, was_seen_by_all: bool) {
+    let Some(workspace_id) = row.workspace_id else { return };
+    let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace.as_str();
+    notice::tell(app, &Event::AssistantsChanged { workspace_id }, workspace_id, row.created_by, is_seen_by_all);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_an_icon_or_an_emoji() {
+        let picture = |glyph: &str, hue| check_picture(&Picture { glyph: glyph.to_owned(), hue });
+        for glyph in ["feather", "trash-2", "🦊", "👩\u{200d}💻", "1\u{fe0f}\u{20e3}", "❤\u{fe0f}"] {
+            assert!(picture(glyph, Some(359)).is_ok(), "{glyph:?}");
+        }
+        for glyph in ["", "Feather", "<b>", "-x", "fox 🦊", "ab c", "é", "../x", &"🦊".repeat(9)] {
+            assert!(picture(glyph, None).is_err(), "{glyph:?}");
+        }
+        assert!(picture("leaf", Some(360)).is_err());
+    }
+
+    #[test]
+    fn a_temperature_is_kept_in_hundredths() {
+        assert_eq!(hundredths(0.4).ok(), Some(40));
+        assert_eq!(hundredths(2.0).ok(), Some(200));
+        for wrong in [-0.1, 2.01, f64::NAN, f64::INFINITY] {
+            assert!(hundredths(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(answer_tokens(1).ok(), Some(1));
+        assert!(answer_tokens(0).is_err() && answer_tokens(100_001).is_err());
+    }
+}

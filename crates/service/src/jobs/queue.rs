@@ -1,0 +1,73 @@
+//! The queue as administrators see it: what waits, what runs, and what ended as a dead letter.
+
+use appcore::{
+    AppError, Code, JobId,
+    auth::Principal,
+    page::{Page, PageRequest},
+    view::{Job, JobStatus},
+};
+use dbcontext::{constraint::app_error, query::job_list};
+
+use super::wake;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+/// The longest name of a kind that is looked for.
+const MAX_KIND: usize = 40;
+
+/// Jobs, the newest first.
+pub async fn list(
+    app: &App,
+    status: Option<JobStatus>,
+    kind: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<Job>, AppError> {
+    let (items, total) = job_list::list(app.db.reader(), status, checked(kind)?, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Puts a dead letter back among the waiting, to be tried as often as a new one.
+pub async fn requeue(app: &App, by: &Principal, id: JobId) -> Result<Job, AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let is_requeued = job_list::requeue(&tx, Some(id), None).await? > 0;
+    let job = job_list::find(&tx, id).await?.ok_or(Code::NotFound)?;
+    if !is_requeued {
+        return Err(AppError::refused(Code::WrongState, "Only dead letters can be put back."));
+    }
+    audit::record(&tx, Entry::by(by, Action::JobRequeued, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    wake(app);
+    Ok(job)
+}
+
+/// Puts all dead letters of a kind back, or all there are. Answers how many.
+pub async fn requeue_all(app: &App, by: &Principal, kind: Option<&str>) -> Result<u64, AppError> {
+    let kind = checked(kind)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let requeued = job_list::requeue(&tx, None, kind).await?;
+    audit::record(&tx, Entry::by(by, Action::JobRequeued, Some(kind.unwrap_or("*").to_owned()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    wake(app);
+    Ok(requeued)
+}
+
+/// Deletes a dead letter.
+pub async fn delete(app: &App, by: &Principal, id: JobId) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !job_list::delete(&tx, id).await? {
+        job_list::find(&tx, id).await?.ok_or(Code::NotFound)?;
+        return Err(AppError::refused(Code::WrongState, "Only dead letters can be deleted."));
+    }
+    audit::record(&tx, Entry::by(by, Action::JobDeleted, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+fn checked(kind: Option<&str>) -> Result<Option<&str>, AppError> {
+    let kind = kind.map(str::trim).filter(|kind| !kind.is_empty());
+    if kind.is_some_and(|kind| kind.len() > MAX_KIND || kind.contains('\0')) {
+        return Err(AppError::field("kind", "invalid", "This value isn't valid."));
+    }
+    Ok(kind)
+}

@@ -1,0 +1,202 @@
+//! Who is asked, by which model, and what it is shown.
+
+use reqwest::Method;
+use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json};
+
+use super::{Chat, begun};
+
+#[tokio::test]
+async fn a_question_an_answer_and_a_chat_have_the_model_that_was_chosen() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let messages = format!("/r1/conversations/{}/messages", chat.id);
+    let asked_model = |chat: &Chat| chat.upstream.asked().last().unwrap().body["model"].clone();
+    let question = json!({ "client_id": "c1", "content": "Hello?", "model": "large" });
+    chat.anna.post(&messages, question).await.data_with(201);
+    let answer = begun(&mut chat.socket, &chat.id).await;
+    assert_eq!(chat.ended("message.completed").await["message"]["model"], "large");
+    assert_eq!(asked_model(&chat), "large");
+    // Again, by another one: both are kept.
+    let again = json!({ "model": "small" });
+    let restarted = chat.anna.post(&format!("/r1/messages/{answer}/regenerate"), again).await.data();
+    assert_eq!((&restarted["status"], &restarted["model"]), (&json!("streaming"), &json!("small")));
+    let ended = chat.ended("message.completed").await;
+    assert_eq!((&ended["message"]["model"], &asked_model(&chat)), (&json!("small"), &json!("small")));
+    let back = chat.anna.put(&format!("/r1/messages/{answer}/version"), json!({ "index": 1 })).await.data();
+    assert_eq!(back["model"], "large");
+    // For the chat, until it is taken back.
+    let path = format!("/r1/conversations/{}", chat.id);
+    assert_eq!(chat.anna.patch(&path, json!({ "model": "large" })).await.data()["model"], "large");
+    let told = |frame: &support::Frame| frame.kind == "conversation.updated" && frame.payload["model"] == "large";
+    chat.socket.find("the chat's model", told).await;
+    let sent = json!({ "conversation_id": chat.id, "client_id": "c2", "content": "And now?" });
+    chat.socket.request("message.send", sent).await;
+    chat.ended("message.completed").await;
+    assert_eq!(asked_model(&chat), "large");
+    let sent = json!({ "conversation_id": chat.id, "client_id": "c3", "content": "And now?", "model": "small" });
+    chat.socket.request("message.send", sent).await;
+    chat.ended("message.completed").await;
+    assert_eq!(asked_model(&chat), "small");
+    assert!(chat.anna.patch(&path, json!({ "model": null })).await.data().get("model").is_none());
+
+    let unknown = json!({ "client_id": "c4", "content": "Hello?", "model": "no-such-model" });
+    chat.anna.post(&messages, unknown).await.names_field("model");
+    chat.anna.patch(&path, json!({ "model": "no-such-model" })).await.names_field("model");
+    chat.anna.post(&format!("/r1/messages/{answer}/regenerate"), json!({ "model": "none" })).await.names_field("model");
+    let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);
+    let group = chat.anna.open_group("Team", &[&ben, &cara]).await;
+    chat.anna
+        .patch(&format!("/r1/conversations/{group}"), json!({ "model": "large" }))
+        .await
+        .refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn an_assistant_that_leaves_no_choice_answers_by_its_own_model() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let new = json!({ "name": "Ada", "model": "large", "model_choice": false });
+    let ada = chat.anna.post("/r1/assistants", new).await.data_with(201);
+    let new = json!({ "kind": "assistant", "assistant_id": ada["id"] });
+    chat.id = chat.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let question = json!({ "client_id": "c1", "content": "Hello?", "model": "small" });
+    chat.anna.post(&format!("/r1/conversations/{}/messages", chat.id), question).await.data_with(201);
+    chat.ended("message.completed").await;
+    assert_eq!(chat.upstream.asked()[0].body["model"], "large");
+}
+
+/// Anna, Ben and a guest in a workspace, and whatever answers there.
+struct Team {
+    app: Application,
+    upstream: Upstream,
+    anna: Member,
+    ben: Member,
+    guest: Member,
+    id: String,
+}
+
+impl Team {
+    async fn start() -> Self {
+        let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+        let app = Setup::new().provider(&upstream).start().await;
+        let (anna, ben, guest) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Gus").await);
+        let team = anna.post("/r1/workspaces", json!({ "name": "Harbour" })).await.data_with(201);
+        let id = team["id"].as_str().unwrap().to_owned();
+        for (person, role) in [(&ben, "member"), (&guest, "guest")] {
+            let body = json!({ "user_id": person.id, "role": role });
+            anna.post(&format!("/r1/workspaces/{id}/members"), body).await.data_with(201);
+        }
+        Self { app, upstream, anna, ben, guest, id }
+    }
+
+    async fn open(&self, by: &Member, mut body: Value) -> String {
+        body["workspace_id"] = json!(self.id);
+        by.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn assistant(&self, by: &Member, mut body: Value) -> Value {
+        body["workspace_id"] = json!(self.id);
+        by.post("/r1/assistants", body).await.data_with(201)["id"].clone()
+    }
+
+    /// Who answers, and what was asked.
+    async fn answered(&self, socket: &mut Socket, conversation: &str) -> (String, Value) {
+        begun(socket, conversation).await;
+        let completed = socket.expect_in("message.completed", conversation).await;
+        let sender = completed.payload["message"]["sender"]["name"].as_str().unwrap().to_owned();
+        (sender, self.upstream.asked().last().unwrap().body["messages"].clone())
+    }
+}
+
+#[tokio::test]
+async fn an_assistant_of_the_workspace_answers_wherever_it_is_mentioned() {
+    let team = Team::start().await;
+    let ada = team.assistant(&team.anna, json!({ "name": "Ada Lovelace" })).await;
+    let conversations = [
+        json!({ "kind": "public_channel", "title": "harbour", "member_ids": [team.ben.id] }),
+        json!({ "kind": "private_channel", "title": "quay", "member_ids": [team.ben.id] }),
+        json!({ "kind": "group", "title": "Three", "member_ids": [team.ben.id, team.guest.id] }),
+        json!({ "kind": "single", "member_ids": [team.ben.id] }),
+    ];
+    let mut socket = team.ben.connect().await;
+    for new in conversations {
+        let kind = new["kind"].clone();
+        let id = team.open(&team.anna, new).await;
+        team.ben.send_message(&id, "The tide is at six.").await;
+        team.anna.send_message(&id, "When is it, @ada lovelace?").await;
+        let (sender, asked) = team.answered(&mut socket, &id).await;
+        assert_eq!(sender, "Ada Lovelace", "{kind}");
+        assert_eq!(asked[1]["content"], "Ben: The tide is at six.\n\nAnna: When is it, @ada lovelace?", "{kind}");
+        // By its id alone, too.
+        let mention = json!([{ "kind": "assistant", "id": ada }]);
+        let body = json!({ "client_id": "m1", "content": "And now?", "mentions": mention });
+        team.ben.post(&format!("/r1/conversations/{id}/messages"), body).await.data_with(201);
+        assert_eq!(team.answered(&mut socket, &id).await.0, "Ada Lovelace", "{kind}");
+        assert!(team.anna.conversation(&id).await.get("assistants").is_none(), "it did not become a member");
+    }
+}
+
+#[tokio::test]
+async fn a_mention_asks_only_whom_the_one_who_writes_may_talk_to() {
+    let team = Team::start().await;
+    team.assistant(&team.anna, json!({ "name": "Quiet", "answers_mentions": false })).await;
+    team.assistant(&team.anna, json!({ "name": "Diary", "visibility": "private" })).await;
+    let shared = team.assistant(&team.anna, json!({ "name": "Ada" })).await;
+    let elsewhere = team.app.sign_up("Mallory").await;
+    let foreign = elsewhere.post("/r1/assistants", json!({ "name": "Spy" })).await.data_with(201)["id"].clone();
+    let group = team
+        .open(&team.anna, json!({ "kind": "group", "title": "All", "member_ids": [team.ben.id, team.guest.id] }))
+        .await;
+    let path = format!("/r1/conversations/{group}/messages");
+    let say = async |by: &Member, client_id: &str, content: &str, id: &Value| {
+        let mentions = if id.is_null() { json!([]) } else { json!([{ "kind": "assistant", "id": id }]) };
+        let body = json!({ "client_id": client_id, "content": content, "mentions": mentions });
+        by.post(&path, body).await.data_with(201);
+    };
+    say(&team.ben, "b1", "@Quiet @Diary @Spy, anybody?", &json!(null)).await;
+    say(&team.ben, "b2", "You?", &foreign).await;
+    say(&team.guest, "g1", "@Ada?", &shared).await;
+    say(&team.guest, "g2", "@Quill?", &json!(null)).await;
+    assert_eq!(team.app.database.number("SELECT count(*) FROM jobs WHERE kind = 'answer'").await, 0);
+    let mut socket = team.ben.connect().await;
+    say(&team.anna, "a1", "@Diary?", &json!(null)).await;
+    assert_eq!(team.answered(&mut socket, &group).await.0, "Diary", "its maker may ask it anywhere");
+    // Once it is a member, a guest meets it there.
+    let added = json!({ "assistant_id": shared });
+    team.anna.post(&format!("/r1/conversations/{group}/members"), added).await.data_with(201);
+    say(&team.guest, "g3", "@Ada?", &json!(null)).await;
+    assert_eq!(team.answered(&mut socket, &group).await.0, "Ada");
+}
+
+#[tokio::test]
+async fn an_assistant_reads_the_conversation_that_it_is_asked_in_and_no_other() {
+    let team = Team::start().await;
+    let channel = team
+        .open(&team.anna, json!({ "kind": "public_channel", "title": "harbour", "member_ids": [team.ben.id] }))
+        .await;
+    let secret = team.open(&team.anna, json!({ "kind": "private_channel", "title": "quay" })).await;
+    team.anna.send_message(&secret, "The code word is heron.").await;
+    let mut socket = team.ben.connect().await;
+    team.ben.send_message(&channel, "@Quill, what is the code word?").await;
+    let (_, asked) = team.answered(&mut socket, &channel).await;
+    assert!(!asked.to_string().contains("heron"), "{asked}");
+    let deleted = team.anna.send_message(&channel, "It was heron.").await;
+    team.anna.delete(&format!("/r1/messages/{}", deleted["id"].as_str().unwrap())).await.data();
+    team.ben.send_message(&channel, "@Quill, and now?").await;
+    let (_, asked) = team.answered(&mut socket, &channel).await;
+    assert!(!asked.to_string().contains("heron"), "{asked}");
+}
+
+#[tokio::test]
+async fn the_country_is_told_where_a_trusted_proxy_names_it() {
+    let setup = Setup::new().set("server.trusted_proxies", "127.0.0.0/8");
+    for (setup, is_told) in [(setup, true), (Setup::new(), false)] {
+        let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
+        let body = json!({ "client_id": "c1", "content": "How far is it?" });
+        chat.upstream.then(Behaviour::answer("Far."));
+        let path = format!("/r1/conversations/{}/messages", chat.id);
+        let question = chat.anna.request(Method::POST, &path).header("CF-IPCountry", "VN").json(&body);
+        chat.anna.send(question).await.data_with(201);
+        chat.ended("message.completed").await;
+        let system = chat.upstream.asked()[0].body["messages"][0]["content"].as_str().unwrap().to_owned();
+        assert_eq!(system.contains("code VN"), is_told, "{system}");
+    }
+}

@@ -1,0 +1,50 @@
+//! Jobs that fail: tried again, then kept as dead letters for an administrator.
+
+use support::{Member, Setup, Value, json, wait_until};
+
+/// The jobs that an administrator sees with this query.
+async fn jobs(admin: &Member, query: &str) -> Vec<Value> {
+    let listed = admin.get(&format!("/r1/admin/jobs?{query}")).await.data();
+    listed["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_failed_too_often_is_a_dead_letter_that_can_be_put_back_or_deleted() {
+    // Nobody answers at this address.
+    let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
+    let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "2").start().await;
+    let admin = app.admin().await;
+    app.sign_up("Anna").await;
+    wait_until("the letter is dead", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() }).await;
+    let dead = jobs(&admin, "status=dead&kind=mail").await.remove(0);
+    assert_eq!((&dead["status"], &dead["attempts"], &dead["run_at"]), (&json!("dead"), &json!(2), &json!(null)));
+    assert!(dead["error"].as_str().is_some_and(|error| !error.is_empty()), "{dead}");
+    assert!(jobs(&admin, "status=dead&kind=answer").await.is_empty());
+    // Put back, it is tried as often again.
+    let path = format!("/r1/admin/jobs/{}", dead["id"].as_str().unwrap());
+    let back = admin.post(&format!("{path}/requeue"), json!({})).await.data();
+    assert_eq!((&back["status"], &back["attempts"]), (&json!("queued"), &json!(0)));
+    admin.post(&format!("{path}/requeue"), json!({})).await.refused(409, "wrong_state");
+    admin.delete(&path).await.refused(409, "wrong_state");
+    let is_dead_again = || async { jobs(&admin, "status=dead").await.iter().any(|job| job["id"] == dead["id"]) };
+    wait_until("it failed as often again", is_dead_again).await;
+    let requeued = admin.post("/r1/admin/jobs/requeue", json!({ "kind": "mail" })).await.data()["requeued"].clone();
+    assert!(requeued.as_u64().is_some_and(|count| count >= 1), "{requeued}");
+    wait_until("it failed once more", is_dead_again).await;
+    admin.delete(&path).await.data();
+    admin.delete(&path).await.refused(404, "not_found");
+    let log = admin.get("/r1/admin/audit_log").await.data().to_string();
+    assert!(log.contains("admin.job_requeued") && log.contains("admin.job_deleted"), "{log}");
+}
+
+#[tokio::test]
+async fn what_fails_waits_before_it_is_tried_again() {
+    let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9").set("jobs.backoff", "3600,60");
+    let app = setup.start().await;
+    let admin = app.admin().await;
+    app.sign_up("Anna").await;
+    let failed = "SELECT count(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
+    wait_until("the letter failed once", || async { app.database.number(failed).await > 0 }).await;
+    let queued = jobs(&admin, "status=queued&kind=mail").await;
+    assert!(queued.iter().any(|job| job["attempts"] == 1 && job["run_at"].is_string()), "{queued:?}");
+}
