@@ -119,7 +119,7 @@ const EARLIER: &[Setting] = &[
         "database.max_connections",
         Kind::Number(2, 10_000),
         Value("20"),
-        "Connections that this instance opens to the database at most; on PostgreSQL its writer has up to 3 more.",
+        "Connections that this instance opens to the database at most; on PostgreSQL its writer has up to 3 more, and its sign of life one.",
     ),
     row(
         "database.migrate_on_start",
