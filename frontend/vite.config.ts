@@ -16,7 +16,11 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 /** Opened by a click, so they and their libraries come later. */
 const LATER =
-  /components\/(admin|palette|new-chat|settings|workspace|auth|form|ui\/(dialog|dropdown-menu|confirm|entries))\/|components\/channels\/(?!channel-icon)|chat\/markdown\/|chat\/clipboard|stores\/channels|paraglide\/messages\/(channel|section|posting)|-content\.svelte|lib\/utils/;
+  /components\/(admin|assistants|models|palette|prompts|new-chat|settings|workspace|auth|form|ui\/(dialog|dropdown-menu|confirm|entries))\/|components\/channels\/(?!channel-icon)|chat\/(markdown\/|message-(tools|sheet)|action-look)|chat\/(clipboard|facts|speech|templates)|avatar\/glyphs|stores\/(assistants|channels|models|prompts)|paraglide\/messages\/(assistant_|channel|context_|facts_|model|picture|posting|prompt|section|starter|thought|visibility)|icons\/(brain|globe|info|wrench|mic|image|file-text|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
+
+/** What the pages beside the conversations share among themselves; a conversation opens without. */
+const BESIDE =
+  /components\/(place|healing|ui\/(choice|field|listed|search-field))|stores\/(admin|listing)|paraglide\/messages\/(account|add\.|address|api_keys|appearance|audit|auth_(?!banned|password_|rule_|slowed|verify_(note|resen|title)|wait)|bans?[_.]|cannot|days|delete_conv|device|display_name|download|email_(link|look)|expired|hint_|identit|invitations|key_|kind_|leave\.|member_(admin|more|owner)|members|name[_.]|new_chat_in|passkey|password(\.|_missing)|people|profile|reason|remove|rename|revoke|role_|save|search_people|second_factor|session_ended|shortcuts|show_more|sign_in|switch_off|type_|until|used|workspace_(add|delete|leaving|name|new|people|personal|settings)|your_data)/;
 
 export default defineConfig({
   environments: {
@@ -33,10 +37,11 @@ export default defineConfig({
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
                 {
                   name: 'shared',
-                  test: (id) => /\/src\/lib\/|@lucide\/svelte/.test(id) && !LATER.test(id),
+                  test: (id) => /\/src\/lib\/|@lucide\/svelte/.test(id) && !LATER.test(id) && !BESIDE.test(id),
                   minShareCount: 2,
                   priority: 1
-                }
+                },
+                { name: 'beside', test: BESIDE, minShareCount: 2, priority: 0 }
               ]
             }
           }

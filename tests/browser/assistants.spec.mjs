@@ -94,7 +94,7 @@ test('an edited prompt is asked again, and both courses can be leafed through', 
   await anna.sees('About hosts.');
 
   upstream.next({ words: ['Hosts,', ' again.'] });
-  await anna.page.getByRole('button', { name: 'Regenerate' }).last().click();
+  await anna.page.getByRole('button', { name: 'Regenerate', exact: true }).last().click();
   await anna.sees('Hosts, again.');
   await anna.log.getByRole('button', { name: 'Previous version' }).last().click();
   await anna.sees('About hosts.');

@@ -59,7 +59,7 @@ export const test = base.extend({
         AI__PROVIDERS__FAKE__KIND: 'openai',
         AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
         AI__PROVIDERS__FAKE__KEYS: 'key-one',
-        AI__PROVIDERS__FAKE__MODELS: 'small',
+        AI__PROVIDERS__FAKE__MODELS: 'small,large',
       });
       // The first account is the admin, so that nobody else is one by chance.
       const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };

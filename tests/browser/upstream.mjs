@@ -26,6 +26,8 @@ export async function startUpstream() {
       write({ content: word });
     }
     write({}, 'stop');
+    if (next.usage)
+      response.write(`data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [], usage: next.usage })}\n\n`);
     response.end('data: [DONE]\n\n');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -4,14 +4,7 @@
 
 import type * as Described from './generated/types.gen.ts';
 
-export type {
-  AssistantMember,
-  ConversationKind,
-  Member,
-  MemberRole,
-  Mention,
-  MessageStatus
-} from './generated/types.gen.ts';
+export type { ConversationKind, Member, MemberRole, Mention, MessageStatus } from './generated/types.gen.ts';
 export type {
   PresenceStatus,
   SenderKind,
@@ -20,6 +13,7 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
+import type { AnswerFacts } from './assistants.ts';
 import type { User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
@@ -105,7 +99,7 @@ export interface Cursor<T> {
   has_more: boolean;
 }
 
-export type Assistant = Always<Described.Assistant, 'workspace_id' | 'model' | 'system_prompt'>;
+export type { Assistant } from './assistants.ts';
 
 /** `GET /r1/usersessions` */
 export type Device = Always<Described.UserSession, 'user_agent' | 'address' | 'place'>;
@@ -125,13 +119,17 @@ export interface Reaction {
 
 export type Message = Omit<
   Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
-  'sender' | 'reactions' | 'attachments' | 'versions'
+  'sender' | 'reactions' | 'attachments' | 'versions' | 'answer'
 > & {
   sender: Sender;
   reactions: Reaction[];
   attachments: unknown[];
   versions?: Versions | null;
+  /** What an answer took, once it has ended. */
+  answer?: AnswerFacts | null;
 };
+
+export type AssistantMember = Described.AssistantMember & { model_choice?: boolean };
 
 /** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
 export interface Versions {
@@ -145,9 +143,10 @@ export type Own = Described.OwnMembership;
 /** `own` is null in a public channel that one may read but hasn't joined. */
 export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
-  'last_message'
+  'last_message' | 'assistants'
 > & {
   last_message: Message | null;
+  assistants?: AssistantMember[];
 };
 
 // ---------------------------------------------------------------------------------------------------------------------

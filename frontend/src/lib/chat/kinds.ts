@@ -23,11 +23,13 @@ export function mayOwn({ kind, own }: Conversation, workspaceRole?: WorkspaceRol
 const isAdmin = (role?: WorkspaceRole) => role === 'owner' || role === 'admin';
 
 /** Why nobody, or not this reader, can write in it. */
-export type Closed = 'archived' | 'not_joined' | 'admins_only';
+export type Closed = 'archived' | 'not_joined' | 'admins_only' | 'no_assistant';
 
 export function closedBy(conversation: Conversation, workspaceRole?: WorkspaceRole): Closed | null {
   if (conversation.archived_at) return 'archived';
   if (conversation.own === null) return 'not_joined';
+  // Its assistant was deleted.
+  if (conversation.kind === 'assistant' && !conversation.assistants?.length) return 'no_assistant';
   return conversation.posting === 'admins' && !mayManage(conversation, workspaceRole) ? 'admins_only' : null;
 }
 

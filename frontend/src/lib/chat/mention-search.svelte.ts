@@ -25,7 +25,9 @@ export class MentionSearch {
     this.#query = query;
     $effect(() => {
       const query = this.#query();
-      if (query === null || pane.knowsEverybody) return;
+      if (query === null) return;
+      pane.learnAssistants();
+      if (pane.knowsEverybody) return;
       const timer = setTimeout(() => void this.#search(query), TYPING_PAUSE);
       return () => clearTimeout(timer);
     });

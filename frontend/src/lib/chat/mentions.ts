@@ -9,6 +9,8 @@ export interface Name {
   readonly id?: string;
   readonly name: string;
   readonly kind: CalledKind;
+  /** What an assistant is for. */
+  readonly about?: string;
 }
 
 export interface Piece {

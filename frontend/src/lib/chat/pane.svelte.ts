@@ -1,8 +1,9 @@
 /** The open conversation: its names, what one is writing in it, and what can be done with its messages. */
 import { createContext } from 'svelte';
 import type { App } from '#lib/app.ts';
+import type { Picture } from '#lib/api/assistants.ts';
 import { sentence } from '#lib/api/words.ts';
-import type { Conversation } from '#lib/api/types.ts';
+import type { AssistantMember, Conversation } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
@@ -30,6 +31,15 @@ export interface Beginning {
   readonly conversation: Conversation;
   /** Makes it, says the first thing in it, and shows it. */
   readonly begin: (content: string) => Promise<void>;
+  /** Another model than the assistant's own; null for that one. */
+  readonly choose: (model: string | null) => void;
+  /** First questions that its assistant offers. */
+  readonly starters: readonly string[];
+}
+
+/** An answer that another model is to give again; null: the model of this conversation. */
+export interface Choosing {
+  readonly answer: MessageView | null;
 }
 
 export const [usePane, setPane] = createContext<Pane>();
@@ -41,8 +51,14 @@ export class Pane {
   deleting = $state<string | null>(null);
   /** The message whose actions are shown on a phone. */
   held = $state.raw<MessageView | null>(null);
+  /** The answer that is being read aloud, by its key. */
+  reading = $state<string | null>(null);
   /** The message that was jumped to, by its id. */
   found = $state<string | null>(null);
+  /** The answer whose details are shown, by its key. */
+  detailed = $state<string | null>(null);
+  /** What a model is being chosen for: another answer, or what comes next. */
+  choosing = $state.raw<Choosing | null>(null);
   /** Set by the list: brings a message into view. */
   jump: (id: string) => void = () => undefined;
   /** Set by the composer: puts the caret into it. */
@@ -64,6 +80,13 @@ export class Pane {
     const { kind, assistants } = this.conversation ?? {};
     return (kind === 'assistant' && assistants?.[0]?.name) || this.name;
   });
+  /** With whom alone one talks here. */
+  readonly assistant = $derived.by<AssistantMember | undefined>(() =>
+    this.conversation?.kind === 'assistant' ? this.conversation.assistants?.[0] : undefined
+  );
+  /** The model that answers what is asked next; null: the installation's default. */
+  readonly model = $derived.by(() => this.conversation?.model ?? this.assistant?.model ?? null);
+  readonly canChooseModel = $derived.by(() => this.assistant !== undefined && this.assistant.model_choice !== false);
   readonly others = $derived.by<readonly Reader[]>(() =>
     this.conversation
       ? this.#app.conversations
@@ -85,8 +108,12 @@ export class Pane {
     { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
     ...[...this.others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
     ...(this.conversation?.assistants ?? []).map(({ id, name }) => ({ id, name, kind: 'assistant' as const })),
+    ...this.#askable.filter(({ id }) => !this.conversation?.assistants?.some((member) => member.id === id)),
     ...(this.#hasMany ? EVERYBODY : [])
   ]);
+  /** The workspace's assistants that answer where they are mentioned, once somebody has begun to. */
+  #askable = $state.raw<readonly Name[]>([]);
+  #hasAsked = false;
   readonly #workspaceRole = $derived.by(
     () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
   );
@@ -98,7 +125,12 @@ export class Pane {
     const { conversation } = this;
     const canDelete =
       conversation !== undefined && isChannel(conversation.kind) && mayManage(conversation, this.#workspaceRole);
-    return { canWrite: this.closed === null, canDelete };
+    return {
+      canWrite: this.closed === null,
+      canDelete,
+      canRead: 'speechSynthesis' in globalThis,
+      canChooseModel: this.canChooseModel
+    };
   });
   readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
 
@@ -111,6 +143,10 @@ export class Pane {
     this.#app = app;
     this.#chat = chat;
     this.log = chat.messages.conversation(id);
+  }
+
+  pictureOf(assistantId: string | null): Picture | null {
+    return this.conversation?.assistants?.find(({ id }) => id === assistantId)?.picture ?? null;
   }
 
   /** Empty while it isn't known; it is asked for then. */
@@ -127,6 +163,27 @@ export class Pane {
   /** Has the names of these people asked for, where they aren't known. */
   learnNames(userIds: readonly string[]): void {
     for (const id of userIds) if (this.nameOf(id) === '') void this.#chat.people.find(this.id, id);
+  }
+
+  /** Learns which assistants can be mentioned besides those that are members. */
+  learnAssistants(): void {
+    const { conversation } = this;
+    if (!conversation || conversation.kind === 'assistant' || this.#hasAsked) return;
+    this.#hasAsked = true;
+    this.#app.workspaces.assistants(conversation.workspace_id).then(
+      (found) => {
+        this.#askable = found
+          .filter(({ answers_mentions }) => answers_mentions)
+          .map(({ id, name, description }) => ({
+            id,
+            name,
+            kind: 'assistant',
+            ...(description && { about: description })
+          }));
+      },
+      // Who is a member is offered all the same; the next mention asks again.
+      () => (this.#hasAsked = false)
+    );
   }
 
   findPeople(query: string, most: number): Promise<Reader[]> {
@@ -158,8 +215,14 @@ export class Pane {
         return this.edit(view);
       case 'copy':
         return void this.copy(view);
+      case 'read':
+        return void this.readAloud(view);
       case 'regenerate':
         return void this.regenerate(view.id ?? '');
+      case 'regenerate_with':
+        return void (this.choosing = { answer: view });
+      case 'details':
+        return void (this.detailed = this.detailed === view.key ? null : view.key);
       case 'stop':
         return void this.stop(view.id ?? '');
       case 'discard':
@@ -216,6 +279,27 @@ export class Pane {
     toast((await copyText(view.content)) ? m.chat_copied() : m.chat_copy_failed());
   }
 
+  /** Begins to read an answer aloud, or ends it. */
+  async readAloud({ key, content }: MessageView): Promise<void> {
+    const isOver = this.reading === key;
+    this.reading = isOver ? null : key;
+    try {
+      const { silence, speak } = await import('./speech.ts');
+      if (isOver) return silence();
+      speak(content, () => {
+        if (this.reading === key) this.reading = null;
+      });
+    } catch {
+      this.reading = null;
+      toast(m.part_failed());
+    }
+  }
+
+  /** The conversation is left: nobody listens any more. */
+  close(): void {
+    if (this.reading !== null) void import('./speech.ts').then(({ silence }) => silence());
+  }
+
   async delete(view: MessageView): Promise<void> {
     this.deleting = null;
     if (this.editing?.key === view.key || this.replyTo?.key === view.key) this.cancel();
@@ -227,8 +311,20 @@ export class Pane {
     await this.#attempt(() => this.log.stop(id));
   }
 
-  async regenerate(id: string): Promise<void> {
-    await this.#attempt(() => this.log.regenerate(id));
+  async regenerate(id: string, model?: string): Promise<void> {
+    await this.#attempt(() => this.log.regenerate(id, model));
+  }
+
+  /** Another model for what `choosing` says: an answer is given again at once, a chat goes on with it. */
+  async chooseModel(model: string): Promise<void> {
+    const { choosing } = this;
+    this.choosing = null;
+    if (choosing?.answer?.id) return this.regenerate(choosing.answer.id, model);
+    // The assistant's own is no choice: where that is changed later, the chat follows.
+    const chosen = model === this.assistant?.model ? '' : model;
+    if (this.beginning) this.beginning.choose(chosen || null);
+    else await this.#attempt(() => this.#app.conversations.update(this.id, { model: chosen }));
+    this.focus();
   }
 
   /** Stops the newest answer that is being written. */

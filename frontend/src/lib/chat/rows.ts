@@ -3,6 +3,7 @@
  * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
  * touches one row of a hundred thousand.
  */
+import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { Mention, MessageStatus, Sender, Versions } from '#lib/api/types.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
@@ -27,6 +28,7 @@ export interface MessageView {
   readonly isEdited: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
+  readonly answer: AnswerFacts | null;
   readonly createdAt: string;
   readonly time: number;
 }
@@ -133,6 +135,7 @@ function toView(entry: Entry, reader: Reader): MessageView {
     isEdited: message.edited_at !== null,
     versions: message.versions ?? null,
     model: message.model ?? null,
+    answer: message.answer ?? null,
     createdAt: message.created_at,
     time: Date.parse(message.created_at)
   };
@@ -155,6 +158,7 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     isEdited: false,
     versions: null,
     model: null,
+    answer: null,
     createdAt: outgoing.created_at,
     time: Date.parse(outgoing.created_at)
   };

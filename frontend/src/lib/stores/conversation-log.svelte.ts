@@ -1,5 +1,6 @@
 /** One conversation as the page sees it: what is known of it, and what can be done with its messages. */
 import { SvelteMap } from 'svelte/reactivity';
+import type { AnswerDetails } from '#lib/api/assistants.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Cursor, DurableFrame, Member, Mention, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
@@ -354,8 +355,14 @@ export class ConversationLog {
     await this.#host.api.post(`/messages/${id}/stop`);
   }
 
-  async regenerate(id: string): Promise<void> {
-    await this.#host.api.post(`/messages/${id}/regenerate`);
+  /** Has a prompt answered again; by another model, where one is named. */
+  async regenerate(id: string, model?: string): Promise<void> {
+    await this.#host.api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
+  }
+
+  /** What an answer took, and what its model thought. */
+  details(id: string): Promise<AnswerDetails> {
+    return this.#host.api.get<AnswerDetails>(`/messages/${id}/details`);
   }
 
   /** The reader has seen everything up to here. */

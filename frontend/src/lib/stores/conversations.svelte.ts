@@ -33,6 +33,8 @@ export interface ConversationChange {
   title?: string;
   topic?: string;
   posting?: Posting;
+  /** In a chat with an assistant; empty: the assistant's own. */
+  model?: string;
 }
 
 const PAGE_SIZE = 200;

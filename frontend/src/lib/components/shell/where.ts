@@ -2,3 +2,8 @@
 export function isBesideChats(pathname: string): boolean {
   return /^\/(settings|workspaces|admin)(\/|$)/.test(pathname);
 }
+
+/** Pages beside the list of conversations that have a title of their own. */
+export function hasOwnTitle(route: string | null): boolean {
+  return route !== null && /^\/\(app\)\/(channels|assistants|prompts)(\/|$)/.test(route);
+}

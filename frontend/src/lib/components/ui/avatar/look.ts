@@ -22,3 +22,8 @@ export function initialsOf(name: string, count: 1 | 2): string {
 function letterOf(word: string): string {
   return (word.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toLocaleUpperCase();
 }
+
+/** A glyph is the name of an icon, or an emoji. */
+export function isIconName(glyph: string): boolean {
+  return /^[a-z][a-z0-9-]*$/.test(glyph);
+}

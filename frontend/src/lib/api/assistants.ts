@@ -1,0 +1,65 @@
+/** Assistants, the models behind them, and prompts that are kept. */
+import type * as Described from './generated/types.gen.ts';
+import type { Always } from './types.ts';
+
+export type { AnswerContext, Visibility } from './generated/types.gen.ts';
+
+export type Assistant = Always<
+  Described.Assistant,
+  | 'workspace_id'
+  | 'description'
+  | 'model'
+  | 'system_prompt'
+  | 'temperature'
+  | 'max_answer_tokens'
+  | 'picture'
+  | 'created_by'
+>;
+
+/** An icon or an emoji, and a colour. */
+export type Picture = Described.Picture;
+
+export type AssistantWish = Pick<
+  Assistant,
+  | 'name'
+  | 'temperature'
+  | 'max_answer_tokens'
+  | 'picture'
+  | 'tools_enabled'
+  | 'visibility'
+  | 'answers_mentions'
+  | 'model_choice'
+  | 'starters'
+> & { description: string; model: string; system_prompt: string };
+
+/** A text that one asks often, with `{{variables}}` that are asked for when it is used. */
+export type Prompt = Always<Described.Prompt, 'author'>;
+
+export type PromptWish = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
+
+export const CAPABILITIES = ['images', 'audio', 'tools', 'reasoning'] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+/** What answers: a model by its public name. */
+export interface Model {
+  name: string;
+  /** Other names for it. */
+  aliases?: string[];
+  /** It answers where none is named. */
+  is_default?: boolean;
+  provider?: string | null;
+  capabilities?: Partial<Record<Capability, boolean>> | null;
+  /** In tokens. */
+  context_window?: number | null;
+  /** For a million tokens, in millionths of a credit. */
+  price?: { input: number; output: number } | null;
+}
+
+/** What an answer took. */
+export type AnswerFacts = Always<
+  Described.AnswerFigures,
+  'first_token_ms' | 'thought_ms' | 'input_tokens' | 'cached_tokens' | 'output_tokens' | 'reasoning_tokens' | 'cost'
+>;
+
+/** `GET /r1/messages/{id}/details` */
+export type AnswerDetails = Always<Described.AnswerDetails, 'model' | 'thinking'>;

@@ -1,0 +1,33 @@
+/** What an answer took, in words. */
+import type { AnswerFacts } from '#lib/api/assistants.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { getLocale } from '#lib/paraglide/runtime.js';
+
+const MICRO = 1_000_000;
+
+/** Credits with as many digits as say something: 0.9, 12.35, below a thousandth “< 0.001”. */
+export function credits(micro: number): string {
+  const amount = micro / MICRO;
+  if (amount > 0 && amount < 0.001) return `< ${number(0.001, 3)}`;
+  return number(amount, amount < 0.1 ? 3 : 2);
+}
+
+/** “1.2 s”, “11 s”, “2 min 5 s” */
+export function duration(milliseconds: number): string {
+  const seconds = milliseconds / 1_000;
+  if (seconds < 10) return m.facts_seconds({ count: number(seconds, 1) });
+  const whole = Math.round(seconds);
+  if (whole < 60) return m.facts_seconds({ count: number(whole, 0) });
+  return m.facts_minutes({ minutes: Math.floor(whole / 60), seconds: whole % 60 });
+}
+
+/** In a line: “0.9 credits, 11 s”. */
+export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): string {
+  const price = cost === null ? null : m.facts_credits({ count: credits(cost) });
+  const size = cost === null && output_tokens !== null ? m.facts_tokens({ count: number(output_tokens) }) : null;
+  return [price ?? size, duration(duration_ms)].filter((part) => part !== null).join(', ');
+}
+
+export function number(value: number, digits = 0): string {
+  return value.toLocaleString(getLocale(), { maximumFractionDigits: digits });
+}

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { breaths, languageOf, silence, speak, spoken } from './speech.ts';
+
+it('reads words, and neither marks, code nor addresses', () => {
+  const text =
+    '## Pool\n\n- Keep **eight** `warm` connections, see [the docs](https://a.example/x).\n\n```toml\nmin = 8\n```\n\nDone.';
+  expect(spoken(text)).toBe('Pool\nKeep eight warm connections, see the docs.\nDone.');
+});
+
+it('reads a table as its cells, and a code block that was cut off not at all', () => {
+  expect(spoken('| a | b |\n|---|---|\n| 1 | 2 |')).toBe(', a , b ,\n, 1 , 2 ,');
+  expect(spoken('Look:\n\n```js\nlet a = 1')).toBe('Look:');
+});
+
+it('cuts long texts at sentences, else at words, and keeps each of them', () => {
+  const text = 'One sentence here. Another one that is longer than the first. And the last';
+  const pieces = breaths(text, 40);
+  expect(pieces[0]).toBe('One sentence here.');
+  expect(pieces.every((piece) => piece.length <= 40)).toBe(true);
+  expect(pieces.join(' ')).toBe(text);
+  expect(breaths('x'.repeat(90), 40).map(({ length }) => length)).toEqual([40, 40, 10]);
+});
+
+it('tells Vietnamese by its letters', () => {
+  expect(languageOf('Chào buổi sáng, mọi việc ổn chứ?')).toBe('vi');
+  expect(languageOf('Good morning')).toBeUndefined();
+});
+
+interface Utterance {
+  text: string;
+  onend?: () => void;
+  onerror?: () => void;
+}
+
+const said: Utterance[] = [];
+
+beforeEach(() => {
+  said.length = 0;
+  vi.stubGlobal(
+    'SpeechSynthesisUtterance',
+    class {
+      constructor(readonly text: string) {}
+    }
+  );
+  vi.stubGlobal('speechSynthesis', {
+    speak: (utterance: Utterance) => said.push(utterance),
+    cancel: () => said.splice(0).forEach(({ onerror }) => onerror?.())
+  });
+});
+afterEach(() => vi.unstubAllGlobals());
+
+it('says once that it has ended', () => {
+  const ended = vi.fn();
+  speak('First line.\nSecond line.', ended);
+  expect(said.map(({ text }) => text)).toEqual(['First line.', 'Second line.']);
+  said[1]?.onend?.();
+  expect(ended).toHaveBeenCalledOnce();
+  silence();
+  expect(ended).toHaveBeenCalledOnce();
+});
+
+it('ends when it is silenced, when another text is read, and at once where there is nothing to read', () => {
+  const [first, second, third] = [vi.fn(), vi.fn(), vi.fn()];
+  speak('One.', first);
+  speak('Two.', second);
+  expect(first).toHaveBeenCalledOnce();
+  silence();
+  expect(second).toHaveBeenCalledOnce();
+  speak('```\ncode\n```', third);
+  expect(third).toHaveBeenCalledOnce();
+});

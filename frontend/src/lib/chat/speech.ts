@@ -1,0 +1,76 @@
+/** Reads an answer aloud with the browser's own voices. */
+
+/** Browsers fall silent in the middle of a longer piece. */
+const MOST_AT_ONCE = 200;
+const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]/i;
+
+export const canSpeak = typeof speechSynthesis !== 'undefined';
+
+/** What is worth hearing of a text: its words, without the marks of markdown, code and addresses. */
+export function spoken(markdown: string): string {
+  return markdown
+    .replace(/^\s*```[^\n]*\n[\s\S]*?(?:^\s*```\s*$|$(?![\s\S]))/gm, '\n')
+    .replace(/\$\$[\s\S]*?\$\$/g, ' ')
+    .replace(/!\[[^\]\n]*\]\([^)\s]*\)/g, ' ')
+    .replace(/\[([^\]\n]*)\]\([^)\s]*\)/g, '$1')
+    .replace(/https?:\/\/\S+/g, ' ')
+    .replace(/^\s*\|?[\s:|-]+\|[\s:|-]*$/gm, '')
+    .replace(/\|/g, ', ')
+    .replace(/^\s{0,3}(#{1,6}\s+|>\s?|[-*+]\s+(\[[ xX]\]\s+)?)/gm, '')
+    .replace(/(\*\*|__|~~|`)/g, '')
+    .replace(/(^|[\s(])[*_](?=\S)([^*_\n]*[^*_\s])[*_](?=$|[\s).,:;!?])/gm, '$1$2')
+    .replace(/[ \t]+/g, ' ')
+    .replace(/\s*\n\s*/g, '\n')
+    .trim();
+}
+
+/** Cuts a text where one draws breath: at lines, else at sentences, else at words. */
+export function breaths(text: string, most = MOST_AT_ONCE): string[] {
+  const pieces: string[] = [];
+  for (const line of text.split('\n')) {
+    let rest = line.trim();
+    while (rest.length > most) {
+      const head = rest.slice(0, most);
+      const sentence = Math.max(head.lastIndexOf('. '), head.lastIndexOf('? '), head.lastIndexOf('! '));
+      const word = head.lastIndexOf(' ');
+      const end = sentence > most / 3 ? sentence + 1 : word > 0 ? word : most;
+      pieces.push(rest.slice(0, end));
+      rest = rest.slice(end).trim();
+    }
+    if (rest) pieces.push(rest);
+  }
+  return pieces;
+}
+
+/** The language to read a text in; undefined leaves it to the page. */
+export function languageOf(text: string): string | undefined {
+  return VIETNAMESE.test(text) ? 'vi' : undefined;
+}
+
+/** Begins to read in place of what is being read. `ended` is called once, by the last word, by a failure and by `silence`. */
+export function speak(markdown: string, ended: () => void): void {
+  silence();
+  const pieces = breaths(spoken(markdown));
+  const last = pieces.at(-1);
+  if (last === undefined) {
+    ended();
+    return;
+  }
+  const lang = languageOf(markdown);
+  let isOver = false;
+  const end = () => {
+    if (!isOver) ended();
+    isOver = true;
+  };
+  for (const [at, piece] of pieces.entries()) {
+    const utterance = new SpeechSynthesisUtterance(piece);
+    if (lang) utterance.lang = lang;
+    utterance.onerror = end;
+    if (at === pieces.length - 1) utterance.onend = end;
+    speechSynthesis.speak(utterance);
+  }
+}
+
+export function silence(): void {
+  speechSynthesis.cancel();
+}

@@ -1,0 +1,31 @@
+/** Prompt templates: a text with `{{variables}}` that are asked for when it is used. */
+
+const VARIABLE = /\{\{ *([\p{L}\p{N}_.-](?:[\p{L}\p{N}_. -]{0,38}[\p{L}\p{N}_.-])?) *\}\}/gu;
+
+/** The names of the variables, in the order in which they first stand in the text. */
+export function variablesOf(template: string): string[] {
+  return [...new Set([...template.matchAll(VARIABLE)].map(([, name]) => name as string))];
+}
+
+/** The text with its variables filled in; one that is left empty leaves nothing. */
+export function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(VARIABLE, (_, name: string) => values[name]?.trim() ?? '').trim();
+}
+
+export interface TemplatePiece {
+  readonly text: string;
+  readonly isVariable: boolean;
+}
+
+/** A template in pieces, to show its variables apart from its words. */
+export function cutVariables(template: string): TemplatePiece[] {
+  const pieces: TemplatePiece[] = [];
+  let from = 0;
+  for (const match of template.matchAll(VARIABLE)) {
+    if (match.index > from) pieces.push({ text: template.slice(from, match.index), isVariable: false });
+    pieces.push({ text: match[1] as string, isVariable: true });
+    from = match.index + match[0].length;
+  }
+  if (from < template.length) pieces.push({ text: template.slice(from), isVariable: false });
+  return pieces;
+}

@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import type { Assistant } from '#lib/api/assistants.ts';
+import { AssistantDraft } from './draft.svelte.ts';
+
+const QUILL: Assistant = {
+  id: 'a1',
+  workspace_id: 'w1',
+  name: 'Quill',
+  description: 'Writes status notes',
+  model: 'small',
+  system_prompt: 'Numbers first.',
+  temperature: 0.4,
+  max_answer_tokens: 800,
+  picture: { glyph: 'feather', hue: 190 },
+  tools_enabled: false,
+  visibility: 'private',
+  answers_mentions: false,
+  model_choice: false,
+  starters: ['What was decided?'],
+  is_default: false,
+  may_edit: true,
+  created_by: 'u1',
+  created_at: '2026-11-20T09:00:00.000Z',
+  updated_at: '2026-11-20T09:00:00.000Z'
+};
+
+it('says nothing has changed until something has, and again when it is kept', () => {
+  const draft = new AssistantDraft(QUILL);
+  expect(draft.isChanged).toBe(false);
+  draft.starters.push('');
+  expect(draft.isChanged).toBe(false);
+  draft.starters[1] = 'And today?';
+  draft.picture = null;
+  expect(draft.isChanged).toBe(true);
+  draft.keep();
+  expect(draft.isChanged).toBe(false);
+});
+
+it('asks for what the server takes: words trimmed, what is left empty cleared', () => {
+  const draft = new AssistantDraft(QUILL);
+  draft.form.values.name = '  Quill 2 ';
+  draft.form.values.description = ' ';
+  draft.form.values.max_answer_tokens = '';
+  draft.temperature = null;
+  expect(draft.wish).toMatchObject({ name: 'Quill 2', description: '', max_answer_tokens: null, temperature: null });
+});
+
+it('begins a new one that everyone may ask', () => {
+  expect(new AssistantDraft(null).wish).toEqual({
+    name: '',
+    description: '',
+    system_prompt: '',
+    model: '',
+    temperature: null,
+    max_answer_tokens: null,
+    picture: null,
+    tools_enabled: false,
+    visibility: 'workspace',
+    answers_mentions: true,
+    model_choice: true,
+    starters: []
+  });
+});
