@@ -20,7 +20,9 @@ use actix_service::{Service as _, apply_fn_factory, fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::{Config, Role};
-use middleware::{address, auth::Credentials, flood_guard::FloodGuard, host, tracing::RequestId};
+use middleware::{
+    address, auth::Credentials, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
+};
 use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
     per_address::PerAddress,
@@ -115,15 +117,16 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
             .upgrade(fn_service(move |(request, framed)| {
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
             }))
-            .h1(map_config(application, |_| AppConfig::default()))
-            .tcp();
+            .on_connect_ext(|socket: &ClientSocket, data| _ = data.insert(socket.client().clone()))
+            .h1(map_config(application, |_| AppConfig::default()));
         let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
         apply_fn_factory(http, move |socket: TcpStream, http| {
             let slot = connections.take(counted_address(&socket, &app.config));
             if slot.is_none() {
                 tracing::debug!("a connection is closed: its address has as many as it may");
             }
-            let served = slot.is_some().then(|| http.call(socket));
+            let peer = socket.peer_addr().ok();
+            let served = slot.is_some().then(|| http.call((ClientSocket::new(socket), peer)));
             async move {
                 // A socket that is taken over for WebSocket leaves the count here; people's connections have a limit of their own.
                 let _slot = slot;
@@ -172,10 +175,10 @@ async fn take_over(
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
     request: Request,
-    framed: Framed<TcpStream, h1::Codec>,
+    framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
     let parts = framed.into_parts();
-    let mut socket = parts.io;
+    let mut socket = parts.io.into_stream();
     if !parts.write_buf.is_empty() {
         // Answers to requests that came before this one.
         socket.write_all(&parts.write_buf).await?;

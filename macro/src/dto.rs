@@ -3,8 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, Meta, PathArguments, Result, Token,
-    Type, parse2, punctuated::Punctuated,
+    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, LitStr, Meta, PathArguments, Result,
+    Token, Type,
+    parse::{Parse, ParseStream},
+    parse2,
+    punctuated::Punctuated,
 };
 
 use crate::endpoint::doc_text;
@@ -35,14 +38,19 @@ enum Source {
     Header,
     Page,
     Body,
+    /// The whole body, as it came.
+    Bytes,
+    /// The body, as it arrives.
+    Stream,
 }
 
 fn request(mut item: ItemStruct) -> Result<TokenStream> {
     let name = item.ident.clone();
     let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body) =
         (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let mut raw = None;
     for field in &mut item.fields {
-        let place = place(field)?;
+        let Origin { place, content_type } = origin(field)?;
         field.attrs.retain(|attribute| !attribute.path().is_ident("from"));
         let Some(ident) = field.ident.clone() else { continue };
         let (text, ty, documentation) = (ident.to_string(), field.ty.clone(), doc_text(&field.attrs));
@@ -71,6 +79,15 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 described.push(quote!(operation.#describe::<#plain>(#text, #documentation, #required);));
                 finds.push(quote!(#ident));
             }
+            Source::Bytes | Source::Stream => {
+                if raw.replace(place).is_some() {
+                    return Err(Error::new(ident.span(), "a request has one body"));
+                }
+                let read = if place == Source::Bytes { quote!(bytes) } else { quote!(stream) };
+                reads.push(quote!(let #ident = source.#read();));
+                described.push(quote!(operation.raw_body(#content_type);));
+                finds.push(quote!(#ident));
+            }
             Source::Body => {
                 // An optional value that may also be null tells "not said" from "nothing": `Option<Option<T>>`.
                 let read = match (required, inner(plain, "Option").is_some()) {
@@ -86,9 +103,18 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
         }
         idents.push(ident);
     }
-    let has_body = !body.is_empty();
+    let has_fields = !body.is_empty();
+    let form = match raw {
+        Some(_) if has_fields => {
+            return Err(Error::new(name.span(), "a body is fields, or it is from(bytes) or from(stream)"));
+        }
+        Some(Source::Bytes) => quote!(Bytes),
+        Some(_) => quote!(Stream),
+        None if has_fields => quote!(Fields),
+        None => quote!(Nothing),
+    };
     let schema = format_ident!("{name}Body");
-    let (schema_item, schema_call) = if has_body {
+    let (schema_item, schema_call) = if has_fields {
         let documentation = doc_text(&item.attrs);
         let documentation = (!documentation.is_empty()).then(|| quote!(#[doc = #documentation]));
         (
@@ -113,7 +139,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
 
         impl ::endpoint::Input for #name {
             const PATH_FIELDS: &'static [&'static str] = &[#(#path_names),*];
-            const HAS_BODY: bool = #has_body;
+            const BODY: ::endpoint::BodyForm = ::endpoint::BodyForm::#form;
 
             fn read(source: &mut ::endpoint::Source) -> Result<Self, ::appcore::AppError> {
                 #(#reads)*
@@ -129,20 +155,41 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     })
 }
 
-fn place(field: &Field) -> Result<Source> {
-    let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) else {
-        return Ok(Source::Body);
-    };
-    let place: Ident = attribute.parse_args()?;
-    match place.to_string().as_str() {
-        "path" => Ok(Source::Path),
-        "query" => Ok(Source::Query),
-        "header" => Ok(Source::Header),
-        "page" => Ok(Source::Page),
-        _ => Err(Error::new(
-            place.span(),
-            "a field comes from(path), from(query), from(header), from(page) or, with none of these, from the body",
-        )),
+/// Where a field comes from, and what a body is written in.
+struct Origin {
+    place: Source,
+    content_type: String,
+}
+
+impl Parse for Origin {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let place: Ident = input.parse()?;
+        let mut content_type = "application/octet-stream".to_owned();
+        let place = match place.to_string().as_str() {
+            "path" => Source::Path,
+            "query" => Source::Query,
+            "header" => Source::Header,
+            "page" => Source::Page,
+            "bytes" => Source::Bytes,
+            "stream" => Source::Stream,
+            _ => {
+                return Err(Error::new(
+                    place.span(),
+                    "a field comes from(path), from(query), from(header), from(page), from(bytes), from(stream) or, with none of these, from the body",
+                ));
+            }
+        };
+        if matches!(place, Source::Bytes | Source::Stream) && input.parse::<Option<Token![,]>>()?.is_some() {
+            content_type = input.parse::<LitStr>()?.value();
+        }
+        Ok(Self { place, content_type })
+    }
+}
+
+fn origin(field: &Field) -> Result<Origin> {
+    match field.attrs.iter().find(|attribute| attribute.path().is_ident("from")) {
+        Some(attribute) => attribute.parse_args(),
+        None => Ok(Origin { place: Source::Body, content_type: String::new() }),
     }
 }
 

@@ -21,7 +21,19 @@ struct Arguments {
     rate: Expr,
     statuses: Vec<LitInt>,
     errors: Vec<Ident>,
+    content: Vec<LitStr>,
+    /// Constants of the trait that have a default, and what they are to be instead.
+    chosen: Vec<(Ident, Expr)>,
 }
+
+/// What may be chosen by `name = value`, and the constant that it is.
+const CHOICES: [(&str, &str); 5] = [
+    ("deadline", "DEADLINE"),
+    ("max_body", "MAX_BODY"),
+    ("body_idle", "BODY_IDLE"),
+    ("failure", "FAILURE"),
+    ("ends_with_client", "ENDS_WITH_CLIENT"),
+];
 
 impl Parse for Arguments {
     fn parse(input: ParseStream) -> Result<Self> {
@@ -38,23 +50,29 @@ impl Parse for Arguments {
             return Err(Error::new(path.span(), "a path begins with a slash"));
         }
         let (mut tag, mut access, mut rate, mut statuses, mut errors) = (None, None, None, Vec::new(), Vec::new());
+        let (mut content, mut chosen) = (Vec::new(), Vec::new());
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
                 break;
             }
             let key: Ident = input.parse()?;
-            if key == "errors" || (key == "status" && input.peek(Paren)) {
+            if input.peek(Paren) {
                 let list;
                 parenthesized!(list in input);
-                if key == "errors" {
-                    errors.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&list)?);
-                } else {
-                    statuses.extend(Punctuated::<LitInt, Token![,]>::parse_terminated(&list)?);
+                match key.to_string().as_str() {
+                    "errors" => errors.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&list)?),
+                    "status" => statuses.extend(Punctuated::<LitInt, Token![,]>::parse_terminated(&list)?),
+                    "content" => content.extend(Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?),
+                    _ => return Err(Error::new(key.span(), "unknown: a list is errors(…), status(…) or content(…)")),
                 }
                 continue;
             }
             input.parse::<Token![=]>()?;
+            if let Some((_, constant)) = CHOICES.iter().find(|(name, _)| key == name) {
+                chosen.push((Ident::new(constant, key.span()), input.parse()?));
+                continue;
+            }
             match key.to_string().as_str() {
                 "tag" => tag = Some(input.parse()?),
                 "access" => access = Some(input.parse()?),
@@ -63,7 +81,7 @@ impl Parse for Arguments {
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "unknown: an endpoint has tag, access, rate, status and errors(…)",
+                        "unknown: an endpoint has tag, access, rate, status, errors(…), content(…), deadline, max_body, body_idle, failure and ends_with_client",
                     ));
                 }
             }
@@ -79,6 +97,8 @@ impl Parse for Arguments {
             path,
             statuses,
             errors,
+            content,
+            chosen,
         })
     }
 }
@@ -98,7 +118,13 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
             return Err(Error::new(name.span(), format!("say what goes in and out; where that is nothing: `{hint}`")));
         }
     }
-    let Arguments { method, path, tag, access, rate, statuses, errors } = arguments;
+    let Arguments { method, path, tag, access, rate, statuses, errors, content, chosen } = arguments;
+    let content =
+        (!content.is_empty()).then(|| quote!(const CONTENT_TYPES: &'static [&'static str] = &[#(#content),*];));
+    let chosen = chosen.iter().map(|(constant, value)| {
+        let ty = type_of(constant);
+        quote!(const #constant: #ty = #value;)
+    });
     let statuses = (!statuses.is_empty()).then(|| quote!(const STATUSES: &'static [u16] = &[#(#statuses),*];));
     let errors = (!errors.is_empty())
         .then(|| quote!(const ERRORS: &'static [::appcore::Code] = &[#(::appcore::Code::#errors),*];));
@@ -127,9 +153,21 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
             const RATE: ::endpoint::RateGroup = #rate;
             #statuses
             #errors
+            #content
+            #(#chosen)*
             #(#items)*
         }
     })
+}
+
+fn type_of(constant: &Ident) -> TokenStream {
+    match constant.to_string().as_str() {
+        "DEADLINE" => quote!(::endpoint::Bound<::std::time::Duration>),
+        "MAX_BODY" => quote!(::endpoint::Bound<usize>),
+        "BODY_IDLE" => quote!(::std::time::Duration),
+        "FAILURE" => quote!(::endpoint::FailureForm),
+        _ => quote!(bool),
+    }
 }
 
 fn type_name(ty: &Type) -> Result<&Ident> {

@@ -11,14 +11,17 @@ use proc_macro::TokenStream;
 
 /// `#[endpoint(METHOD "/path/{id}", tag = "…", access = Access::…, rate = RateGroup::…, status = 201, errors(NotFound))]`
 ///
-/// `status` (200; `status(201, 200)` where a call has two, the usual one first) and `errors` (none beyond those that the rest implies) may be left out; nothing else may.
+/// `status` (200; `status(201, 200)` where a call has two, the usual one first) and `errors` (none beyond those that the rest implies) may be left out,
+/// as may what most endpoints have in common: `deadline = Bound::Fixed(…)`, `max_body = Bound::Setting(|config| …)`, `body_idle = Duration::…`,
+/// `failure = FailureForm::…`, `ends_with_client = true`, and for answers without an envelope `content("text/event-stream")`. Nothing else may.
 #[proc_macro_attribute]
 pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
 /// `#[dto(request)]`: what a caller sends, each field `#[from(path)]`, `#[from(query)]`, `#[from(header)]`, `#[from(page)]` or,
-/// without one, from the body. `#[dto(response)]`: what a caller gets.
+/// without one, from the body's fields. `#[from(bytes)]` and `#[from(stream)]`, with the body's type behind a comma where it is not
+/// `application/octet-stream`, take the body as it comes: whole, or as it arrives. `#[dto(response)]`: what a caller gets.
 #[proc_macro_attribute]
 pub fn dto(arguments: TokenStream, item: TokenStream) -> TokenStream {
     dto::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()

@@ -158,7 +158,8 @@ fn the_program_never_stops_at_a_surprise() {
 #[test]
 fn every_endpoint_that_is_declared_is_in_the_list() {
     let mut declared = BTreeSet::new();
-    for path in sources(&root().join("crates/endpoint/src/r1")) {
+    let folders = ["r1", "v1"].map(|folder| sources(&root().join("crates/endpoint/src").join(folder)));
+    for path in folders.into_iter().flatten() {
         let text = program_text(&path);
         let names = text.split("#[endpoint(").skip(1).map(|rest| {
             let (_, rest) = rest.split_once("impl Endpoint for ").expect("#[endpoint] stands on an impl");
@@ -166,9 +167,9 @@ fn every_endpoint_that_is_declared_is_in_the_list() {
         });
         declared.extend(names);
     }
-    let listed: BTreeSet<String> = endpoint::r1::all().map(|def| def.name.to_owned()).collect();
+    let listed: BTreeSet<String> = endpoint::all().map(|def| def.name.to_owned()).collect();
     assert_eq!(declared, listed, "ENDPOINTS of the resource file, or RESOURCES in r1/mod.rs, lacks one");
-    let routes: BTreeSet<(&str, &str)> = endpoint::r1::all().map(|def| (def.method.as_str(), def.path)).collect();
+    let routes: BTreeSet<(&str, &str)> = endpoint::all().map(|def| (def.method.as_str(), def.path)).collect();
     assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
 }
 

@@ -139,9 +139,20 @@ async fn talk(kind: UpstreamKind) {
             let turns = body["contents"].as_array().unwrap().iter();
             turns.map(|turn| (turn["role"].as_str().unwrap(), turn["parts"][0]["text"].as_str().unwrap())).collect()
         }
+        UpstreamKind::Anthropic => {
+            assert_eq!(asked[1].path, "/v1/messages");
+            assert!(!body["system"].is_null());
+            let turns = body["messages"].as_array().unwrap().iter();
+            turns.map(|turn| (turn["role"].as_str().unwrap(), said(&turn["content"]))).collect()
+        }
     };
-    let own = if kind == UpstreamKind::OpenAi { "assistant" } else { "model" };
+    let own = if kind == UpstreamKind::Gemini { "model" } else { "assistant" };
     assert_eq!(turns, [("user", "Hello?"), (own, "Xin chào 👋 bạn"), ("user", "And now?")]);
+}
+
+/// The text of a turn in Anthropic's form, which may be plain or in blocks.
+fn said(content: &Value) -> &str {
+    content.as_str().or(content[0]["text"].as_str()).unwrap()
 }
 
 #[tokio::test]

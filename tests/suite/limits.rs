@@ -175,7 +175,7 @@ async fn a_flood_from_one_address_is_refused_before_anything_is_done_for_it() {
 /// The groups of the contract: everything under `auth/`, messages, files, the gateway, bringing people together; else by method.
 #[test]
 fn every_endpoint_counts_against_the_group_of_its_address() {
-    for def in endpoint::r1::all() {
+    for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
             (_, path) if path.starts_with("/r1/auth/") => "auth",
             ("POST", "/r1/conversations/{id}/messages" | "/r1/messages/{id}/versions") => "message_send",

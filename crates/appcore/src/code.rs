@@ -81,6 +81,8 @@ codes! {
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
+    /// Nobody reads it; the log has it.
+    ClientGone = "client_gone", 499, "The connection was closed before the answer was there.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";
 }

@@ -1,40 +1,38 @@
 //! From a result to an answer: the envelope, its form, and the headers that belong to it.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{StatusCode, header},
+    HttpRequest, HttpResponse, HttpResponseBuilder, body,
+    http::{Method, StatusCode, header},
 };
-use appcore::{
-    AppError, Code,
-    envelope::{Failure, FailureTag},
-};
+use appcore::{AppError, Code};
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt as _};
-use middleware::{rate_limit, tracing::request_id};
+use futures_util::stream::{Stream, StreamExt as _};
+use middleware::{client_socket::Client, rate_limit, tracing::request_id};
 
 use crate::{
     compression::compressed,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
-    reply::{Encoded, EncodedBody, Pieces},
+    reply::{Encoded, EncodedBody, Pieces, RawBody},
     wire_form::WireForm,
 };
 
-pub(crate) fn finish(ctx: &Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {
+pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {
     let mut response = match result {
-        Ok(encoded) => success(ctx.http(), def, encoded),
-        Err(error) => failure(ctx.http(), &error),
+        Ok(encoded) => success(&mut ctx, def, encoded),
+        Err(error) => def.failure.answer(ctx.http(), &error),
     };
     for cookie in ctx.cookies.take() {
         // Ours are made of tokens and fixed names, which a header can carry.
         if let Err(error) = response.add_cookie(&cookie) {
-            return failure(ctx.http(), &AppError::internal(error));
+            return def.failure.answer(ctx.http(), &AppError::internal(error));
         }
     }
     response
 }
 
-fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
+fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
+    let http = ctx.http();
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
     let status = encoded.status.unwrap_or(declared);
     if let Some(location) = encoded.location {
@@ -49,18 +47,42 @@ fn success(http: &HttpRequest, def: &EndpointDef, encoded: Encoded) -> HttpRespo
     }
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
     match encoded.body {
-        EncodedBody::Whole(body) => match form.transcode(body) {
-            Ok(body) => whole(http, def, start(http, status, form), body),
-            Err(error) => failure(http, &error),
+        EncodedBody::Enveloped(body) => match form.transcode(body) {
+            Ok(body) => {
+                whole(http, def, with(start(http, status, form.content_type()), encoded.headers), Bytes::from(body))
+            }
+            Err(error) => def.failure.answer(http, &error),
         },
-        EncodedBody::Pieces(_) if form != WireForm::Json => {
-            failure(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
+        EncodedBody::Raw(..) if def.is_enveloped() && form != WireForm::Json => {
+            def.failure.answer(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
         }
-        EncodedBody::Pieces(pieces) => start(http, status, form).streaming(enveloped(pieces)),
+        EncodedBody::Raw(content_type, body) => {
+            let mut response = with(start(http, status, content_type), encoded.headers);
+            match body {
+                RawBody::Whole(body) => whole(http, def, response, body),
+                // Whoever asks for the head alone waits for no end.
+                RawBody::Pieces(_) if *http.method() == Method::HEAD => response.body(body::None::new()),
+                RawBody::Pieces(pieces) => {
+                    let client = def.ends_with_client.then(|| Client::of(http));
+                    let id = request_id(http);
+                    response.streaming(Streamed { pieces, id, _held: ctx.lease.take() }.until(client))
+                }
+            }
+        }
     }
 }
 
-fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {
+fn with(
+    mut response: HttpResponseBuilder,
+    headers: Vec<(header::HeaderName, header::HeaderValue)>,
+) -> HttpResponseBuilder {
+    for header in headers {
+        response.insert_header(header);
+    }
+    response
+}
+
+fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
     response.append_header((header::VARY, "Accept-Encoding"));
     match compressed(http, def.path, &body) {
         Some(small) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(small),
@@ -68,68 +90,50 @@ fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilde
     }
 }
 
-/// The envelope around data that comes piece by piece. What goes wrong on the way breaks the answer off.
-fn enveloped(pieces: Pieces) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
-    let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
-    let data = pieces.map(|piece| {
-        piece.map(Bytes::from).map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "an answer broke off");
-            actix_web::error::ErrorInternalServerError("broken off")
-        })
-    });
-    text("{\"status\":\"success\",\"data\":").chain(data).chain(text(",\"message\":\"\"}"))
+/// A body on its way. What goes wrong breaks it off.
+struct Streamed {
+    pieces: Pieces,
+    id: String,
+    /// The call is under way until its answer is.
+    _held: Option<service::limits::ConcurrencyPermit>,
 }
 
-/// The answer to whatever could not be done. What is our own fault is logged, and not shown.
-pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
-    let (code, request_id) = (error.code(), request_id(http));
-    match error {
-        AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "a request failed"),
-        AppError::Unavailable(cause) => {
-            tracing::warn!(request_id, error = format!("{cause:#}"), "a request could not be served");
-        }
-        AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
+impl Streamed {
+    /// Ends when the client leaves, where that is asked for: what the pieces come from is dropped then, not at the next write.
+    fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+        let Self { pieces, id, _held } = self;
+        let left = async move {
+            match client {
+                Some(client) => client.leaves().await,
+                None => std::future::pending().await,
+            }
+        };
+        pieces.take_until(Box::pin(left)).map(move |piece| {
+            let _held = &_held;
+            piece.map_err(|error| {
+                tracing::error!(request_id = id, error = format!("{error:#}"), "an answer broke off");
+                actix_web::error::ErrorInternalServerError("broken off")
+            })
+        })
     }
-    let body = Failure {
-        status: FailureTag::Error,
-        data: (),
-        message: error.sentence(),
-        code,
-        request_id: &request_id,
-        details: error.details(),
-        errors: error.fields(),
-    };
-    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
-    // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
-    let body =
-        serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = start(http, status, form);
-    if let Some(after) = error.retry_after() {
-        response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
-    }
-    if code.status() == 401 {
-        response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-    }
-    response.body(body)
 }
 
 /// What a path that exists says to a method that it does not take.
 pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
-    let mut response = failure(http, &Code::MethodNotAllowed.into());
+    let mut response = crate::failure(http, &Code::MethodNotAllowed.into());
     if let Ok(allowed) = header::HeaderValue::from_str(allowed) {
         response.headers_mut().insert(header::ALLOW, allowed);
     }
     response
 }
 
-fn start(http: &HttpRequest, status: StatusCode, form: WireForm) -> HttpResponseBuilder {
+pub(crate) fn start(http: &HttpRequest, status: StatusCode, content_type: &'static str) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     for header in rate_limit::headers(http) {
         response.insert_header(header);
     }
     response
-        .insert_header((header::CONTENT_TYPE, form.content_type()))
-        .insert_header((header::CACHE_CONTROL, "no-store"));
+        .insert_header((header::CONTENT_TYPE, header::HeaderValue::from_static(content_type)))
+        .insert_header((header::CACHE_CONTROL, header::HeaderValue::from_static("no-store")));
     response
 }

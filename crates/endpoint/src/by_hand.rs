@@ -1,4 +1,5 @@
-//! The parts of the description that are no [`Endpoint`](crate::Endpoint): the event streams, and what answers without an envelope.
+//! The parts of the description that are no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection is taken over before, and what load
+//! balancers ask, which no limit may refuse.
 
 use utoipa::openapi::{
     Content, ObjectBuilder, PathItem, Response, ResponseBuilder, Type,
@@ -14,12 +15,7 @@ use middleware::guard::Access;
 use utoipa::PartialSchema;
 
 pub(crate) fn paths() -> Vec<(&'static str, PathItem)> {
-    vec![
-        ("/r1/websocket", get(websocket())),
-        ("/r1/events", get(events())),
-        ("/health", get(health())),
-        ("/health/simple", get(liveness())),
-    ]
+    vec![("/r1/websocket", get(websocket())), ("/health", get(health())), ("/health/simple", get(liveness()))]
 }
 
 fn get(operation: OperationBuilder) -> PathItem {
@@ -41,26 +37,6 @@ fn websocket() -> OperationBuilder {
         .response("400", failure("The request is no WebSocket handshake."))
         .response("401", failure("`unauthenticated`: Sign in first."))
         .response("403", failure("`cross_site`: This request was blocked because it came from another site. `scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
-        .response("429", failure("`too_many_connections`: Too many connections are open."))
-}
-
-fn events() -> OperationBuilder {
-    let stream = ResponseBuilder::new()
-        .description("The stream: `event` is the type, `data` the envelope, `id` the cursor to resume from.")
-        .content("text/event-stream", Content::new(Some(ObjectBuilder::new().schema_type(Type::String))));
-    OperationBuilder::new()
-        .operation_id(Some("streamEvents"))
-        .tag("realtime")
-        .summary(Some("Stream events (Server-Sent Events)"))
-        .securities(Some(securities(Access::User, Some(Scope::Read))))
-        .parameter(parameter(
-            "Last-Event-ID",
-            ParameterIn::Header,
-            "The `id` of the last event that arrived: what came after it is sent first.",
-        ))
-        .response("200", stream)
-        .response("401", failure("`unauthenticated`: Sign in first."))
-        .response("403", failure("`scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
         .response("429", failure("`too_many_connections`: Too many connections are open."))
 }
 

@@ -13,7 +13,7 @@ pub struct Ctx {
     pub(crate) principal: Option<Principal>,
     pub(crate) cookies: RefCell<Vec<Cookie<'static>>>,
     /// Where calls at the same time are counted: this one, until its answer is there.
-    pub(crate) _lease: Option<ConcurrencyPermit>,
+    pub(crate) lease: Option<ConcurrencyPermit>,
 }
 
 impl Ctx {

@@ -10,15 +10,17 @@ use utoipa::{
     openapi::{
         Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
-        request_body::RequestBodyBuilder,
+        request_body::{RequestBody, RequestBodyBuilder},
         schema::{AdditionalProperties, Schema},
         security::SecurityRequirement,
     },
 };
 
 use crate::{
+    body::BodyForm,
     endpoint_trait::{EndpointDef, Output},
-    reply::{NoData, Redirect},
+    failure::FailureForm,
+    reply::{NoData, Raw, Redirect},
 };
 
 /// The names of the ways to show who one is.
@@ -34,10 +36,13 @@ pub(crate) struct Operation {
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
-struct BodySchema {
-    name: String,
-    /// Whether something must be in it.
-    required: bool,
+enum BodySchema {
+    Fields {
+        name: String,
+        /// Whether something must be in it.
+        required: bool,
+    },
+    Raw(&'static str),
 }
 
 /// What a request tells about itself.
@@ -104,12 +109,18 @@ impl Description {
         }
         self.schemas.push((name.clone(), schema));
         T::schemas(&mut self.schemas);
-        self.body = Some(BodySchema { name, required });
+        self.body = Some(BodySchema::Fields { name, required });
+    }
+
+    /// A body that the endpoint reads itself.
+    pub fn raw_body(&mut self, content_type: &'static str) {
+        self.body = Some(BodySchema::Raw(content_type));
     }
 
     pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
         let redirects = TypeId::of::<T>() == TypeId::of::<Redirect>();
-        let data = if redirects || TypeId::of::<T>() == TypeId::of::<NoData>() {
+        let unnamed = [TypeId::of::<Redirect>(), TypeId::of::<NoData>(), TypeId::of::<Raw>()];
+        let data = if unnamed.contains(&TypeId::of::<T>()) {
             T::schema()
         } else {
             let name = schema_name::<T>();
@@ -124,26 +135,51 @@ impl Description {
             .description((!def.description.is_empty()).then_some(def.description))
             .securities(Some(securities(def.access, def.scope())));
         for (status, sentences) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
-            operation = operation.response(status.to_string(), refusal(status, &sentences.join(" ")));
+            operation = operation.response(status.to_string(), refusal(def.failure, status, &sentences.join(" ")));
         }
         for status in def.statuses {
-            let response = if redirects { redirect() } else { success(data.clone(), def.summary) };
+            let response = match (redirects, def.is_enveloped()) {
+                (true, _) => redirect(),
+                (false, true) => success(data.clone(), def.summary),
+                (false, false) => raw(def),
+            };
             operation = operation.response(status.to_string(), response);
         }
         for parameter in self.parameters {
             operation = operation.parameter(parameter);
         }
-        if let Some(BodySchema { name, required }) = self.body {
-            let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
-            let body = RequestBodyBuilder::new()
-                .content("application/json", content())
-                .content("application/msgpack", content());
-            operation = operation.request_body(Some(
-                body.required(Some(if required { Required::True } else { Required::False })).build(),
-            ));
+        if let Some(schema) = self.body {
+            operation = operation.request_body(Some(schema.described()));
         }
         Operation { operation: operation.build(), schemas: self.schemas }
     }
+}
+
+impl BodySchema {
+    fn described(self) -> RequestBody {
+        let body = RequestBodyBuilder::new();
+        match self {
+            Self::Fields { name, required } => {
+                let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
+                body.content("application/json", content())
+                    .content("application/msgpack", content())
+                    .required(Some(if required { Required::True } else { Required::False }))
+                    .build()
+            }
+            Self::Raw(content_type) => body
+                .content(content_type, Content::new(Some(Raw::schema_of(content_type))))
+                .required(Some(Required::True))
+                .build(),
+        }
+    }
+}
+
+fn raw(def: &EndpointDef) -> utoipa::openapi::Response {
+    let mut response = ResponseBuilder::new().description(def.summary);
+    for content_type in def.content_types {
+        response = response.content(*content_type, Content::new(Some(Raw::schema_of(content_type))));
+    }
+    response.build()
 }
 
 /// An empty list says that anybody may; leaving it out would say nothing.
@@ -179,12 +215,15 @@ fn redirect() -> utoipa::openapi::Response {
 }
 
 pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
-    refusal(400, sentences)
+    refusal(FailureForm::Envelope, 400, sentences)
 }
 
 /// A failure with the headers that belong to its status.
-fn refusal(status: u16, sentences: &str) -> utoipa::openapi::Response {
-    let content = || Content::new(Some(Ref::from_schema_name(FAILURE)));
+fn refusal(form: FailureForm, status: u16, sentences: &str) -> utoipa::openapi::Response {
+    let content = || match form {
+        FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
+        FailureForm::Gateway => Content::new(Some(Raw::schema_of("application/json"))),
+    };
     let number = |about: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
         HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build()
@@ -202,20 +241,20 @@ fn refusal(status: u16, sentences: &str) -> utoipa::openapi::Response {
             response = response.header(name, number(about));
         }
     }
-    response
-        .description(sentences)
-        .content("application/json", content())
-        .content("application/msgpack", content())
-        .build()
+    response = response.description(sentences).content("application/json", content());
+    if form == FailureForm::Envelope {
+        response = response.content("application/msgpack", content());
+    }
+    response.build()
 }
 
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
-    if !def.redirects() {
+    if def.is_enveloped() && !def.redirects() {
         codes.push(Code::NotAcceptable);
     }
-    if def.has_body {
+    if def.body != BodyForm::Nothing {
         codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
     }
     if def.form_of_another_site {
@@ -239,7 +278,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     codes.extend(def.errors);
     let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     for code in codes {
-        let sentences = by_status.entry(code.status()).or_default();
+        let sentences = by_status.entry(def.failure.status(def.path, code)).or_default();
         let sentence = format!("`{code}`: {}", code.sentence());
         if !sentences.contains(&sentence) {
             sentences.push(sentence);

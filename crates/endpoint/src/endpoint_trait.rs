@@ -1,18 +1,23 @@
 //! The trait, and its erased form that the router, the description and the tests read.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
-use appcore::{AppError, Code, auth::Scope, limit::RateGroup};
-use futures_util::future::{FutureExt, LocalBoxFuture};
-use middleware::guard::{self, Access};
+use appcore::{AppError, Code, auth::Scope, config::Config, limit::RateGroup};
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
+use middleware::{
+    client_socket::Client,
+    guard::{self, Access},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     answer,
+    body::BodyForm,
     ctx::Ctx,
     description::{Description, Operation},
+    failure::FailureForm,
     gate,
     input::Input,
     reply::Reply,
@@ -45,6 +50,18 @@ pub trait Endpoint: 'static {
     const ERRORS: &'static [Code] = &[];
     /// Whether pages of other sites send it, as a form whose fields count like those of the query.
     const FORM_OF_ANOTHER_SITE: bool = false;
+    /// How long a request may wait for what it needs, most of all for a database that says nothing. A streamed answer begins within it.
+    const DEADLINE: Bound<Duration> = Bound::Fixed(Duration::from_secs(14));
+    /// The largest body, in bytes.
+    const MAX_BODY: Bound<usize> = Bound::Fixed(1024 * 1024);
+    /// How long the next piece of a body may take to arrive.
+    const BODY_IDLE: Duration = Duration::from_secs(30);
+    /// The types of what it answers with, where it writes that itself as [`Raw`](crate::Raw); none: JSON or MessagePack in the envelope.
+    const CONTENT_TYPES: &'static [&'static str] = &[];
+    /// How it writes what it refuses.
+    const FAILURE: FailureForm = FailureForm::Envelope;
+    /// Whether it is given up when the client leaves. What can't be left half done goes on by itself.
+    const ENDS_WITH_CLIENT: bool = false;
 
     /// Whatever must hold beyond the shape of the request and the caller's role.
     fn handle_before(_ctx: &Ctx, _request: &mut Self::Request) -> impl Future<Output = Result<(), AppError>> {
@@ -56,6 +73,22 @@ pub trait Endpoint: 'static {
     /// Runs after everyone who got past the gates, whether it went well or not.
     fn handle_after(_ctx: &Ctx, _result: Result<&Reply<Self::Response>, &AppError>) -> impl Future<Output = ()> {
         async {}
+    }
+}
+
+/// What an endpoint may take of something: always the same, or as the operator has set it.
+#[derive(Clone, Copy)]
+pub enum Bound<T> {
+    Fixed(T),
+    Setting(fn(&Config) -> T),
+}
+
+impl<T: Copy> Bound<T> {
+    pub fn of(&self, config: &Config) -> T {
+        match self {
+            Self::Fixed(value) => *value,
+            Self::Setting(read) => read(config),
+        }
     }
 }
 
@@ -72,8 +105,14 @@ pub struct EndpointDef {
     pub statuses: &'static [u16],
     pub errors: &'static [Code],
     pub path_fields: &'static [&'static str],
-    pub has_body: bool,
+    pub body: BodyForm,
     pub form_of_another_site: bool,
+    pub deadline: Bound<Duration>,
+    pub max_body: Bound<usize>,
+    pub body_idle: Duration,
+    pub content_types: &'static [&'static str],
+    pub failure: FailureForm,
+    pub ends_with_client: bool,
     pub(crate) describe: fn(&'static EndpointDef) -> Operation,
     pub(crate) call: fn(&'static EndpointDef, HttpRequest, Payload) -> LocalBoxFuture<'static, HttpResponse>,
 }
@@ -93,8 +132,14 @@ impl EndpointDef {
             statuses: E::STATUSES,
             errors: E::ERRORS,
             path_fields: E::Request::PATH_FIELDS,
-            has_body: E::Request::HAS_BODY,
+            body: E::Request::BODY,
             form_of_another_site: E::FORM_OF_ANOTHER_SITE,
+            deadline: E::DEADLINE,
+            max_body: E::MAX_BODY,
+            body_idle: E::BODY_IDLE,
+            content_types: E::CONTENT_TYPES,
+            failure: E::FAILURE,
+            ends_with_client: E::ENDS_WITH_CLIENT,
             describe: describe::<E>,
             call: run::<E>,
         }
@@ -106,15 +151,18 @@ impl EndpointDef {
         self.statuses.iter().all(|status| (300..400).contains(status))
     }
 
+    /// Whether its answers are in the envelope.
+    #[must_use]
+    pub const fn is_enveloped(&self) -> bool {
+        self.content_types.is_empty()
+    }
+
     /// What an API key must be allowed to call it; `None`: no key may, or none is asked for.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
         if self.access == Access::Public { None } else { guard::scope(&self.method, self.path) }
     }
 }
-
-/// How long a request may wait for what it needs, most of all for a database that says nothing.
-const PATIENCE: Duration = Duration::from_secs(14);
 
 /// The life of one request. All that does not depend on the types is in [`gate::enter`] and in [`answer`], so that it is
 /// compiled once.
@@ -133,14 +181,31 @@ fn run<E: Endpoint>(
             E::handle_before(&ctx, &mut request).await?;
             E::handle(&ctx, request).await
         };
-        let result = match actix_web::rt::time::timeout(PATIENCE, handled).await {
+        let result = match within(def, &ctx, handled).await {
             Ok(result) => result,
-            Err(_) => Err(AppError::unavailable(anyhow::anyhow!("it took too long"))),
+            Err(ended) => Err(ended),
         };
         E::handle_after(&ctx, result.as_ref()).await;
-        answer::finish(&ctx, def, result.and_then(Reply::encode))
+        answer::finish(ctx, def, result.and_then(Reply::encode))
     }
     .boxed_local()
+}
+
+/// Waits until the deadline, and where that is asked for no longer than the client does.
+async fn within<T>(def: &EndpointDef, ctx: &Ctx, handled: impl Future<Output = T>) -> Result<T, AppError> {
+    let in_time = async {
+        let deadline = def.deadline.of(&ctx.app().config);
+        let result = actix_web::rt::time::timeout(deadline, handled).await;
+        result.map_err(|_| AppError::unavailable(anyhow::anyhow!("it took too long")))
+    };
+    if !def.ends_with_client {
+        return in_time.await;
+    }
+    let client = Client::of(ctx.http());
+    match select(pin!(in_time), pin!(client.leaves())).await {
+        Either::Left((result, _)) => result,
+        Either::Right(((), _)) => Err(Code::ClientGone.into()),
+    }
 }
 
 fn describe<E: Endpoint>(def: &'static EndpointDef) -> Operation {

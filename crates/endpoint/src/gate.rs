@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
-use appcore::AppError;
+use appcore::{AppError, config::Config};
 use middleware::{
     address, auth, firewall, guard,
     guard::Access,
@@ -12,7 +12,13 @@ use middleware::{
 };
 use service::App;
 
-use crate::{answer, body, ctx::Ctx, endpoint_trait::EndpointDef, input::Source, wire_form::WireForm};
+use crate::{
+    body::{BodyForm, BodyStream},
+    ctx::Ctx,
+    endpoint_trait::EndpointDef,
+    input::{RequestBody, Source},
+    wire_form::WireForm,
+};
 
 /// Lets the request in, read and with its caller known, or answers it.
 ///
@@ -26,7 +32,7 @@ pub(crate) async fn enter(
     note_route(&http, def.path);
     match pass(def, &http, payload).await {
         Ok((ctx, source)) => Ok((ctx, source)),
-        Err(error) => Err(answer::failure(&http, &error)),
+        Err(error) => Err(def.failure.answer(&http, &error)),
     }
 }
 
@@ -64,21 +70,42 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
-    // A redirect has nothing to read.
-    if !def.redirects() {
+    // Only what is in an envelope comes in the form that the caller likes best.
+    if def.is_enveloped() && !def.redirects() {
         WireForm::accepted(http.headers())?;
     }
+    let source = read(def, http, payload, &app.config).await?;
+    Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), lease }, source))
+}
+
+async fn read(
+    def: &'static EndpointDef,
+    http: &HttpRequest,
+    payload: Payload,
+    config: &Config,
+) -> Result<Source, AppError> {
+    let headers = http.headers();
+    let stream = |payload| BodyStream::open(headers, payload, def.max_body.of(config), def.body_idle);
     if def.form_of_another_site {
-        let form = body::read_form(http.headers(), payload).await?;
-        let ctx = Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), _lease: lease };
-        return Ok((ctx, Source::of_form(http.clone(), &form)));
+        return Ok(Source::of_form(http.clone(), &stream(payload)?.form(headers).await?));
     }
-    let body = if def.has_body { body::read(http.headers(), payload).await? } else { bytes::Bytes::new() };
-    // Without a body there is no type to ask for.
-    let fields =
-        if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(http.headers())?.parse(&body)? };
-    Ok((
-        Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), _lease: lease },
-        Source::new(http.clone(), fields),
-    ))
+    let body = match def.body {
+        BodyForm::Nothing => RequestBody::default(),
+        BodyForm::Fields => {
+            let body = stream(payload)?.whole().await?;
+            // Without a body there is no type to ask for.
+            let fields =
+                if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(headers)?.parse(&body)? };
+            RequestBody::Fields(fields)
+        }
+        BodyForm::Bytes => {
+            WireForm::refuse_compression(headers)?;
+            RequestBody::Bytes(stream(payload)?.whole().await?)
+        }
+        BodyForm::Stream => {
+            WireForm::refuse_compression(headers)?;
+            RequestBody::Stream(stream(payload)?)
+        }
+    };
+    Ok(Source::new(http.clone(), body))
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
     MessageId, PasskeyId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
@@ -14,7 +14,10 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use crate::description::Description;
+use crate::{
+    body::{BodyForm, BodyStream},
+    description::Description,
+};
 
 /// At most so many wrong fields are named.
 const MAX_ERRORS: usize = 20;
@@ -22,7 +25,7 @@ const MAX_ERRORS: usize = 20;
 /// The request of an endpoint. `#[dto(request)]` writes it.
 pub trait Input: Sized + 'static {
     const PATH_FIELDS: &'static [&'static str];
-    const HAS_BODY: bool;
+    const BODY: BodyForm;
 
     fn read(source: &mut Source) -> Result<Self, AppError>;
     fn describe(description: &mut Description);
@@ -33,7 +36,7 @@ pub struct NoInput;
 
 impl Input for NoInput {
     const PATH_FIELDS: &'static [&'static str] = &[];
-    const HAS_BODY: bool = false;
+    const BODY: BodyForm = BodyForm::Nothing;
 
     fn read(_source: &mut Source) -> Result<Self, AppError> {
         Ok(Self)
@@ -98,12 +101,25 @@ impl FromText for Timestamp {
 pub struct Source {
     http: HttpRequest,
     query: Vec<(String, String)>,
-    body: Map<String, Value>,
+    body: RequestBody,
     errors: Vec<FieldError>,
 }
 
+/// A body as far as it is read before the request is.
+pub(crate) enum RequestBody {
+    Fields(Map<String, Value>),
+    Bytes(Bytes),
+    Stream(BodyStream),
+}
+
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self::Fields(Map::new())
+    }
+}
+
 impl Source {
-    pub(crate) fn new(http: HttpRequest, body: Map<String, Value>) -> Self {
+    pub(crate) fn new(http: HttpRequest, body: RequestBody) -> Self {
         let query = url_query(http.query_string());
         Self { http, query, body, errors: Vec::new() }
     }
@@ -112,7 +128,7 @@ impl Source {
     pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
         let mut query = url_query(form);
         query.extend(url_query(http.query_string()));
-        Self { http, query, body: Map::new(), errors: Vec::new() }
+        Self { http, query, body: RequestBody::default(), errors: Vec::new() }
     }
 
     /// A part of the path. One that can't be read names nothing that exists.
@@ -146,14 +162,36 @@ impl Source {
     }
 
     pub fn body<T: DeserializeOwned>(&mut self, name: &'static str) -> Body<'_, T> {
-        Body { name, value: self.body.remove(name), errors: &mut self.errors, what: PhantomData }
+        let value = match &mut self.body {
+            RequestBody::Fields(fields) => fields.remove(name),
+            RequestBody::Bytes(_) | RequestBody::Stream(_) => None,
+        };
+        Body { name, value, errors: &mut self.errors, what: PhantomData }
+    }
+
+    /// The body as it came, of an endpoint whose [`Input::BODY`] says so.
+    pub fn bytes(&mut self) -> Option<Bytes> {
+        match std::mem::take(&mut self.body) {
+            RequestBody::Bytes(bytes) => Some(bytes),
+            RequestBody::Fields(_) | RequestBody::Stream(_) => None,
+        }
+    }
+
+    /// The body that is still to come, of an endpoint whose [`Input::BODY`] says so.
+    pub fn stream(&mut self) -> Option<BodyStream> {
+        match std::mem::take(&mut self.body) {
+            RequestBody::Stream(stream) => Some(stream),
+            RequestBody::Fields(_) | RequestBody::Bytes(_) => None,
+        }
     }
 
     /// The request, when all of it is right and nothing is left over.
     pub fn finish<T: Validate>(&mut self, whole: Option<T>) -> Result<T, AppError> {
         let mut errors = std::mem::take(&mut self.errors);
-        for name in self.body.keys().take(MAX_ERRORS) {
-            errors.push(FieldError::new(shortened(name), "unknown", "This field doesn't exist."));
+        if let RequestBody::Fields(fields) = &self.body {
+            for name in fields.keys().take(MAX_ERRORS) {
+                errors.push(FieldError::new(shortened(name), "unknown", "This field doesn't exist."));
+            }
         }
         if let Some(Err(refused)) = whole.as_ref().map(Validate::validate) {
             name_all(&refused, "", &mut errors);

@@ -13,10 +13,9 @@ use utoipa::{
 };
 
 use crate::{
-    by_hand,
+    all, by_hand,
     description::{API_KEY, BEARER, COOKIE, FAILURE},
     endpoint_trait::EndpointDef,
-    r1,
 };
 
 /// The whole document.
@@ -47,7 +46,7 @@ pub fn document() -> OpenApi {
         )
         .schema(FAILURE, failure())
         .schema(FieldError::name(), FieldError::schema());
-    for def in r1::all() {
+    for def in all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
         components = components.schemas_from_iter(described.schemas);

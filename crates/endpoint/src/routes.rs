@@ -12,13 +12,13 @@ use actix_web::{
 use appcore::Code;
 use middleware::tracing::note_route;
 
-use crate::{answer, endpoint_trait::EndpointDef, r1, streams};
-
-/// What every endpoint's path begins with.
-const ROOT: &str = "/r1";
+use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
 
 /// The endpoints by their paths, in a tree: actix would try a hundred patterns one after the other.
-static PATHS: LazyLock<matchit::Router<Endpoints>> = LazyLock::new(paths);
+pub struct Routes {
+    root: &'static str,
+    paths: matchit::Router<Endpoints>,
+}
 
 /// Those of one path.
 struct Endpoints {
@@ -29,51 +29,64 @@ struct Endpoints {
     allowed: String,
 }
 
-/// Everything under `/r1`, and Socket.IO.
+/// Everything under `/r1` and `/v1`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
+    static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
+    static V1: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::ROOT, all()));
     streams::configure(config);
-    LazyLock::force(&PATHS);
-    config.service(web::scope(ROOT).default_service(fn_service(dispatch)));
+    R1.configure(config);
+    V1.configure(config);
 }
 
-fn paths() -> matchit::Router<Endpoints> {
-    let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
-    for def in r1::all() {
-        by_path.entry(def.path).or_default().push(def);
-    }
-    let mut paths = matchit::Router::new();
-    for (path, defs) in by_path {
-        let rest = path.strip_prefix(ROOT).unwrap_or(path);
-        let endpoints = Endpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
-        if let Err(error) = paths.insert(rest, endpoints) {
-            tracing::error!(path, %error, "endpoints can't be told from others");
+impl Routes {
+    /// Of those endpoints whose paths begin with `root`.
+    pub fn new(root: &'static str, defs: impl Iterator<Item = &'static EndpointDef>) -> Self {
+        let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
+        for def in defs {
+            if let Some(rest) = def.path.strip_prefix(root).filter(|rest| rest.starts_with('/')) {
+                by_path.entry(rest).or_default().push(def);
+            }
         }
+        let mut paths = matchit::Router::new();
+        for (rest, defs) in by_path {
+            let path = defs[0].path;
+            let endpoints = Endpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
+            if let Err(error) = paths.insert(rest, endpoints) {
+                tracing::error!(path, %error, "endpoints can't be told from others");
+            }
+        }
+        Self { root, paths }
     }
-    paths
-}
 
-async fn dispatch(mut request: ServiceRequest) -> Result<ServiceResponse, Error> {
-    let Ok(found) = PATHS.at(request.match_info().unprocessed()) else {
-        let failure = answer::failure(request.request(), &Code::NotFound.into());
-        return Ok(request.into_response(failure));
-    };
-    let (endpoints, has_fields) = (found.value, !found.params.is_empty());
-    if has_fields {
-        endpoints.fields.capture_match_info(&mut request);
+    pub fn configure(&'static self, config: &mut ServiceConfig) {
+        let dispatch = move |request| self.dispatch(request);
+        config.service(web::scope(self.root).default_service(fn_service(dispatch)));
     }
-    let method = request.method();
-    // Whoever may read may ask for the head alone; actix leaves the body out.
-    let takes = |def: &&&EndpointDef| def.method == *method || (def.method == Method::GET && *method == Method::HEAD);
-    let def = endpoints.defs.iter().find(takes);
-    let (http, payload) = request.into_parts();
-    let response = match def {
-        Some(def) => (def.call)(def, http.clone(), payload).await,
-        None => {
-            note_route(&http, endpoints.path);
-            answer::wrong_method(&http, &endpoints.allowed)
+
+    async fn dispatch(&'static self, mut request: ServiceRequest) -> Result<ServiceResponse, Error> {
+        let Ok(found) = self.paths.at(request.match_info().unprocessed()) else {
+            let failure = crate::failure(request.request(), &Code::NotFound.into());
+            return Ok(request.into_response(failure));
+        };
+        let (endpoints, has_fields) = (found.value, !found.params.is_empty());
+        if has_fields {
+            endpoints.fields.capture_match_info(&mut request);
         }
-    };
-    Ok(ServiceResponse::new(http, response))
+        let method = request.method();
+        // Whoever may read may ask for the head alone; actix leaves the body out.
+        let takes =
+            |def: &&&EndpointDef| def.method == *method || (def.method == Method::GET && *method == Method::HEAD);
+        let def = endpoints.defs.iter().find(takes);
+        let (http, payload) = request.into_parts();
+        let response = match def {
+            Some(def) => (def.call)(def, http.clone(), payload).await,
+            None => {
+                note_route(&http, endpoints.path);
+                answer::wrong_method(&http, &endpoints.allowed)
+            }
+        };
+        Ok(ServiceResponse::new(http, response))
+    }
 }
 
 /// An address that is only read. For what is no [`Endpoint`](crate::Endpoint).
@@ -100,18 +113,27 @@ fn allowed(defs: &[&'static EndpointDef]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::FailureForm;
 
     #[test]
     fn each_endpoint_is_found_by_its_path() {
-        for def in r1::all() {
+        let roots = [Routes::new(r1::ROOT, all()), Routes::new(v1::ROOT, all())];
+        for def in all() {
             // A field takes anything, so also its own name.
-            let path = def.path.strip_prefix(ROOT).unwrap();
-            let found = PATHS.at(path).unwrap().value;
+            let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());
+            let found = found.unwrap().value;
             assert_eq!(found.path, def.path);
             assert!(found.defs.iter().any(|other| other.name == def.name), "{}", def.name);
         }
-        assert!(
-            PATHS.at("/users/me/").is_err() && PATHS.at("/conversations//messages").is_err() && PATHS.at("").is_err()
-        );
+        for nothing in ["/users/me/", "/conversations//messages", ""] {
+            assert!(roots[0].paths.at(nothing).is_err(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_before_the_endpoint_is_known_looks_like_what_it_refuses() {
+        for def in all() {
+            assert_eq!(FailureForm::of_path(def.path), def.failure, "{}", def.path);
+        }
     }
 }

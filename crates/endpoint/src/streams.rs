@@ -1,16 +1,11 @@
-//! The ways into the event stream that begin as ordinary requests. What happens then is the realtime crate's.
+//! The ways into the event stream that are no endpoints. What happens then is the realtime crate's.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, ServiceConfig},
 };
 use appcore::{AppError, Code};
-use middleware::{
-    address,
-    auth::{Credentials, authenticate},
-    firewall,
-    tracing::note_caller,
-};
+use middleware::{address, auth::Credentials};
 use realtime::{socketio::Caller, upgrade::Token};
 use service::App;
 
@@ -18,39 +13,16 @@ use crate::answer;
 
 pub fn configure(config: &mut ServiceConfig) {
     let only_get = || web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET") });
-    config
-        .service(web::resource("/r1/events").route(web::get().to(events)).default_service(only_get()))
-        .service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
+    config.service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
     // Each by itself is compared; both together would be a pattern that every request is matched with.
     for path in ["/socket.io", "/socket.io/"] {
         config.service(web::resource(path).to(socket_io));
     }
 }
 
-async fn events(http: HttpRequest, app: Data<App>) -> HttpResponse {
-    match follow(&http, &app).await {
-        Ok(stream) => stream,
-        Err(error) => answer::failure(&http, &error),
-    }
-}
-
-async fn follow(http: &HttpRequest, app: &App) -> Result<HttpResponse, AppError> {
-    let credentials = Credentials::find(http.headers(), &app.config);
-    let principal = match authenticate(app, credentials.as_ref()).await {
-        Ok(principal) => principal,
-        Err(refusal) => {
-            firewall::note_refused(app, http, credentials.as_ref(), &refusal).await;
-            return Err(refusal);
-        }
-    };
-    note_caller(http, principal.user_id);
-    let address = address::source(http, &app.config).address;
-    realtime::sse::respond(http, principal, address).await
-}
-
 /// A handshake never comes here: its connection is taken over before.
 async fn no_handshake(http: HttpRequest) -> HttpResponse {
-    answer::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
+    crate::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
 }
 
 /// Long-polling; whose session it is is said within it.

@@ -23,9 +23,7 @@ impl WireForm {
 
     /// What the body is written in, as `Content-Type` says.
     pub fn of_body(headers: &HeaderMap) -> Result<Self, AppError> {
-        if headers.get("content-encoding").is_some_and(|encoding| encoding != "identity") {
-            return Err(AppError::refused(Code::UnsupportedMediaType, "Send the body without compression."));
-        }
+        Self::refuse_compression(headers)?;
         let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
         let charset = parameters
@@ -36,6 +34,15 @@ impl WireForm {
             return Err(AppError::refused(Code::UnsupportedMediaType, "Send text in UTF-8."));
         }
         Self::named(essence).ok_or_else(|| Code::UnsupportedMediaType.into())
+    }
+
+    pub fn refuse_compression(headers: &HeaderMap) -> Result<(), AppError> {
+        match headers.get("content-encoding") {
+            Some(encoding) if encoding != "identity" => {
+                Err(AppError::refused(Code::UnsupportedMediaType, "Send the body without compression."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the caller wants to read, as `Accept` says; JSON where it does not care.

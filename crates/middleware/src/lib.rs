@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod auth;
+pub mod client_socket;
 pub mod cookies;
 pub mod cors;
 pub mod firewall;

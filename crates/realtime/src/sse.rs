@@ -5,7 +5,6 @@
 //! look at while it is full, is ended by `TCP_USER_TIMEOUT` (see the server's listener).
 
 use std::{
-    net::IpAddr,
     ops::RangeInclusive,
     pin::Pin,
     rc::Rc,
@@ -13,15 +12,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web::Query};
-use appcore::{
-    AppError, Code, ConversationId,
-    auth::{Principal, Scope},
-};
+use actix_web::HttpRequest;
+use appcore::{AppError, ConversationId, auth::Principal};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
 use rand::RngExt as _;
-use serde::Deserialize;
 use tokio::time::{Instant, Interval};
 
 use crate::{
@@ -47,25 +42,25 @@ const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 /// The longest `Last-Event-ID` that is looked at.
 const LONGEST_CURSOR: usize = 128;
 
-/// Opens a stream of events. `Last-Event-ID` resumes one; a cursor that can't be read begins afresh.
-pub async fn respond(
+/// Opens a stream of events. `last_event_id` resumes one; a cursor that can't be read begins afresh.
+pub async fn follow(
     request: &HttpRequest,
-    principal: Principal,
-    address: Option<IpAddr>,
-) -> Result<HttpResponse, AppError> {
+    principal: &Principal,
+    shown: Vec<ConversationId>,
+    last_event_id: Option<&str>,
+) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
-    principal.require_scope(Scope::Read)?;
-    let shown = shown(request)?;
+    check_shown(&shown)?;
     let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, following) = shard.invite(principal.user_id).await?;
     let app = shard.app();
-    let out = Outbound::new(&Identity::from(&principal), Wire::Sse, None, shard.shards().backlog());
-    out.set_address(address);
+    let out = Outbound::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
+    out.set_address(principal.address);
     let conversations = arrival.settle(&following, Some(&out));
     shard.show(&out, shown);
     let now = app.clock.now();
-    let resumed = cursor(request);
-    let hello = greeting::hello(app, &principal, &conversations, now);
+    let resumed = last_event_id.and_then(cursor);
+    let hello = greeting::hello(app, principal, &conversations, now);
     // A stream that is resumed stays where it was until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
@@ -77,44 +72,21 @@ pub async fn respond(
         out.close(Close::RESTARTING);
     }
     if let Some(cursor) = resumed {
-        let client = ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: None };
+        let (shard, out) = (Rc::clone(&shard), Rc::clone(&out));
+        let client = ClientContext { shard, out, principal: principal.clone(), country: None };
         let heads = conversations.into_iter().collect();
         actix_rt::spawn(async move { catch_up::resume(&client, cursor, heads).await });
     }
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let body = EventStream { waiting: None, comments, out, shard, _permit: permit };
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
-        // Compression would hold events back, and so would a buffering proxy.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(body))
+    Ok(EventStream { waiting: None, comments, out, shard, _permit: permit })
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("the application was built without its shard")]
 struct NoShard;
 
-/// The conversations of `?view=`, with commas.
-fn shown(request: &HttpRequest) -> Result<Vec<ConversationId>, AppError> {
-    #[derive(Deserialize)]
-    struct Parameters {
-        view: Option<String>,
-    }
-    let Parameters { view } = Query::<Parameters>::from_query(request.query_string())
-        .map_err(|_| AppError::from(Code::MalformedRequest))?
-        .into_inner();
-    let Some(list) = view.filter(|list| !list.is_empty()) else { return Ok(Vec::new()) };
-    let ids: Result<Vec<ConversationId>, _> = list.split(',').map(str::parse).collect();
-    let ids = ids.map_err(|_| AppError::field("view", "invalid", "Name conversations by their ids, with commas."))?;
-    check_shown(&ids)?;
-    Ok(ids)
-}
-
-fn cursor(request: &HttpRequest) -> Option<Cursor> {
-    let text = request.headers().get("last-event-id")?.to_str().ok()?;
+fn cursor(text: &str) -> Option<Cursor> {
     if text.len() > LONGEST_CURSOR { None } else { Cursor::parse(text) }
 }
 
@@ -129,7 +101,7 @@ struct EventStream {
 }
 
 impl Stream for EventStream {
-    type Item = Result<Bytes, std::io::Error>;
+    type Item = Result<Bytes, AppError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();

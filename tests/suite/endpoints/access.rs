@@ -17,7 +17,7 @@ async fn who_may_call_what_is_as_it_was_decided() {
     let world = World::start().await;
     let (nobody, expired) = (world.anonymous(), world.expired());
     let mut matrix = HEAD.to_owned();
-    for def in endpoint::r1::all() {
+    for def in endpoint::all() {
         let scope = def.scope().map_or("-", |scope| scope.as_str());
         let access = (def.access.as_str(), scope, def.rate.as_str());
         let _ = write!(matrix, "{} {} | {} | {} | {}", def.method, def.path, access.0, access.1, access.2);

@@ -119,6 +119,17 @@ impl Caller {
         Answer::read(asked, response).await
     }
 
+    /// The answer without its body, unless it is a refusal: for bodies that don't end.
+    pub async fn begin(&self, request: RequestBuilder) -> Answer {
+        let request = request.build().expect("the request is right");
+        let asked = format!("{} {}", request.method(), request.url().path());
+        let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        if response.status().is_success() {
+            return Answer::of(asked, response.status().as_u16(), response.headers().clone(), Vec::new());
+        }
+        Answer::read(asked, response).await
+    }
+
     /// The answer, or what kept it from coming: for tests that kill what they talk to.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build()?;

@@ -472,6 +472,18 @@ const LATER: &[Setting] = &[
         "Requests that this instance sends to the provider in a minute at most. Not set: no limit.",
     ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
+    row(
+        "gateway.max_body_bytes",
+        Kind::Number(65_536, 1_073_741_824),
+        Value("33554432"),
+        "Bytes of a request under /v1 at most.",
+    ),
+    row(
+        "gateway.heartbeat_seconds",
+        Kind::Number(1, 3_600),
+        Value("15"),
+        "Seconds of silence after which a stream under /v1 says that it is alive.",
+    ),
 ];
 
 /// A bucket holds `limit` and is refilled over `window`; concurrency has no window.

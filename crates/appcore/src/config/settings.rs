@@ -38,6 +38,7 @@ pub struct Config {
     pub realtime: Realtime,
     pub jobs: Jobs,
     pub ai: Ai,
+    pub gateway: Gateway,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -305,6 +306,15 @@ impl Jobs {
         let wait = self.backoff.get(place).or(self.backoff.last()).copied();
         wait.filter(|_| failures < self.max_attempts)
     }
+}
+
+/// What programs ask of AI providers, under `/v1`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub max_body_bytes: usize,
+    #[serde(rename = "heartbeat_seconds", deserialize_with = "seconds")]
+    pub heartbeat: Duration,
 }
 
 /// How a chat with an assistant is named after its first answer.

@@ -28,7 +28,7 @@ fn read(id: &str, uri: &str, body: Value) -> Result<Everything, AppError> {
     let http =
         TestRequest::with_uri(uri).param("id", id.to_owned()).insert_header(("idempotency-key", "k")).to_http_request();
     let Value::Object(fields) = body else { panic!("a body is a map") };
-    Everything::read(&mut Source::new(http, fields))
+    Everything::read(&mut Source::new(http, RequestBody::Fields(fields)))
 }
 
 fn refused(uri: &str, body: Value) -> Vec<(String, String)> {

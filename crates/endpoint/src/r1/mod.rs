@@ -8,6 +8,7 @@ mod auth;
 mod channels;
 mod confirm;
 mod conversations;
+mod events;
 mod identities;
 mod invitations;
 mod mailbox;
@@ -23,6 +24,9 @@ mod websocket;
 mod workspaces;
 
 use crate::EndpointDef;
+
+/// What every path of it begins with.
+pub(crate) const ROOT: &str = "/r1";
 
 const RESOURCES: &[&[EndpointDef]] = &[
     auth::ENDPOINTS,
@@ -46,9 +50,10 @@ const RESOURCES: &[&[EndpointDef]] = &[
     admin::ENDPOINTS,
     admin_jobs::ENDPOINTS,
     websocket::ENDPOINTS,
+    events::ENDPOINTS,
 ];
 
-/// Every endpoint.
-pub fn all() -> impl Iterator<Item = &'static EndpointDef> {
+/// Every endpoint under `/r1`.
+pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
 }

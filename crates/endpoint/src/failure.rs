@@ -1,0 +1,85 @@
+//! How a refusal is written.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+};
+use appcore::{
+    AppError, Code,
+    envelope::{Failure, FailureTag},
+};
+use middleware::tracing::request_id;
+
+use crate::{answer::start, v1, wire_form::WireForm};
+
+/// The form of an endpoint's refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureForm {
+    /// Our own, in JSON or MessagePack.
+    Envelope,
+    /// Those of OpenAI and Anthropic, whichever the caller speaks.
+    Gateway,
+}
+
+/// The answer to whatever could not be done.
+pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
+    FailureForm::of_path(http.path()).answer(http, error)
+}
+
+impl FailureForm {
+    /// For what is refused before it is known which endpoint was meant, if any.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let is_gateway = path.strip_prefix(v1::ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_gateway { Self::Gateway } else { Self::Envelope }
+    }
+
+    /// The status of a refusal of what stands at this path.
+    pub(crate) fn status(self, path: &str, code: Code) -> u16 {
+        match self {
+            Self::Envelope => code.status(),
+            Self::Gateway => v1::failure::Form::of_path(path).status(code),
+        }
+    }
+
+    /// What is our own fault is logged, and not shown.
+    pub(crate) fn answer(self, http: &HttpRequest, error: &AppError) -> HttpResponse {
+        let request_id = request_id(http);
+        match error {
+            AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "a request failed"),
+            AppError::Unavailable(cause) => {
+                tracing::warn!(request_id, error = format!("{cause:#}"), "a request could not be served");
+            }
+            AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
+        }
+        match self {
+            Self::Envelope => envelope(http, error, &request_id),
+            Self::Gateway => v1::failure::answer(http, error, &request_id),
+        }
+    }
+}
+
+fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
+    let code = error.code();
+    let body = Failure {
+        status: FailureTag::Error,
+        data: (),
+        message: error.sentence(),
+        code,
+        request_id,
+        details: error.details(),
+        errors: error.fields(),
+    };
+    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
+    // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
+    let body =
+        serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = start(http, status, form.content_type());
+    if let Some(after) = error.retry_after() {
+        response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
+    }
+    if code.status() == 401 {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    response.body(body)
+}

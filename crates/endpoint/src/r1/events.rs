@@ -1,0 +1,46 @@
+//! The events of all one's conversations, as an answer that doesn't end.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName, HeaderValue};
+use appcore::{AppError, ConversationId};
+use natter_macro::{dto, endpoint};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<StreamEvents>()];
+
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+#[dto(request)]
+pub struct StreamEventsRequest {
+    /// The conversations that are shown, with commas: at most 8.
+    #[from(query)]
+    pub view: Option<String>,
+    /// The `id` of the last event that arrived: what came after it is sent first.
+    #[from(header)]
+    pub last_event_id: Option<String>,
+}
+
+/// Stream events (Server-Sent Events)
+///
+/// `event` is the type, `data` the envelope, `id` the cursor to resume from.
+#[endpoint(GET "/r1/events", tag = "realtime", access = Access::User, rate = RateGroup::Read, content("text/event-stream"), ends_with_client = true, errors(TooManyConnections))]
+impl Endpoint for StreamEvents {
+    type Request = StreamEventsRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: StreamEventsRequest) -> Result<Reply<Raw>, AppError> {
+        let shown = shown(request.view.as_deref())?;
+        let events = realtime::sse::follow(ctx.http(), ctx.user()?, shown, request.last_event_id.as_deref()).await?;
+        Ok(Reply::stream("text/event-stream", events)
+            .header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))
+            // Compression would hold events back, and so would a buffering proxy.
+            .header(CONTENT_ENCODING, HeaderValue::from_static("identity"))
+            .header(BUFFERING, HeaderValue::from_static("no")))
+    }
+}
+
+fn shown(view: Option<&str>) -> Result<Vec<ConversationId>, AppError> {
+    let Some(list) = view else { return Ok(Vec::new()) };
+    let ids: Result<Vec<ConversationId>, _> = list.split(',').map(str::parse).collect();
+    ids.map_err(|_| AppError::field("view", "invalid", "Name conversations by their ids, with commas."))
+}

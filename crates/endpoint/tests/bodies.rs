@@ -1,0 +1,212 @@
+//! Endpoints that read and write their bodies themselves, over real HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    ffi::OsString,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, rt::time::sleep, web::Data};
+use appcore::{AppError, Clock, Code, InstanceId, config, event::MemoryBus};
+use bytes::Bytes;
+use dbcontext::Database;
+use endpoint::{
+    Access, BodyForm, BodyStream, Bound, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply,
+    Routes,
+};
+use futures_util::stream;
+use migration::{Migrator, MigratorTrait as _};
+use natter_macro::{dto, endpoint};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+static ENDPOINTS: [EndpointDef; 5] = [
+    EndpointDef::of::<EchoBytes>(),
+    EndpointDef::of::<CountStream>(),
+    EndpointDef::of::<AnswerLate>(),
+    EndpointDef::of::<StreamLong>(),
+    EndpointDef::of::<RefuseLikeOthers>(),
+];
+
+const LIMIT: usize = 4_096;
+const DEADLINE: Duration = Duration::from_secs(1);
+
+#[dto(request)]
+pub struct EchoBytesRequest {
+    #[from(query)]
+    pub again: Option<bool>,
+    #[from(bytes)]
+    pub body: Bytes,
+}
+
+/// Say the same
+#[endpoint(POST "/t/bytes", tag = "t", access = Access::Public, rate = RateGroup::Write, content("application/octet-stream"), max_body = Bound::Fixed(LIMIT))]
+impl Endpoint for EchoBytes {
+    type Request = EchoBytesRequest;
+    type Response = Raw;
+
+    async fn handle(_: &Ctx, request: EchoBytesRequest) -> Result<Reply<Raw>, AppError> {
+        let times = if request.again == Some(true) { 2 } else { 1 };
+        Ok(Reply::bytes("application/octet-stream", request.body.repeat(times).into()))
+    }
+}
+
+#[dto(request)]
+pub struct CountStreamRequest {
+    #[from(stream, "image/png")]
+    pub body: BodyStream,
+}
+
+/// Say how much it was
+#[endpoint(POST "/t/stream", tag = "t", access = Access::Public, rate = RateGroup::Write, content("text/plain"), max_body = Bound::Setting(|config| config.server.port as usize), body_idle = Duration::from_millis(300), deadline = Bound::Fixed(Duration::from_secs(60)))]
+impl Endpoint for CountStream {
+    type Request = CountStreamRequest;
+    type Response = Raw;
+
+    async fn handle(_: &Ctx, mut request: CountStreamRequest) -> Result<Reply<Raw>, AppError> {
+        let mut count = 0;
+        while let Some(piece) = request.body.next().await {
+            count += piece?.len();
+        }
+        Ok(Reply::bytes("text/plain", count.to_string().into()))
+    }
+}
+
+/// Never answer
+#[endpoint(GET "/t/late", tag = "t", access = Access::Public, rate = RateGroup::Read, content("text/plain"), deadline = Bound::Fixed(Duration::from_millis(100)))]
+impl Endpoint for AnswerLate {
+    type Request = NoInput;
+    type Response = Raw;
+
+    async fn handle(_: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
+        std::future::pending().await
+    }
+}
+
+/// Take longer than the deadline
+#[endpoint(GET "/t/long", tag = "t", access = Access::Public, rate = RateGroup::Read, content("text/plain"), deadline = Bound::Fixed(DEADLINE))]
+impl Endpoint for StreamLong {
+    type Request = NoInput;
+    type Response = Raw;
+
+    async fn handle(_: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
+        let pieces = stream::unfold(0, |n| async move {
+            sleep(DEADLINE / 2).await;
+            (n < 4).then(|| (Ok(Bytes::from_static(b"piece ")), n + 1))
+        });
+        Ok(Reply::stream("text/plain", pieces))
+    }
+}
+
+/// Refuse
+#[endpoint(POST "/t/refuse", tag = "t", access = Access::Public, rate = RateGroup::Write, content("application/json"), failure = FailureForm::Gateway)]
+impl Endpoint for RefuseLikeOthers {
+    type Request = EchoBytesRequest;
+    type Response = Raw;
+
+    async fn handle(_: &Ctx, _: EchoBytesRequest) -> Result<Reply<Raw>, AppError> {
+        Err(Code::OutOfCredits.into())
+    }
+}
+
+struct Server {
+    address: std::net::SocketAddr,
+    _folder: TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new("/t", ENDPOINTS.iter()));
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/natter.db", folder.path().display());
+        let database = Database::connect(&url, 2).await.unwrap();
+        Migrator::up(database.schema(), None).await.unwrap();
+        let data = folder.path().display().to_string();
+        let settings =
+            [("NATTER__DATABASE__URL", &*url), ("NATTER__SERVER__DATA_DIR", &*data), ("NATTER__SERVER__PORT", "5000")];
+        let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
+        let config = Arc::new(config::load_from(None, environment).unwrap().config);
+        let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
+        let app = service::App::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap();
+        let server = HttpServer::new(move || {
+            App::new().app_data(Data::from(Arc::clone(&app))).configure(|config| ROUTES.configure(config))
+        });
+        let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+        let address = server.addrs()[0];
+        actix_web::rt::spawn(server.run());
+        Self { address, _folder: folder }
+    }
+
+    /// The whole answer to these bytes, after which nothing more is sent.
+    async fn ask(&self, head: &str, body: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("{}\r\nhost: a\r\nconnection: close\r\n\r\n", head.replace('\n', "\r\n"));
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+#[actix_web::test]
+async fn a_raw_body_is_what_was_sent_and_no_longer_than_it_may_be() {
+    let server = Server::start().await;
+    let answer = server.ask("POST /t/bytes?again=true HTTP/1.1\ncontent-length: 3", b"\x00{,").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\x00{,\x00{,"), "{answer}");
+    assert!(answer.contains("content-type: application/octet-stream"), "{answer}");
+    // It is refused by its head: nothing of it is ever sent.
+    let answer = server.ask("POST /t/bytes HTTP/1.1\ncontent-length: 4097", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("4 KiB or smaller"), "{answer}");
+    let chunk = format!("1001\r\n{}\r\n0\r\n\r\n", "x".repeat(LIMIT + 1));
+    let answer = server.ask("POST /t/bytes HTTP/1.1\ntransfer-encoding: chunked", chunk.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let answer = server.ask("POST /t/bytes HTTP/1.1\ncontent-encoding: gzip\ncontent-length: 1", b"x").await;
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[actix_web::test]
+async fn a_streamed_body_is_read_as_it_arrives_and_may_not_stand_still() {
+    let server = Server::start().await;
+    let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5000", &[b'x'; 5_000]).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("5000"), "{answer}");
+    let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5001", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "its limit is a setting: {answer}");
+    let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5000", b"half").await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("took too long to arrive"), "{answer}");
+}
+
+#[actix_web::test]
+async fn the_deadline_is_for_the_beginning_of_an_answer() {
+    let server = Server::start().await;
+    let answer = server.ask("GET /t/late HTTP/1.1", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":\"unavailable\""), "{answer}");
+    let answer = server.ask("GET /t/long HTTP/1.1", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(answer.matches("piece ").count(), 4, "{answer}");
+    let head = server.ask("HEAD /t/long HTTP/1.1", b"").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[actix_web::test]
+async fn an_endpoint_refuses_in_the_form_that_it_has_chosen() {
+    let server = Server::start().await;
+    let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 1", b"x").await;
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\"type\":\"insufficient_quota\""), "{answer}");
+    let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 1\nanthropic-version: 1", b"x").await;
+    assert!(answer.starts_with("HTTP/1.1 402") && answer.contains("\"type\":\"billing_error\""), "{answer}");
+    // What the gate refuses, too.
+    let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 9999999", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"type\":\"invalid_request_error\""), "{answer}");
+}
+
+#[test]
+fn bodies_are_known_without_their_types() {
+    let forms: Vec<BodyForm> = ENDPOINTS.iter().map(|def| def.body).collect();
+    assert_eq!(forms, [BodyForm::Bytes, BodyForm::Stream, BodyForm::Nothing, BodyForm::Nothing, BodyForm::Bytes]);
+}

@@ -1,0 +1,356 @@
+//! An AI provider that does what a test tells it to.
+//!
+//! It speaks just enough HTTP to be called by the server, and it is written on a bare socket, so that it can stall and cut a
+//! stream wherever a test wants, and sees when its caller hangs up.
+
+mod anthropic;
+mod dialect;
+mod gemini;
+mod openai;
+mod wire;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use dialect::Dialect;
+use wire::Writer;
+
+/// Which API it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamKind {
+    OpenAi,
+    Gemini,
+    Anthropic,
+}
+
+/// What it does with one request.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Streams these words, then ends properly.
+    Answer(Vec<String>),
+    /// Calls tools: names, and arguments as JSON.
+    CallTools(Vec<(String, Value)>),
+    /// Streams these words, each only when the test calls [`Upstream::release`]; then ends properly.
+    Step(Vec<String>),
+    /// Streams these words and falls silent, the connection open.
+    Stall(Vec<String>),
+    /// Says nothing at all, not even a head.
+    Hang,
+    /// Streams these words and cuts the connection.
+    Cut(Vec<String>),
+    /// Streams these words and then bytes that mean nothing.
+    Garbage(Vec<String>),
+    /// Thinks this, then says that.
+    Thinking(String, Vec<String>),
+    /// Streams these words and then says that it failed.
+    Fail(Vec<String>),
+    /// Refuses: status, `Retry-After` in seconds, which Gemini writes into the body.
+    Refuse(u16, Option<u32>),
+}
+
+impl Behaviour {
+    #[must_use]
+    pub fn answer(text: &str) -> Self {
+        Self::Answer(words(text))
+    }
+
+    #[must_use]
+    pub fn step(text: &str) -> Self {
+        Self::Step(words(text))
+    }
+
+    #[must_use]
+    pub fn stall(text: &str) -> Self {
+        Self::Stall(words(text))
+    }
+
+    #[must_use]
+    pub fn cut(text: &str) -> Self {
+        Self::Cut(words(text))
+    }
+
+    #[must_use]
+    pub fn garbage(text: &str) -> Self {
+        Self::Garbage(words(text))
+    }
+
+    #[must_use]
+    pub fn thinking(thought: &str, text: &str) -> Self {
+        Self::Thinking(thought.to_owned(), words(text))
+    }
+
+    #[must_use]
+    pub fn fail(text: &str) -> Self {
+        Self::Fail(words(text))
+    }
+
+    #[must_use]
+    pub fn call_tool(name: &str, arguments: Value) -> Self {
+        Self::CallTools(vec![(name.to_owned(), arguments)])
+    }
+}
+
+/// A request that it got.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub path: String,
+    /// The API key, wherever this kind of API carries it.
+    pub key: Option<String>,
+    pub body: Value,
+    /// The same as it came: not every body is JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// A running provider; it ends with the test.
+pub struct Upstream {
+    kind: UpstreamKind,
+    port: u16,
+    shared: Arc<Shared>,
+    count: watch::Receiver<usize>,
+    left: watch::Receiver<Vec<Instant>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    dialect: Dialect,
+    plan: Mutex<VecDeque<Behaviour>>,
+    usual: Mutex<Behaviour>,
+    asked: Mutex<Vec<Asked>>,
+    count: watch::Sender<usize>,
+    /// When callers hung up before their answer was complete.
+    left: watch::Sender<Vec<Instant>>,
+    steps: Semaphore,
+}
+
+impl UpstreamKind {
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Gemini, Self::Anthropic];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Gemini => "gemini",
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
+impl Upstream {
+    /// Answers "Hello from the upstream." until it is told otherwise.
+    pub async fn start(kind: UpstreamKind) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (told, count) = watch::channel(0);
+        let (leave, left) = watch::channel(Vec::new());
+        let shared = Arc::new(Shared {
+            dialect: Dialect(kind),
+            plan: Mutex::default(),
+            usual: Mutex::new(Behaviour::answer("Hello from the upstream.")),
+            asked: Mutex::default(),
+            count: told,
+            left: leave,
+            steps: Semaphore::new(0),
+        });
+        let serving = Arc::clone(&shared);
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                // A caller that goes away in mid-stream is nothing special.
+                tokio::spawn(async move { serve(stream, &shared).await.ok() });
+            }
+        });
+        Self { kind, port, shared, count, left, server }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> UpstreamKind {
+        self.kind
+    }
+
+    /// With the version segment, as `ai.providers.*.base_url` wants it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let version = match self.kind {
+            UpstreamKind::OpenAi | UpstreamKind::Anthropic => "v1",
+            UpstreamKind::Gemini => "v1beta",
+        };
+        format!("http://127.0.0.1:{}/{version}", self.port)
+    }
+
+    /// What it does with the next request that nothing has been planned for yet.
+    pub fn then(&self, behaviour: Behaviour) {
+        lock(&self.shared.plan).push_back(behaviour);
+    }
+
+    /// What it does with every request for which nothing is planned.
+    pub fn always(&self, behaviour: Behaviour) {
+        *lock(&self.shared.usual) = behaviour;
+    }
+
+    /// Lets [`Behaviour::Step`] send so many words more.
+    pub fn release(&self, words: usize) {
+        self.shared.steps.add_permits(words);
+    }
+
+    /// What it has been asked so far.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        lock(&self.shared.asked).clone()
+    }
+
+    /// Waits until it has been asked so many times in all.
+    pub async fn wait_until_asked(&mut self, times: usize) {
+        let wait = self.count.wait_for(|count| *count >= times);
+        let asked = tokio::time::timeout(crate::PATIENCE, wait).await;
+        assert!(asked.is_ok(), "the upstream was asked {} times, not {times}", lock(&self.shared.asked).len());
+    }
+
+    /// Waits until so many callers have hung up before their answer was complete; when the last of them did.
+    pub async fn wait_until_left(&mut self, times: usize) -> Instant {
+        let wait = self.left.wait_for(|left| left.len() >= times);
+        match tokio::time::timeout(crate::PATIENCE, wait).await {
+            Ok(Ok(left)) => left[times - 1],
+            _ => panic!("the upstream was not left {times} times"),
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// With the spaces, so that together they are the text again.
+fn words(text: &str) -> Vec<String> {
+    text.split_inclusive(' ').map(str::to_owned).collect()
+}
+
+/// Answers one request, and watches meanwhile whether its caller is still there.
+async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let asked = wire::read_request(&mut stream).await?;
+    stream.set_nodelay(true)?;
+    let (mut reader, writer) = stream.split();
+    let mut writer = Writer(writer);
+    let answered = async {
+        let answered = answer(&mut writer, shared, asked).await;
+        if answered.is_err() {
+            left(shared);
+        }
+        answered
+    };
+    let mut more = [0; 64];
+    tokio::select! {
+        answered = answered => answered,
+        _ = reader.read(&mut more) => {
+            left(shared);
+            Ok(())
+        }
+    }
+}
+
+fn left(shared: &Shared) {
+    shared.left.send_modify(|left| left.push(Instant::now()));
+}
+
+async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::io::Result<()> {
+    let dialect = shared.dialect;
+    if let Some(fixed) = dialect.fixed(&asked) {
+        lock(&shared.asked).push(asked);
+        shared.count.send_modify(|count| *count += 1);
+        return writer.respond(200, None, &fixed).await;
+    }
+    if asked.path.contains("/models") && asked.body.is_null() {
+        return writer.respond(200, None, &dialect.models()).await;
+    }
+    let streams = dialect.streams(&asked);
+    lock(&shared.asked).push(asked);
+    shared.count.send_modify(|count| *count += 1);
+    let planned = lock(&shared.plan).pop_front();
+    let behaviour = planned.unwrap_or_else(|| lock(&shared.usual).clone());
+    match behaviour {
+        Behaviour::Hang => std::future::pending().await,
+        Behaviour::Refuse(status, retry_after) => {
+            writer.respond(status, retry_after, &dialect.refusal(status, retry_after)).await
+        }
+        Behaviour::Answer(words) if !streams => writer.respond(200, None, &dialect.whole(&words.concat())).await,
+        Behaviour::CallTools(calls) if !streams => writer.respond(200, None, &dialect.whole_calls(&calls)).await,
+        Behaviour::CallTools(calls) => {
+            writer.begin().await?;
+            for frame in dialect.calls(&calls) {
+                writer.chunk(&frame).await?;
+            }
+            writer.end().await
+        }
+        Behaviour::Thinking(thought, words) => {
+            writer.begin().await?;
+            writer.chunk(&dialect.thought(&thought)).await?;
+            say(writer, shared, &words, false).await?;
+            finish(writer, dialect, words.len()).await
+        }
+        Behaviour::Answer(words) => {
+            begin(writer, shared, &words, false).await?;
+            finish(writer, dialect, words.len()).await
+        }
+        Behaviour::Step(words) => {
+            begin(writer, shared, &words, true).await?;
+            finish(writer, dialect, words.len()).await
+        }
+        Behaviour::Stall(words) => {
+            begin(writer, shared, &words, false).await?;
+            // Until the other side gives up.
+            std::future::pending().await
+        }
+        Behaviour::Cut(words) => {
+            begin(writer, shared, &words, false).await?;
+            // The body's end, which chunks announce, never comes.
+            writer.shutdown().await
+        }
+        Behaviour::Garbage(words) => {
+            begin(writer, shared, &words, false).await?;
+            writer.chunk("data: {\"cho\u{0}ices\": [[[\n\ndata: 17\n\n<html>nonsense</html>\n\n").await?;
+            writer.end().await
+        }
+        Behaviour::Fail(words) => {
+            begin(writer, shared, &words, false).await?;
+            writer.chunk(&dialect.failure()).await?;
+            writer.end().await
+        }
+    }
+}
+
+async fn begin(writer: &mut Writer<'_>, shared: &Shared, words: &[String], step: bool) -> std::io::Result<()> {
+    writer.begin().await?;
+    say(writer, shared, words, step).await
+}
+
+async fn say(writer: &mut Writer<'_>, shared: &Shared, words: &[String], step: bool) -> std::io::Result<()> {
+    let head = shared.dialect.head();
+    if !head.is_empty() {
+        writer.chunk(&head).await?;
+    }
+    for word in words {
+        if step {
+            shared.steps.acquire().await.map_err(std::io::Error::other)?.forget();
+        }
+        writer.chunk(&shared.dialect.word(word)).await?;
+    }
+    Ok(())
+}
+
+async fn finish(writer: &mut Writer<'_>, dialect: Dialect, words: usize) -> std::io::Result<()> {
+    for frame in dialect.tail(words) {
+        writer.chunk(&frame).await?;
+    }
+    writer.end().await
+}
