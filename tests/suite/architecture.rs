@@ -22,7 +22,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("crates/service", &["ai", "appcore", "dbcontext", "oidc"]),
         ("crates/middleware", &["appcore", "service"]),
         ("crates/realtime", &["appcore", "middleware", "service"]),
-        ("crates/endpoint", &["appcore", "middleware", "natter-macro", "realtime", "service"]),
+        ("crates/endpoint", &["ai", "appcore", "middleware", "natter-macro", "realtime", "service"]),
     ]
     .into_iter()
     .map(|(folder, crates)| (folder, crates.iter().copied().collect()))

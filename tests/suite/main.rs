@@ -15,6 +15,7 @@ mod dead_letters;
 mod delivery;
 mod endpoints;
 mod firewall;
+mod gateway;
 mod hosts;
 mod large;
 mod limits;

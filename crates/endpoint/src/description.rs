@@ -187,9 +187,10 @@ pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRe
     if access == Access::Public {
         return Vec::new();
     }
-    let signed_in = [BEARER, COOKIE].map(|scheme| SecurityRequirement::new(scheme, [] as [&str; 0]));
+    let signed_in = if access == Access::Key { &[][..] } else { &[BEARER, COOKIE] };
+    let signed_in = signed_in.iter().map(|scheme| SecurityRequirement::new(*scheme, [] as [&str; 0]));
     let key = scope.map(|scope| SecurityRequirement::new(API_KEY, [scope.as_str()]));
-    signed_in.into_iter().chain(key).collect()
+    signed_in.chain(key).collect()
 }
 
 pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::openapi::Response {
@@ -268,7 +269,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     }
     match def.access {
         Access::Public => {}
-        Access::User => codes.extend([Code::Unauthenticated, Code::ScopeMissing]),
+        Access::User | Access::Key => codes.extend([Code::Unauthenticated, Code::ScopeMissing]),
         Access::Member(_) => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden, Code::NotFound]),
         Access::Admin => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden]),
     }

@@ -37,7 +37,7 @@ impl FailureForm {
     pub(crate) fn status(self, path: &str, code: Code) -> u16 {
         match self {
             Self::Envelope => code.status(),
-            Self::Gateway => v1::failure::Form::of_path(path).status(code),
+            Self::Gateway => v1::failure::status(path, code),
         }
     }
 

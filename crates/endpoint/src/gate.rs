@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
-use appcore::{AppError, config::Config};
+use appcore::{AppError, Code, auth::Principal, config::Config};
 use middleware::{
     address, auth, firewall, guard,
     guard::Access,
@@ -43,7 +43,10 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         .clone()
         .into_inner();
 
-    let credentials = auth::Credentials::find(http.headers(), &app.config);
+    let credentials = match def.access {
+        Access::Key => auth::find_key(http.headers()),
+        _ => auth::Credentials::find(http.headers(), &app.config),
+    };
     if origin::changes_state(http.method())
         && !def.form_of_another_site
         && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie)
@@ -52,8 +55,8 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     let principal = match def.access {
         Access::Public => None,
-        Access::User | Access::Member(_) | Access::Admin => {
-            match auth::authenticate(&app, credentials.as_ref()).await {
+        Access::User | Access::Member(_) | Access::Admin | Access::Key => {
+            match identify(def.access, &app, credentials.as_ref()).await {
                 Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     // Who guesses credentials is counted by address.
@@ -108,4 +111,14 @@ async fn read(
         }
     };
     Ok(Source::new(http.clone(), body))
+}
+
+/// Whose credentials these are, if they are of the kind that the endpoint takes.
+async fn identify(access: Access, app: &App, credentials: Option<&auth::Credentials>) -> Result<Principal, AppError> {
+    let principal = auth::authenticate(app, credentials).await?;
+    // A person is no program.
+    if access == Access::Key && principal.session_id().is_some() {
+        return Err(AppError::refused(Code::Unauthenticated, "Use an API key for this."));
+    }
+    Ok(principal)
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HeaderMap, USER_AGENT},
+    http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
 };
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use service::{
@@ -11,6 +11,8 @@ use service::{
 };
 
 use crate::{address::source, cookies};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The access token that came with a request.
 pub struct Credentials {
@@ -23,14 +25,26 @@ impl Credentials {
     /// Other schemes than `Bearer` are meant for somebody on the way here.
     #[must_use]
     pub fn find(headers: &HeaderMap, config: &Config) -> Option<Self> {
-        let text = headers.get(AUTHORIZATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        let bearer = text.and_then(|text| text.split_once(' '));
-        match bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
-            Some((_, token)) => Some(Self { token: token.trim().to_owned(), by_cookie: false }),
+        match Self::bearer(headers) {
+            Some(token) => Some(Self { token, by_cookie: false }),
             None => cookies::find(headers, cookies::access_name(config.server.is_https()))
                 .map(|token| Self { token, by_cookie: true }),
         }
     }
+
+    fn bearer(headers: &HeaderMap) -> Option<String> {
+        let text = headers.get(AUTHORIZATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let (scheme, token) = text?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    }
+}
+
+/// An API key as callers of the gateway send it: like any other credentials, or as Anthropic's libraries do.
+#[must_use]
+pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
+    let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
+    let token = own.or_else(|| Credentials::bearer(headers))?;
+    Some(Credentials { token, by_cookie: false })
 }
 
 /// Whose credentials these are.

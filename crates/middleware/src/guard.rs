@@ -19,6 +19,8 @@ pub enum Access {
     Member(Permission),
     /// Admins of the installation.
     Admin,
+    /// Programs with a key, and nobody else.
+    Key,
 }
 
 impl Access {
@@ -29,6 +31,7 @@ impl Access {
             Self::User => "user",
             Self::Member(permission) => permission.as_str(),
             Self::Admin => "admin",
+            Self::Key => "key",
         }
     }
 }
@@ -69,7 +72,7 @@ pub async fn check(
         principal.require_scope(scope(http.method(), path).ok_or(Code::ScopeMissing)?)?;
     }
     match access {
-        Access::Public | Access::User => Ok(()),
+        Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
             workspaces::admit(app, principal, id, permission).await

@@ -133,7 +133,11 @@ impl World {
 
     /// Somebody who may call it.
     pub fn caller(&self, def: &EndpointDef) -> &Member {
-        if def.access == Access::Admin { &self.admin } else { &self.owner }
+        match def.access {
+            Access::Admin => &self.admin,
+            Access::Key => &self.able,
+            _ => &self.owner,
+        }
     }
 
     /// A right call, on things of the owner that were made for it.
@@ -150,6 +154,7 @@ impl World {
                 with_id(def, &id_of(&self.owner.post("/r1/api_keys", body).await.data_with(201)))
             }
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
+            "ShowModel" => with_id(def, "demo"),
             "ShowWorkspace" | "ListWorkspaceMembers" | "ListInvitations" | "CreateInvitation" => {
                 with_id(def, &self.workspace)
             }
@@ -284,6 +289,9 @@ impl World {
             "RegenerateMessage" | "RequeueJobs" => json!({}),
             "ShowVersion" => json!({ "index": 1 }),
             "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),
+            "CompleteChat" | "CreateMessage" | "CreateResponse" => {
+                json!({ "model": "demo", "max_tokens": 9, "messages": [{ "role": "user", "content": "Hello" }] })
+            }
             _ => return None,
         })
     }

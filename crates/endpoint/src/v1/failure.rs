@@ -7,101 +7,92 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
 };
+use ai::{Door, ErrorKind, GatewayError, Rendered};
 use appcore::{AppError, Code};
-use serde_json::{Value, json};
 
-use crate::answer::start;
+use crate::{Raw, Reply, answer::start};
 
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// What Anthropic calls `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Whose form it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    OpenAi,
-    Anthropic,
+/// The door whose form a refusal has: that of the path, or of the library that asks what both have.
+pub(crate) fn door_of(http: &HttpRequest) -> Door {
+    if http.headers().contains_key("anthropic-version") { Door::Messages } else { door_of_path(http.path()) }
 }
 
-impl Form {
-    /// That of the path, or of the library that asks what both have.
-    pub fn of(http: &HttpRequest) -> Self {
-        if http.headers().contains_key("anthropic-version") { Self::Anthropic } else { Self::of_path(http.path()) }
-    }
-
-    pub fn of_path(path: &str) -> Self {
-        let is_messages =
-            path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_messages { Self::Anthropic } else { Self::OpenAi }
-    }
-
-    pub const fn status(self, code: Code) -> u16 {
-        match (self, code) {
-            (Self::OpenAi, Code::OutOfCredits) => 429,
-            (_, Code::Invalid) => 400,
-            _ => code.status(),
-        }
-    }
-
-    pub fn body(self, error: &AppError, request_id: &str) -> Value {
-        let (code, message) = (error.code(), error.sentence());
-        match self {
-            Self::OpenAi => {
-                let (kind, code) = open_ai(code);
-                let param = error.fields().first().map(|field| &field.field);
-                json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
-            }
-            Self::Anthropic => {
-                json!({ "type": "error", "error": { "type": anthropic(code), "message": message }, "request_id": request_id })
-            }
-        }
-    }
+fn door_of_path(path: &str) -> Door {
+    let is_messages = path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_messages { Door::Messages } else { Door::Chat }
 }
 
-/// Type and code.
-fn open_ai(code: Code) -> (&'static str, &'static str) {
-    match (code, code.status()) {
-        (Code::OutOfCredits, _) => ("insufficient_quota", "insufficient_quota"),
-        (_, 401) => ("authentication_error", "invalid_api_key"),
-        (_, 403) => ("permission_error", code.as_str()),
-        (_, 429) => ("rate_limit_error", "rate_limit_exceeded"),
-        (_, 500..) => ("server_error", code.as_str()),
-        _ => ("invalid_request_error", code.as_str()),
-    }
+/// The status of a refusal of what stands at this path.
+pub(crate) fn status(path: &str, code: Code) -> u16 {
+    told(&code.into()).status(door_of_path(path))
 }
 
-fn anthropic(code: Code) -> &'static str {
-    match code.status() {
-        401 => "authentication_error",
-        402 => "billing_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        504 => "timeout_error",
-        500.. => "api_error",
-        _ => "invalid_request_error",
-    }
-}
-
+/// The answer of the gate, and of paths that lead nowhere.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
-    let form = Form::of(http);
-    let status = StatusCode::from_u16(form.status(error.code())).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = start(http, status, "application/json");
-    if let Some(after) = error.retry_after() {
-        let ms = after.as_millis().max(1);
-        response.insert_header((header::RETRY_AFTER, ms.div_ceil(1_000).to_string()));
-        response.insert_header((RETRY_AFTER_MS, ms.to_string()));
-    }
-    if status == StatusCode::UNAUTHORIZED {
+    let door = door_of(http);
+    let Rendered { status, headers, body } = told(error).render(door, request_id);
+    // For the log: nobody is there to read it.
+    let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
+    let mut response = start(http, status_code(status), "application/json");
+    headers.into_iter().for_each(|header| _ = response.insert_header(header));
+    if status == 401 {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }
-    if let Ok(id) = HeaderValue::from_str(request_id)
-        && form == Form::Anthropic
-    {
+    if let (Door::Messages, Ok(id)) = (door, HeaderValue::from_str(request_id)) {
         response.insert_header((REQUEST_ID, id));
     }
-    response.body(form.body(error, request_id).to_string())
+    response.body(body)
+}
+
+/// The same for what an endpoint itself refuses.
+pub(crate) fn reply(error: &GatewayError, door: Door, request_id: &str) -> Reply<Raw> {
+    let Rendered { status, headers, body } = error.render(door, request_id);
+    let mut reply = Reply::bytes("application/json", body.into()).status(status_code(status));
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            reply = reply.header(HeaderName::from_static(name), value);
+        }
+    }
+    identified(reply, door, request_id)
+}
+
+/// With the request's id under the name that this library looks for.
+pub(crate) fn identified(reply: Reply<Raw>, door: Door, request_id: &str) -> Reply<Raw> {
+    match (door, HeaderValue::from_str(request_id)) {
+        (Door::Messages, Ok(id)) => reply.header(REQUEST_ID, id),
+        _ => reply,
+    }
+}
+
+fn told(error: &AppError) -> GatewayError {
+    let code = error.code();
+    let kind = match (code, code.status()) {
+        (Code::OutOfCredits, _) => ErrorKind::OutOfBudget,
+        (_, 401) => ErrorKind::Unauthenticated,
+        (_, 403) => ErrorKind::Forbidden,
+        (_, 404) => ErrorKind::NotFound,
+        (_, 405) => ErrorKind::MethodNotAllowed,
+        (_, 413) => ErrorKind::TooLarge,
+        (_, 429) => ErrorKind::RateLimited,
+        (_, 503) => ErrorKind::Unavailable,
+        (_, 500..) => ErrorKind::Internal,
+        _ => ErrorKind::Invalid,
+    };
+    let mut told = GatewayError::new(kind, error.sentence());
+    if let Some(field) = error.fields().first() {
+        told = told.with_param(field.field.as_ref());
+    }
+    match error.retry_after() {
+        Some(wait) => told.with_retry_after(wait),
+        None => told,
+    }
+}
+
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[cfg(test)]
@@ -109,10 +100,11 @@ mod tests {
     use std::time::Duration;
 
     use actix_web::{body::to_bytes, test::TestRequest};
+    use serde_json::{Value, json};
 
     use super::*;
 
-    async fn refused(path: &str, header: Option<(&str, &str)>, error: AppError) -> (u16, Value, HttpResponse<()>) {
+    async fn refusal(path: &str, header: Option<(&str, &str)>, error: AppError) -> (u16, Value, HttpResponse<()>) {
         let mut request = TestRequest::with_uri(path);
         if let Some(header) = header {
             request = request.insert_header(header);
@@ -125,34 +117,28 @@ mod tests {
 
     #[actix_web::test]
     async fn each_library_gets_the_form_that_it_knows() {
-        let (status, body, _) = refused("/v1/chat/completions", None, Code::Unauthenticated.into()).await;
-        assert_eq!(
-            (status, &body["error"]["type"], &body["error"]["code"]),
-            (401, &json!("authentication_error"), &json!("invalid_api_key"))
-        );
-        let (_, body, response) = refused("/v1/messages/count_tokens", None, Code::Unauthenticated.into()).await;
+        let (status, body, _) = refusal("/v1/chat/completions", None, Code::Unauthenticated.into()).await;
+        assert_eq!((status, &body["error"]["code"]), (401, &json!("invalid_api_key")));
+        let (_, body, response) = refusal("/v1/messages/count_tokens", None, Code::Unauthenticated.into()).await;
         assert_eq!(
             body,
             json!({ "type": "error", "error": { "type": "authentication_error", "message": "Sign in first." }, "request_id": "id-1" })
         );
         assert_eq!(response.headers().get("request-id").unwrap(), "id-1");
         let (_, body, _) =
-            refused("/v1/models", Some(("anthropic-version", "2026-10-21")), Code::NotFound.into()).await;
+            refusal("/v1/models", Some(("anthropic-version", "2026-10-21")), Code::NotFound.into()).await;
         assert_eq!(body["error"]["type"], "not_found_error");
-        let (_, body, _) = refused("/v1/messagesx", None, Code::NotFound.into()).await;
+        let (_, body, _) = refusal("/v1/messagesx", None, Code::NotFound.into()).await;
         assert_eq!(body["error"]["type"], "invalid_request_error");
     }
 
     #[actix_web::test]
     async fn a_wrong_field_is_named_and_a_wait_is_said_twice() {
-        let (status, body, _) = refused("/v1/responses", None, AppError::field("tools", "invalid", "Wrong.")).await;
+        let (status, body, _) = refusal("/v1/responses", None, AppError::field("tools", "invalid", "Wrong.")).await;
         assert_eq!((status, &body["error"]["param"]), (400, &json!("tools")));
-        let wait = AppError::Refused {
-            code: Code::RateLimited,
-            message: None,
-            retry_after: Some(Duration::from_millis(1_500)),
-        };
-        let (status, _, response) = refused("/v1/responses", None, wait).await;
+        let wait = Some(Duration::from_millis(1_500));
+        let wait = AppError::Refused { code: Code::RateLimited, message: None, retry_after: wait };
+        let (status, _, response) = refusal("/v1/responses", None, wait).await;
         let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
         assert_eq!((status, header("retry-after"), header("retry-after-ms")), (429, "2".to_owned(), "1500".to_owned()));
     }

@@ -46,7 +46,9 @@ impl Assistants {
         Ok(Self { ai: Ai::build(settings(config))?, watched: watch::Watched::default() })
     }
 
-    pub(crate) fn ai(&self) -> &Ai {
+    /// The way to all providers.
+    #[must_use]
+    pub fn ai(&self) -> &Ai {
         &self.ai
     }
 

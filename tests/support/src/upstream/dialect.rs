@@ -76,12 +76,12 @@ impl Dialect {
         }
     }
 
-    /// What a model thinks before it speaks. Anthropic's would be a block of its own, which no test asks for.
+    /// What a model thinks before it speaks. Anthropic's would be a block of its own, which no test asks for: it is silent.
     pub fn thought(self, text: &str) -> String {
         match self.0 {
             UpstreamKind::OpenAi => openai::chunk(json!({ "reasoning_content": text }), Value::Null),
             UpstreamKind::Gemini => gemini::thought(text),
-            UpstreamKind::Anthropic => String::new(),
+            UpstreamKind::Anthropic => anthropic::event(&json!({ "type": "ping" })),
         }
     }
 

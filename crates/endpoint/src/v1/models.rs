@@ -1,0 +1,80 @@
+//! What a key may ask for, as each library lists it.
+
+use ai::Door;
+use appcore::{AppError, Code};
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+use serde_json::{Value, json};
+
+use super::failure;
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply};
+
+pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListModels>(), EndpointDef::of::<ShowModel>()];
+
+/// List the models that this key may ask
+///
+/// In OpenAI's form, or in Anthropic's where `anthropic-version` is sent.
+#[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
+impl Endpoint for ListModels {
+    type Request = NoInput;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
+        let door = failure::door_of(ctx.http());
+        let names = names(ctx);
+        let data: Vec<Value> = names.iter().map(|name| described(door, name)).collect();
+        Ok(written(&match door {
+            Door::Messages => {
+                json!({ "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last() })
+            }
+            Door::Chat | Door::Responses => json!({ "object": "list", "data": data }),
+        }))
+    }
+}
+
+#[dto(request)]
+pub struct ShowModelRequest {
+    /// Slashes as `%2F`.
+    #[from(path)]
+    pub id: String,
+}
+
+/// Show a model that this key may ask
+#[endpoint(GET "/v1/models/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
+impl Endpoint for ShowModel {
+    type Request = ShowModelRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ShowModelRequest) -> Result<Reply<Raw>, AppError> {
+        let id = request.id.replace("%2F", "/").replace("%2f", "/");
+        if !ctx.app().assistants.ai().has_model(&id) {
+            return Err(AppError::refused(Code::NotFound, "This model doesn't exist, or this key may not use it."));
+        }
+        Ok(written(&described(failure::door_of(ctx.http()), &id)))
+    }
+}
+
+/// Those that the configuration names.
+fn names(ctx: &Ctx) -> Vec<&str> {
+    let config = &ctx.app().config.ai;
+    let listed = config.providers.iter().flat_map(|provider| &provider.models);
+    let mapped = config.model_map.iter().map(|(name, _)| name);
+    let mut names: Vec<&str> = listed.chain(mapped).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Nobody says when it was made: both forms have a moment for that.
+fn described(door: Door, name: &str) -> Value {
+    match door {
+        Door::Messages => {
+            json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
+        }
+        Door::Chat | Door::Responses => json!({ "id": name, "object": "model", "created": 0, "owned_by": "natter" }),
+    }
+}
+
+fn written(body: &Value) -> Reply<Raw> {
+    Reply::bytes("application/json", Bytes::from(body.to_string()))
+}

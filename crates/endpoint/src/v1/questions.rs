@@ -1,0 +1,55 @@
+//! The three doors by which models are asked.
+
+use ai::Door;
+use appcore::AppError;
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+
+use super::{call::ask, deadline, max_body};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
+
+pub(super) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<CompleteChat>(), EndpointDef::of::<CreateResponse>(), EndpointDef::of::<CreateMessage>()];
+
+#[dto(request)]
+pub struct Question {
+    #[from(bytes, "application/json")]
+    pub body: Bytes,
+}
+
+/// Ask a model (OpenAI's chat completions)
+///
+/// Whatever provider has the model. With `stream: true` the answer is Server-Sent Events.
+#[endpoint(POST "/v1/chat/completions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CompleteChat {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        ask(ctx, Door::Chat, question.body).await
+    }
+}
+
+/// Ask a model (OpenAI's responses)
+///
+/// Without state: `previous_response_id`, `conversation` and `background` are refused.
+#[endpoint(POST "/v1/responses", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateResponse {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        ask(ctx, Door::Responses, question.body).await
+    }
+}
+
+/// Ask a model (Anthropic's messages)
+#[endpoint(POST "/v1/messages", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateMessage {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        ask(ctx, Door::Messages, question.body).await
+    }
+}

@@ -1,0 +1,94 @@
+//! Answers, whole and streamed.
+
+use reqwest::Method;
+use support::{Caller, Credentials};
+
+use super::*;
+
+#[tokio::test]
+async fn a_question_is_answered_and_says_who_did() {
+    let stage = Stage::start().await;
+    stage.upstream.then(Behaviour::answer("Hello there."));
+    let answer = stage.program.post("/v1/chat/completions", question(false)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["choices"][0]["message"]["content"], "Hello there.");
+    assert_eq!(
+        (answer.header("x-natter-model"), answer.header("content-type")),
+        (Some("small"), Some("application/json"))
+    );
+    assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
+    // The key of the provider, not the program's.
+    let asked = stage.upstream.asked();
+    assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
+    // By Anthropic's header.
+    let key = stage.program.access_token().to_owned();
+    let nobody = Caller::new(&stage.app.url(), Credentials::None);
+    let request = nobody.request(Method::POST, "/v1/chat/completions").header("x-api-key", key).json(&question(false));
+    assert_eq!(nobody.send(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_comes_as_it_is_written() {
+    let stage = Stage::start().await;
+    stage.upstream.then(Behaviour::step("One two three."));
+    let request = stage.program.request(Method::POST, "/v1/chat/completions").json(&question(true));
+    let sending = tokio::spawn(request.send());
+    stage.upstream.release(1);
+    let mut response = sending.await.unwrap().unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-natter-model"], "small");
+    let mut text = String::new();
+    while !text.contains("One ") {
+        text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+    }
+    assert!(!text.contains("two "), "it is not there yet: {text}");
+    stage.upstream.release(2);
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(text.contains("three.") && text.ends_with("data: [DONE]\n\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_silent_stream_says_that_it_is_alive() {
+    let setup = || Setup::new().set("gateway.heartbeat_seconds", 1);
+    for (path, ping) in
+        [("/v1/chat/completions", ": ping\n\n"), ("/v1/messages", "event: ping\ndata: {\"type\":\"ping\"}\n\n")]
+    {
+        let stage = Stage::with(setup(), UpstreamKind::OpenAi).await;
+        stage.upstream.then(Behaviour::stall("One two "));
+        let mut response = stage.program.request(Method::POST, path).json(&question(true)).send().await.unwrap();
+        let mut text = String::new();
+        while text.matches(ping).count() < 2 {
+            text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_ends_with_an_error() {
+    let stage = Stage::start().await;
+    for broken in [Behaviour::cut("One two "), Behaviour::garbage("One two "), Behaviour::fail("One two ")] {
+        stage.upstream.then(broken);
+        let answer = stage.program.post("/v1/chat/completions", question(true)).await;
+        let text = answer.text();
+        assert!(answer.status == 200 && text.contains("two "), "{answer:?}");
+        assert!(text.contains("\"error\":{") && !text.contains("[DONE]"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
+    let stage = Stage::start().await;
+    let list = stage.program.get("/v1/models").await;
+    let ids: Vec<&str> = list.body["data"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(list.body["object"], "list");
+    assert_eq!(ids.iter().filter(|id| **id == "small" || **id == "large").count(), 2, "{list:?}");
+    let one = stage.program.get("/v1/models/small").await;
+    assert_eq!((&one.body["id"], &one.body["object"]), (&json!("small"), &json!("model")));
+    assert_eq!(stage.program.get("/v1/models/fake%2Fsmall").await.body["id"], "small");
+    assert_eq!(stage.program.get("/v1/models/other").await.status, 404);
+    let request = stage.program.request(Method::GET, "/v1/models").header("anthropic-version", "2026-10-21");
+    let list = stage.program.send(request).await;
+    assert_eq!((&list.body["has_more"], &list.body["data"][0]["type"]), (&json!(false), &json!("model")), "{list:?}");
+}

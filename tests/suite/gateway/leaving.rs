@@ -1,0 +1,85 @@
+//! A client that leaves takes its question along: the connection to the provider ends at once, not with the next write.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::*;
+
+/// The promise is a tenth of a second. The machine may be busy; a heartbeat, or a provider's next frame, would be 15 s away or never come.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// Sends a question on a connection of its own.
+async fn ask(stage: &Stage, stream: bool) -> TcpStream {
+    let address = stage.app.url().trim_start_matches("http://").to_owned();
+    let (body, key) = (question(stream).to_string(), stage.program.access_token());
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut socket = TcpStream::connect(&address).await.unwrap();
+    socket.write_all((head + &body).as_bytes()).await.unwrap();
+    socket
+}
+
+/// Reads until this has come.
+async fn read_until(socket: &mut TcpStream, text: &str) {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(text) {
+        assert_ne!(socket.read_buf(&mut read).await.unwrap(), 0, "{}", String::from_utf8_lossy(&read));
+    }
+}
+
+/// Hangs up, and waits until the provider has noticed.
+async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
+    let left = Instant::now();
+    drop(socket);
+    let noticed = stage.upstream.wait_until_left(times).await;
+    let took = noticed.saturating_duration_since(left);
+    assert!(took < AT_ONCE, "the provider went on for {took:?}");
+    eprintln!("the connection to the provider ended {took:?} after the client's");
+    stage
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_question_along() {
+    let mut stage = Stage::start().await;
+
+    // In a stream that has fallen silent.
+    stage.upstream.then(Behaviour::stall("One two "));
+    let mut socket = ask(&stage, true).await;
+    read_until(&mut socket, "two ").await;
+    stage = leave(stage, socket, 1).await;
+
+    // In a stream that flows.
+    let many = "word ".repeat(100_000);
+    stage.upstream.then(Behaviour::step(&many));
+    let mut socket = ask(&stage, true).await;
+    stage.upstream.release(3);
+    read_until(&mut socket, "word ").await;
+    stage.upstream.release(50_000);
+    read_until(&mut socket, "word ").await;
+    stage = leave(stage, socket, 2).await;
+
+    // Before the first byte of a stream, and in a plain call.
+    for (stream, times) in [(true, 3), (false, 4)] {
+        stage.upstream.then(Behaviour::Hang);
+        let socket = ask(&stage, stream).await;
+        stage.upstream.wait_until_asked(times).await;
+        stage = leave(stage, socket, times).await;
+    }
+
+    // Half closed is gone, too: nobody else works like that.
+    stage.upstream.then(Behaviour::Hang);
+    let mut socket = ask(&stage, false).await;
+    stage.upstream.wait_until_asked(5).await;
+    socket.shutdown().await.unwrap();
+    let _ = stage.upstream.wait_until_left(5).await;
+
+    // The program is as fit as before, and so is its key.
+    let answer = stage.program.post("/v1/chat/completions", question(false)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
