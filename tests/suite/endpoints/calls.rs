@@ -33,9 +33,10 @@ pub struct World {
     pub foreign_admin: Member,
     /// An admin of the installation.
     pub admin: Member,
-    /// Programs of the owner's: one that may not read, one that may not write, one that may do everything that a key may.
+    /// Programs of the owner's: one that may not read, one that may not write, one that may not use the gateway, one that may do everything that a key may.
     unreading: Member,
     unwriting: Member,
+    unasking: Member,
     able: Member,
     keyring: Keyring,
     _folder: TempDir,
@@ -89,6 +90,7 @@ impl World {
         }
         let unreading = owner.program(&["write", "gateway"]).await;
         let unwriting = owner.program(&["read", "gateway"]).await;
+        let unasking = owner.program(&["read", "write"]).await;
         let able = owner.program(&["read", "write", "gateway"]).await;
         Self {
             app,
@@ -101,6 +103,7 @@ impl World {
             admin,
             unreading,
             unwriting,
+            unasking,
             able,
             keyring,
             _folder: folder,
@@ -122,7 +125,8 @@ impl World {
     pub fn unable(&self, def: &EndpointDef) -> &Caller {
         match def.scope() {
             Some(Scope::Read) => &self.unreading,
-            Some(Scope::Write | Scope::Gateway) => &self.unwriting,
+            Some(Scope::Write) => &self.unwriting,
+            Some(Scope::Gateway) => &self.unasking,
             None => &self.able,
         }
     }

@@ -16,7 +16,7 @@ async fn a_question_is_answered_and_says_who_did() {
         (answer.header("x-natter-model"), answer.header("content-type")),
         (Some("small"), Some("application/json"))
     );
-    assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
+    assert!(answer.header("x-request-id").is_some(), "{answer:?}");
     // The key of the provider, not the program's.
     let asked = stage.upstream.asked();
     assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
@@ -51,17 +51,13 @@ async fn a_streamed_answer_comes_as_it_is_written() {
 
 #[tokio::test]
 async fn a_silent_stream_says_that_it_is_alive() {
-    let setup = || Setup::new().set("gateway.heartbeat_seconds", 1);
-    for (path, ping) in
-        [("/v1/chat/completions", ": ping\n\n"), ("/v1/messages", "event: ping\ndata: {\"type\":\"ping\"}\n\n")]
-    {
-        let stage = Stage::with(setup(), UpstreamKind::OpenAi).await;
-        stage.upstream.then(Behaviour::stall("One two "));
-        let mut response = stage.program.request(Method::POST, path).json(&question(true)).send().await.unwrap();
-        let mut text = String::new();
-        while text.matches(ping).count() < 2 {
-            text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
-        }
+    let stage = Stage::with(Setup::new().set("gateway.heartbeat_seconds", 1), UpstreamKind::OpenAi).await;
+    stage.upstream.then(Behaviour::stall("One two "));
+    let request = stage.program.request(Method::POST, "/v1/chat/completions").json(&question(true));
+    let mut response = request.send().await.unwrap();
+    let mut text = String::new();
+    while text.matches(": ping\n\n").count() < 2 {
+        text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
     }
 }
 
@@ -86,7 +82,6 @@ async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
     assert_eq!(ids.iter().filter(|id| **id == "small" || **id == "large").count(), 2, "{list:?}");
     let one = stage.program.get("/v1/models/small").await;
     assert_eq!((&one.body["id"], &one.body["object"]), (&json!("small"), &json!("model")));
-    assert_eq!(stage.program.get("/v1/models/fake%2Fsmall").await.body["id"], "small");
     assert_eq!(stage.program.get("/v1/models/other").await.status, 404);
     let request = stage.program.request(Method::GET, "/v1/models").header("anthropic-version", "2026-10-21");
     let list = stage.program.send(request).await;

@@ -40,7 +40,6 @@ async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
     let noticed = stage.upstream.wait_until_left(times).await;
     let took = noticed.saturating_duration_since(left);
     assert!(took < AT_ONCE, "the provider went on for {took:?}");
-    eprintln!("the connection to the provider ended {took:?} after the client's");
     stage
 }
 
