@@ -9,16 +9,23 @@
 //! | relay | `crates/service/src/events/relay.rs` |
 //! | a bus that loses, doubles and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
 //! | a shard's room, its gaps, its look at the log after an outage | `crates/realtime/src/shard` |
-//! | arriving | `crates/realtime/src/shard/rooms/arrivals.rs` |
+//! | arriving | `crates/realtime/src/shard/subscriptions/arrivals.rs` |
 //! | sync | `crates/realtime/src/catch_up.rs` |
+//! | an edit, and what it rewrites | `crates/service/src/events/writer/{edits,removed}.rs` |
 //!
 //! Each step does what the program does without waiting; wherever it waits, for the database, for Redis, for a timer, anything else
 //! may happen first. There is no clock: a timer may run out at any moment. Instances die, Redis dies, subscriptions break, readers
 //! drop off and reads of the log fail, each so often as [`Bounds`] allow.
 //!
-//! Two things are checked in every state that can be reached. A reader sees the next event, or one that it asked for by a sync; never
-//! a jump and never a repetition out of the blue. And whenever nothing is left to do, everybody has everything.
+//! The first event creates a message, and later ones may edit it. An edit rewrites the log in its own transaction: the first event gets the
+//! newest text, and earlier edits lose theirs. What is already on the bus keeps the text that it was sent with.
+//!
+//! Three things are checked in every state that can be reached. A reader sees the next event, or one that it asked for by a sync; never
+//! a jump and never a repetition out of the blue. The log never gives a text that was edited away. And whenever nothing is left to do,
+//! everybody has every event, and the message as it was last edited.
 
+mod set;
+mod state;
 mod step;
 
 use std::collections::VecDeque;
@@ -26,12 +33,16 @@ use std::collections::VecDeque;
 use realtime::order::Order;
 use stateright::Property;
 
+pub use set::Set;
+
 pub const INSTANCES: usize = 2;
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {
     pub events: u8,
+    /// How many of them edit the message that the first one created.
+    pub edits: u8,
     /// Events that one transaction holds at most.
     pub group: u8,
     /// Events that one read of the log gives at most.
@@ -59,6 +70,7 @@ impl Bounds {
     pub const fn calm(events: u8, readers: usize) -> Self {
         Self {
             events,
+            edits: 0,
             group: 1,
             page: events,
             readers,
@@ -98,6 +110,12 @@ pub enum Mutation {
     ForgetsNotesTooEarly,
     /// A gap is skipped without a word to the readers.
     SkipsSilently,
+    /// An edit leaves the text before it in the log.
+    LeavesEditedText,
+    /// An edit empties its own event along with those before it.
+    EmptiesItsOwnEvent,
+    /// An edit rewrites the log and appends nothing to it.
+    EditsWithoutEvent,
 }
 
 /// The algorithm, or one that lacks something.
@@ -107,38 +125,29 @@ pub struct Delivery {
     pub mutation: Option<Mutation>,
 }
 
-/// Numbers of events.
+/// A version of the message's text: 0 is none, 1 what it said first.
+pub type Version = u8;
+
+/// The text that each event of the log carries, by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Set(u8);
+pub struct Texts([Version; 8]);
 
-impl Set {
+impl Texts {
     #[must_use]
-    pub fn range(first: u8, last: u8) -> Self {
-        (first..=last).fold(Self::default(), |set, seq| set.with(seq))
+    pub fn of(self, seq: u8) -> Version {
+        self.0[usize::from(seq)]
     }
 
-    #[must_use]
-    pub fn with(self, seq: u8) -> Self {
-        Self(self.0 | 1 << seq)
+    pub fn set(&mut self, seq: u8, text: Version) {
+        self.0[usize::from(seq)] = text;
     }
 
+    /// Those of one page.
     #[must_use]
-    pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..8).filter(move |seq| self.0 & (1 << seq) != 0)
+    pub fn page(self, after: u8, end: u8) -> Self {
+        let mut page = Self::default();
+        (after + 1..=end).for_each(|seq| page.set(seq, self.of(seq)));
+        page
     }
 }
 
@@ -147,6 +156,12 @@ impl Set {
 pub struct State {
     /// The log: events 1 to this.
     pub head: u8,
+    /// What the log says of the message.
+    pub texts: Texts,
+    /// What the message says.
+    pub version: Version,
+    /// Events that edit it.
+    pub edits: Set,
     /// Events whose group is noted as perhaps not told.
     pub noted: Set,
     pub redis_is_up: bool,
@@ -198,8 +213,8 @@ pub enum Link {
 pub enum Sync {
     /// Everything up to here was sent; the next page is asked for. It goes on up to the second number at least.
     At(u8, u8),
-    /// The page is there: from here to there, and how far it goes at least.
-    Page(u8, u8, u8),
+    /// The page is there: from here to there, and how far it goes at least; and the texts that were in it.
+    Page(u8, u8, u8, Texts),
 }
 
 /// A sync that has not begun.
@@ -221,6 +236,8 @@ pub struct Reader {
     pub asked: VecDeque<Request>,
     /// What the reader has.
     pub cursor: u8,
+    /// What it shows of the message.
+    pub text: Version,
 }
 
 impl Reader {
@@ -234,14 +251,29 @@ impl Reader {
 /// What a reader must never see without having asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
-    Jump { reader: usize, after: u8, to: u8 },
-    Repetition { reader: usize, of: u8, at: u8 },
+    Jump {
+        reader: usize,
+        after: u8,
+        to: u8,
+    },
+    Repetition {
+        reader: usize,
+        of: u8,
+        at: u8,
+    },
+    /// The log gave a text that had been edited away.
+    EditedText {
+        reader: usize,
+        event: u8,
+        text: Version,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     // What people and accidents do.
     Commit(usize, u8),
+    Edit(usize),
     Crash(usize),
     Cut(usize),
     PublishFails(usize),
@@ -288,9 +320,12 @@ impl stateright::Model for Delivery {
             fill: None,
             seen: 0,
         };
-        let reader = Reader { link: Link::Away, passes: None, sync: None, asked: VecDeque::new(), cursor: 0 };
+        let reader = Reader { link: Link::Away, passes: None, sync: None, asked: VecDeque::new(), cursor: 0, text: 0 };
         vec![State {
             head: 0,
+            texts: Texts::default(),
+            version: 0,
+            edits: Set::default(),
             noted: Set::default(),
             redis_is_up: true,
             instances: [instance.clone(), instance],
@@ -320,8 +355,8 @@ impl stateright::Model for Delivery {
             Property::sometimes(
                 "all accidents have happened and everybody has everything",
                 |model: &Self, state: &State| {
-                    let Bounds { crashes, cuts, outages, doubles, drops, failures, events, .. } = state.left;
-                    events == 0
+                    let Bounds { crashes, cuts, outages, doubles, drops, failures, events, edits, .. } = state.left;
+                    events + edits == 0
                         && crashes + cuts + outages + doubles + drops + failures == 0
                         && model.is_quiet(state)
                         && state.is_complete()
@@ -331,9 +366,9 @@ impl stateright::Model for Delivery {
     }
 }
 
-/// Each event once, in order, without a gap that was not announced.
+/// Each event once, in order, without a gap that was not announced, and with no text that was edited away.
 pub const IN_ORDER: &str = "in order, once, without a gap";
-/// When nothing is left to do, everybody has everything.
+/// When nothing is left to do, everybody has everything, and the newest text.
 pub const EVERYTHING: &str = "everything arrives";
 
 impl Delivery {
@@ -343,12 +378,5 @@ impl Delivery {
         let mut actions = Vec::new();
         self.goes_on(state, &mut actions);
         actions.is_empty()
-    }
-}
-
-impl State {
-    fn is_complete(&self) -> bool {
-        self.noted.is_empty()
-            && self.readers.iter().all(|reader| matches!(reader.link, Link::Live(_)) && reader.cursor == self.head)
     }
 }

@@ -2,10 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::{Action, Broken, Delivery, INSTANCES, Link, Mutation, Request, Set, State, Sync};
-
-/// Syncs that one reader has under way at most; one more would only repeat.
-const SYNCS: usize = 2;
+use crate::{Action, Delivery, INSTANCES, Link, Mutation, Request, Set, State, Sync, state::CREATION};
 
 impl Delivery {
     fn lacks(&self, mutation: Mutation) -> bool {
@@ -20,6 +17,9 @@ impl Delivery {
                 continue;
             }
             actions.extend((1..=left.events.min(left.group)).map(|count| Action::Commit(i, count)));
+            if left.edits > 0 && left.events > 0 && state.head > 0 {
+                actions.push(Action::Edit(i));
+            }
             if left.crashes > 0 {
                 actions.push(Action::Crash(i));
             }
@@ -99,6 +99,7 @@ impl Delivery {
     pub(crate) fn take(&self, state: &mut State, action: Action) {
         match action {
             Action::Commit(i, count) => state.commit(i, count),
+            Action::Edit(i) => self.edit(state, i),
             Action::Crash(i) => state.crash(i),
             Action::Cut(i) => {
                 state.left.cuts -= 1;
@@ -175,7 +176,9 @@ impl Delivery {
             Action::ReadPage(r) => {
                 if let Some(Sync::At(at, head)) = state.readers[r].sync {
                     let end = state.head.min(at + self.bounds.page);
-                    state.readers[r].sync = Some(Sync::Page(at, end, head));
+                    let texts = state.texts.page(at, end);
+                    state.readers[r].sync = Some(Sync::Page(at, end, head, texts));
+                    state.check_page(r, texts);
                 }
             }
             Action::SendPage(r) => self.send_page(state, r),
@@ -188,6 +191,25 @@ impl Delivery {
                 (instance.gap, instance.look, instance.look_again, instance.outage) = (false, None, false, false);
                 instance.fill = None;
             }
+        }
+    }
+
+    /// Gives the message another text: the log is rewritten along with the event that is appended.
+    fn edit(&self, state: &mut State, i: usize) {
+        state.left.edits -= 1;
+        state.version += 1;
+        let earlier = state.edits;
+        if self.lacks(Mutation::EditsWithoutEvent) {
+            state.left.events -= 1;
+        } else {
+            state.commit(i, 1);
+            state.edits = state.edits.with(state.head);
+            let own = if self.lacks(Mutation::EmptiesItsOwnEvent) { 0 } else { state.version };
+            state.texts.set(state.head, own);
+        }
+        if !self.lacks(Mutation::LeavesEditedText) {
+            state.texts.set(CREATION, state.version);
+            earlier.iter().for_each(|seq| state.texts.set(seq, 0));
         }
     }
 
@@ -258,11 +280,12 @@ impl Delivery {
 
     /// Sends a page of the log; then lets live events go on where the page ends, if that is far enough.
     fn send_page(&self, state: &mut State, r: usize) {
-        let (Link::Live(i), Some(Sync::Page(at, end, head))) = (state.readers[r].link, state.readers[r].sync) else {
+        let (Link::Live(i), Some(Sync::Page(at, end, head, texts))) = (state.readers[r].link, state.readers[r].sync)
+        else {
             return;
         };
         for seq in at + 1..=end {
-            state.arrive_at(r, seq);
+            state.arrive_at(r, seq, texts.of(seq));
         }
         let reader = &mut state.readers[r];
         if end < head && !self.lacks(Mutation::EndsWhereItsInstanceIs) {
@@ -296,153 +319,5 @@ impl Delivery {
             reader.asked.push_back(Request { cursor: reader.cursor, head: None });
         }
         state.forget_arrivals(i);
-    }
-}
-
-impl State {
-    fn commit(&mut self, i: usize, count: u8) {
-        let group = Set::range(self.head + 1, self.head + count);
-        self.left.events -= count;
-        self.head += count;
-        self.noted = self.noted.and(group);
-        self.instances[i].committed.push_back(group);
-    }
-
-    /// Noted events that no living writer is about to tell: those that the relay finds after a while.
-    fn untold(&self) -> Set {
-        self.instances
-            .iter()
-            .flat_map(|instance| &instance.committed)
-            .fold(self.noted, |noted, group| noted.without(*group))
-    }
-
-    /// Whether anything that an instance hears matters to anybody.
-    fn listens(&self, i: usize) -> bool {
-        self.readers.iter().any(|reader| match reader.link {
-            Link::Away => false,
-            Link::Arriving(at) | Link::Known(at, _) | Link::Live(at) => at == i,
-        })
-    }
-
-    /// Hands events to this process and, where Redis takes them, to the others.
-    fn publish(&mut self, i: usize, events: Set, redis_takes_them: bool) {
-        self.instances[i].own = self.instances[i].own.and(events);
-        for (j, other) in self.instances.iter_mut().enumerate() {
-            if redis_takes_them && j != i && other.is_up && other.is_subscribed {
-                other.remote = other.remote.and(events);
-            }
-        }
-    }
-
-    fn crash(&mut self, i: usize) {
-        self.left.crashes -= 1;
-        for r in 0..self.readers.len() {
-            if matches!(self.readers[r].link, Link::Arriving(at) | Link::Known(at, _) | Link::Live(at) if at == i) {
-                self.leave(r);
-            }
-        }
-        let instance = &mut self.instances[i];
-        instance.is_up = false;
-        instance.is_subscribed = false;
-        instance.committed.clear();
-        instance.own = Set::default();
-        instance.remote = Set::default();
-        instance.gap = false;
-        instance.outage = false;
-        instance.look = None;
-        instance.look_again = false;
-        instance.fill = None;
-    }
-
-    /// The subscription breaks, and what was on its way is lost.
-    fn cut(&mut self, i: usize) {
-        let instance = &mut self.instances[i];
-        instance.remote = Set::default();
-        if std::mem::take(&mut instance.is_subscribed) {
-            instance.gap = true;
-        }
-    }
-
-    fn leave(&mut self, r: usize) {
-        let reader = &mut self.readers[r];
-        let left = std::mem::replace(&mut reader.link, Link::Away);
-        reader.passes = None;
-        reader.sync = None;
-        reader.asked.clear();
-        let (Link::Arriving(i) | Link::Known(i, _) | Link::Live(i)) = left else { return };
-        self.forget_arrivals(i);
-        if !self.readers.iter().any(|reader| reader.link == Link::Live(i)) {
-            self.instances[i].room = None;
-        }
-    }
-
-    fn forget_arrivals(&mut self, i: usize) {
-        let arrives = |link| matches!(link, Link::Arriving(at) | Link::Known(at, _) if at == i);
-        if !self.readers.iter().any(|reader| arrives(reader.link)) {
-            self.instances[i].seen = 0;
-        }
-    }
-
-    fn offer(&mut self, i: usize, seq: u8) {
-        let mut passed = Vec::new();
-        if let Some(room) = &mut self.instances[i].room {
-            room.offer(seq.into(), seq, &mut passed);
-        }
-        self.deliver(i, &passed);
-    }
-
-    /// Live events for the readers of an instance.
-    fn deliver(&mut self, i: usize, passed: &[u8]) {
-        for seq in passed {
-            for r in 0..self.readers.len() {
-                let reader = &mut self.readers[r];
-                if reader.link != Link::Live(i) || reader.passes.is_some_and(|until| i64::from(*seq) <= until) {
-                    continue;
-                }
-                reader.passes = None;
-                self.arrive_at(r, *seq);
-            }
-        }
-    }
-
-    /// A reader gets an event.
-    fn arrive_at(&mut self, r: usize, seq: u8) {
-        let reader = &mut self.readers[r];
-        if seq == reader.cursor + 1 {
-            reader.cursor = seq;
-        } else if !reader.is_syncing() {
-            self.broken.get_or_insert(if seq <= reader.cursor {
-                Broken::Repetition { reader: r, of: seq, at: reader.cursor }
-            } else {
-                Broken::Jump { reader: r, after: reader.cursor, to: seq }
-            });
-        }
-    }
-
-    fn tell_to_resync(&mut self, i: usize) {
-        for reader in self.readers.iter_mut().filter(|reader| reader.link == Link::Live(i)) {
-            if reader.asked.len() < SYNCS {
-                reader.asked.push_back(Request { cursor: reader.cursor, head: None });
-            }
-        }
-    }
-
-    fn finish_look(&mut self, i: usize) {
-        let head = self.head;
-        let instance = &mut self.instances[i];
-        if let (Some(found), Some(room)) = (instance.look, &mut instance.room) {
-            room.announce(found.into());
-        }
-        instance.look = std::mem::take(&mut instance.look_again).then_some(head);
-    }
-
-    fn begin_sync(&mut self, r: usize) {
-        let reader = &mut self.readers[r];
-        let Some(Request { cursor, head }) = reader.asked.pop_front() else { return };
-        // A stream catches up in any case; a sync that has nothing to ask for is over.
-        if head.is_some() || cursor < self.head {
-            reader.passes = Some(i64::MAX);
-            reader.sync = Some(Sync::At(cursor, head.unwrap_or(self.head)));
-        }
     }
 }

@@ -27,6 +27,10 @@ fn all_bounds() -> Vec<(&'static str, Bounds)> {
         ("pages are short and a connection to redis breaks", Bounds { page: 1, cuts: 1, ..Bounds::calm(3, 1) }),
         ("a stream drops off twice", Bounds { page: 1, margin: 2, drops: 2, ..Bounds::calm(3, 1) }),
         ("one of two streams drops off", Bounds { page: 1, margin: 2, drops: 1, ..Bounds::calm(2, 2) }),
+        ("a message is edited twice", Bounds { edits: 2, page: 1, drops: 1, ..Bounds::calm(3, 1) }),
+        ("a message that two read is edited", Bounds { edits: 1, drops: 1, ..Bounds::calm(2, 2) }),
+        ("a writer that edits dies", Bounds { edits: 1, page: 1, crashes: 1, ..Bounds::calm(3, 1) }),
+        ("a message is edited while a connection to redis breaks", Bounds { edits: 1, cuts: 1, ..Bounds::calm(3, 1) }),
         ("a stream's writer dies", Bounds { page: 1, margin: 2, crashes: 1, ..Bounds::calm(3, 1) }),
     ]
 }
@@ -75,6 +79,9 @@ fn each_part_that_is_left_out_is_missed() {
         (Mutation::EndsWhereItsInstanceIs, "one of two streams drops off"),
         (Mutation::ForgetsNotesTooEarly, "a connection to redis breaks"),
         (Mutation::SkipsSilently, "the log can't be read"),
+        (Mutation::LeavesEditedText, "a message is edited twice"),
+        (Mutation::EmptiesItsOwnEvent, "a message is edited twice"),
+        (Mutation::EditsWithoutEvent, "a message is edited twice"),
     ];
     for (mutation, name) in needed {
         let (_, bounds) = all_bounds().into_iter().find(|(other, _)| *other == name).unwrap();
