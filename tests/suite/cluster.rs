@@ -1,5 +1,7 @@
 //! Several instances behind a load balancer without sticky sessions: what one commits everyone sees, whoever dies.
 
+mod versions;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

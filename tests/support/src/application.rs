@@ -130,6 +130,14 @@ impl Application {
         self.instances.push(Instance::start(self.folder.path(), &self.settings).await);
     }
 
+    /// One more instance on the same database, with another bus.
+    pub async fn add_instance_on(&mut self, redis: &RedisServer) {
+        let mut settings = self.settings.clone();
+        settings.retain(|(key, _)| key != "redis.url");
+        settings.push(("redis.url".to_owned(), redis.url()));
+        self.instances.push(Instance::start(self.folder.path(), &settings).await);
+    }
+
     #[must_use]
     pub fn url(&self) -> String {
         self.instances[0].url()

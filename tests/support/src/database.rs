@@ -138,6 +138,22 @@ impl TestDatabase {
         }
     }
 
+    /// What a query of one text answers.
+    pub async fn text(&self, sql: &str) -> String {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let found: Option<String> = match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+            }
+        };
+        found.unwrap_or_default()
+    }
+
     /// Runs a statement.
     pub async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -11,6 +11,7 @@
 mod application;
 mod authenticator;
 mod balancer;
+mod bridge;
 mod caller;
 mod database;
 mod event_stream;
@@ -32,6 +33,7 @@ mod upstream;
 pub use application::{ADMIN_EMAIL, Application, PASSWORD, Setup};
 pub use authenticator::Authenticator;
 pub use balancer::Balancer;
+pub use bridge::Bridge;
 pub use caller::{Answer, Caller, Credentials};
 pub use database::{Engine, TestDatabase};
 pub use event_stream::EventStream;

@@ -1,0 +1,68 @@
+//! Carries what instances publish from one Redis to another, as instances of another version would have sent it.
+//!
+//! Two instances of one build that only hear each other through it are to each other what instances of two releases are in a rolling upgrade: each
+//! publishes messages that the other can't read, about changes that are really in the database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::StreamExt;
+use redis::Client;
+use tokio::task::JoinHandle;
+
+use crate::redis::RedisServer;
+
+/// A message begins with the id of its sender, and then its version. Without the latter it is a sign of life, which concerns nobody else.
+const VERSION_AT: usize = 16;
+/// A version that no build speaks.
+const FOREIGN: u8 = 0xEE;
+
+/// Ends when it is dropped.
+pub struct Bridge {
+    carried: Arc<AtomicU64>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Bridge {
+    pub async fn start(one: &RedisServer, other: &RedisServer) -> Self {
+        let carried = Arc::default();
+        let tasks = [carry(one, other, &carried).await, carry(other, one, &carried).await];
+        Self { carried, tasks }
+    }
+
+    /// How many messages it has carried.
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn carry(from: &RedisServer, to: &RedisServer, carried: &Arc<AtomicU64>) -> JoinHandle<()> {
+    let listener = Client::open(from.url()).expect("an address of a Redis");
+    let speaker = Client::open(to.url()).expect("an address of a Redis");
+    let (mut sink, mut messages) = listener.get_async_pubsub().await.expect("it is there").split();
+    sink.psubscribe("natter:*").await.expect("it can be listened to");
+    let mut speaker = speaker.get_multiplexed_async_connection().await.expect("it is there");
+    let carried = Arc::clone(carried);
+    tokio::spawn(async move {
+        while let Some(message) = messages.next().await {
+            let mut bytes = message.get_payload_bytes().to_vec();
+            match bytes.get_mut(VERSION_AT) {
+                // What the other direction has carried comes by here as well.
+                None | Some(&mut FOREIGN) => continue,
+                Some(version) => *version = FOREIGN,
+            }
+            let published =
+                redis::cmd("PUBLISH").arg(message.get_channel_name()).arg(bytes).exec_async(&mut speaker).await;
+            published.expect("it can be published to");
+            carried.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(sink);
+    })
+}
