@@ -5,22 +5,30 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Fault, Kind, Logged, Moment, Reader, Seen, Writer};
+mod restarts;
+mod texts;
+mod times;
+
+use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Logged, Moment, Reader, Seen, Writer};
 
 /// Within this an online member sees an event, even when Redis or the writing instance died (G3).
 pub const PROMPT: i64 = 2_000;
-/// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
-const AFTERMATH: i64 = 4_000;
-/// Nobody says that a line is dead: what is silent counts as lost after 4 s (Redis), or 12 s and a second attempt (database).
-const AFTER_DEAD_REDIS: i64 = 8_000;
-const AFTER_DEAD_DATABASE: i64 = 26_000;
-/// A request of a rolling restart may end so long after it.
-const REQUEST: i64 = 500;
-
+/// So many visits that a viewer must have been told of one.
+const VISITS: usize = 5;
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lie {
     LogHasGap,
+    /// Messages are not numbered 1, 2, 3 ….
+    Misnumbered,
+    /// A member's unread count is not what is after their position.
+    Miscounted,
+    /// A text that was edited away or deleted can still be read.
+    StillReadable,
+    /// A reader has every event, and not the text that the message has.
+    OldText,
+    /// A passing event of a large conversation came to somebody who does not view it, or never to those who do.
+    Misdirected,
     Gap,
     Repetition,
     Falsified,
@@ -61,6 +69,8 @@ pub struct Verdict {
     pub timed: u64,
     /// How many of them took longer than [`PROMPT`].
     pub late: u64,
+    /// Passing events of large conversations that came to viewers.
+    pub passing: u64,
     /// After how many milliseconds a late one is a finding.
     bound: i64,
 }
@@ -82,13 +92,19 @@ impl Verdict {
 pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     let mut verdict = Verdict { bound, ..Verdict::default() };
     check_logs(evidence, &mut verdict);
+    texts::check_numbers(evidence, &mut verdict);
+    texts::check_removed(evidence, &mut verdict);
     for reader in &evidence.readers {
         check_reader(evidence, reader, &mut verdict);
     }
     for writer in &evidence.writers {
         check_writer(evidence, writer, &mut verdict);
     }
-    check_restarts(evidence, &mut verdict);
+    restarts::check(evidence, &mut verdict);
+    let (visits, passing) = (evidence.visits, verdict.passing);
+    verdict.check(passing > 0 || visits < VISITS, Lie::Misdirected, 0, || {
+        format!("nobody who views the channel was told of any of {visits} visits")
+    });
     for what in &evidence.unhealed {
         verdict.find(Lie::Unhealed, 0, what.clone());
     }
@@ -113,9 +129,9 @@ fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
             }
         }
         let mut once = HashSet::new();
-        for (sender, client_id) in &conversation.history {
-            verdict.check(once.insert((sender, client_id)), Lie::Doubled, 0, || {
-                format!("{client_id} is twice in the history of {}", conversation.name)
+        for message in &conversation.history {
+            verdict.check(once.insert((&message.sender, &message.client_id)), Lie::Doubled, 0, || {
+                format!("{} is twice in the history of {}", message.client_id, conversation.name)
             });
         }
     }
@@ -132,6 +148,10 @@ struct View {
     is_excused: bool,
     /// The reader was removed, and saw it.
     is_out: bool,
+    /// The same, where memberships take no number: a leave may have been older than a join, and then a resync says so.
+    has_left: bool,
+    /// What the messages say.
+    texts: texts::Texts,
 }
 
 /// Goes through what a reader saw, frame by frame.
@@ -141,14 +161,16 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
         evidence.conversations.iter().map(|conversation| absence(conversation, &reader.user)).collect();
     let mut syncs: usize = 0;
     let mut is_connected = false;
+    let mut shown: BTreeSet<Chat> = BTreeSet::new();
     // Since when it has had all there was on this connection.
     let mut settled: Option<Moment> = None;
     for (at, seen) in &reader.seen {
         match seen {
             Seen::Hello { heads, resumes } => {
                 (is_connected, syncs, settled) = (true, usize::from(*resumes), None);
+                shown = BTreeSet::new();
                 for (chat, view) in &mut views {
-                    view.is_excused = false;
+                    (view.is_excused, view.has_left) = (false, false);
                     view.is_out = !heads.contains_key(chat);
                 }
                 let mut is_behind = false;
@@ -178,9 +200,25 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
             }
             Seen::Resync(chats) => {
                 for (chat, view) in &mut views {
-                    view.is_excused |= chats.as_ref().is_none_or(|chats| chats.contains(chat));
+                    let is_named = chats.as_ref().is_none_or(|chats| chats.contains(chat));
+                    view.is_excused |= is_named;
+                    view.has_left &= !is_named;
                 }
             }
+            Seen::Views(chats) => shown.clone_from(chats),
+            Seen::Passing(chat, kind) => {
+                let conversation = &evidence.conversations[*chat];
+                let is_for_it = !conversation.is_large || shown.contains(chat);
+                verdict.passing += u64::from(conversation.is_large && is_for_it);
+                verdict.check(is_for_it, Lie::Misdirected, *at, || {
+                    format!("{} got {kind} of {}, which it does not view", reader.name, conversation.name)
+                });
+            }
+            Seen::Joined(chat) => {
+                let view = views.entry(*chat).or_default();
+                (view.is_excused, view.is_out, view.has_left) = (true, false, false);
+            }
+            Seen::Left(chat) => views.entry(*chat).or_default().has_left = true,
             Seen::Lost(_) => (is_connected, settled) = (false, None),
             Seen::Event(chat, seq, event) | Seen::Fetched(chat, seq, event) => {
                 verdict.deliveries += 1;
@@ -198,7 +236,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                     view.is_out = false;
                 }
                 verdict.check(
-                    !(is_live && syncs == 0 && view.is_out && *seq > view.cursor),
+                    !(is_live && syncs == 0 && (view.is_out || view.has_left) && *seq > view.cursor),
                     Lie::Intruder,
                     *at,
                     || format!("{} got {seq} after it had been removed", name()),
@@ -210,11 +248,12 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 match *seq - view.cursor {
                     1 => {
                         view.cursor = *seq;
-                        if let (Some(settled), Some(row)) = (settled, row)
+                        view.texts.take(event.says);
+                        if let (Some(settled), Some(row)) = (settled.filter(|_| !reader.is_visitor), row)
                             && !absences[*chat].contains(seq)
                         {
                             let comes_and_goes = !absences[*chat].is_empty();
-                            check_time(evidence, verdict, row, settled, *at, comes_and_goes, name);
+                            times::check(evidence, verdict, row, settled, *at, comes_and_goes, name);
                         }
                     }
                     2.. => verdict.check(may_differ, Lie::Gap, *at, || {
@@ -239,6 +278,9 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
             verdict.check(cursor == head, Lie::Missing, at, || {
                 format!("{} has {} up to {cursor} of {head}", reader.name, conversation.name)
             });
+            if let Some(view) = views.get(&chat).filter(|_| cursor == head) {
+                view.texts.check(conversation, &reader.name, verdict);
+            }
         }
     }
 }
@@ -262,68 +304,6 @@ fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
         }
     }
     missed
-}
-
-fn aftermath(kind: Kind) -> i64 {
-    match kind {
-        Kind::DeadDatabase => AFTER_DEAD_DATABASE,
-        Kind::DeadRedis => AFTER_DEAD_REDIS,
-        _ => AFTERMATH,
-    }
-}
-
-fn check_time(
-    evidence: &Evidence,
-    verdict: &mut Verdict,
-    row: &Logged,
-    settled: Moment,
-    at: Moment,
-    comes_and_goes: bool,
-    name: impl Fn() -> String,
-) {
-    let is_promised = |fault: &Fault| {
-        use Kind::{CutClients, CutRedis, DropClients, KillInstance, KillRedis, KillUntold, RollingRestart};
-        matches!(
-            fault.kind,
-            KillInstance | KillUntold | KillRedis | CutRedis | RollingRestart | CutClients | DropClients
-        )
-    };
-    // Without Redis it takes up to 4 s until an instance knows whom another one has let in (docs/guarantees.md).
-    let hides_members = |fault: &Fault| comes_and_goes && matches!(fault.kind, Kind::KillRedis | Kind::CutRedis);
-    let excuses = |fault: &Fault| {
-        let is_excuse = !is_promised(fault) || hides_members(fault);
-        is_excuse && fault.from <= at && row.committed <= fault.to + aftermath(fault.kind)
-    };
-    if settled > row.committed || evidence.faults.iter().any(excuses) {
-        return;
-    }
-    let stalls: i64 = evidence
-        .stalls
-        .iter()
-        .filter(|(from, length)| *from <= at && row.committed <= from + length)
-        .map(|(_, length)| length)
-        .sum();
-    let took = at - row.committed;
-    verdict.timed += 1;
-    let story = || {
-        let during: Vec<&str> = evidence
-            .faults
-            .iter()
-            .filter(|fault| fault.from <= at && row.committed <= fault.to)
-            .map(|fault| fault.what.as_str())
-            .collect();
-        format!(
-            "{} got {} {took} ms after its commit (the machine stood still for {stalls} ms); meanwhile: {during:?}",
-            name(),
-            row.seq
-        )
-    };
-    if took - stalls > verdict.slowest {
-        verdict.slowest = took - stalls;
-        verdict.slowest_was = format!("{at} {}", story());
-    }
-    verdict.late += u64::from(took > PROMPT + stalls);
-    verdict.check(took <= verdict.bound + stalls, Lie::Late, at, story);
 }
 
 /// What was acknowledged is in the log, as it was acknowledged; and acknowledgements come in the order of the messages.
@@ -359,41 +339,6 @@ fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
                 verdict.check(first == message, Lie::Doubled, *at, || {
                     format!("{client_id} of {} was acknowledged as {first} and as {message}", writer.name)
                 });
-            }
-        }
-    }
-}
-
-/// While instances are restarted in turn, and nothing else happens, no request fails and connections end by a goodbye (G9).
-fn check_restarts(evidence: &Evidence, verdict: &mut Verdict) {
-    let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
-    for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
-        let (from, to) = (restart.from, restart.to);
-        if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
-            continue;
-        }
-        // What the next fault does is its own.
-        let next = others.iter().map(|other| other.from).filter(|begins| *begins > to).min();
-        let within = |at: Moment| from <= at && at <= to + REQUEST && next.is_none_or(|next| at < next);
-        for writer in &evidence.writers {
-            for (at, did) in writer.did.iter().filter(|(at, _)| within(*at)) {
-                let failed = match did {
-                    Did::Failed { what } => Some(what.as_str()),
-                    Did::PutOff { .. } => Some("was refused"),
-                    _ => None,
-                };
-                verdict.check(failed.is_none(), Lie::RestartShows, *at, || {
-                    format!("{} saw a rolling restart: {}", writer.name, failed.unwrap_or_default())
-                });
-            }
-        }
-        for reader in &evidence.readers {
-            for (at, seen) in reader.seen.iter().filter(|(at, _)| within(*at)) {
-                if let Seen::Lost(code) = seen {
-                    verdict.check(matches!(code, Some(1000 | 1012)), Lie::RestartShows, *at, || {
-                        format!("{} lost its connection in a rolling restart without a goodbye", reader.name)
-                    });
-                }
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::dice::Dice;
-use crate::evidence::{Chat, Did, Event, Reader, Seen, Writer, now};
+use crate::evidence::{Chat, Did, Event, Reader, Seen, Writer, mark, now};
 use crate::line::{Form, Incoming, Line, Over};
 
 /// Messages that may wait for their acknowledgement.
@@ -20,6 +20,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 const RECONNECT: Duration = Duration::from_millis(60);
 /// A sync that was refused is asked for again after this.
 const AGAIN: Duration = Duration::from_millis(400);
+/// How many of a hundred messages are announced by typing.
+const TYPES: usize = 20;
+/// How many of a hundred events are followed by a receipt.
+const READS: usize = 5;
 
 /// What a run tells its clients.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct Notes {
     pub writer: Arc<Mutex<Writer>>,
     pub progress: Arc<Mutex<Progress>>,
     pub surprises: Arc<Mutex<Vec<String>>>,
+    /// Marks of texts that it removed.
+    pub removed: Arc<Mutex<Vec<String>>>,
 }
 
 /// How far a client is.
@@ -57,7 +63,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Notes {
     pub fn new(name: &str, member: &Member) -> Self {
         let notes = Self::default();
-        *lock(&notes.reader) = Reader { name: name.into(), user: member.id.clone(), seen: Vec::new() };
+        *lock(&notes.reader) =
+            Reader { name: name.into(), user: member.id.clone(), is_visitor: false, seen: Vec::new() };
         *lock(&notes.writer) = Writer { name: name.into(), user: member.id.clone(), did: Vec::new() };
         notes
     }
@@ -72,6 +79,24 @@ impl Notes {
 
     pub fn surprise(&self, what: String) {
         lock(&self.surprises).push(what);
+    }
+
+    /// Notes a frame without a number; whether it lets the reader into a conversation.
+    pub fn take_passing(&self, chat: Chat, kind: &str, payload: &Value) -> bool {
+        let own = lock(&self.reader).user.clone();
+        let concerns_self = |user: &Value| user.as_str() == Some(own.as_str());
+        match kind {
+            "member.added" if concerns_self(&payload["member"]["user_id"]) => {
+                self.saw(Seen::Joined(chat));
+                return true;
+            }
+            "member.removed" if concerns_self(&payload["user_id"]) => self.saw(Seen::Left(chat)),
+            "member.added" | "member.removed" | "member.updated" | "conversation.count" | "receipts" | "typing" => {
+                self.saw(Seen::Passing(chat, kind.to_owned()));
+            }
+            _ => {}
+        }
+        false
     }
 
     pub fn cursor(&self, chat: Chat) -> i64 {
@@ -103,6 +128,7 @@ impl Notes {
 #[derive(Clone, Debug)]
 struct Message {
     client_id: String,
+    text: String,
     chat: usize,
 }
 
@@ -113,6 +139,8 @@ pub struct Client {
     pub chats: Chats,
     /// The conversations that it writes to: id and weight.
     pub writes_to: Vec<(String, usize)>,
+    /// The conversation that it says it shows.
+    pub views: Option<Chat>,
     /// Between two new messages, in milliseconds.
     pub pause: (u64, u64),
     pub dice: Dice,
@@ -157,7 +185,10 @@ impl Client {
         loop {
             lock(&self.notes.progress).outstanding = ways.sent.len() + unsent.len();
             let writes = orders.borrow().writes;
-            let may_send = is_greeted && ways.sent.len() < OUTSTANDING && (writes || !unsent.is_empty());
+            let may_send = is_greeted
+                && !self.writes_to.is_empty()
+                && ways.sent.len() < OUTSTANDING
+                && (writes || !unsent.is_empty());
             let silence = heard + if pinged { SILENCE * 2 } else { SILENCE };
             tokio::select! {
                 incoming = line.next() => {
@@ -213,7 +244,7 @@ impl Client {
             throw = throw.saturating_sub(*weight);
             is_it
         });
-        Message { client_id: new_id(), chat: chat.unwrap_or(0) }
+        Message { client_id: new_id(), text: mark(), chat: chat.unwrap_or(0) }
     }
 
     async fn send(
@@ -226,8 +257,12 @@ impl Client {
         let payload = json!({
             "conversation_id": self.writes_to[message.chat].0,
             "client_id": message.client_id,
-            "content": format!("{} says {}", self.member.name, message.client_id),
+            "content": format!("{} says {}", self.member.name, message.text),
         });
+        if self.dice.percent(TYPES) {
+            let typing = json!({ "conversation_id": self.writes_to[message.chat].0, "active": true });
+            line.send("typing", typing).await?;
+        }
         self.notes.did(Did::Sent { client_id: message.client_id.clone() });
         match line.send("message.send", payload).await {
             Some(id) => {
@@ -292,6 +327,11 @@ impl Client {
                     lock(&self.notes.progress).cursors.entry(*chat).or_default();
                 }
                 self.notes.saw(Seen::Hello { heads, resumes: false });
+                if let Some(chat) = self.views {
+                    let shown = self.chats.iter().find(|(_, known)| **known == chat).map(|(id, _)| id.clone());
+                    self.notes.saw(Seen::Views(BTreeSet::from([chat])));
+                    line.send("view", json!({ "conversation_ids": [shown] })).await?;
+                }
                 if !behind.is_empty() {
                     self.sync(line, ways, Some(behind)).await?;
                 }
@@ -332,6 +372,17 @@ impl Client {
                         let cursor = self.notes.cursor(chat);
                         self.sync(line, ways, Some(BTreeMap::from([(chat, cursor)]))).await?;
                     }
+                    if self.dice.percent(READS) {
+                        let receipt =
+                            json!({ "conversation_id": payload["conversation_id"], "seq": seq, "state": "read" });
+                        line.send("receipt", receipt).await?;
+                    }
+                } else if let Some(chat) = chat
+                    && self.notes.take_passing(chat, kind, &payload)
+                {
+                    let cursor = self.notes.cursor(chat);
+                    lock(&self.notes.progress).cursors.entry(chat).or_insert(cursor);
+                    self.sync(line, ways, Some(BTreeMap::from([(chat, cursor)]))).await?;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use support::Value;
+use support::{Value, new_id};
 
 /// Milliseconds since 1970, as the log has them.
 pub type Moment = i64;
@@ -29,16 +29,50 @@ pub struct Evidence {
     pub unhealed: Vec<String>,
     /// Answers that nobody may get, and processes that ended otherwise than they should.
     pub surprises: Vec<String>,
+    /// Marks of texts that were edited away or deleted: each is a [`mark`] that stood in one text only.
+    pub removed: Vec<String>,
+    /// What can still be read at the end, and where.
+    pub readable: Vec<(&'static str, String)>,
+    /// How often somebody joined the channel and left it again.
+    pub visits: usize,
+}
+
+/// What every mark begins with.
+pub const MARK: &str = "mark-";
+
+/// A mark for a new text, to find it by wherever it may stand.
+pub fn mark() -> String {
+    format!("{MARK}{}", new_id())
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     pub name: &'static str,
+    /// Passing events go to viewers only.
+    pub is_large: bool,
     pub log: Vec<Logged>,
-    /// Its messages as the history has them: sender and `client_id`.
-    pub history: Vec<(String, String)>,
+    /// Its messages as the history has them.
+    pub history: Vec<Stored>,
     /// The users that are in it when the run ends.
     pub members: BTreeSet<String>,
+    /// What some of them are told of their own position.
+    pub positions: Vec<ReadPosition>,
+}
+
+/// A message of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub sender: String,
+    pub client_id: String,
+    pub says: Says,
+}
+
+/// How far a member has read, and how much is unread, as the server counts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadPosition {
+    pub user: String,
+    pub read_seq: i64,
+    pub unread: i64,
 }
 
 /// One row of the log.
@@ -49,16 +83,50 @@ pub struct Logged {
     pub committed: Moment,
     /// Of a new message: its id, its sender and the `client_id`.
     pub message: Option<(String, String, String)>,
+    /// Of a new message: its number.
+    pub no: Option<i64>,
+}
+
+/// What a message says, short enough to be kept a million times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Says {
+    pub message: u64,
+    /// None: it was deleted.
+    pub text: Option<u64>,
+}
+
+impl Says {
+    pub fn of(message: &Value) -> Option<Self> {
+        let text = message["deleted_at"].is_null().then(|| digest(message["content"].as_str().unwrap_or_default()));
+        Some(Self { message: digest(message["id"].as_str()?), text })
+    }
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What an event says, short enough to be kept a million times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Event {
     pub kind: &'static str,
     pub digest: u64,
     /// Who was added or removed.
     pub member: Option<String>,
+    /// What a message says from here on.
+    pub says: Option<Says>,
 }
+
+/// A text is left out: the log has it as it is now, also in what was told before it was edited.
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, self.digest, &self.member) == (other.kind, other.digest, &other.member)
+    }
+}
+
+impl Eq for Event {}
 
 impl Event {
     pub fn of(kind: &str, payload: &Value) -> Self {
@@ -77,6 +145,10 @@ impl Event {
             "member.removed" => payload["user_id"].as_str(),
             _ => None,
         };
+        let says = match (kind, payload["message_id"].as_str()) {
+            ("message.deleted", Some(id)) => Some(Says { message: digest(id), text: None }),
+            _ => Says::of(&payload["message"]),
+        };
         let mut payload = payload.clone();
         if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
             // The log has a message's text as it is now, also in what was told before it was edited or deleted.
@@ -84,9 +156,7 @@ impl Event {
                 message.remove(field);
             }
         }
-        let mut hasher = DefaultHasher::new();
-        payload.to_string().hash(&mut hasher);
-        Self { kind, digest: hasher.finish(), member: member.map(str::to_owned) }
+        Self { kind, digest: digest(&payload.to_string()), member: member.map(str::to_owned), says }
     }
 }
 
@@ -95,6 +165,8 @@ impl Event {
 pub struct Reader {
     pub name: String,
     pub user: String,
+    /// It joins and leaves the channel: what comes when is not promised to it.
+    pub is_visitor: bool,
     pub seen: Vec<(Moment, Seen)>,
 }
 
@@ -115,6 +187,14 @@ pub enum Seen {
     /// It was told to sync, these or all.
     Resync(Option<BTreeSet<Chat>>),
     Event(Chat, i64, Event),
+    /// It says that it shows these.
+    Views(BTreeSet<Chat>),
+    /// An event without a number, for those who view the conversation; its type.
+    Passing(Chat, String),
+    /// It is told that it is in a conversation whose memberships take no number.
+    Joined(Chat),
+    /// It is told that it no longer is.
+    Left(Chat),
     /// It read this from the log by a request.
     Fetched(Chat, i64, Event),
     /// The connection is over; the code where the server said goodbye.

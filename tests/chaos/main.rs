@@ -26,6 +26,7 @@ use dice::Dice;
 use evidence::Evidence;
 use faults::Schedule;
 use stage::Stage;
+use support::TestDatabase;
 
 /// The milliseconds after which a late event fails the run. G3's two seconds are counted and printed; a machine that others use as well
 /// makes single events miss them by milliseconds.
@@ -57,7 +58,7 @@ async fn whatever_breaks_nobody_misses_anything() {
     }
     cluster.open_all_ways();
     evidence.unhealed = cluster.unhealed().await;
-    stage.end(&mut evidence).await;
+    stage.end(&TestDatabase::of_a_server(cluster.postgres.url()), &mut evidence).await;
     evidence.stalls = stalls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     for place in 0..cluster::INSTANCES {
         let panics = cluster.log(place).into_iter().filter(|line| line.contains("panicked"));

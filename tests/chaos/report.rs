@@ -49,9 +49,12 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     );
     let _ = writeln!(
         text,
-        "chaos: deliveries: {} to {} readers; connections: {}, syncs: {}, resyncs: {}",
+        "chaos: deliveries: {} to {} readers, {} passing events of the channel to viewers, {} visits, {} texts removed; connections: {}, syncs: {}, resyncs: {}",
         verdict.deliveries,
         evidence.readers.len(),
+        verdict.passing,
+        evidence.visits,
+        evidence.removed.len(),
         count(|seen| matches!(seen, Seen::Hello { .. })),
         count(|seen| matches!(seen, Seen::Sync)),
         count(|seen| matches!(seen, Seen::Resync(_))),

@@ -6,9 +6,9 @@ use reqwest::Method;
 use support::{Answer, Member, Value, json, new_id};
 use tokio::sync::watch;
 
-use crate::client::{Chats, Notes, Orders};
+use crate::client::{Chats, Notes, Orders, lock};
 use crate::dice::Dice;
-use crate::evidence::Did;
+use crate::evidence::{Did, mark};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(16);
@@ -29,18 +29,22 @@ pub struct Requester {
 impl Requester {
     /// Writes, edits and deletes until it is told to stop; everything that it began ends.
     pub async fn write(mut self) {
-        let mut own = Vec::new();
+        // Its messages, with the mark of what each says.
+        let mut own: Vec<(String, String)> = Vec::new();
         while self.orders.borrow().writes {
             match self.dice.below(100) {
                 80..90 if !own.is_empty() => {
-                    let id: &String = &own[self.dice.below(own.len())];
-                    let path = format!("/r1/messages/{id}");
-                    self.insist(Method::PATCH, &path, json!({ "content": format!("edited {}", new_id()) }), &[404])
-                        .await;
+                    let place = self.dice.below(own.len());
+                    let (path, text) = (format!("/r1/messages/{}", own[place].0), mark());
+                    let body = json!({ "content": format!("edited {text}") });
+                    if self.insist(Method::PATCH, &path, body, &[404]).await == 200 {
+                        lock(&self.notes.removed).push(std::mem::replace(&mut own[place].1, text));
+                    }
                 }
                 90..95 if !own.is_empty() => {
-                    let id: String = own.swap_remove(self.dice.below(own.len()));
+                    let (id, text) = own.swap_remove(self.dice.below(own.len()));
                     self.insist(Method::DELETE, &format!("/r1/messages/{id}"), Value::Null, &[404]).await;
+                    lock(&self.notes.removed).push(text);
                 }
                 _ => own.extend(self.send().await),
             }
@@ -58,11 +62,11 @@ impl Requester {
         self.send().await;
     }
 
-    /// Sends one message until it is acknowledged; its id.
-    async fn send(&mut self) -> Option<String> {
+    /// Sends one message until it is acknowledged; its id, and the mark of what it says.
+    async fn send(&mut self) -> Option<(String, String)> {
         let id = self.writes_to[self.dice.below(self.writes_to.len())].clone();
-        let client_id = new_id();
-        let body = json!({ "client_id": client_id, "content": format!("{} writes {client_id}", self.member.name) });
+        let (client_id, text) = (new_id(), mark());
+        let body = json!({ "client_id": client_id, "content": format!("{} writes {text}", self.member.name) });
         let path = format!("/r1/conversations/{id}/messages");
         loop {
             self.notes.did(Did::Connected);
@@ -71,7 +75,7 @@ impl Requester {
             let message = answer.data();
             let (Some(message_id), Some(seq)) = (message["id"].as_str(), message["seq"].as_i64()) else { return None };
             self.notes.did(Did::Acknowledged { chat: self.chats[&id], client_id, message: message_id.into(), seq });
-            return Some(message_id.to_owned());
+            return Some((message_id.to_owned(), text));
         }
     }
 
@@ -91,9 +95,30 @@ impl Requester {
         }
     }
 
-    /// Asks until it is done. What may have been done by an attempt without an answer is `done` too.
-    async fn insist(&mut self, method: Method, path: &str, body: Value, done: &[u16]) {
-        while self.ask(method.clone(), path, body.clone(), done).await.is_none() {}
+    /// Joins a channel and leaves it, again and again, and is in it at the end. Answers how often it left.
+    pub async fn come_and_go(mut self) -> usize {
+        let channel = format!("/r1/conversations/{}", self.writes_to[0]);
+        let mut visits = 0;
+        while self.orders.borrow().writes {
+            self.insist(Method::POST, &format!("{channel}/join"), json!({}), &[]).await;
+            let stay = self.dice.between(self.pause.0, self.pause.1);
+            tokio::time::sleep(stay).await;
+            self.insist(Method::POST, &format!("{channel}/leave"), json!({}), &[403]).await;
+            visits += 1;
+            let pause = self.dice.between(self.pause.0, self.pause.1);
+            tokio::time::sleep(pause).await;
+        }
+        self.insist(Method::POST, &format!("{channel}/join"), json!({}), &[]).await;
+        visits
+    }
+
+    /// Asks until it is done, and answers by which status. What may have been done by an attempt without an answer is `done` too.
+    async fn insist(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> u16 {
+        loop {
+            if let Some(answer) = self.ask(method.clone(), path, body.clone(), done).await {
+                return answer.status;
+            }
+        }
     }
 
     /// One attempt. Anything but success, `done`, and that the service is away is a surprise.

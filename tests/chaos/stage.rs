@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use support::{Member, Value, every_item};
+use support::{Member, TestDatabase, Value, every_item, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::{Chats, Client, Notes, Orders, lock};
 use crate::cluster::Cluster;
 use crate::dice::Dice;
-use crate::evidence::{Chat, Conversation, Event, Evidence, Logged, Moment, now};
-use crate::line::Form;
+use crate::evidence::{Chat, Conversation, Event, Evidence, Logged, Moment, ReadPosition, Says, Stored, now};
+use crate::line::{Form, Line};
 use crate::rest::Requester;
 use crate::stream::StreamReader;
 
@@ -29,10 +29,16 @@ const DUO: Chat = 2;
 const QUIET: Chat = 3;
 /// Nobody writes here but whoever is about to be killed: no later event shows what is missing.
 const HUSH: Chat = 4;
-const NAMES: [&str; 5] = ["the crowd", "the crew", "the duo", "the quiet two", "the hush"];
+/// A public channel with too many members to be small.
+const CHANNEL: Chat = 5;
+const NAMES: [&str; 6] = ["the crowd", "the crew", "the duo", "the quiet two", "the hush", "the channel"];
 /// Who is in each conversation, and looks into it at the end.
-const LOOKING: [usize; 5] = [0, 0, 1, 4, 0];
+const LOOKING: [usize; 6] = [0, 0, 1, 4, 0, 0];
 const GUEST: usize = 7;
+/// Joins the channel and leaves it.
+const VISITOR: usize = 8;
+/// Members of the channel who do nothing: conversations of up to 20 are small.
+const SILENT: usize = 14;
 
 pub struct Stage {
     pub orders: watch::Sender<Orders>,
@@ -44,24 +50,28 @@ pub struct Stage {
     writers: Vec<Notes>,
     clients: Vec<JoinHandle<()>>,
     requesters: Vec<JoinHandle<()>>,
+    /// How often it left.
+    visitor: JoinHandle<usize>,
 }
 
 impl Stage {
     /// Everybody signs up, the conversations begin, and the clients start.
     pub async fn set(cluster: &Cluster, seed: u64) -> Self {
         let base = cluster.balancer.url();
-        let names = ["Anna", "Ben", "Cleo", "Dora", "Eve", "Finn", "Gus", "Hana"];
+        let names = ["Anna", "Ben", "Cleo", "Dora", "Eve", "Finn", "Gus", "Hana", "Ida"];
         let mut people = Vec::new();
         for name in names {
             people.push(Member::sign_up(&base, name).await);
         }
-        let all: Vec<&Member> = people.iter().collect();
+        let all: Vec<&Member> = people.iter().take(VISITOR).collect();
+        let channel = open_channel(&base, &all).await;
         let ids = vec![
             people[0].open_group("crowd", &all[1..]).await,
             people[0].open_group("crew", &all[1..]).await,
             people[1].open_single(&people[2]).await,
             people[4].open_single(&people[5]).await,
             people[0].open_group("hush", &all[1..]).await,
+            channel,
         ];
         let chats: Chats = Arc::new(ids.iter().cloned().zip(0..).collect::<HashMap<_, _>>());
         let (orders, listening) = watch::channel(Orders { writes: true, drop_number: 0 });
@@ -75,15 +85,26 @@ impl Stage {
             dice: Dice::of(seed, 60),
             orders: listening.clone(),
         };
+        let notes_of_visitor = Notes::new("Ida who comes and goes", &people[VISITOR]);
+        let visitor = Requester {
+            member: people[VISITOR].at(&base),
+            notes: notes_of_visitor.clone(),
+            chats: Arc::clone(&chats),
+            writes_to: vec![ids[CHANNEL].clone()],
+            pause: (300, 2_500),
+            dice: Dice::of(seed, 61),
+            orders: listening.clone(),
+        };
         let mut stage = Self {
             orders,
             whisperer,
             people,
             ids,
             readers: Vec::new(),
-            writers: vec![notes],
+            writers: vec![notes, notes_of_visitor],
             clients: Vec::new(),
             requesters: Vec::new(),
+            visitor: tokio::spawn(visitor.come_and_go()),
         };
         let door = cluster.door_url();
         let places = [
@@ -94,12 +115,20 @@ impl Stage {
             (5, Form::SocketIo, &door),
             (GUEST, Form::Json, &base),
             (0, Form::MessagePack, &door),
+            (VISITOR, Form::Json, &base),
+            (VISITOR, Form::SocketIo, &door),
         ];
         for (number, (person, form, base)) in (1..).zip(places) {
             let member = stage.people[person].at(base);
             let notes = Notes::new(&format!("{} by {form:?} ({number})", member.name), &member);
-            let mut writes_to = vec![(stage.ids[CROWD].clone(), 12)];
-            if person != GUEST {
+            let mut writes_to = Vec::new();
+            if person == VISITOR {
+                lock(&notes.reader).is_visitor = true;
+            } else {
+                writes_to.push((stage.ids[CROWD].clone(), 12));
+                writes_to.push((stage.ids[CHANNEL].clone(), 5));
+            }
+            if person < GUEST {
                 writes_to.push((stage.ids[CREW].clone(), 6));
             }
             match person {
@@ -113,6 +142,7 @@ impl Stage {
                 notes: notes.clone(),
                 chats: Arc::clone(&chats),
                 writes_to,
+                views: [0, 2, VISITOR].contains(&person).then_some(CHANNEL),
                 pause: (30, 150),
                 dice: Dice::of(seed, number),
                 orders: listening.clone(),
@@ -142,7 +172,11 @@ impl Stage {
                 member,
                 notes: notes.clone(),
                 chats: Arc::clone(&chats),
-                writes_to: if opens_the_door { vec![stage.ids[CREW].clone()] } else { stage.ids[..=CREW].to_vec() },
+                writes_to: if opens_the_door {
+                    vec![stage.ids[CREW].clone()]
+                } else {
+                    [CROWD, CREW, CHANNEL].map(|chat| stage.ids[chat].clone()).into()
+                },
                 pause: if opens_the_door { (1_500, 5_000) } else { (40, 160) },
                 dice: Dice::of(seed, number),
                 orders: listening.clone(),
@@ -159,7 +193,7 @@ impl Stage {
     }
 
     /// Nobody writes any more; everybody gets what there is. Then everything is collected.
-    pub async fn end(self, evidence: &mut Evidence) {
+    pub async fn end(self, database: &TestDatabase, evidence: &mut Evidence) {
         self.orders.send_modify(|orders| orders.writes = false);
         let deadline = Instant::now() + ENDING;
         for requester in self.requesters {
@@ -167,10 +201,14 @@ impl Stage {
                 evidence.surprises.push("a request was not done at the end".into());
             }
         }
+        match tokio::time::timeout(ENDING, self.visitor).await {
+            Ok(Ok(visits)) => evidence.visits = visits,
+            _ => evidence.surprises.push("the visitor was not done at the end".into()),
+        }
         let mut members: Vec<BTreeSet<String>> = Vec::new();
         for (id, who) in self.ids.iter().zip(LOOKING) {
-            let conversation = patiently(&self.people[who], format!("/r1/conversations/{id}")).await;
-            let listed = conversation["members"].as_array().cloned().unwrap_or_default();
+            let path = format!("/r1/conversations/{id}/members?page_size=100");
+            let listed = patiently(&self.people[who], path).await["items"].as_array().cloned().unwrap_or_default();
             members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
         }
         loop {
@@ -202,21 +240,48 @@ impl Stage {
                 every_item(&path, async |path| patiently(&self.people[who], path).await).await
             };
             let (log, history) = (list("events").await, list("messages").await);
+            evidence.readable.push(("the log", Value::Array(log.clone()).to_string()));
+            evidence.readable.push(("the history", Value::Array(history.clone()).to_string()));
+            let mut positions = Vec::new();
+            for person in self.people.iter().filter(|person| members[chat].contains(&person.id)) {
+                let seen = patiently(person, format!("/r1/conversations/{}", self.ids[chat])).await;
+                let number = |field: &str| seen[field].as_i64().unwrap_or(-1);
+                let (read_seq, unread) = (number("read_seq"), number("unread"));
+                positions.push(ReadPosition { user: person.id.clone(), read_seq, unread });
+            }
             evidence.conversations.push(Conversation {
                 name: NAMES[chat],
+                is_large: chat == CHANNEL,
                 log: log.iter().map(logged).collect(),
-                history: history
-                    .iter()
-                    .map(|message| (text(&message["sender"]["id"]), text(&message["client_id"])))
-                    .collect(),
+                history: history.iter().filter_map(stored).collect(),
                 members: members[chat].clone(),
+                positions,
             });
+        }
+        for (place, form) in [("a sync in JSON", Form::Json), ("a sync in MessagePack", Form::MessagePack)] {
+            evidence.readable.push((place, synced(&self.people[0], form, &self.ids).await));
+        }
+        let mut stream = self.people[0].event_stream(Some("0")).await;
+        let mut streamed = String::new();
+        while let Some(frame) = stream.try_next().await {
+            if frame.kind == "sync.done" {
+                break;
+            }
+            streamed.push_str(&frame.payload.to_string());
+        }
+        evidence.readable.push(("a resumed stream", streamed));
+        for (place, sql) in [
+            ("the messages' table", "SELECT STRING_AGG(content, ' ') FROM messages"),
+            ("the log's table", "SELECT STRING_AGG(payload, ' ') FROM conversation_events"),
+        ] {
+            evidence.readable.push((place, database.text(sql).await));
         }
         for notes in self.readers {
             evidence.readers.push(lock(&notes.reader).clone());
         }
         for notes in self.writers {
             evidence.surprises.append(&mut lock(&notes.surprises));
+            evidence.removed.append(&mut lock(&notes.removed));
             evidence.writers.push(lock(&notes.writer).clone());
         }
     }
@@ -235,6 +300,41 @@ async fn patiently(member: &Member, path: String) -> Value {
     }
 }
 
+/// A public channel with these people, and enough others that it is not small.
+async fn open_channel(base: &str, people: &[&Member]) -> String {
+    let silent = (0..SILENT).map(async |n| Member::sign_up(base, &format!("Silent {n}")).await);
+    let silent = futures_util::future::join_all(silent).await;
+    let ids: Vec<&str> = people[1..].iter().copied().chain(&silent).map(|member| member.id.as_str()).collect();
+    let body = json!({ "kind": "public_channel", "title": "channel", "member_ids": ids });
+    let channel = people[0].post("/r1/conversations", body).await.data_with(201);
+    assert!(channel["member_count"].as_u64() > Some(20), "{channel}");
+    text(&channel["id"])
+}
+
+/// Everything that a `sync` from the beginning tells.
+async fn synced(member: &Member, form: Form, ids: &[String]) -> String {
+    let telling = async {
+        let mut line = Line::open(member, form).await?;
+        while line.next().await.ok()?.kind != "hello" {}
+        let cursors: serde_json::Map<String, Value> = ids.iter().map(|id| (id.clone(), 0.into())).collect();
+        let asked = line.send("sync", json!({ "cursors": cursors })).await?;
+        let mut told = String::new();
+        loop {
+            let frame = line.next().await.ok()?;
+            if frame.kind == "sync.done" && frame.answers.as_ref() == Some(&asked) {
+                return Some(told);
+            }
+            told.push_str(&frame.payload.to_string());
+        }
+    };
+    tokio::time::timeout(ENDING, telling).await.ok().flatten().expect("a sync ends when nothing is broken")
+}
+
+fn stored(message: &Value) -> Option<Stored> {
+    let (sender, client_id) = (text(&message["sender"]["id"]), text(&message["client_id"]));
+    Some(Stored { sender, client_id, says: Says::of(message)? })
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -248,6 +348,7 @@ fn logged(row: &Value) -> Logged {
         event: Event::of(kind, &row["payload"]),
         committed: moment(row["created_at"].as_str().unwrap_or_default()),
         message: is_new.then(|| (text(&message["id"]), text(&message["sender"]["id"]), text(&message["client_id"]))),
+        no: message["no"].as_i64().filter(|_| is_new),
     }
 }
 

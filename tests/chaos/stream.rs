@@ -126,6 +126,8 @@ impl StreamReader {
                     if self.notes.take(chat, seq) && lets_in {
                         owed.insert(chat);
                     }
+                } else if let Some(chat) = chat {
+                    self.notes.take_passing(chat, kind, payload);
                 }
             }
         }

@@ -3,23 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::evidence::{Fault, Kind, MARK, ReadPosition, Says, Stored};
 
 const SENDER: &str = "sender";
 const READER: &str = "reader";
 /// Every second event is committed.
 const STEP: Moment = 1_000;
 
+fn says(seq: i64) -> Says {
+    let number = u64::try_from(seq).unwrap();
+    Says { message: number, text: Some(number) }
+}
+
 fn event(seq: i64) -> Event {
-    Event { kind: "message.created", digest: u64::try_from(seq).unwrap(), member: None }
+    Event { kind: "message.created", digest: u64::try_from(seq).unwrap(), member: None, says: Some(says(seq)) }
 }
 
 fn member(kind: &'static str, seq: i64) -> Event {
-    Event { kind, digest: u64::try_from(seq).unwrap(), member: Some(READER.into()) }
+    Event { kind, digest: u64::try_from(seq).unwrap(), member: Some(READER.into()), says: Some(says(seq)) }
 }
 
 fn row(seq: i64) -> Logged {
     let message = (format!("m{seq}"), SENDER.to_owned(), format!("c{seq}"));
-    Logged { seq, event: event(seq), committed: seq * STEP, message: Some(message) }
+    Logged { seq, event: event(seq), committed: seq * STEP, message: Some(message), no: Some(seq) }
 }
 
 fn hello(head: i64) -> Seen {
@@ -60,11 +66,20 @@ fn truth() -> Evidence {
         conversations: vec![Conversation {
             name: "the room",
             log: (1..=6).map(row).collect(),
-            history: (1..=6).map(|seq| (SENDER.to_owned(), format!("c{seq}"))).collect(),
+            is_large: true,
+            history: (1..=6)
+                .map(|seq| Stored { sender: SENDER.into(), client_id: format!("c{seq}"), says: says(seq) })
+                .collect(),
             members: BTreeSet::from([READER.to_owned()]),
+            positions: vec![
+                ReadPosition { user: READER.into(), read_seq: 4, unread: 2 },
+                ReadPosition { user: SENDER.into(), read_seq: 0, unread: 0 },
+            ],
         }],
-        readers: vec![Reader { name: "Rita".into(), user: READER.into(), seen }],
+        readers: vec![Reader { name: "Rita".into(), user: READER.into(), is_visitor: false, seen }],
         writers: vec![Writer { name: "Sam".into(), user: SENDER.into(), did }],
+        removed: vec![format!("{MARK}{}", "1".repeat(36))],
+        readable: vec![("the log", format!("says {MARK}{}.", "2".repeat(36)))],
         ..Evidence::default()
     }
 }
@@ -347,4 +362,84 @@ fn a_rolling_restart_that_shows_is_seen() {
 fn what_is_not_whole_at_the_end_is_told() {
     finds(Lie::Unhealed, |run| run.unhealed.push("redis is down".into()));
     finds(Lie::Surprise, |run| run.surprises.push("500".into()));
+}
+
+#[test]
+fn messages_that_are_not_numbered_one_after_the_other_are_seen() {
+    finds(Lie::Misnumbered, |run| run.conversations[0].log[3].no = Some(5));
+    finds(Lie::Misnumbered, |run| run.conversations[0].log[0].no = Some(0));
+}
+
+#[test]
+fn a_wrong_unread_count_is_seen() {
+    finds(Lie::Miscounted, |run| run.conversations[0].positions[0].unread = 3);
+    finds(Lie::Miscounted, |run| run.conversations[0].positions[1].unread = 6);
+    finds_nothing(|run| {
+        let position = &mut run.conversations[0].positions[0];
+        (position.read_seq, position.unread) = (6, 0);
+    });
+}
+
+#[test]
+fn a_removed_text_that_can_be_read_is_seen() {
+    finds(Lie::StillReadable, |run| {
+        let removed = run.removed[0].clone();
+        run.readable.push(("a stream", format!("edited {removed} in between")));
+    });
+}
+
+#[test]
+fn a_reader_with_an_old_text_is_seen() {
+    let edited = |run: &mut Evidence| {
+        run.conversations[0].history[1].says.text = Some(20);
+    };
+    finds(Lie::OldText, edited);
+    finds(Lie::OldText, |run| run.conversations[0].history[1].says.text = None);
+    // The edit itself, which the log has as its last event.
+    finds_nothing(|run| {
+        edited(run);
+        let last = |event: &mut Event| event.says = Some(Says { message: 2, text: Some(20) });
+        run.conversations[0].history.pop();
+        last(&mut run.conversations[0].log[5].event);
+        let at = place(run, 6);
+        if let Seen::Event(_, _, event) = &mut run.readers[0].seen[at].1 {
+            last(event);
+        }
+    });
+}
+
+#[test]
+fn a_passing_event_goes_to_viewers_only() {
+    let typing = || (6_500, Seen::Passing(0, "typing".into()));
+    finds(Lie::Misdirected, |run| run.readers[0].seen.push(typing()));
+    finds_nothing(|run| {
+        run.readers[0].seen.push((6_400, Seen::Views(BTreeSet::from([0]))));
+        run.readers[0].seen.push(typing());
+    });
+    // What a connection views ends with it.
+    finds(Lie::Misdirected, |run| {
+        run.readers[0].seen.insert(1, (2, Seen::Views(BTreeSet::from([0]))));
+        run.readers[0].seen.push(typing());
+    });
+    finds_nothing(|run| {
+        run.conversations[0].is_large = false;
+        run.readers[0].seen.push(typing());
+    });
+    finds(Lie::Misdirected, |run| run.visits = VISITS);
+}
+
+#[test]
+fn who_left_a_channel_hears_no_more_unless_they_are_back() {
+    let leaves = |run: &mut Evidence| {
+        let at = place(run, 6);
+        run.readers[0].seen.insert(at, (5_700, Seen::Left(0)));
+    };
+    finds(Lie::Intruder, leaves);
+    for comes_back in [Seen::Joined(0), Seen::Resync(Some(BTreeSet::from([0])))] {
+        finds_nothing(|run| {
+            leaves(run);
+            let at = place(run, 6);
+            run.readers[0].seen.insert(at, (5_800, comes_back));
+        });
+    }
 }

@@ -1,0 +1,42 @@
+//! A rolling restart shows nowhere (G9).
+
+use super::{Lie, Verdict, times::aftermath};
+use crate::evidence::{Did, Evidence, Fault, Kind, Moment, Seen};
+
+/// A request of a rolling restart may end so long after it.
+const REQUEST: i64 = 500;
+
+/// While instances are restarted in turn, and nothing else happens, no request fails and connections end by a goodbye (G9).
+pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
+    let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
+    for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
+        let (from, to) = (restart.from, restart.to);
+        if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
+            continue;
+        }
+        // What the next fault does is its own.
+        let next = others.iter().map(|other| other.from).filter(|begins| *begins > to).min();
+        let within = |at: Moment| from <= at && at <= to + REQUEST && next.is_none_or(|next| at < next);
+        for writer in &evidence.writers {
+            for (at, did) in writer.did.iter().filter(|(at, _)| within(*at)) {
+                let failed = match did {
+                    Did::Failed { what } => Some(what.as_str()),
+                    Did::PutOff { .. } => Some("was refused"),
+                    _ => None,
+                };
+                verdict.check(failed.is_none(), Lie::RestartShows, *at, || {
+                    format!("{} saw a rolling restart: {}", writer.name, failed.unwrap_or_default())
+                });
+            }
+        }
+        for reader in &evidence.readers {
+            for (at, seen) in reader.seen.iter().filter(|(at, _)| within(*at)) {
+                if let Seen::Lost(code) = seen {
+                    verdict.check(matches!(code, Some(1000 | 1012)), Lie::RestartShows, *at, || {
+                        format!("{} lost its connection in a rolling restart without a goodbye", reader.name)
+                    });
+                }
+            }
+        }
+    }
+}

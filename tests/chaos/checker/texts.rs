@@ -1,0 +1,68 @@
+//! What messages say, how they are numbered and counted, and that nothing is left of what was removed.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Lie, Verdict};
+use crate::evidence::{Conversation, Evidence, MARK, Says};
+
+/// Characters of a mark after [`MARK`].
+const ID: usize = "00000000-0000-0000-0000-000000000000".len();
+
+/// What the messages of a conversation say, as a reader has them. Deleted ones have no text.
+#[derive(Default)]
+pub(super) struct Texts(HashMap<u64, Option<u64>>);
+
+impl Texts {
+    /// Takes in what an event says, as a client does: the last one counts.
+    pub(super) fn take(&mut self, says: Option<Says>) {
+        if let Some(Says { message, text }) = says {
+            self.0.insert(message, text);
+        }
+    }
+
+    /// A reader that has every event has the messages as they are.
+    pub(super) fn check(&self, conversation: &Conversation, reader: &str, verdict: &mut Verdict) {
+        for message in &conversation.history {
+            let has = self.0.get(&message.says.message);
+            verdict.check(has == Some(&message.says.text), Lie::OldText, 0, || {
+                format!("{reader} has another text of {} in {}: {has:?}", message.client_id, conversation.name)
+            });
+        }
+    }
+}
+
+/// Messages are numbered without a gap, and members have as much unread as there is after what they have read or written.
+pub(super) fn check_numbers(evidence: &Evidence, verdict: &mut Verdict) {
+    for conversation in &evidence.conversations {
+        let messages = || conversation.log.iter().filter(|row| row.no.is_some());
+        for (expected, row) in (1..).zip(messages()) {
+            verdict.check(row.no == Some(expected), Lie::Misnumbered, row.committed, || {
+                format!(
+                    "message {:?} of {} has the number {:?}, not {expected}",
+                    row.message, conversation.name, row.no
+                )
+            });
+        }
+        for position in &conversation.positions {
+            let is_own = |row: &&crate::evidence::Logged| {
+                row.message.as_ref().is_some_and(|(_, sender, _)| *sender == position.user)
+            };
+            let written = messages().filter(is_own).map(|row| row.seq).max().unwrap_or(0);
+            let read = written.max(position.read_seq);
+            let unread = i64::try_from(messages().filter(|row| row.seq > read).count()).unwrap_or(i64::MAX);
+            verdict.check(position.unread == unread, Lie::Miscounted, 0, || {
+                format!("{position:?} of {} has {unread} messages after {read}", conversation.name)
+            });
+        }
+    }
+}
+
+/// Nobody can read any more what was edited away or deleted.
+pub(super) fn check_removed(evidence: &Evidence, verdict: &mut Verdict) {
+    let removed: HashSet<&str> = evidence.removed.iter().map(String::as_str).collect();
+    for (place, text) in &evidence.readable {
+        let marks = text.match_indices(MARK).filter_map(|(at, mark)| text.get(at..at + mark.len() + ID));
+        let left: HashSet<&str> = marks.filter(|mark| removed.contains(mark)).collect();
+        verdict.check(left.is_empty(), Lie::StillReadable, 0, || format!("{place} still has {left:?}"));
+    }
+}

@@ -1,0 +1,74 @@
+//! How long events took, where nothing broke that excuses it (G3).
+
+use super::{Lie, PROMPT, Verdict};
+use crate::evidence::{Evidence, Fault, Kind, Logged, Moment};
+
+/// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
+const AFTERMATH: i64 = 4_000;
+/// Nobody says that a line is dead: what is silent counts as lost after 4 s (Redis), or 12 s and a second attempt (database).
+const AFTER_DEAD_REDIS: i64 = 8_000;
+const AFTER_DEAD_DATABASE: i64 = 26_000;
+
+/// How long after a fault of this kind its consequences last.
+pub(super) fn aftermath(kind: Kind) -> i64 {
+    match kind {
+        Kind::DeadDatabase => AFTER_DEAD_DATABASE,
+        Kind::DeadRedis => AFTER_DEAD_REDIS,
+        _ => AFTERMATH,
+    }
+}
+
+/// Whether an event came in time.
+pub(super) fn check(
+    evidence: &Evidence,
+    verdict: &mut Verdict,
+    row: &Logged,
+    settled: Moment,
+    at: Moment,
+    comes_and_goes: bool,
+    name: impl Fn() -> String,
+) {
+    let is_promised = |fault: &Fault| {
+        use Kind::{CutClients, CutRedis, DropClients, KillInstance, KillRedis, KillUntold, RollingRestart};
+        matches!(
+            fault.kind,
+            KillInstance | KillUntold | KillRedis | CutRedis | RollingRestart | CutClients | DropClients
+        )
+    };
+    // Without Redis it takes up to 4 s until an instance knows whom another one has let in (docs/guarantees.md).
+    let hides_members = |fault: &Fault| comes_and_goes && matches!(fault.kind, Kind::KillRedis | Kind::CutRedis);
+    let excuses = |fault: &Fault| {
+        let is_excuse = !is_promised(fault) || hides_members(fault);
+        is_excuse && fault.from <= at && row.committed <= fault.to + aftermath(fault.kind)
+    };
+    if settled > row.committed || evidence.faults.iter().any(excuses) {
+        return;
+    }
+    let stalls: i64 = evidence
+        .stalls
+        .iter()
+        .filter(|(from, length)| *from <= at && row.committed <= from + length)
+        .map(|(_, length)| length)
+        .sum();
+    let took = at - row.committed;
+    verdict.timed += 1;
+    let story = || {
+        let during: Vec<&str> = evidence
+            .faults
+            .iter()
+            .filter(|fault| fault.from <= at && row.committed <= fault.to)
+            .map(|fault| fault.what.as_str())
+            .collect();
+        format!(
+            "{} got {} {took} ms after its commit (the machine stood still for {stalls} ms); meanwhile: {during:?}",
+            name(),
+            row.seq
+        )
+    };
+    if took - stalls > verdict.slowest {
+        verdict.slowest = took - stalls;
+        verdict.slowest_was = format!("{at} {}", story());
+    }
+    verdict.late += u64::from(took > PROMPT + stalls);
+    verdict.check(took <= verdict.bound + stalls, Lie::Late, at, story);
+}
