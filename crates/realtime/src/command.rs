@@ -19,7 +19,7 @@ use crate::{
     shard::{MAX_SHOWN, MAX_WATCHED},
 };
 
-/// Conversations that one `sync` may name. Who has more asks again.
+/// Conversations that one `sync` may name. A client with more sends several.
 pub const SYNC_CONVERSATIONS: usize = 1_000;
 
 /// Characters of a parser's complaint that are passed on.

@@ -26,7 +26,7 @@ use crate::{
     queue::{Joined, Progress, Queue},
 };
 
-/// The part of the limit that may wait before whoever reads from the log waits too.
+/// The part of the limit that may be queued before reads from the log pause.
 const PAGE_SHARE: usize = 4;
 
 /// What goes to one client.
@@ -46,7 +46,7 @@ pub struct Sender {
     heard_at: Cell<Instant>,
     /// Wakes the connection's task, or the stream.
     task: Notify,
-    /// Wakes whoever waits for room in the queue.
+    /// Wakes the tasks that wait for room in the queue.
     subscription: Notify,
 }
 

@@ -81,7 +81,7 @@ impl Inbound {
 #[derive(Debug)]
 pub struct Gone;
 
-/// Whoever does something with what a client sends.
+/// Handles what a client sends.
 pub trait Handler {
     /// Whether it takes another message now. Where that changes, [`Sender::wake`] says so.
     fn has_slot(&self) -> bool;

@@ -1,5 +1,5 @@
 //! How fast a person may read the log by `sync` or a resumed stream: so many bytes a second, with some saved up for coming back after a
-//! while. Who is faster waits and loses nothing, because what was not read yet is still in the log.
+//! while. A faster reader waits and loses nothing, because what was not read yet is still in the log.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use appcore::UserId;
 use tokio::time::Instant;
 
-/// Seconds of reading that somebody has saved up who has not read for a while.
+/// Seconds of reading that an idle reader accumulates at most.
 const SAVED: f64 = 16.0;
 /// What a look at the log counts beside the bytes that it brings.
 pub const LOOK: usize = 4 * 1024;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Refused;
 use crate::{close::Close, sender::Sender};
 
-/// Receives those who come. One per thread.
+/// Receives new sessions. One per thread.
 pub trait Host: 'static {
     /// What is known of a client from the request that it came with.
     type Caller;

@@ -134,7 +134,7 @@ enum Event {
     Called(Call),
     Arrived(Result<Bytes, Refused>),
     Signed(Sign),
-    /// Whoever waited for an answer is gone.
+    /// The request that waited for an answer has gone.
     Abandoned,
     Ended(Close),
     Alarm,

@@ -1,4 +1,4 @@
-//! The name of a session. It says where the session lives, and whoever knows it may speak for the client.
+//! The id of a session. It names the instance of the session, and its holder may speak for the client.
 
 use std::{fmt, str::FromStr};
 

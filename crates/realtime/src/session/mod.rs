@@ -103,7 +103,7 @@ impl WsSession {
             let Some(typing) = this.typing.get_mut(&conversation) else { return };
             typing.timer = None;
             let announced = typing.state.announcement(Instant::now());
-            // Whoever has left meanwhile can only stop.
+            // A former member can only stop typing.
             let may_type = this.client.shard.follows(this.client.principal.user_id, conversation);
             if let Some(active) = announced.filter(|active| !active || may_type) {
                 log(tell_typing(&this.client, conversation, active));

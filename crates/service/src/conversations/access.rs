@@ -5,7 +5,7 @@ use dbcontext::query;
 
 use crate::App;
 
-/// For whoever may read it; for others it is not there.
+/// For readers; to others the conversation does not exist.
 pub async fn reader(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = query::access::find(app.db.reader(), id, user).await?.filter(Access::may_read);
     access.ok_or_else(|| Code::NotFound.into())
@@ -18,7 +18,7 @@ pub async fn member(app: &App, user: UserId, id: ConversationId) -> Result<Acces
     Ok(access)
 }
 
-/// For those who manage it.
+/// For its managers.
 pub(super) async fn manager(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = reader(app, user, id).await?;
     access.manager()?;

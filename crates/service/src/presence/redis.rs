@@ -1,4 +1,4 @@
-//! Presence of all instances, in Redis: one sorted set of who is here and one small hash per person, changed by scripts so that
+//! Presence of all instances, in Redis: one sorted set of the people online and one small hash per person, changed by scripts so that
 //! each transition is told by exactly one instance. While Redis is away every instance answers for its own people.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct RedisPresence {
     redis: Redis,
     prefix: String,
-    /// Who is here, by the moment when somebody must look whether they still are.
+    /// People online, by the time at which that must be checked again.
     here: String,
     hold: Script,
     choose: Script,

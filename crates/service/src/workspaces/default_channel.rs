@@ -53,7 +53,7 @@ pub(crate) async fn settle<C: ConnectionTrait>(
 }
 
 impl Change {
-    /// Tells whom it concerns, wherever they are. Nobody waits for that.
+    /// Tells all connections of the person concerned, without waiting for it.
     pub(crate) fn tell(self, app: &App) {
         let Some((user, event)) = self.0 else { return };
         match Envelope::seal(&event, Topic::User(user), app.clock.now()) {

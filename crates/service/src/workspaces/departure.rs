@@ -1,6 +1,6 @@
-//! What of a membership ends with it: whoever is no longer in a workspace is in none of its conversations.
+//! What of a membership ends with it: a former member of a workspace is in none of its conversations.
 //!
-//! The membership ends first, and whoever would begin a conversation or add somebody to one holds the memberships that this
+//! The membership ends first, and a request that begins a conversation or adds a member to one holds the memberships that this
 //! needs ([`rows::hold`]). So what is found here after that is all that there is. Each conversation is left through the
 //! writer, in its order among everything else that happens there.
 

@@ -1,7 +1,7 @@
 //! Invitations: by mail, for one address, or by a link, for so many people.
 //!
-//! The token is told once, to whoever makes the invitation, and kept as a fingerprint. A mailed invitation has a second one, which is
-//! in the mail alone: whoever shows that reads the mailbox. An invitation by mail is good for its address only, once that is verified.
+//! The token is shown once, to the maker of the invitation, and stored as a fingerprint. A mailed invitation has a second one, which is
+//! in the mail alone: presenting it proves access to the mailbox. An invitation by mail is good for its address only, once that is verified.
 //!
 //! An invitation stands as long as its maker may give what it gives ([`revoke_beyond`]). Whoever was removed from a workspace comes back
 //! by one that was made after that.
@@ -196,7 +196,7 @@ pub async fn list(
     Ok(Page::new(found.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
 }
 
-/// Withdraws an invitation. Whoever has come by it stays.
+/// Withdraws an invitation. Members who joined by it stay.
 pub async fn revoke(app: &App, by: &Principal, workspace_id: WorkspaceId, id: InvitationId) -> Result<(), AppError> {
     admit(app, by, workspace_id, Permission::ManageMembers).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -207,7 +207,7 @@ pub async fn revoke(app: &App, by: &Principal, workspace_id: WorkspaceId, id: In
     tx.commit().await.map_err(app_error)
 }
 
-/// What an invitation leads to, for whoever has its token.
+/// The workspace of an invitation, for the holder of its token.
 pub async fn preview(app: &App, token: &str) -> Result<InvitedTo, AppError> {
     let db = app.db.reader();
     let now = app.clock.now();
@@ -216,7 +216,7 @@ pub async fn preview(app: &App, token: &str) -> Result<InvitedTo, AppError> {
     shown.leads_to(db, shown.role()?).await
 }
 
-/// Makes the caller a member. Whoever is one already stays what they are, and no use is taken.
+/// Makes the caller a member. An existing member keeps their role, and no use is counted.
 pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo, AppError> {
     let now = app.clock.now();
     // What was never one of ours does not get to the write lock.

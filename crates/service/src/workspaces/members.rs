@@ -86,7 +86,7 @@ pub async fn add_member(
     view(member)
 }
 
-/// Refuses whoever may not bring somebody in as this, and workspaces that nobody is brought into.
+/// Refuses callers who may not add a member with this role, and workspaces that take no members.
 pub(super) async fn may_bring_in<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -108,7 +108,7 @@ pub(super) async fn may_bring_in<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Gives a member another role. `owner` hands the ownership over: whoever had it becomes an administrator.
+/// Gives a member another role. `owner` hands the ownership over: the former owner becomes an administrator.
 pub async fn set_role(
     app: &App,
     by: &Principal,

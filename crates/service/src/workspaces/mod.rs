@@ -1,4 +1,4 @@
-//! Workspaces: tenants. Whoever is not a member of one does not learn that it is there.
+//! Workspaces: tenants. To non-members a workspace does not exist.
 //!
 //! What each role may do stands in [`Permission`]. Guests are only in conversations that they were added to: they begin none, and
 //! see nobody and no assistant but those that they meet there. A personal workspace belongs to one person for as long as their account
@@ -78,7 +78,7 @@ async fn find_in<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) ->
     views(db, by, vec![seen]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-/// What the rows show; whoever configures a workspace sees its domains.
+/// The views of these rows; administrators of a workspace see its domains.
 async fn views<C: ConnectionTrait>(
     db: &C,
     by: &Principal,

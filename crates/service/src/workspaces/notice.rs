@@ -1,6 +1,6 @@
 //! Telling people that a workspace of theirs is another than it was: that they are in it or no longer are, their role, its name, its end.
 //!
-//! What has changed is not in it: whoever hears of it asks, and sees what they may see by then. It is told after the commit and kept
+//! What has changed is not in it: a client that is told asks for it, and gets what its user may see by then. It is told after the commit and kept
 //! nowhere; who was away reads their workspaces when they come. Connections follow their user's workspaces by it, too.
 
 use appcore::{
@@ -10,7 +10,7 @@ use appcore::{
 
 use crate::App;
 
-/// Whom it concerns, and what becomes of what their connections follow.
+/// The people concerned, and how what their connections follow changes.
 #[must_use]
 pub(crate) struct ChangeNotice {
     workspace_id: WorkspaceId,

@@ -1,4 +1,4 @@
-//! The packets of Socket.IO, whoever they are for.
+//! The packets of Socket.IO, of all namespaces.
 //!
 //! Reading them is `socketioxide-parser-common`'s (type, attachments, namespace, number of an acknowledgement, data). What an event carries
 //! stays JSON text until somebody asks for it.
