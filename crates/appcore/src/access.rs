@@ -3,7 +3,7 @@
 
 use crate::{
     Code, ConversationId, WorkspaceId,
-    view::{ConversationKind, MemberRole, Posting, WorkspaceRole},
+    view::{ConversationKind, HistoryScope, MemberRole, MentionAll, Posting, WorkspaceRole},
 };
 
 /// What somebody is to a conversation that is there.
@@ -17,6 +17,10 @@ pub struct Access {
     /// It is the workspace's default channel.
     pub is_default: bool,
     pub posting: Posting,
+    pub mention_all: MentionAll,
+    pub history: HistoryScope,
+    /// How far the conversation had come when they joined; 0 for those who were in it from the beginning.
+    pub joined_at_seq: i64,
     /// None: they are no member of it.
     pub role: Option<MemberRole>,
     /// None: they are not in its workspace.
@@ -27,6 +31,13 @@ impl Access {
     #[must_use]
     pub fn may_read(&self) -> bool {
         self.role.is_some() || (self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider))
+    }
+
+    /// What they may read begins after this event.
+    #[must_use]
+    pub fn reads_after(&self) -> i64 {
+        let is_hidden = self.history == HistoryScope::FromJoin && self.kind.capabilities().may_hide_history;
+        if is_hidden { self.joined_at_seq } else { 0 }
     }
 
     /// Why they may not be told of it, or take part in it, if that is so.
@@ -44,6 +55,12 @@ impl Access {
             return Err(Code::Archived);
         }
         if self.posting == Posting::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
+    }
+
+    /// Refuses what mentions everybody where that is kept to admins.
+    pub fn may_mention_all(&self) -> Result<(), Code> {
+        self.member()?;
+        if self.mention_all == MentionAll::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
     }
 
     /// Owners and admins of the conversation; of a channel that they may read, those of its workspace too.
@@ -93,6 +110,9 @@ mod tests {
             is_archived: false,
             is_default: false,
             posting: Posting::Everyone,
+            mention_all: MentionAll::Everyone,
+            history: HistoryScope::All,
+            joined_at_seq: 0,
             role,
             workspace_role,
         }
@@ -113,7 +133,21 @@ mod tests {
                 assert!(Access { is_archived: true, ..access }.may_write().is_err());
                 let announced = Access { posting: Posting::Admins, ..access };
                 assert_eq!(announced.may_write().is_ok(), role.is_some() && access.may_manage(), "{access:?}");
+                assert_eq!(access.may_mention_all().is_ok(), role.is_some(), "{access:?}");
+                let kept = Access { mention_all: MentionAll::Admins, ..access };
+                assert_eq!(kept.may_mention_all().is_ok(), role.is_some() && access.may_manage(), "{access:?}");
             }
+        }
+    }
+
+    #[test]
+    fn history_begins_at_joining_where_it_was_made_so() {
+        for kind in ConversationKind::ALL {
+            let member = Access { joined_at_seq: 7, ..access(kind, Some(MemberRole::Member), None) };
+            assert_eq!(member.reads_after(), 0, "{kind}");
+            let hidden = Access { history: HistoryScope::FromJoin, ..member };
+            let begins = if kind.capabilities().may_hide_history { 7 } else { 0 };
+            assert_eq!(hidden.reads_after(), begins, "{kind}");
         }
     }
 

@@ -11,7 +11,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     event::{Effect, Envelope, SharedEnvelope},
 };
-use service::conversations;
+use service::conversations::{self, Followed};
 use tokio::time::Instant;
 
 use crate::{
@@ -32,10 +32,10 @@ const BEGINNING: u32 = 32;
 /// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, LOOK).await;
-    let followed: HashMap<ConversationId, i64> =
+    let followed: HashMap<ConversationId, Followed> =
         match conversations::following(client.app(), client.principal.user_id).await {
             Ok(following) => {
-                following.conversations.iter().map(|followed| (followed.conversation_id, followed.last_seq)).collect()
+                following.conversations.into_iter().map(|followed| (followed.conversation_id, followed)).collect()
             }
             Err(error) => return client.refuse(&error, answer_to),
         };
@@ -49,11 +49,16 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     };
     let mut behind = Vec::new();
     for (id, cursor) in cursors {
-        match followed.get(&id) {
-            None => refuse(&mut done, id, &Code::NotFound.into()),
+        let Some(followed) = followed.get(&id) else {
+            refuse(&mut done, id, &Code::NotFound.into());
+            continue;
+        };
+        let (cursor, last) = (cursor.max(followed.reads_after), followed.last_seq);
+        if cursor >= last {
             // Nothing was missed, and what comes now comes live.
-            Some(last) if cursor >= *last => done.conversations.push(ReachedConversation { id, last_seq: cursor }),
-            Some(last) => behind.push((id, cursor.max(0), *last)),
+            done.conversations.push(ReachedConversation { id, last_seq: cursor });
+        } else {
+            behind.push((id, cursor, last));
         }
     }
     for together in behind.chunks(TOGETHER) {

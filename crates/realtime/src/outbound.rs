@@ -63,7 +63,7 @@ struct Shown {
     people: Vec<UserId>,
 }
 
-/// Who is at the other end.
+/// The identity of the client.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub user_id: UserId,
@@ -118,7 +118,7 @@ impl Outbound {
         self.address.set(address);
     }
 
-    /// Adds a frame to what waits. Whoever reads too slowly is cut off here.
+    /// Queues a frame. A client that reads too slowly is disconnected here.
     pub fn push(&self, frame: Bytes) {
         if !self.sender.push(frame) {
             self.close(Close::TOO_SLOW);
@@ -218,6 +218,13 @@ impl Outbound {
     /// Live events of the conversation up to `seq` are not for this connection.
     pub fn pass_until(&self, conversation: ConversationId, seq: i64) {
         self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
+    }
+
+    /// The same, where it may already be told to pass more of them.
+    pub fn pass_at_least(&self, conversation: ConversationId, seq: i64) {
+        let mut passed = self.passed.borrow_mut();
+        let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);
+        *until = (*until).max(seq);
     }
 
     /// Live events of the conversation are for this connection again.

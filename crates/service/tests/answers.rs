@@ -76,6 +76,8 @@ impl Cluster {
             kind: ConversationKind::Assistant,
             topic: None,
             posting: None,
+            mention_all: None,
+            history: None,
             title: None,
             workspace_id: None,
             member_ids: Vec::new(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use appcore::{
-    ConversationId, MessageId,
+    Code, ConversationId, MessageId,
     event::{BusMessage, EventBus as _},
     text::{ClientId, Content},
 };
@@ -19,7 +19,7 @@ use dbcontext::{Database, query};
 use fixture::{Fixture, each, new_database};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use service::{
-    events::{AddMember, Change, EditMessage, Outcome, SendMessage, UpdateConversation},
+    events::{AddMember, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation},
     jobs::Asking,
 };
 use tokio::{
@@ -125,6 +125,10 @@ fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageI
     Change::Edit(EditMessage { conversation_id, by: fixture.people[0], message_id, content: text(content) })
 }
 
+fn delete(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId) -> Change {
+    Change::Delete(DeleteMessage { conversation_id, by: fixture.people[0], message_id, has_versions: false })
+}
+
 fn text(content: &str) -> Content {
     Content::parse(content, 5_000).unwrap()
 }
@@ -135,6 +139,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         by: fixture.people[0],
         title: Some(Some("Another".to_owned())),
         posting: None,
+        mention_all: None,
         topic: None,
         model: None,
     })
@@ -172,6 +177,40 @@ async fn edits_are_committed_with_the_messages_beside_them() {
 }
 
 #[tokio::test]
+async fn deletions_are_committed_with_the_messages_beside_them() {
+    let Some((fixture, line)) = by_line().await else { return };
+    let chat = fixture.open(&fixture.people).await;
+    let own = fixture.send(chat, fixture.people[0], "own", "one of one's own").await.unwrap().message;
+    let edited = fixture.send(chat, fixture.people[0], "edited", "one that is edited").await.unwrap().message;
+    let foreign = fixture.send(chat, fixture.people[1], "foreign", "one of another").await.unwrap().message;
+    line.asked();
+    let mut changes: Vec<Change> = (0..20).map(|n| send(&fixture, chat, n)).collect();
+    changes.insert(5, edit(&fixture, chat, edited.id, "edited before it is deleted"));
+    changes.insert(10, delete(&fixture, chat, own.id));
+    changes.insert(15, delete(&fixture, chat, edited.id));
+    changes.push(delete(&fixture, chat, foreign.id));
+    changes.push(delete(&fixture, chat, own.id));
+    let all = changes.into_iter().map(|change| fixture.writer.submit(change));
+    let outcomes = futures_util::future::join_all(all).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.code())).collect();
+    assert_eq!(refused, [Code::Forbidden, Code::NotFound]);
+    let asked = line.asked();
+    assert!(!asked.contains("BEGIN"), "no transaction is held open for a deletion");
+    let log = query::events::after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
+    let said: String = log.iter().map(|event| event.payload.as_str()).collect();
+    for gone in ["one of one's own", "one that is edited", "edited before"] {
+        assert!(!said.contains(gone), "{said}");
+    }
+    assert!(said.contains("one of another"));
+    let seqs: Vec<i64> = log.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, (1..=26).collect::<Vec<_>>());
+    for (message, is_deleted) in [(own.id, true), (edited.id, true), (foreign.id, false)] {
+        let stored = query::messages::get(fixture.db.reader(), message).await.unwrap().unwrap();
+        assert_eq!((stored.deleted_at.is_some(), stored.content.is_empty()), (is_deleted, is_deleted), "{stored:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
     for fixture in each(true).await {
         let chat = fixture.open(&fixture.people).await;
@@ -189,10 +228,9 @@ async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
             }
         }
         // An edit and a removal of the same message, whichever is first.
-        let removal =
-            service::events::DeleteMessage { conversation_id: chat, by: fixture.people[0], message_id: message.id };
+        let removal = delete(&fixture, chat, message.id);
         let last = edit(&fixture, chat, message.id, "fifth words");
-        let all = [Change::Delete(removal), last].map(|change| fixture.writer.submit(change));
+        let all = [removal, last].map(|change| fixture.writer.submit(change));
         futures_util::future::join_all(all).await;
         let stored = query::messages::get(fixture.db.reader(), message.id).await.unwrap().unwrap();
         assert!(stored.deleted_at.is_some() && stored.content.is_empty(), "{stored:?}");

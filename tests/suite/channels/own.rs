@@ -65,6 +65,72 @@ async fn sections_keep_their_order() {
 }
 
 #[tokio::test]
+async fn a_change_of_sections_is_told_to_ones_own_connections() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let (mut here, mut there, mut others) = (anna.connect().await, anna.connect().await, ben.connect().await);
+    let mut told = async |expected: Value| {
+        for socket in [&mut here, &mut there] {
+            let frame = socket.expect("sections.changed").await;
+            let sections = frame.payload["sections"].as_array().unwrap();
+            let found: Vec<_> = sections.iter().map(|one| json!([one["name"], one["position"]])).collect();
+            assert_eq!(json!(found), expected);
+        }
+    };
+    let section = anna.post("/r1/sections", json!({ "name": "A" })).await.data_with(201);
+    let path = format!("/r1/sections/{}", section["id"].as_str().unwrap());
+    told(json!([["A", 0]])).await;
+    anna.post("/r1/sections", json!({ "name": "B", "position": 0 })).await.data_with(201);
+    told(json!([["B", 0], ["A", 1]])).await;
+    anna.patch(&path, json!({ "name": "C", "position": 0 })).await.data();
+    told(json!([["C", 0], ["B", 1]])).await;
+    anna.delete(&path).await.data();
+    told(json!([["B", 0]])).await;
+    others.request("ping", json!({})).await;
+    assert!(others.drain().await.iter().all(|frame| frame.kind != "sections.changed"));
+}
+
+#[tokio::test]
+async fn a_channel_keeps_mentions_of_everybody_to_its_admins() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let body = json!({
+        "kind": "public_channel", "title": "Loud", "mention_all": "admins", "member_ids": [ben.id, carl.id]
+    });
+    let channel = anna.post("/r1/conversations", body).await.data_with(201);
+    assert_eq!(channel["mention_all"], "admins");
+    let id = channel["id"].as_str().unwrap();
+    let send = async |who: &Member, kind: &str, confirm: bool| {
+        let body = json!({
+            "client_id": new_id(), "content": "Look", "mentions": [{ "kind": kind }], "confirm": confirm
+        });
+        who.post(&at(id, "/messages"), body).await
+    };
+    let refused = send(&ben, "all", false).await;
+    refused.refused(403, "forbidden");
+    assert_eq!(refused.body["message"], "Only admins can mention everyone in this channel.");
+    send(&ben, "here", true).await.refused(403, "forbidden");
+    let mut socket = ben.connect().await;
+    let frame = json!({
+        "conversation_id": id, "client_id": new_id(), "content": "Look", "mentions": [{ "kind": "all" }], "confirm": true
+    });
+    assert_eq!(socket.request("message.send", frame).await.payload["code"], "forbidden");
+    ben.send_message(id, "@all in the text alone").await;
+    send(&anna, "all", false).await.data_with(201);
+    assert_eq!(carl.conversation(id).await["own"]["unread_mentions"], 1);
+    anna.patch(&at(id, &format!("/members/{}", ben.id)), json!({ "role": "admin" })).await.data();
+    send(&ben, "all", false).await.data_with(201);
+    carl.patch(&at(id, ""), json!({ "mention_all": "everyone" })).await.refused(403, "forbidden");
+    anna.patch(&at(id, ""), json!({ "mention_all": "everyone" })).await.data();
+    assert_eq!(socket.expect_in("conversation.updated", id).await.payload["mention_all"], "everyone");
+    send(&carl, "here", false).await.data_with(201);
+    let group = anna.open_group("Quiet", &[&ben, &carl]).await;
+    anna.patch(&at(&group, ""), json!({ "mention_all": "admins" })).await.refused(409, "wrong_state");
+    let single = json!({ "kind": "single", "member_ids": [ben.id], "mention_all": "admins" });
+    anna.post("/r1/conversations", single).await.names_field("mention_all");
+}
+
+#[tokio::test]
 async fn mentions_are_counted_until_they_are_read() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

@@ -5,26 +5,28 @@
 //! instances and never reach a client.
 
 mod bus;
+mod envelope;
 mod gathered;
 mod memory;
 mod schema;
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
+pub use envelope::{Effect, Envelope, MAX_NAMED, SharedEnvelope, Topic};
 pub use gathered::{Gathered, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
 
 use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
-    view::{AssistantMember, ConversationKind, Member, Message, OwnSettings, Posting, Presence},
+    view::{
+        AssistantMember, ConversationKind, HistoryScope, Member, MentionAll, Message, OwnSettings, Posting, Presence,
+        Section,
+    },
 };
 
 /// Everything that clients are told, with its payload. `kind()` is its `type` on the wire, and the title of its schema.
@@ -112,7 +114,7 @@ pub enum Event {
         #[serde(skip)]
         last_seq: i64,
     },
-    /// The title, the topic, who may post, the assistants or the model are others.
+    /// The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
     #[schema(title = "conversation.updated")]
     ConversationUpdated {
         conversation_id: ConversationId,
@@ -123,6 +125,8 @@ pub enum Event {
         #[schema(required)]
         topic: Option<String>,
         posting: Posting,
+        mention_all: MentionAll,
+        history: HistoryScope,
         assistants: Vec<AssistantMember>,
         /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +148,11 @@ pub enum Event {
     OwnChanged {
         conversation_id: ConversationId,
         own: OwnSettings,
+    },
+    /// The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
+    #[schema(title = "sections.changed")]
+    SectionsChanged {
+        sections: Vec<Section>,
     },
     #[schema(title = "conversation.deleted")]
     ConversationDeleted {
@@ -229,6 +238,7 @@ impl Event {
             Self::ConversationArchived { .. } => "conversation.archived",
             Self::ConversationUnarchived { .. } => "conversation.unarchived",
             Self::OwnChanged { .. } => "conversation.own",
+            Self::SectionsChanged { .. } => "sections.changed",
             Self::ConversationUpdated { .. } => "conversation.updated",
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::ConversationCreated { .. } => "conversation.created",
@@ -281,6 +291,7 @@ impl Event {
             | Self::Left { .. }
             | Self::RoleChanged { .. }
             | Self::OwnChanged { .. }
+            | Self::SectionsChanged { .. }
             | Self::Receipt { .. }
             | Self::Receipts { .. }
             | Self::ConversationCount { .. }
@@ -313,125 +324,6 @@ impl EventId {
     }
 }
 
-/// The most people or conversations that one message on the bus names.
-pub const MAX_NAMED: usize = 500;
-
-/// Whose connections get an envelope.
-///
-/// A connection *follows* the conversations of its user: it gets their durable events. It *views* those that its client says it shows. In
-/// conversations of up to `realtime.small_conversation` members everybody who follows counts as a viewer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Topic {
-    /// Everyone who follows the conversation.
-    Conversation(ConversationId),
-    /// Everyone who views the conversation.
-    Viewers(ConversationId),
-    /// Everyone who follows one of these, each once. At most [`MAX_NAMED`].
-    Conversations(Vec<ConversationId>),
-    /// All connections of the workspace's members.
-    Workspace(WorkspaceId),
-    /// All connections of this person.
-    User(UserId),
-    /// All connections of these people. At most [`MAX_NAMED`].
-    Users(Vec<UserId>),
-    /// All connections.
-    Everyone,
-}
-
-/// How an envelope changes who follows what. What lets somebody in takes effect before the envelope is delivered, what puts them out after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Effect {
-    None,
-    /// These people follow the envelope's conversation from its position on.
-    Follow(Vec<UserId>),
-    /// These people no longer follow the envelope's conversation.
-    Unfollow(Vec<UserId>),
-    /// Nobody follows the conversation any more.
-    UnfollowAll,
-    /// Somebody is a member of a conversation whose memberships take no number, and what they are in it may have changed. `last_seq` is
-    /// how far it had come.
-    Join {
-        conversation_id: ConversationId,
-        user_id: UserId,
-        last_seq: i64,
-    },
-    /// Somebody is no longer in such a conversation.
-    Leave {
-        conversation_id: ConversationId,
-        user_id: UserId,
-    },
-    /// This person is now in the workspace.
-    EnterWorkspace {
-        user_id: UserId,
-        workspace_id: WorkspaceId,
-    },
-    /// This person is no longer in the workspace.
-    LeaveWorkspace {
-        user_id: UserId,
-        workspace_id: WorkspaceId,
-    },
-    /// The workspace is no longer there.
-    EndWorkspace(WorkspaceId),
-}
-
-/// An event, sealed for delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
-    pub id: EventId,
-    /// The event's `type`.
-    pub kind: String,
-    pub timestamp: Timestamp,
-    pub topic: Topic,
-    pub position: Option<Position>,
-    pub effect: Effect,
-    /// The payload as compact JSON.
-    pub payload: Bytes,
-}
-
-impl Envelope {
-    /// Seals `event` for `topic`.
-    pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
-        let effect = match event {
-            Event::MemberAdded { member, .. } => Effect::Follow(vec![member.user_id]),
-            Event::MemberRemoved { user_id, .. } => Effect::Unfollow(vec![*user_id]),
-            Event::ConversationDeleted { .. } => Effect::UnfollowAll,
-            Event::Joined { conversation_id, member, last_seq }
-            | Event::RoleChanged { conversation_id, member, last_seq } => {
-                Effect::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }
-            }
-            Event::Left { conversation_id, user_id } => {
-                Effect::Leave { conversation_id: *conversation_id, user_id: *user_id }
-            }
-            _ => Effect::None,
-        };
-        let position = event.position();
-        Ok(Self {
-            id: position.map_or_else(EventId::new, EventId::at),
-            kind: event.kind().to_owned(),
-            timestamp,
-            topic,
-            position,
-            effect,
-            payload: serde_json::to_vec(event)?.into(),
-        })
-    }
-
-    /// The same envelope with this effect.
-    #[must_use]
-    pub fn with_effect(self, effect: Effect) -> Self {
-        Self { effect, ..self }
-    }
-
-    /// A conversation's creation, for all its members: in as many envelopes as it takes to name them.
-    pub fn created(self, members: &[UserId]) -> impl Iterator<Item = Self> {
-        members.chunks(MAX_NAMED).map(move |users| Self {
-            topic: Topic::Users(users.to_vec()),
-            effect: Effect::Follow(users.to_vec()),
-            ..self.clone()
-        })
-    }
-}
-
 /// Messages between instances that clients don't see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
@@ -452,6 +344,3 @@ pub enum Signal {
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }
-
-/// Shared, because every shard and every wire form looks at the same one.
-pub type SharedEnvelope = Arc<Envelope>;

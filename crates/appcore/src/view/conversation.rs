@@ -26,6 +26,10 @@ pub struct Conversation {
     pub member_count: u64,
     /// Who may write in it.
     pub posting: Posting,
+    /// Who may mention everybody in it.
+    pub mention_all: MentionAll,
+    /// What members see of what was said before they joined.
+    pub history: HistoryScope,
     /// It is the channel that every member of the workspace is in.
     pub is_default: bool,
     /// Since when it can only be read.
@@ -85,6 +89,24 @@ pub enum Posting {
     Admins,
 }
 
+/// Who may mention everybody in a conversation, by `@all` or `@here`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MentionAll {
+    Everyone,
+    /// Its owner and its admins.
+    Admins,
+}
+
+/// What a conversation's members see of its history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryScope {
+    All,
+    /// What happened since they joined, the last time that they did. Those who were in it from the beginning see everything.
+    FromJoin,
+}
+
 /// A folder of somebody's sidebar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Section {
@@ -131,5 +153,7 @@ pub enum MemberRole {
 stored_by_name! {
     Notify { All = "all", Mentions = "mentions", None = "none" }
     Posting { Everyone = "everyone", Admins = "admins" }
+    MentionAll { Everyone = "everyone", Admins = "admins" }
+    HistoryScope { All = "all", FromJoin = "from_join" }
     MemberRole { Owner = "owner", Admin = "admin", Member = "member" }
 }

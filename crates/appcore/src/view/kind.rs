@@ -51,6 +51,8 @@ pub struct Capabilities {
     pub takes_assistants: bool,
     /// Its assistant answers every message; elsewhere an assistant answers where it is named.
     pub asks_every_message: bool,
+    /// It can be made so that members see what happened since they joined, and nothing from before.
+    pub may_hide_history: bool,
     /// Joins and leaves take a `seq` and stand in the event log. Otherwise they are passing events.
     pub members_are_durable: bool,
 }
@@ -67,6 +69,7 @@ const SINGLE: Capabilities = Capabilities {
     is_channel: false,
     takes_assistants: false,
     asks_every_message: false,
+    may_hide_history: false,
     members_are_durable: true,
 };
 
@@ -80,15 +83,17 @@ const GROUP: Capabilities = Capabilities {
     is_channel: false,
     takes_assistants: true,
     asks_every_message: false,
+    may_hide_history: true,
     members_are_durable: true,
 };
 
-const ASSISTANT: Capabilities = Capabilities { others: (0, 0), fixed_members: true, asks_every_message: true, ..GROUP };
+const ASSISTANT: Capabilities =
+    Capabilities { others: (0, 0), fixed_members: true, asks_every_message: true, may_hide_history: false, ..GROUP };
 
 const PRIVATE_CHANNEL: Capabilities =
     Capabilities { others: (0, NO_LIMIT), is_channel: true, members_are_durable: false, ..GROUP };
 
-const PUBLIC_CHANNEL: Capabilities = Capabilities { is_open: true, ..PRIVATE_CHANNEL };
+const PUBLIC_CHANNEL: Capabilities = Capabilities { is_open: true, may_hide_history: false, ..PRIVATE_CHANNEL };
 
 impl ConversationKind {
     pub const ALL: [Self; 5] = [Self::Single, Self::Group, Self::Assistant, Self::PublicChannel, Self::PrivateChannel];
@@ -126,6 +131,10 @@ mod tests {
             assert!(!able.is_open || able.is_channel, "{kind}: only a channel is open");
             assert!(!able.is_channel || (able.is_managed && !able.fixed_members), "{kind}");
             assert!(!able.asks_every_message || able.takes_assistants, "{kind}");
+            assert!(
+                !able.may_hide_history || !(able.is_open || able.fixed_members),
+                "{kind}: whoever reads it has joined it"
+            );
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");

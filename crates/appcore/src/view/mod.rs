@@ -19,7 +19,8 @@ pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
 pub use conversation::{
-    AssistantMember, Conversation, Member, MemberRole, Notify, OwnMembership, OwnSettings, Posting, Section,
+    AssistantMember, Conversation, HistoryScope, Member, MemberRole, MentionAll, Notify, OwnMembership, OwnSettings,
+    Posting, Section,
 };
 pub use event::LoggedEvent;
 pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};

@@ -29,6 +29,8 @@ pub struct Model {
     pub posting: String,
     /// The model that was chosen for a chat with an assistant.
     pub model: Option<String>,
+    pub mention_all: String,
+    pub history: String,
     pub is_deleted: bool,
 }
 

@@ -23,6 +23,8 @@ pub struct Model {
     pub pinned: bool,
     pub section_id: Option<SectionId>,
     pub joined_at: Timestamp,
+    /// How far the conversation had come then; 0 for those who were in it from the beginning.
+    pub from_seq: i64,
     pub is_deleted: bool,
 }
 

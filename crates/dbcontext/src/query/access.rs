@@ -3,7 +3,7 @@
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
     access::Access,
-    view::{ConversationKind, WorkspaceRole},
+    view::{ConversationKind, HistoryScope, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
@@ -29,6 +29,24 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     )
 }
 
+/// The event after which begins what the person behind the parameter `user` may read of the conversation named `conversation`.
+pub(super) fn reads_after(conversation: &str, user: &str) -> String {
+    format!(
+        "COALESCE((SELECT {} FROM conversation_members rm WHERE rm.conversation_id = {conversation}.id AND rm.user_id = {user} \
+           AND NOT rm.is_deleted), 0)",
+        member_reads_after(conversation, "rm")
+    )
+}
+
+/// The same for the member whose row the statement names `member`.
+pub(super) fn member_reads_after(conversation: &str, member: &str) -> String {
+    format!(
+        "CASE WHEN {conversation}.history = '{}' AND {conversation}.kind IN ({}) THEN {member}.from_seq ELSE 0 END",
+        HistoryScope::FromJoin,
+        kinds(|kind| kind.capabilities().may_hide_history)
+    )
+}
+
 /// The kinds that are so, as a list of literals.
 pub(super) fn kinds(are_so: impl Fn(ConversationKind) -> bool) -> String {
     let kinds = ConversationKind::ALL.into_iter().filter(|kind| are_so(*kind));
@@ -45,11 +63,14 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
         is_archived: bool,
         is_default: bool,
         posting: String,
+        mention_all: String,
+        history: String,
+        from_seq: Option<i64>,
         role: Option<String>,
         workspace_role: Option<String>,
     }
     let sql = "SELECT c.workspace_id, c.kind, c.last_seq, c.archived_at IS NOT NULL AS is_archived, c.is_default, c.posting, \
-               m.role, w.role AS workspace_role FROM conversations c \
+               c.mention_all, c.history, m.from_seq, m.role, w.role AS workspace_role FROM conversations c \
                LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 AND NOT m.is_deleted \
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
@@ -65,6 +86,9 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
                 is_archived: row.is_archived,
                 is_default: row.is_default,
                 posting: row.posting.parse().map_err(AppError::internal)?,
+                mention_all: row.mention_all.parse().map_err(AppError::internal)?,
+                history: row.history.parse().map_err(AppError::internal)?,
+                joined_at_seq: row.from_seq.unwrap_or(0),
                 role: row.role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
                 workspace_role: row.workspace_role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
             })
@@ -120,32 +144,37 @@ mod tests {
         let workspace = WorkspaceId::new();
         let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'Team', 'team', 0, 0, FALSE)";
         run(sql, vec![workspace.into()]).await;
-        for kind in ConversationKind::ALL {
+        let scopes = [HistoryScope::All, HistoryScope::FromJoin];
+        for (kind, history) in ConversationKind::ALL.into_iter().flat_map(|kind| scopes.map(|scope| (kind, scope))) {
             for workspace_role in WorkspaceRole::ALL.into_iter().map(Some).chain([None]) {
                 for role in [None, Some(MemberRole::Member), Some(MemberRole::Owner)] {
                     let (id, user) = (ConversationId::new(), UserId::new());
                     let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
                                VALUES ($1, $2, 'A', 'a', 'user', 0, 0, FALSE)";
                     run(sql, vec![user.into(), format!("{user}@example.test").into()]).await;
-                    let sql = "INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at, is_deleted) \
-                               VALUES ($1, $2, $3, 0, 0, $4, 0, FALSE)";
-                    run(sql, vec![id.into(), workspace.into(), kind.as_str().into(), user.into()]).await;
+                    let sql = "INSERT INTO conversations (id, workspace_id, kind, history, last_seq, last_activity_at, created_by, created_at, is_deleted) \
+                               VALUES ($1, $2, $3, $4, 9, 0, $5, 0, FALSE)";
+                    let values =
+                        vec![id.into(), workspace.into(), kind.as_str().into(), history.as_str().into(), user.into()];
+                    run(sql, values).await;
                     if let Some(role) = workspace_role {
                         let sql = "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at, is_deleted) \
                                    VALUES ($1, $2, $3, 0, 0, FALSE)";
                         run(sql, vec![workspace.into(), user.into(), role.as_str().into()]).await;
                     }
                     if let Some(role) = role {
-                        let sql = "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES ($1, $2, $3, 0)";
+                        let sql = "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, from_seq) VALUES ($1, $2, $3, 0, 4)";
                         run(sql, vec![id.into(), user.into(), role.as_str().into()]).await;
                     }
                     let access = find(db, id, user).await.unwrap().unwrap();
                     assert_eq!((access.kind, access.role, access.workspace_role), (kind, role, workspace_role));
-                    let sql = format!("SELECT 1 FROM conversations c WHERE c.id = $1 AND {}", may_read("c", "$2"));
+                    let (readable, begins) = (may_read("c", "$2"), reads_after("c", "$2"));
+                    let sql = format!("SELECT {begins} AS begins FROM conversations c WHERE c.id = $1 AND {readable}");
                     let statement =
                         Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-                    let is_found = db.query_one_raw(statement).await.unwrap().is_some();
-                    assert_eq!(is_found, access.may_read(), "{access:?}");
+                    let found = db.query_one_raw(statement).await.unwrap();
+                    let begins = found.map(|row| row.try_get::<i64>("", "begins").unwrap());
+                    assert_eq!(begins, access.may_read().then(|| access.reads_after()), "{access:?}");
                 }
             }
         }

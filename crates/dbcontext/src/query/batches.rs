@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    access,
     messages::NamedMessage,
     pieces::{self, Change, Piece},
     rows::{Column, Rows},
@@ -27,6 +28,8 @@ pub struct ConversationState {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: String,
+    pub mention_all: String,
+    pub history: String,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
     /// The model that was chosen for a chat with an assistant.
@@ -36,7 +39,8 @@ pub struct ConversationState {
     pub last_no: i64,
 }
 
-const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.archived_at, c.is_default, c.model, c.last_seq, c.last_no";
+const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.mention_all, c.history, c.archived_at, c.is_default, c.model, \
+    c.last_seq, c.last_no";
 
 /// A person whose right to act in a conversation was looked up.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -227,27 +231,30 @@ pub async fn repeated<C: ConnectionTrait>(
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Which of these messages are in which of these conversations (what a reply may point to).
+/// Which of these messages are in which of these conversations and seen by these people: what their replies may point to.
 pub async fn existing<C: ConnectionTrait>(
     db: &C,
-    asked: &[(ConversationId, MessageId)],
-) -> Result<Vec<(ConversationId, MessageId)>, AppError> {
+    asked: &[(ConversationId, MessageId, UserId)],
+) -> Result<Vec<(ConversationId, MessageId, UserId)>, AppError> {
     #[derive(FromQueryResult)]
     struct Found {
         conversation_id: ConversationId,
         id: MessageId,
+        user_id: UserId,
     }
     let asked = Rows::new(
         db.get_database_backend(),
-        [Column::Uuid("conversation_id"), Column::Uuid("id")],
-        asked.iter().map(|(conversation, id)| [conversation.0.into(), id.0.into()]),
+        [Column::Uuid("conversation_id"), Column::Uuid("id"), Column::Uuid("user_id")],
+        asked.iter().map(|(conversation, id, user)| [conversation.0.into(), id.0.into(), user.0.into()]),
     );
     let sql = format!(
-        "SELECT m.conversation_id, m.id FROM {} JOIN messages m ON m.id = w.id AND m.conversation_id = w.conversation_id",
-        asked.table()
+        "SELECT m.conversation_id, m.id, w.user_id FROM {} JOIN messages m ON m.id = w.id AND m.conversation_id = w.conversation_id \
+         JOIN conversations c ON c.id = m.conversation_id WHERE m.seq > {}",
+        asked.table(),
+        access::reads_after("c", "w.user_id")
     );
     let found = Found::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|row| (row.conversation_id, row.id)).collect())
+    Ok(found.into_iter().map(|row| (row.conversation_id, row.id, row.user_id)).collect())
 }
 
 /// Stores messages.

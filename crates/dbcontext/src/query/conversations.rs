@@ -32,6 +32,10 @@ pub struct SeenConversation {
     pub is_default: bool,
     pub posting: String,
     pub model: Option<String>,
+    pub mention_all: String,
+    pub history: String,
+    /// What the reader may see begins after this event.
+    pub reads_after: i64,
     pub member_count: i64,
     pub role: Option<String>,
     pub read_seq: Option<i64>,
@@ -106,9 +110,10 @@ impl Filter {
 /// What is seen of a conversation `c` with its count `n` by a person who is its member `m`, or not.
 fn seen(backend: DatabaseBackend) -> String {
     let everybody = mentions::everybody(backend);
+    let reads_after = access::member_reads_after("c", "m");
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, c.archived_at, c.is_default, \
-         c.posting, c.model, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
+         c.posting, c.model, c.mention_all, c.history, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
            AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
     )
@@ -286,6 +291,8 @@ pub async fn insert_default<C: ConnectionTrait>(
         is_default: true,
         posting: view::Posting::Everyone.to_string(),
         model: None,
+        mention_all: view::MentionAll::Everyone.to_string(),
+        history: view::HistoryScope::All.to_string(),
         is_deleted: false,
     };
     insert(db, row).await?;
@@ -301,6 +308,8 @@ pub struct Settings {
     pub posting: view::Posting,
     /// The model that was chosen for a chat with an assistant.
     pub model: Option<String>,
+    pub mention_all: view::MentionAll,
+    pub history: view::HistoryScope,
 }
 
 /// Refused where an open conversation of the workspace has the title.
@@ -313,6 +322,8 @@ pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Sett
         topic: Set(settings.topic.clone()),
         posting: Set(settings.posting.to_string()),
         model: Set(settings.model.clone()),
+        mention_all: Set(settings.mention_all.to_string()),
+        history: Set(settings.history.to_string()),
         ..Default::default()
     };
     match row.update(db).await {

@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::{
+    access,
     messages::PAGE_CHARS,
     pieces::{Change, Piece},
     rows::{Column, Rows},
@@ -148,14 +149,15 @@ pub async fn positions_at<C: ConnectionTrait>(
         conversation_id: ConversationId,
         first_seq: i64,
     }
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
+    let sql = format!(
         "SELECT e.conversation_id, MIN(e.seq) AS first_seq FROM conversation_members m \
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted AND c.last_activity_at > $2 \
-         JOIN conversation_events e ON e.conversation_id = m.conversation_id AND e.seq > 0 AND e.created_at > $2 \
+         JOIN conversation_events e ON e.conversation_id = m.conversation_id AND e.seq > {} AND e.created_at > $2 \
          WHERE m.user_id = $1 AND NOT m.is_deleted GROUP BY e.conversation_id",
-        [user.into(), moment.into()],
+        access::member_reads_after("c", "m")
     );
+    let values = [user.into(), moment.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let found = FirstEvent::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|first| (first.conversation_id, first.first_seq - 1)).collect())
 }

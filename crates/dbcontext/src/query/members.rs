@@ -1,10 +1,7 @@
-//! Who is in which conversation, and how far they have read.
+//! Who is in which conversation.
 
-use std::collections::HashMap;
-
-use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
+use appcore::{AppError, ConversationId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
-use uuid::Uuid;
 
 use super::rows::{Column, Rows};
 use crate::constraint::app_error;
@@ -209,6 +206,20 @@ pub async fn insert<C: ConnectionTrait>(
     change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
+/// What is said up to here is not for this member, and counts as read.
+pub async fn begin_after<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    (seq, no): (i64, i64),
+) -> Result<(), AppError> {
+    let sql = "UPDATE conversation_members SET from_seq = $3, read_seq = $3, delivered_seq = $3, read_no = $4 \
+               WHERE conversation_id = $1 AND user_id = $2";
+    let values = [id.into(), user.into(), seq.into(), no.into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
+
 /// Whoever had left comes back as what they are now, with these columns too; whoever is there stays as they are.
 fn comes_back(columns: &[&str]) -> String {
     let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
@@ -239,12 +250,12 @@ pub async fn join<C: ConnectionTrait>(
 }
 
 fn join_sql() -> String {
-    let back = comes_back(&["read_seq", "delivered_seq", "read_no"]);
+    let back = comes_back(&["read_seq", "delivered_seq", "read_no", "from_seq"]);
     format!(
-        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no) \
+        "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no, from_seq) \
          SELECT c.id, u.id, CASE WHEN c.is_default OR EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id \
            AND NOT m.is_deleted AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0) THEN 'member' ELSE 'owner' END, \
-         $3, u.search_name, c.last_seq, c.last_seq, c.last_no FROM conversations c JOIN users u ON u.id = $2 AND NOT u.is_deleted \
+         $3, u.search_name, c.last_seq, c.last_seq, c.last_no, c.last_seq FROM conversations c JOIN users u ON u.id = $2 AND NOT u.is_deleted \
          WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {back}"
     )
 }
@@ -318,140 +329,6 @@ pub async fn set_role<C: ConnectionTrait>(
 /// How many members the conversation of this id has, as an SQL expression.
 pub(super) fn count_of(id: &str) -> String {
     format!("COALESCE((SELECT o.members FROM conversation_counts o WHERE o.conversation_id = {id}), 0)")
-}
-
-/// How far somebody says they have received and read.
-#[derive(Clone, Copy, Debug)]
-pub struct Reach {
-    pub conversation_id: ConversationId,
-    pub user_id: UserId,
-    pub delivered_seq: i64,
-    pub read_seq: i64,
-}
-
-/// A position that has moved.
-#[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Reached {
-    pub conversation_id: ConversationId,
-    pub user_id: UserId,
-    pub delivered_seq: i64,
-    pub read_seq: i64,
-    pub member_count: i64,
-}
-
-/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now. In conversations
-/// of more than `small` members only what was read counts.
-pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) -> Result<Vec<Reached>, AppError> {
-    let backend = db.get_database_backend();
-    let (least, most) =
-        if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
-    let columns = [
-        Column::Uuid("conversation_id"),
-        Column::Uuid("user_id"),
-        Column::Int("delivered_seq"),
-        Column::Int("read_seq"),
-    ];
-    let rows = reaches.iter().map(|reach| {
-        [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
-    });
-    let rows = Rows::new(backend, columns, rows);
-    let count = count_of("c.id");
-    let delivered = format!(
-        "{least}(CASE WHEN w.delivered_seq > w.read_seq AND {count} <= {small} THEN w.delivered_seq ELSE w.read_seq END, c.last_seq)"
-    );
-    let member_count = count_of("conversation_members.conversation_id");
-    let sql = format!(
-        "UPDATE conversation_members SET \
-           delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
-           read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)), \
-           read_no = {most}(conversation_members.read_no, COALESCE((SELECT n.no FROM messages n \
-             WHERE n.conversation_id = w.conversation_id AND n.seq <= w.read_seq ORDER BY n.seq DESC LIMIT 1), 0)) \
-         FROM {} JOIN conversations c ON c.id = w.conversation_id \
-         WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
-           AND NOT conversation_members.is_deleted \
-           AND (conversation_members.delivered_seq < {delivered} OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
-         RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, \
-           conversation_members.read_seq, {member_count} AS member_count",
-        rows.table()
-    );
-    Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
-}
-
-/// A conversation that somebody is in.
-#[derive(Clone, Copy, Debug)]
-pub struct Followed {
-    pub conversation_id: ConversationId,
-    pub last_seq: i64,
-    pub member_count: u32,
-}
-
-/// What somebody's connections follow.
-#[derive(Clone, Debug, Default)]
-pub struct Following {
-    /// Newest activity first.
-    pub conversations: Vec<Followed>,
-    pub workspaces: Vec<WorkspaceId>,
-}
-
-/// Which conversations and workspaces these people are in. Whoever is in none is left out.
-pub async fn following<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        user_id: UserId,
-        id: Uuid,
-        /// None: it is a workspace.
-        last_seq: Option<i64>,
-        member_count: i64,
-    }
-    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
-    let sql = format!(
-        "WITH asked AS (SELECT w.id FROM {}) \
-         SELECT user_id, id, last_seq, member_count FROM ( \
-           SELECT m.user_id, c.id, c.last_seq, {} AS member_count, c.last_activity_at AS active_at \
-           FROM asked a JOIN conversation_members m ON m.user_id = a.id AND NOT m.is_deleted \
-           JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
-           UNION ALL \
-           SELECT p.user_id, s.id, NULL, 0, 0 \
-           FROM asked a JOIN workspace_members p ON p.user_id = a.id AND NOT p.is_deleted \
-           JOIN workspaces s ON s.id = p.workspace_id AND NOT s.is_deleted) AS followed ORDER BY active_at DESC",
-        asked.table(),
-        count_of("c.id"),
-    );
-    let mut found: HashMap<UserId, Following> = HashMap::new();
-    for row in Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
-        let following = found.entry(row.user_id).or_default();
-        match row.last_seq {
-            Some(last_seq) => following.conversations.push(Followed {
-                conversation_id: ConversationId(row.id),
-                last_seq,
-                member_count: u32::try_from(row.member_count).unwrap_or(u32::MAX),
-            }),
-            None => following.workspaces.push(WorkspaceId(row.id)),
-        }
-    }
-    Ok(found)
-}
-
-/// The conversations of up to `small` members that these people are in.
-pub async fn small_conversations<C: ConnectionTrait>(
-    db: &C,
-    users: &[UserId],
-    small: u32,
-) -> Result<Vec<(UserId, ConversationId)>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        user_id: UserId,
-        conversation_id: ConversationId,
-    }
-    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
-    let sql = format!(
-        "SELECT m.user_id, m.conversation_id FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
-         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE {} <= {small}",
-        asked.table(),
-        count_of("c.id"),
-    );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
 }
 
 #[cfg(test)]

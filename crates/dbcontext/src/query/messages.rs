@@ -96,9 +96,9 @@ const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name
 
 /// A message that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
-    let readable = access::may_read("c", "$1");
+    let (readable, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
     let sql = format!(
-        "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.id = $2 AND {readable}"
+        "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.id = $2 AND {readable} AND m.seq > {begins}"
     );
     one(db, sql, vec![reader.into(), id.into()]).await
 }
@@ -142,6 +142,8 @@ const CLOCK_SKEW_MS: i64 = 60_000;
 /// Which part of a conversation's history is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
+    /// Nothing up to here: what the reader may see begins after it.
+    pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub after_seq: Option<i64>,
     pub from: Option<Timestamp>,
@@ -169,6 +171,9 @@ pub async fn history<C: ConnectionTrait>(
         values.push(value);
         sql.push_str(&format!(" AND {}", text.replace("{}", &format!("${}", values.len()))));
     };
+    if part.begins_after > 0 {
+        condition("m.seq > {}", part.begins_after.into());
+    }
     if let Some(seq) = part.before_seq {
         condition("m.seq < {}", seq.into());
     }
@@ -223,14 +228,14 @@ pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Resu
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The newest messages up to and including `up_to_seq`, oldest first: what an assistant is given to read.
+/// The newest messages after `begins_after`, up to and including `up_to_seq`, oldest first: what an assistant is given to read.
 pub async fn context<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
-    up_to_seq: i64,
+    (begins_after, up_to_seq): (i64, i64),
     limit: u64,
 ) -> Result<Vec<NamedMessage>, AppError> {
-    let part = History { before_seq: Some(up_to_seq.saturating_add(1)), limit, ..History::default() };
+    let part = History { begins_after, before_seq: Some(up_to_seq.saturating_add(1)), limit, ..History::default() };
     Ok(history(db, id, part).await?.0)
 }
 
@@ -242,6 +247,16 @@ pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, String)>, now: Tim
         "UPDATE messages SET content = ?, edited_at = ? WHERE id = ?",
     );
     UPDATE.piece(backend, edited.into_iter().map(|(id, content)| [content.into(), now.0.into(), id.0.into()]))
+}
+
+/// Takes the texts away and leaves the places.
+pub fn delete_all(backend: DatabaseBackend, ids: Vec<MessageId>, now: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<2> = Change::new(
+        [Column::Int("at"), Column::Uuid("id")],
+        "UPDATE messages SET content = '', deleted_at = w.at FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = '', deleted_at = ? WHERE id = ?",
+    );
+    UPDATE.piece(backend, ids.into_iter().map(|id| [now.0.into(), id.0.into()]))
 }
 
 /// Takes the text away and leaves the place.

@@ -4,8 +4,8 @@ use appcore::{
     AppError, AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
     page::{Page, PageRequest, Slice},
     view::{
-        AssistantMember, Conversation, ConversationKind, LoggedEvent, Member, MemberRole, Notify, OwnMembership,
-        Posting,
+        AssistantMember, Conversation, ConversationKind, HistoryScope, LoggedEvent, Member, MemberRole, MentionAll,
+        Notify, OwnMembership, Posting,
     },
 };
 use natter_macro::{dto, endpoint};
@@ -115,6 +115,11 @@ pub struct CreateConversationRequest {
     pub topic: Option<String>,
     /// Who may write in a channel; left out, everyone.
     pub posting: Option<Posting>,
+    /// Who may mention everybody in a channel; left out, everyone.
+    pub mention_all: Option<MentionAll>,
+    /// In groups and private channels: what people who join later see of what was said before; left out, all of it. It stays so, unless the channel
+    /// is made public.
+    pub history: Option<HistoryScope>,
     /// Left out, the shared workspace, else one's own.
     pub workspace_id: Option<WorkspaceId>,
     /// The others. For `single` exactly one, for `group` at least two; at most 1,000.
@@ -137,6 +142,8 @@ impl Endpoint for CreateConversation {
             title: request.title,
             topic: request.topic,
             posting: request.posting,
+            mention_all: request.mention_all,
+            history: request.history,
             workspace_id: request.workspace_id,
             member_ids: request.member_ids.unwrap_or_default(),
             assistant_id: request.assistant_id,
@@ -177,6 +184,8 @@ pub struct ChangeConversationRequest {
     pub posting: Option<Posting>,
     /// The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
     pub model: Option<Option<String>>,
+    /// Who may mention everybody in a channel, by `@all` or `@here`.
+    pub mention_all: Option<MentionAll>,
 }
 
 /// Rename a conversation, say what it is about, or choose its model
@@ -191,6 +200,7 @@ impl Endpoint for ChangeConversation {
             topic: request.topic.map(Option::unwrap_or_default),
             posting: request.posting,
             model: request.model.map(Option::unwrap_or_default),
+            mention_all: request.mention_all,
         };
         Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, change).await?))
     }

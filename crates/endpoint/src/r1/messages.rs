@@ -110,6 +110,7 @@ impl Endpoint for ListMessages {
 
     async fn handle(ctx: &Ctx, request: ListMessagesRequest) -> Result<Reply<Slice<Message>>, AppError> {
         let part = History {
+            begins_after: 0,
             before_seq: request.before_seq,
             after_seq: request.after_seq,
             from: request.from,

@@ -11,6 +11,7 @@
 //! wrong follower behind.
 
 mod arrivals;
+mod catch_up;
 mod gaps;
 mod gathered;
 mod topics;
@@ -39,6 +40,8 @@ use crate::{
     protocol::{ControlFrame as _, Resync},
     ring::Ring,
 };
+
+pub use catch_up::CatchUp;
 
 /// The subscriptions of one thread's connections.
 pub struct Subscriptions {
@@ -82,7 +85,7 @@ struct Subscription {
 #[derive(Default)]
 struct Person {
     connections: Vec<Rc<Outbound>>,
-    /// Sorted. There is one for every person who is here, so it takes no more than it must.
+    /// Sorted. Kept small, because there is one per connected person.
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
     /// Only while their conversations are being read.
@@ -125,17 +128,6 @@ impl Person {
         let place = self.follows.binary_search(&conversation);
         place.map(|place| self.follows.remove(place)).is_ok()
     }
-}
-
-/// How a connection stands after a page of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CatchUp {
-    /// It gets the conversation live from here.
-    Up,
-    /// More has passed by meanwhile.
-    Behind,
-    /// The person is not in the conversation.
-    Out,
 }
 
 impl Subscriptions {
@@ -305,6 +297,10 @@ impl Subscriptions {
                 let subscription =
                     self.subscriptions.entry(conversation).or_insert_with(|| Subscription::after(position.seq));
                 subscription.readers.extend(person.connections.iter().cloned());
+                if position.seq > subscription.order.last() {
+                    // What this thread has yet to pass on from before is not live for them.
+                    person.connections.iter().for_each(|out| out.pass_at_least(conversation, position.seq));
+                }
                 for out in person.connections.iter().filter(|out| out.shows(conversation)) {
                     viewers::add(&mut self.viewers, conversation, out);
                 }
@@ -363,32 +359,6 @@ impl Subscriptions {
     #[must_use]
     pub fn conversations(&self) -> Vec<ConversationId> {
         self.subscriptions.keys().copied().collect()
-    }
-
-    /// Live events of the conversation are not for this connection until it has caught up from the log.
-    pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
-        if !self.follows(out.user_id, conversation) {
-            return CatchUp::Out;
-        }
-        out.hold(conversation);
-        CatchUp::Behind
-    }
-
-    /// The connection has got everything up to `seq` from the log.
-    pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
-        let is_in = self.follows(out.user_id, conversation);
-        let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {
-            out.pass_no_more(conversation);
-            return CatchUp::Out;
-        };
-        subscription.order.announce(seq);
-        subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
-        match seq.cmp(&subscription.order.last()) {
-            std::cmp::Ordering::Less => return CatchUp::Behind,
-            std::cmp::Ordering::Equal => out.pass_no_more(conversation),
-            std::cmp::Ordering::Greater => out.pass_until(conversation, seq),
-        }
-        CatchUp::Up
     }
 
     /// People whose memberships are to be looked at again.

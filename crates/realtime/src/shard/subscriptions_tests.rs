@@ -23,8 +23,12 @@ fn following(conversations: &[(ConversationId, i64)]) -> Following {
 }
 
 fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> Following {
-    let followed =
-        conversations.iter().map(|(id, last_seq)| Followed { conversation_id: *id, last_seq: *last_seq, member_count });
+    let followed = conversations.iter().map(|(id, last_seq)| Followed {
+        conversation_id: *id,
+        last_seq: *last_seq,
+        reads_after: 0,
+        member_count,
+    });
     Following { conversations: followed.collect(), workspaces: Vec::new() }
 }
 

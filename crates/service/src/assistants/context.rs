@@ -31,7 +31,8 @@ pub(crate) async fn request<C: ConnectionTrait>(
 ) -> Result<Option<(ChatRequest, AnswerContext)>, AppError> {
     let question = query::messages::get(db, answer.question_id).await?;
     let Some(question) = question.filter(|question| question.deleted_at.is_none()) else { return Ok(None) };
-    let history = query::messages::context(db, answer.conversation_id, question.seq, CONTEXT_MESSAGES).await?;
+    let part = (reads_after(db, &question, asker).await?, question.seq);
+    let history = query::messages::context(db, answer.conversation_id, part, CONTEXT_MESSAGES).await?;
     let several = has_several_people(&history);
     let turns: Vec<ChatMessage> = history.iter().filter_map(|message| turn(message, assistant.id, several)).collect();
     let system = filled(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
@@ -48,6 +49,19 @@ pub(crate) async fn request<C: ConnectionTrait>(
         ..ChatRequest::default()
     };
     Ok(Some((request, context)))
+}
+
+/// The answer tells nothing that the person who asks can't read themselves.
+async fn reads_after<C: ConnectionTrait>(
+    db: &C,
+    question: &NamedMessage,
+    asker: Option<UserId>,
+) -> Result<i64, AppError> {
+    let sender = question.sender_id.filter(|_| question.sender_kind == SenderKind::User.as_str()).map(UserId);
+    let Some(asker) = asker.or(sender) else { return Ok(0) };
+    let access = query::access::find(db, question.conversation_id, asker).await?;
+    // Somebody who has left meanwhile has asked this at least.
+    Ok(access.map_or(0, |access| if access.role.is_some() { access.reads_after() } else { question.seq - 1 }))
 }
 
 /// Whether anybody but one person speaks beside the assistant, so that names are needed.

@@ -20,16 +20,21 @@ use crate::{App, events::Change};
 /// How long a change waits for the other instances to be told of it before it is answered.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
-/// Joins a channel that is open to the caller. Who is in it already stays in it.
+/// Joins a channel that is open to the caller. Its member stays one, and is told of it again: the instance that let them in may have died before
+/// it told their connections.
 pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
     let access = access::reader(app, by.user_id, id).await?;
-    if access.role.is_none() {
-        bring_in(app, &access, by.user_id).await?;
+    let is_new = access.role.is_none() && bring_in(app, &access, by.user_id).await?.is_some();
+    if !is_new && !access.kind.capabilities().members_are_durable {
+        let (member, last_seq) = joined(app.db.writer(), id, by.user_id).await?;
+        let event = Event::Joined { conversation_id: id, member, last_seq };
+        let own = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now()).map_err(AppError::internal)?;
+        drop(app.bus.publish(vec![BusMessage::Envelope(own.into())]));
     }
     find(app, by, id).await
 }
 
-/// Adds somebody of the workspace. For those who manage the channel.
+/// Adds a member of the workspace. For the channel's managers.
 pub(super) async fn add(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<Member, AppError> {
     let access = access::manager(app, by.user_id, id).await?;
     bring_in(app, &access, user).await?.ok_or_else(|| Code::AlreadyMember.into())
@@ -56,7 +61,7 @@ async fn bring_in(app: &App, access: &Access, user: UserId) -> Result<Option<Mem
     Ok(Some(member))
 }
 
-/// Takes somebody out: oneself, or, for those who manage the channel, somebody who does not own it. Where an owner goes, the admin who has been
+/// Ends a membership: the caller's own, or, for the channel's managers, that of another member who does not own it. Where an owner goes, the admin who has been
 /// there longest owns it, else the member; a private channel that nobody is left in ends.
 pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -92,7 +97,7 @@ pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: 
     tell_count(app, id).await
 }
 
-/// Gives a role. For those who manage the channel; the ownership is handed over by those who own it.
+/// Gives a role. For the channel's managers; only an owner hands the ownership over.
 pub(super) async fn set_role(
     app: &App,
     by: &Principal,
@@ -142,7 +147,7 @@ async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) ->
     Ok((member, last_seq))
 }
 
-/// Tells whom it concerns and those who look at the channel, and every instance who follows it from now on. It waits until that is on its way to
+/// Tells the person concerned and the channel's viewers, and every instance who follows it from now on. It waits until that is on its way to
 /// the others, so that whatever the caller does next comes after it.
 async fn tell(app: &App, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
     let now = app.clock.now();
@@ -154,7 +159,7 @@ async fn tell(app: &App, id: ConversationId, user: UserId, event: &Event) -> Res
     Ok(())
 }
 
-/// Tells those who look at the channel how many are in it.
+/// Tells the channel's viewers its number of members.
 async fn tell_count(app: &App, conversation_id: ConversationId) -> Result<(), AppError> {
     let member_count = query::members::count(app.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);

@@ -6,7 +6,7 @@ use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
     line::parse_line,
-    view::{Conversation, ConversationKind, MemberRole, Posting},
+    view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };
 use dbcontext::query;
 
@@ -28,6 +28,10 @@ pub struct NewConversation {
     pub topic: Option<String>,
     /// Who may write in a channel.
     pub posting: Option<Posting>,
+    /// Who may mention everybody in a channel.
+    pub mention_all: Option<MentionAll>,
+    /// What people who join later see of what was said before.
+    pub history: Option<HistoryScope>,
     /// Left out: the shared workspace, else the caller's own.
     pub workspace_id: Option<WorkspaceId>,
     /// The others; the caller is one in any case.
@@ -53,6 +57,13 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     if new.posting.is_some() && !able.is_channel {
         return Err(AppError::field("posting", "invalid", "This is only available in channels."));
     }
+    if new.mention_all.is_some() && !able.is_channel {
+        return Err(AppError::field("mention_all", "invalid", "This is only available in channels."));
+    }
+    let history = new.history.unwrap_or(HistoryScope::All);
+    if history != HistoryScope::All && !able.may_hide_history {
+        return Err(AppError::field("history", "invalid", "This is only available in groups and private channels."));
+    }
     let workspace_id = workspaces::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
@@ -70,6 +81,8 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         title: title.filter(|_| able.is_managed),
         topic: topic.filter(|_| able.is_managed),
         posting: new.posting.unwrap_or(Posting::Everyone),
+        mention_all: new.mention_all.unwrap_or(MentionAll::Everyone),
+        history,
         created_by: by.user_id,
         members: std::iter::once((by.user_id, own_role))
             .chain(others.into_iter().map(|id| (id, MemberRole::Member)))

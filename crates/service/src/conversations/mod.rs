@@ -1,4 +1,4 @@
-//! Conversations: who talks with whom, and by which rules.
+//! Conversations, their members, and the rules of each kind.
 
 pub mod access;
 mod channels;
@@ -14,9 +14,9 @@ use appcore::{
     auth::{Permission, Principal},
     line::parse_line,
     page::{Page, PageRequest},
-    view::{AssistantMember, Conversation, ConversationKind, Member, Message, Posting},
+    view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
-pub use dbcontext::query::members::{Followed, Following};
+pub use dbcontext::query::following::{Followed, Following};
 use dbcontext::query::{self, conversations::SeenConversation};
 
 pub use channels::join;
@@ -86,6 +86,7 @@ pub struct ConversationChange {
     pub posting: Option<Posting>,
     /// The model for a chat with an assistant.
     pub model: Option<String>,
+    pub mention_all: Option<MentionAll>,
 }
 
 pub async fn update(
@@ -110,6 +111,7 @@ pub async fn update(
             Some(model) => Some(Some(assistants::known_model(app, model)?)),
             None => None,
         },
+        mention_all: change.mention_all,
     };
     app.writer.submit(Change::Update(update)).await?;
     find(app, by, id).await
@@ -142,17 +144,17 @@ pub async fn following(app: &App, user: UserId) -> Result<Following, AppError> {
     let db = app.db.clone();
     let read = move |users: Vec<UserId>| {
         let db = db.clone();
-        async move { query::members::following(db.reader(), &users).await }
+        async move { query::following::of(db.reader(), &users).await }
     };
     app.following.ask(user, read).await
 }
 
-/// The same for many people at once; whoever is in nothing is left out.
+/// The same for many people at once; people without conversations and workspaces are left out.
 pub async fn following_many(app: &App, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
     if users.is_empty() {
         return Ok(HashMap::new());
     }
-    query::members::following(app.db.reader(), users).await
+    query::following::of(app.db.reader(), users).await
 }
 
 /// What the rows show: members, assistants and last messages come in one query each, however many rows there are.
@@ -189,10 +191,13 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
                 read_seq: own.map_or(0, |own| own.read_seq),
                 own,
                 posting: row.posting.parse().map_err(AppError::internal)?,
+                mention_all: row.mention_all.parse().map_err(AppError::internal)?,
+                history: row.history.parse().map_err(AppError::internal)?,
                 is_default: row.is_default,
                 archived_at: row.archived_at,
                 member_count: row.member_count.unsigned_abs(),
-                last_message: last.remove(&row.id),
+                // The newest one of all: where the reader may not see it, there is none for them.
+                last_message: last.remove(&row.id).filter(|message| message.seq > row.reads_after),
                 members: members.remove(&row.id),
                 assistants: assistants.remove(&row.id).unwrap_or_default(),
                 model: row.model,

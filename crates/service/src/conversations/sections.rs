@@ -1,6 +1,12 @@
 //! Folders of one's own sidebar.
 
-use appcore::{AppError, Code, SectionId, auth::Principal, line::parse_line, view::Section};
+use appcore::{
+    AppError, Code, SectionId,
+    auth::Principal,
+    event::{BusMessage, Envelope, Event, Topic},
+    line::parse_line,
+    view::Section,
+};
 use dbcontext::{
     constraint::app_error,
     query::{sections as rows, users},
@@ -42,6 +48,7 @@ pub async fn create(app: &App, by: &Principal, name: &str, position: Option<i64>
     sections.insert(place, new);
     let sections = number(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
+    tell(app, by, &sections)?;
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -61,6 +68,7 @@ pub async fn update(app: &App, by: &Principal, id: SectionId, change: SectionCha
     sections.insert(place, section);
     let sections = number(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
+    tell(app, by, &sections)?;
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -72,8 +80,17 @@ pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppE
     let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
     sections.remove(at);
     rows::remove(&tx, by.user_id, id).await?;
-    number(&tx, by, sections).await?;
-    tx.commit().await.map_err(app_error)
+    let sections = number(&tx, by, sections).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app, by, &sections)
+}
+
+/// Tells the caller's own connections, other devices among them.
+fn tell(app: &App, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
+    let event = Event::SectionsChanged { sections: sections.to_vec() };
+    let envelope = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now()).map_err(AppError::internal)?;
+    drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
+    Ok(())
 }
 
 fn place(wanted: Option<i64>, last: usize) -> usize {

@@ -23,12 +23,13 @@ use crate::{
 /// How many may be mentioned at once without being asked.
 const UNASKED_MENTIONS: u64 = 20;
 const MAX_MENTIONS: usize = 100;
+pub(crate) const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
 
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
 pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
     send.asking = assistants::checked(app, send.asking)?;
-    if send.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here)) {
+    if send.mentions_many() {
         send.here = mention_many(app, &send, is_confirmed).await?;
     }
     let (user, id) = (send.sender, send.conversation_id);
@@ -55,7 +56,9 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
 /// Whom `@here` means; asks back where it or `@all` means many.
 async fn mention_many(app: &App, send: &SendMessage, is_confirmed: bool) -> Result<Vec<UserId>, AppError> {
     let (id, sender) = (send.conversation_id, send.sender);
-    access::member(app, sender, id).await?;
+    if access::member(app, sender, id).await?.may_mention_all().is_err() {
+        return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
+    }
     let mentions = |kind| send.mentions.iter().any(|mention| mention.kind == kind);
     let mut here = Vec::new();
     if mentions(MentionKind::Here) {
@@ -113,8 +116,9 @@ pub async fn show_version(app: &App, by: &Principal, message_id: MessageId, inde
 }
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
-    let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id };
+    let message = find(app, by, message_id).await?;
+    let (conversation_id, has_versions) = (message.conversation_id, message.versions.is_some());
+    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_versions };
     let deleted = app.writer.submit(Change::Delete(delete)).await;
     access::explain(app, by.user_id, conversation_id, deleted).await?;
     Ok(())
@@ -122,8 +126,8 @@ pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<
 
 /// Part of a conversation's history, oldest first.
 pub async fn page(app: &App, by: &Principal, id: ConversationId, part: History) -> Result<Slice<Message>, AppError> {
-    access::reader(app, by.user_id, id).await?;
-    let part = History { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
+    let begins_after = access::reader(app, by.user_id, id).await?.reads_after();
+    let part = History { begins_after, limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (rows, has_more) = query::messages::history(app.db.reader(), id, part).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
     Ok(Slice { items, has_more })

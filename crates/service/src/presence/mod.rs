@@ -1,8 +1,8 @@
-//! Who is here: kept for a while, renewed by every instance that holds a connection of the person, told when it changes.
+//! Presence: an entry that expires, is renewed by every instance that holds a connection of the person, and is told when it changes.
 //!
 //! There is no counter that could go wrong: each instance says until when it holds somebody, and renews that while it does.
 //! When the last connection goes the instance only shortens its time to [`GRACE`], so a page that is loaded again changes
-//! nothing; an instance that dies stops renewing. Whoever nobody holds any more is offline, and [`PresenceStore::settle`] tells
+//! nothing; an instance that dies stops renewing. A person whose entry nobody renews is offline, and [`PresenceStore::settle`] tells
 //! each of them once, whichever instance asks first.
 
 mod choices;
@@ -38,7 +38,7 @@ const ANNOUNCED: usize = 100;
 /// How long it is remembered when somebody was last here, and what they had chosen.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Keeps who is here. Presence is a courtesy: a store that can't reach its backend answers from what this instance knows.
+/// Stores presence. It is best effort: a store that can't reach its backend answers from what this instance knows.
 pub trait PresenceStore: Send + Sync + 'static {
     /// `instance` holds these people until then. Answers who came online by it.
     fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
@@ -50,7 +50,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// Answers who went offline since, each once among all instances.
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
-    /// Keeps nothing of a person whom no instance holds any more.
+    /// Removes the entry of a person of whom no instance holds a connection.
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
 
     /// The presence of these people, in their order.
@@ -64,7 +64,7 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
         let mut messages = vec![BusMessage::Gathered(Gathered::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
         let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
-        for (user, conversation) in query::members::small_conversations(app.db.reader(), &people, small).await? {
+        for (user, conversation) in query::following::small_conversations(app.db.reader(), &people, small).await? {
             shared.entry(user).or_default().push(conversation);
         }
         for presence in changes {
@@ -74,7 +74,7 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
                 messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
             }
         }
-        // Nobody waits for it: whoever misses it sees the next one.
+        // Not awaited: a missed change is superseded by the next one.
         drop(app.bus.publish(messages));
     }
     Ok(())

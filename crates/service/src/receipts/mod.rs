@@ -20,7 +20,7 @@ use dbcontext::{
     Database,
     query::{
         self,
-        members::{Reach, Reached},
+        positions::{Reach, Reached},
     },
 };
 use serde::Deserialize;
@@ -117,7 +117,7 @@ impl Store {
     async fn move_to(&self, reaches: &[Reach]) -> Result<(), AppError> {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
-        for moved in query::members::reach(self.db.writer(), reaches, self.small_conversation).await? {
+        for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
             let Reached { conversation_id, user_id, delivered_seq, read_seq, member_count } = moved;
             let is_small = member_count <= i64::from(self.small_conversation);
             if !is_small && member_count <= MAX_READERS_SHOWN {

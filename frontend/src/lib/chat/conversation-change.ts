@@ -30,8 +30,8 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
     case 'member.removed':
       return frame.payload.user_id === me ? 'gone' : become(withMember(frame, conversation, me));
     case 'conversation.updated': {
-      const { title, topic, kind, posting, assistants, model = null } = frame.payload;
-      return become({ title, topic, kind, posting, assistants, model });
+      const { title, topic, kind, posting, mention_all, history, assistants, model = null } = frame.payload;
+      return become({ title, topic, kind, posting, mention_all, history, assistants, model });
     }
     case 'conversation.archived':
       return become({ archived_at: frame.payload.archived_at });

@@ -57,6 +57,8 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   read_seq: 2,
   own,
   posting: 'everyone',
+  mention_all: 'everyone',
+  history: 'all',
   is_default: false,
   archived_at: null,
   member_count: 2,
@@ -372,6 +374,8 @@ describe('channels in the list', () => {
       topic: null,
       kind: 'private_channel',
       posting: 'admins',
+      mention_all: 'admins',
+      history: 'all',
       assistants: [{ id: 'a', name: 'Quill', model: null }]
     });
     expect(store.get('c1')).toMatchObject({
@@ -379,6 +383,7 @@ describe('channels in the list', () => {
       title: 'announcements',
       kind: 'private_channel',
       posting: 'admins',
+      mention_all: 'admins',
       assistants: [{ name: 'Quill' }]
     });
   });

@@ -1,9 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Section } from '#lib/api/channels.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
 
 /** The part of the connection that tells what changed elsewhere. */
 interface Line {
+  on(handler: (frame: ServerFrame) => void): () => void;
   onHello(handler: () => void): () => void;
 }
 
@@ -16,6 +17,9 @@ export class Sections {
 
   constructor(api: Api, line?: Line) {
     this.#api = api;
+    line?.on((frame) => {
+      if (frame.type === 'sections.changed') this.#become(frame.payload.sections);
+    });
     // Another of one's devices may have changed them while this one was away.
     line?.onHello(() => {
       if (this.#wasGreeted) void this.load();

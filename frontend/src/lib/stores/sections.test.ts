@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Section } from '#lib/api/channels.ts';
 import { Api, ApiError } from '#lib/api/client.ts';
+import type { ServerFrame } from '#lib/api/types.ts';
 import { Sections } from './sections.svelte.ts';
 
 class FakeApi extends Api {
@@ -66,6 +67,20 @@ describe('sections', () => {
     expect(names()).toEqual(['Later', 'Launch']);
     await sections.move('b', -1);
     expect(names()).toEqual(['Later', 'Launch']);
+  });
+
+  it('become what another device has made of them', async () => {
+    let say: (frame: ServerFrame) => void = () => undefined;
+    const other = new Sections(api, {
+      on: (handler) => {
+        say = handler;
+        return () => undefined;
+      },
+      onHello: () => () => undefined
+    });
+    await other.load();
+    say({ type: 'sections.changed', payload: { sections: [{ id: 'c', name: 'Clients', position: 0 }] } } as ServerFrame);
+    expect(other.items.map(({ name }) => name)).toEqual(['Clients']);
   });
 
   it('that can’t be read are none', async () => {

@@ -28,6 +28,8 @@ const conversation = (id: string, own: Partial<Own> = {}, more: Partial<Conversa
     ...own
   },
   posting: 'everyone',
+  mention_all: 'everyone',
+  history: 'all',
   is_default: false,
   archived_at: null,
   member_count: 3,

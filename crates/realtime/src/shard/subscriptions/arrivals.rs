@@ -69,6 +69,9 @@ impl Subscriptions {
             subscription.recount(followed.last_seq, followed.member_count);
             if !person.follows(*id) {
                 subscription.readers.extend(person.connections.iter().cloned());
+                if followed.reads_after > subscription.order.last() {
+                    person.connections.iter().for_each(|out| out.pass_at_least(*id, followed.reads_after));
+                }
                 for out in person.connections.iter().filter(|out| out.shows(*id)) {
                     viewers::add(&mut self.viewers, *id, out);
                 }

@@ -1,44 +1,35 @@
-//! One group: what its changes need is read, each change is applied in turn, and what comes of it is gathered to be stored together.
+//! One batch: what its changes need is read ([`load`]), each change is made in turn ([`apply`]), and what comes of it is gathered to be stored
+//! together ([`close`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod apply;
+mod close;
+mod load;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
-    event::{Envelope, Event, Signal, Topic},
+    event::{Envelope, Event, Topic},
     text::Content,
-    view::{Capabilities, ConversationKind, MemberRole, Message, SenderKind},
+    view::{Capabilities, ConversationKind, MemberRole, Message},
 };
 use dbcontext::query::{
-    self, Piece,
-    batches::{ConversationState, Head, NewEvent, NewMessage, SeenAt},
+    batches::{ConversationState, NewEvent, NewMessage},
     conversations::MemberAssistant,
     jobs::NewJob,
     mentions::NewMention,
 };
-use sea_orm::{ConnectionTrait as _, DatabaseExecutor, DatabaseTransaction};
 use uuid::Uuid;
 
 use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
-    change::{Change, Outcome},
     edits::Edits,
-    memory::{Known, Memory},
-    messages,
+    memory::Known,
+    statements::Statements,
 };
 use crate::jobs::{AnswerJob, Job as _};
 
-/// A group to which nothing is added any more.
-pub(super) struct Closed {
-    /// The conversations that get events, as they were before.
-    pub seen: Vec<SeenAt>,
-    pub pieces: Vec<Piece>,
-    pub envelopes: Vec<Envelope>,
-    pub signals: Vec<Signal>,
-    /// Its note, where other instances have to hear of it.
-    pub batch: Option<Uuid>,
-    /// The conversations as they are once all this is stored.
-    pub conversations: HashMap<ConversationId, Known>,
-}
+pub(super) use close::Closed;
 
 /// A person's standing in a conversation.
 #[derive(Clone, Debug)]
@@ -54,7 +45,7 @@ impl ActingMember {
 }
 
 pub(super) struct Batch<'a> {
-    pub db: &'a DatabaseExecutor<'a>,
+    pub db: &'a Statements<'a>,
     limits: &'a config::Messages,
     pub now: Timestamp,
     id: Option<Uuid>,
@@ -66,7 +57,7 @@ pub(super) struct Batch<'a> {
     /// What is edited.
     pub edits: Edits,
     /// What replies may point to.
-    pub replied: HashSet<(ConversationId, MessageId)>,
+    pub replied: HashSet<(ConversationId, MessageId, UserId)>,
     /// The assistants of conversations, and those that somebody mentions there though they are in none.
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
     pub mentioned: HashMap<(ConversationId, UserId), Vec<MemberAssistant>>,
@@ -77,6 +68,8 @@ pub(super) struct Batch<'a> {
     /// Something that people wrote was taken out of the database.
     pub has_removed_text: bool,
     moved: BTreeSet<ConversationId>,
+    /// How many numbers of events and messages it has given out.
+    numbers: u64,
     /// Whose standing was relied on where that takes no number.
     relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
@@ -88,7 +81,7 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
-    pub fn new(db: &'a DatabaseExecutor<'a>, limits: &'a config::Messages, now: Timestamp, relayed: bool) -> Self {
+    pub fn new(db: &'a Statements<'a>, limits: &'a config::Messages, now: Timestamp, relayed: bool) -> Self {
         Self {
             db,
             limits,
@@ -105,120 +98,13 @@ impl<'a> Batch<'a> {
             workspace_admins: HashSet::new(),
             has_removed_text: false,
             moved: BTreeSet::new(),
+            numbers: 0,
             relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
             new_mentions: Vec::new(),
             events: Vec::new(),
             envelopes: Vec::new(),
             jobs: Vec::new(),
-        }
-    }
-
-    /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
-    pub async fn lock(mut self, txn: &DatabaseTransaction, changes: &[Change]) -> Result<Self, AppError> {
-        let ids: BTreeSet<ConversationId> = changes.iter().filter_map(Change::conversation_id).collect();
-        if ids.is_empty() {
-            return Ok(self);
-        }
-        self.conversations =
-            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
-        let people = people(changes);
-        if !people.is_empty() {
-            for row in query::batches::standings(self.db, &people).await? {
-                let standing = ActingMember::parse(&row.role, row.display_name)?;
-                self.set_standing(row.conversation_id, row.user_id, Some(standing));
-            }
-        }
-        messages::load_repeated(&mut self, changes).await?;
-        messages::load(&mut self, changes).await?;
-        Ok(self)
-    }
-
-    /// Reads what messages will ask and is not remembered, without a lock.
-    pub async fn look(mut self, changes: &[Change], memory: &mut Memory) -> Result<Self, AppError> {
-        let mut unknown = Vec::new();
-        let mut half_known = HashMap::new();
-        for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
-            let id = people[0].0;
-            let Some(known) = memory.take(id) else {
-                unknown.extend_from_slice(people);
-                continue;
-            };
-            if people.iter().all(|(_, user)| known.standings.contains_key(user)) {
-                self.is_remembered = true;
-                self.conversations.insert(id, known);
-            } else {
-                unknown.extend_from_slice(people);
-                half_known.insert(id, known);
-            }
-        }
-        if !unknown.is_empty() {
-            for row in query::batches::seen(self.db, &unknown).await? {
-                let id = row.conversation.id;
-                let seq = row.conversation.last_seq;
-                self.conversations.entry(id).or_insert_with(|| {
-                    let unmoved = half_known.remove(&id).filter(|known: &Known| known.state.last_seq == seq);
-                    unmoved.unwrap_or_else(|| Known::new(row.conversation))
-                });
-                let standing = match (row.role, row.display_name) {
-                    (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
-                    _ => None,
-                };
-                self.set_standing(id, row.user_id, standing);
-            }
-        }
-        messages::load(&mut self, changes).await?;
-        Ok(self)
-    }
-
-    /// Makes the changes one after the other, those that are gathered first; each has an outcome of its own.
-    pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
-        let mut order: Vec<usize> = (0..changes.len()).collect();
-        order.sort_by_key(|place| !changes[*place].is_gathered());
-        let mut outcomes: Vec<(usize, Result<Outcome, AppError>)> = Vec::with_capacity(changes.len());
-        for place in order {
-            let change = &changes[place];
-            if !change.is_gathered() {
-                // The others read and change the same messages where they are stored.
-                query::execute(self.db, self.edits.take_pieces(self.db.get_database_backend(), self.now)?).await?;
-            }
-            match self.apply(change).await {
-                Err(error @ (AppError::Internal(_) | AppError::Unavailable(_))) => return Err(error),
-                outcome => outcomes.push((place, outcome)),
-            }
-        }
-        outcomes.sort_by_key(|(place, _)| *place);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
-    }
-
-    async fn apply(&mut self, change: &Change) -> Result<Outcome, AppError> {
-        if let Some(id) = change.conversation_id()
-            && self.capabilities(id).is_ok_and(|able| !able.members_are_durable)
-        {
-            self.relied_on.extend(change.people().into_iter().map(|user| (id, user)));
-        }
-        match change {
-            Change::Send(change) => messages::send(self, change),
-            Change::Edit(change) => messages::edit(self, change),
-            Change::AskAgain(change) => super::versions::ask_again(self, change).await,
-            Change::ShowVersion(change) => super::versions::show(self, change).await,
-            Change::Delete(change) => messages::delete(self, change).await,
-            Change::Create(change) => super::conversations::create(self, change).await,
-            Change::Update(change) => super::conversations::update(self, change).await,
-            Change::Archive(change) => super::conversations::archive(self, change).await,
-            Change::Convert(change) => super::conversations::convert(self, change).await,
-            Change::SuggestTitle(change) => super::conversations::suggest_title(self, change).await,
-            Change::DeleteConversation(change) => super::conversations::delete(self, change).await,
-            Change::AddMember(change) => super::conversations::add_member(self, change).await,
-            Change::AddAssistant(change) => super::conversations::add_assistant(self, change).await,
-            Change::RemoveMember(change) => super::conversations::remove_member(self, change).await,
-            Change::Depart(change) => super::departures::depart(self, change).await,
-            Change::SetRole(change) => super::conversations::set_role(self, change).await,
-            Change::BeginAnswer(change) => super::answers::begin(self, change).await,
-            Change::FinishAnswer(change) => super::answers::finish(self, change).await,
-            Change::OvertakeAnswer(change) => super::answers::overtake(self, change).await,
-            Change::Regenerate(change) => super::answers::regenerate(self, change).await,
-            Change::Dissolve(id) => super::conversations::dissolve(self, *id).await,
         }
     }
 
@@ -262,6 +148,7 @@ impl<'a> Batch<'a> {
         let conversation = self.conversation_mut(id)?;
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
+        self.numbers += 1;
         self.moved.insert(id);
         let envelope = self.append(id, seq, &make(seq))?;
         self.envelopes.push(envelope);
@@ -272,7 +159,9 @@ impl<'a> Batch<'a> {
     pub fn next_no(&mut self, id: ConversationId) -> Result<i64, AppError> {
         let conversation = self.conversation_mut(id)?;
         conversation.last_no += 1;
-        Ok(conversation.last_no)
+        let no = conversation.last_no;
+        self.numbers += 1;
+        Ok(no)
     }
 
     /// Tells something that is not kept, once all this is committed.
@@ -350,78 +239,4 @@ impl<'a> Batch<'a> {
         }
         Ok(())
     }
-
-    /// What has gathered, as what is to be executed, told, and said to this process.
-    pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
-        let backend = self.db.get_database_backend();
-        let heads: Vec<Head> = self
-            .moved
-            .iter()
-            .filter_map(|id| self.conversations.get(id))
-            .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
-            .collect();
-        let mut written: BTreeMap<(ConversationId, UserId), i64> = BTreeMap::new();
-        for message in self.new_messages.iter().filter(|message| message.sender_kind == SenderKind::User.as_str()) {
-            if let Some(sender) = message.sender_id {
-                written.insert((message.conversation_id, UserId(sender)), message.no);
-            }
-        }
-        let mut seen: BTreeMap<ConversationId, SeenAt> = BTreeMap::new();
-        for event in &self.events {
-            let id = event.conversation_id;
-            let last_seq = event.seq - 1;
-            seen.entry(id).or_insert_with(|| SeenAt { id, last_seq, members: Vec::new() });
-        }
-        for (id, user) in &self.relied_on {
-            if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.standing(*id, *user)) {
-                seen.members.push((*user, member.role.as_str()));
-            }
-        }
-        let mut pieces = self.edits.take_pieces(backend, self.now)?;
-        if !self.new_messages.is_empty() {
-            pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
-        }
-        if !written.is_empty() {
-            pieces.push(query::batches::read_by_writing(backend, &written)?);
-        }
-        if !self.new_mentions.is_empty() {
-            pieces.push(query::mentions::insert(backend, self.new_mentions)?);
-        }
-        let noted = self.id.filter(|_| !self.events.is_empty());
-        if !self.events.is_empty() {
-            pieces.push(query::batches::insert(backend, self.events)?);
-        }
-        if let Some(id) = noted {
-            pieces.push(query::batches::insert_outbox_entry(backend, id, self.now)?);
-        }
-        if !heads.is_empty() {
-            pieces.push(query::batches::advance(backend, &heads, self.now)?);
-        }
-        if !told.is_empty() {
-            pieces.push(query::batches::remove_outbox_entries(backend, told)?);
-        }
-        let mut signals = Vec::new();
-        if !self.jobs.is_empty() {
-            signals.push(Signal::JobsWaiting);
-            pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
-        }
-        Ok(Closed {
-            seen: seen.into_values().collect(),
-            pieces,
-            envelopes: self.envelopes,
-            signals,
-            batch: noted,
-            conversations: self.conversations,
-        })
-    }
-}
-
-/// The people whose standing the changes ask for.
-fn people(changes: &[Change]) -> Vec<(ConversationId, UserId)> {
-    let people: BTreeSet<(ConversationId, UserId)> = changes
-        .iter()
-        .filter_map(|change| change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user))))
-        .flatten()
-        .collect();
-    people.into_iter().collect()
 }

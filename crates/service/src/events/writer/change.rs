@@ -4,7 +4,8 @@ use appcore::{
     AppError, AssistantId, ConversationId, MessageId, UserId, WorkspaceId,
     text::{ClientId, Content},
     view::{
-        AnswerFigures, AssistantMember, ConversationKind, Member, MemberRole, Mention, Message, MessageStatus, Posting,
+        AnswerFigures, AssistantMember, ConversationKind, HistoryScope, Member, MemberRole, Mention, MentionAll,
+        MentionKind, Message, MessageStatus, Posting,
     },
 };
 
@@ -51,6 +52,13 @@ pub struct SendMessage {
     pub asking: Asking,
 }
 
+impl SendMessage {
+    /// Whether it mentions everybody, or everybody who is here.
+    pub(crate) fn mentions_many(&self) -> bool {
+        self.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct EditMessage {
     pub conversation_id: ConversationId,
@@ -82,6 +90,8 @@ pub struct DeleteMessage {
     pub conversation_id: ConversationId,
     pub by: UserId,
     pub message_id: MessageId,
+    /// It has other versions, as far as the caller knows; they go with it.
+    pub has_versions: bool,
 }
 
 /// People and assistants were checked against the workspace before.
@@ -93,6 +103,8 @@ pub struct CreateConversation {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: Posting,
+    pub mention_all: MentionAll,
+    pub history: HistoryScope,
     pub created_by: UserId,
     pub members: Vec<(UserId, MemberRole)>,
     pub assistant: Option<AssistantId>,
@@ -110,6 +122,7 @@ pub struct UpdateConversation {
     pub posting: Option<Posting>,
     /// For a chat with an assistant.
     pub model: Option<Option<String>>,
+    pub mention_all: Option<MentionAll>,
 }
 
 /// Makes it one that can only be read, or one that is used again.
@@ -251,7 +264,7 @@ impl Change {
 
     /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
     pub(super) const fn is_gathered(&self) -> bool {
-        matches!(self, Self::Send(_) | Self::Edit(_))
+        matches!(self, Self::Send(_) | Self::Edit(_) | Self::Delete(DeleteMessage { has_versions: false, .. }))
     }
 
     /// The people whose standing in the conversation decides.

@@ -20,13 +20,13 @@ use dbcontext::{
     constraint::app_error,
     query::{self, batches::Claim},
 };
-use sea_orm::DatabaseExecutor;
 use uuid::Uuid;
 
 use super::{
     batch::{Batch, Closed},
     change::{Change, Outcome},
     memory::Memory,
+    statements::Statements,
 };
 
 /// How long a conversation is locked first after somebody else was faster.
@@ -44,8 +44,8 @@ pub(super) struct Committed {
 /// What became of a group without locks.
 enum Attempt {
     Committed(Committed),
-    /// Something that must be unique is there already.
-    Repeated,
+    /// It takes locks: something that must be unique is there already, or a change turned out to be none that is gathered.
+    NeedsLocks,
     /// What was remembered is no longer so.
     Outdated,
     /// Somebody else was faster in these conversations.
@@ -93,7 +93,7 @@ impl Committer {
         while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
                 Attempt::Committed(committed) => return Ok(committed),
-                Attempt::Repeated => break,
+                Attempt::NeedsLocks => break,
                 // What was remembered is forgotten now, so that it is read the next time.
                 Attempt::Outdated => {}
                 Attempt::Moved(moved) => {
@@ -123,8 +123,11 @@ impl Committer {
         now: Timestamp,
         told: &[Uuid],
     ) -> Result<Attempt, AppError> {
-        let db = DatabaseExecutor::from(self.db.log());
+        let db = Statements::on(self.db.log());
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
+        if !batch.are_gathered(changes) {
+            return Ok(Attempt::NeedsLocks);
+        }
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
         let has_removed_text = batch.has_removed_text;
@@ -139,7 +142,7 @@ impl Committer {
                 }
                 Attempt::Committed(committed)
             }
-            (Claim::Repeated, _) => Attempt::Repeated,
+            (Claim::Repeated, _) => Attempt::NeedsLocks,
             (Claim::Moved(_), _) if is_remembered => Attempt::Outdated,
             (Claim::Moved(moved), _) => Attempt::Moved(moved),
         })
@@ -156,7 +159,7 @@ impl Committer {
             drop(self.memory.take(id));
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
-        let db = DatabaseExecutor::from(&*txn);
+        let db = Statements::on(&*txn);
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).lock(&txn, changes).await?;
         if let Some(unsure) = unsure
             && let Some(id) = unsure.batch

@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId, WorkspaceId,
     access::Access,
     event::Event,
-    view::{AssistantMember, ConversationKind, Member, MemberRole},
+    view::{AssistantMember, ConversationKind, HistoryScope, Member, MemberRole},
 };
 use dbcontext::{
     entity::conversation,
@@ -46,6 +46,8 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         is_default: false,
         posting: new.posting.to_string(),
         model: None,
+        mention_all: new.mention_all.to_string(),
+        history: new.history.to_string(),
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
@@ -82,7 +84,7 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
     let id = update.conversation_id;
     manager(batch, id, update.by).await?;
     let old = settings(batch, id)?;
-    if update.posting.is_some() && !old.kind.capabilities().is_channel {
+    if (update.posting.is_some() || update.mention_all.is_some()) && !old.kind.capabilities().is_channel {
         return Err(AppError::refused(Code::WrongState, "This is only available in channels."));
     }
     if update.model.is_some() && !old.kind.capabilities().asks_every_message {
@@ -94,6 +96,8 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
         topic: update.topic.clone().unwrap_or_else(|| old.topic.clone()),
         posting: update.posting.unwrap_or(old.posting),
         model: update.model.clone().unwrap_or_else(|| old.model.clone()),
+        mention_all: update.mention_all.unwrap_or(old.mention_all),
+        history: old.history,
     };
     if new != old {
         check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
@@ -125,7 +129,9 @@ pub(super) async fn convert(batch: &mut Batch<'_>, convert: &Convert) -> Result<
     not_archived(batch, id)?;
     check_title(batch, id, access.workspace_id, convert.kind, old.title.as_deref()).await?;
     let is_open = convert.kind.capabilities().is_open;
-    set(batch, id, Settings { kind: convert.kind, ..old }).await?;
+    // What was public once is not hidden again.
+    let history = if is_open { HistoryScope::All } else { old.history };
+    set(batch, id, Settings { kind: convert.kind, history, ..old }).await?;
     let name = query::users::by_id(batch.db, convert.by).await?.map_or_else(String::new, |user| user.display_name);
     let what = if is_open { "made this channel public" } else { "made this a private channel" };
     messages::say(batch, id, format!("{name} {what}."))?;
@@ -163,6 +169,8 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
         topic: state.topic.clone(),
         posting: state.posting.parse().map_err(AppError::internal)?,
         model: state.model.clone(),
+        mention_all: state.mention_all.parse().map_err(AppError::internal)?,
+        history: state.history.parse().map_err(AppError::internal)?,
     })
 }
 
@@ -171,6 +179,8 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
     let state = batch.conversation_mut(id)?;
     state.kind = new.kind.to_string();
     state.posting = new.posting.to_string();
+    state.mention_all = new.mention_all.to_string();
+    state.history = new.history.to_string();
     (state.title, state.topic, state.model) = (new.title, new.topic, new.model);
     tell_update(batch, id).await?;
     Ok(())
@@ -221,6 +231,11 @@ pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result
         return Err(Code::NotFound.into());
     }
     query::members::insert(batch.db, add.conversation_id, [(add.user_id, MemberRole::Member)], batch.now).await?;
+    if settings(batch, add.conversation_id)?.history == HistoryScope::FromJoin {
+        let state = batch.conversation(add.conversation_id)?;
+        let position = (state.last_seq, state.last_no);
+        query::members::begin_after(batch.db, add.conversation_id, add.user_id, position).await?;
+    }
     let member = member(batch, add.conversation_id, add.user_id).await?;
     batch.set_standing(
         add.conversation_id,
@@ -321,7 +336,7 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .into_iter()
         .map(AssistantMember::from)
         .collect();
-    let Settings { kind, title, topic, posting, model } = settings(batch, conversation_id)?;
+    let Settings { kind, title, topic, posting, model, mention_all, history } = settings(batch, conversation_id)?;
     batch.emit(conversation_id, |seq| Event::ConversationUpdated {
         conversation_id,
         seq,
@@ -329,6 +344,8 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         title,
         topic,
         posting,
+        mention_all,
+        history,
         assistants: assistants.clone(),
         model,
     })?;

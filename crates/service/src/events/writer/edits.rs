@@ -1,6 +1,6 @@
-//! Edits of messages: read together, and stored together with what else the batch stores.
+//! Edits and deletions of messages: read together, and stored together with what else the batch stores.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, view::Message};
 use dbcontext::query::{self, Piece, events::StoredEvent};
@@ -10,21 +10,26 @@ use super::{change::Change, removed};
 
 #[derive(Default)]
 pub(super) struct Edits {
-    /// The messages to be edited, as they are by now.
+    /// The messages to be edited or deleted, as they are by now.
     messages: HashMap<MessageId, Message>,
     /// The events that carry their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
     /// What is not stored yet.
     edited: BTreeMap<MessageId, String>,
+    deleted: BTreeSet<MessageId>,
     rewritten: BTreeMap<(ConversationId, i64), StoredEvent>,
 }
 
 impl Edits {
-    /// Reads what is edited, and which events carry its text.
+    /// Reads what is edited or deleted, and which events carry its text.
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
         let ids: Vec<MessageId> = changes
             .iter()
-            .filter_map(|change| if let Change::Edit(edit) = change { Some(edit.message_id) } else { None })
+            .filter_map(|change| match change {
+                Change::Edit(edit) => Some(edit.message_id),
+                Change::Delete(delete) => Some(delete.message_id),
+                _ => None,
+            })
             .collect();
         if ids.is_empty() {
             return Ok(());
@@ -49,21 +54,40 @@ impl Edits {
 
     /// Takes in a message with its new text; what it said before leaves its events.
     pub fn store(&mut self, message: Message) -> Result<(), AppError> {
-        for event in self.texts.get(&message.id).into_iter().flatten() {
-            let payload = removed::rewritten(&event.payload, &message, event.seq == message.seq)?;
-            self.rewritten.insert((event.conversation_id, event.seq), StoredEvent { payload, ..event.clone() });
-        }
+        self.rewrite(&message)?;
         self.edited.insert(message.id, message.content.clone());
         self.messages.insert(message.id, message);
         Ok(())
     }
 
-    /// What stores the edits since the last time.
+    /// Takes in a message that was deleted; what it said leaves its events.
+    pub fn delete(&mut self, message: &Message) -> Result<(), AppError> {
+        self.rewrite(message)?;
+        // Of one message there is one statement: they are executed in no certain order.
+        self.edited.remove(&message.id);
+        self.deleted.insert(message.id);
+        self.messages.remove(&message.id);
+        Ok(())
+    }
+
+    fn rewrite(&mut self, message: &Message) -> Result<(), AppError> {
+        for event in self.texts.get(&message.id).into_iter().flatten() {
+            let payload = removed::rewritten(&event.payload, message, event.seq == message.seq)?;
+            self.rewritten.insert((event.conversation_id, event.seq), StoredEvent { payload, ..event.clone() });
+        }
+        Ok(())
+    }
+
+    /// What stores the edits and deletions since the last time.
     pub fn take_pieces(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
         let mut pieces = Vec::new();
         if !self.edited.is_empty() {
             let edited = std::mem::take(&mut self.edited).into_iter().collect();
             pieces.push(query::messages::edit(backend, edited, now)?);
+        }
+        if !self.deleted.is_empty() {
+            let deleted = std::mem::take(&mut self.deleted).into_iter().collect();
+            pieces.push(query::messages::delete_all(backend, deleted, now)?);
         }
         if !self.rewritten.is_empty() {
             let rewritten = std::mem::take(&mut self.rewritten).into_values().collect();

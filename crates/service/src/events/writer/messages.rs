@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::Event,
-    view::{MemberRole, Mention, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
+    view::{MemberRole, Mention, MentionAll, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
@@ -20,7 +20,7 @@ use super::{
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
     removed, versions,
 };
-use crate::jobs::AnswerJob;
+use crate::{jobs::AnswerJob, messages::KEPT_TO_ADMINS};
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
@@ -41,19 +41,37 @@ pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> 
 /// Reads what messages refer to: those that they answer, and the assistants that they may be for; and what is edited.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     batch.edits.load(batch.db, changes).await?;
-    let replies: Vec<(ConversationId, MessageId)> =
-        sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id))).collect();
+    let replies: Vec<(ConversationId, MessageId, UserId)> =
+        sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id, send.sender))).collect();
     if !replies.is_empty() {
         batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
     }
-    let announcing: Vec<(ConversationId, UserId)> = sends(changes)
+    let doubtful: Vec<(ConversationId, UserId)> = sends(changes)
+        .filter(|send| {
+            batch.conversation(send.conversation_id).is_ok_and(|state| {
+                let mentions_all = state.mention_all == MentionAll::Admins.as_str() && send.mentions_many();
+                mentions_all || state.posting == Posting::Admins.as_str()
+            })
+        })
         .map(|send| (send.conversation_id, send.sender))
-        .filter(|(id, _)| batch.conversation(*id).is_ok_and(|state| state.posting == Posting::Admins.as_str()))
+        .chain(foreign_deletes(batch, changes))
         .collect();
-    if !announcing.is_empty() {
-        batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &announcing).await?);
+    if !doubtful.is_empty() {
+        batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &doubtful).await?);
     }
     asked::load(batch, changes).await
+}
+
+/// Who deletes what only those who manage the conversation may delete.
+fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+    let is_allowed = |delete: &DeleteMessage| {
+        let message = batch.edits.message(delete.conversation_id, delete.message_id);
+        let is_own = message.is_some_and(|message| message.sender.id == Some(delete.by.0));
+        is_own && not_archived(batch, delete.conversation_id).is_ok()
+    };
+    let deletes =
+        changes.iter().filter_map(|change| if let Change::Delete(delete) = change { Some(delete) } else { None });
+    deletes.filter(|delete| !is_allowed(delete)).map(|delete| (delete.conversation_id, delete.by)).collect()
 }
 
 pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
@@ -67,7 +85,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
     }
     if let Some(reply_to) = send.reply_to
-        && !batch.replied.contains(&(send.conversation_id, reply_to))
+        && !batch.replied.contains(&(send.conversation_id, reply_to, send.sender))
     {
         return Err(AppError::field(
             "reply_to",
@@ -76,6 +94,9 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         ));
     }
     may_write(batch, send.conversation_id, send.sender)?;
+    if send.mentions_many() {
+        may_mention_all(batch, send.conversation_id, send.sender)?;
+    }
     batch.check_length(send.conversation_id, &send.content)?;
     let asked = asked::assistants(batch, send)?;
     batch.check_open_answers(send.sender, asked.len())?;
@@ -189,16 +210,27 @@ fn mention(batch: &mut Batch<'_>, send: &SendMessage, no: i64) {
 
 /// Refuses what a member writes where nobody, or not everybody, may write.
 pub(super) fn may_write(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    let role = batch.standing(id, user)?.role;
+    batch.standing(id, user)?;
     let conversation = batch.conversation(id)?;
     if conversation.archived_at.is_some() {
         return Err(Code::Archived.into());
     }
-    let is_admin = role != MemberRole::Member || batch.workspace_admins.contains(&(id, user));
-    if conversation.posting == Posting::Admins.as_str() && !is_admin {
+    if conversation.posting == Posting::Admins.as_str() && !is_admin(batch, id, user)? {
         return Err(AppError::refused(Code::Forbidden, "Only admins can post in this channel."));
     }
     Ok(())
+}
+
+fn may_mention_all(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
+    if batch.conversation(id)?.mention_all == MentionAll::Admins.as_str() && !is_admin(batch, id, user)? {
+        return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
+    }
+    Ok(())
+}
+
+/// Whether a member is an admin here, or one of the workspace.
+fn is_admin(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<bool, AppError> {
+    Ok(batch.standing(id, user)?.role != MemberRole::Member || batch.workspace_admins.contains(&(id, user)))
 }
 
 pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
@@ -227,35 +259,41 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
 }
 
 pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
-    let role = batch.standing(delete.conversation_id, delete.by)?.role;
-    let mut message = target(batch, delete.conversation_id, delete.message_id).await?;
+    batch.standing(delete.conversation_id, delete.by)?;
+    let mut message = batch.edits.message(delete.conversation_id, delete.message_id).ok_or(Code::NotFound)?;
+    if delete.has_versions || message.versions.is_some() {
+        message = target(batch, delete.conversation_id, delete.message_id).await?;
+    }
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
     let is_archived = not_archived(batch, delete.conversation_id);
-    if (!own || is_archived.is_err()) && !manages(batch, delete, role).await? {
+    if (!own || is_archived.is_err()) && !manages(batch, delete)? {
         is_archived?;
         return Err(AppError::refused(
             Code::Forbidden,
             "Only the author, or an owner or admin of the conversation, can delete this message.",
         ));
     }
-    query::messages::delete(batch.db, delete.message_id, batch.now).await?;
     message.content.clear();
     message.deleted_at = Some(batch.now);
-    removed::take_out(batch, &message).await?;
     if message.versions.is_some() {
+        query::messages::delete(batch.db, delete.message_id, batch.now).await?;
+        removed::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;
+    } else {
+        removed::take_out_pending(batch, &message)?;
+        batch.edits.delete(&message)?;
     }
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
     batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
     Ok(Outcome::Done)
 }
 
-async fn manages(batch: &Batch<'_>, delete: &DeleteMessage, role: MemberRole) -> Result<bool, AppError> {
-    if role != MemberRole::Member {
-        return Ok(true);
-    }
-    let access = query::access::find(batch.db, delete.conversation_id, delete.by).await?;
-    Ok(access.is_some_and(|access| access.may_manage()))
+/// Owners and admins, and of a channel those of its workspace.
+fn manages(batch: &Batch<'_>, delete: &DeleteMessage) -> Result<bool, AppError> {
+    let id = delete.conversation_id;
+    let is_manager = batch.standing(id, delete.by)?.role != MemberRole::Member;
+    let is_workspace_admin = batch.workspace_admins.contains(&(id, delete.by));
+    Ok(is_manager || (batch.capabilities(id)?.is_channel && is_workspace_admin))
 }
 
 /// Refuses what changes a conversation that can only be read.

@@ -16,6 +16,7 @@ mod edits;
 mod memory;
 mod messages;
 mod removed;
+mod statements;
 mod versions;
 
 use std::{

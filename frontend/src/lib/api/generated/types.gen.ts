@@ -417,6 +417,7 @@ export type ChangeAssistantRequest = {
 };
 
 export type ChangeConversationRequest = {
+    mention_all?: MentionAll | null;
     /**
      * The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
      */
@@ -527,6 +528,10 @@ export type Conversation = {
     archived_at?: Timestamp | null;
     assistants?: Array<AssistantMember>;
     created_at: Timestamp;
+    /**
+     * What members see of what was said before they joined.
+     */
+    history: HistoryScope;
     id: ConversationId;
     /**
      * It is the channel that every member of the workspace is in.
@@ -550,6 +555,10 @@ export type Conversation = {
      * At most 20 of them: owners first, then by name.
      */
     members?: Array<Member> | null;
+    /**
+     * Who may mention everybody in it.
+     */
+    mention_all: MentionAll;
     /**
      * The model that was chosen for a chat with an assistant; none: the assistant's own.
      */
@@ -688,12 +697,14 @@ export type ConversationUnarchivedFrame = {
 export type ConversationUpdatedFrame = {
     id: string;
     /**
-     * The title, the topic, who may post, the assistants or the model are others.
+     * The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
      */
     payload: {
         assistants: Array<AssistantMember>;
         conversation_id: ConversationId;
+        history: HistoryScope;
         kind: ConversationKind;
+        mention_all: MentionAll;
         /**
          * The model that was chosen for a chat with an assistant; left out: the assistant's own.
          */
@@ -770,11 +781,13 @@ export type CreateAssistantRequest = {
 
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
+    history?: HistoryScope | null;
     kind: ConversationKind;
     /**
      * The others. For `single` exactly one, for `group` at least two; at most 1,000.
      */
     member_ids?: Array<UserId> | null;
+    mention_all?: MentionAll | null;
     posting?: Posting | null;
     /**
      * A channel must have one, a public channel one that no other public channel of the workspace has.
@@ -1079,6 +1092,11 @@ export type HelloFrame = {
 };
 
 /**
+ * What a conversation's members see of its history.
+ */
+export type HistoryScope = 'all' | 'from_join';
+
+/**
  * Who one is at a provider.
  */
 export type Identity = {
@@ -1331,6 +1349,11 @@ export type Mention = {
     id?: string | null;
     kind: MentionKind;
 };
+
+/**
+ * Who may mention everybody in a conversation, by `@all` or `@here`.
+ */
+export type MentionAll = 'everyone' | 'admins';
 
 export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
@@ -2133,6 +2156,22 @@ export type SectionPage = {
     total: number;
 };
 
+export type SectionsChangedFrame = {
+    id: string;
+    /**
+     * The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
+     */
+    payload: {
+        sections: Array<Section>;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'sections.changed';
+};
+
 export type SendMessageRequest = {
     /**
      * None: there are no files yet.
@@ -2179,7 +2218,7 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.

@@ -1,0 +1,92 @@
+//! Which conversations and workspaces somebody's connections follow.
+
+use std::collections::HashMap;
+
+use appcore::{AppError, ConversationId, UserId, WorkspaceId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use uuid::Uuid;
+
+use super::{access, members::count_of, rows::Rows};
+use crate::constraint::app_error;
+
+/// A conversation that somebody is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed {
+    pub conversation_id: ConversationId,
+    pub last_seq: i64,
+    /// What the person may see of it begins after this event.
+    pub reads_after: i64,
+    pub member_count: u32,
+}
+
+/// What somebody's connections follow.
+#[derive(Clone, Debug, Default)]
+pub struct Following {
+    /// Newest activity first.
+    pub conversations: Vec<Followed>,
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+/// Which conversations and workspaces these people are in. Whoever is in none is left out.
+pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        id: Uuid,
+        /// None: it is a workspace.
+        last_seq: Option<i64>,
+        reads_after: i64,
+        member_count: i64,
+    }
+    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
+    let sql = format!(
+        "WITH asked AS (SELECT w.id FROM {}) \
+         SELECT user_id, id, last_seq, reads_after, member_count FROM ( \
+           SELECT m.user_id, c.id, c.last_seq, {} AS reads_after, {} AS member_count, c.last_activity_at AS active_at \
+           FROM asked a JOIN conversation_members m ON m.user_id = a.id AND NOT m.is_deleted \
+           JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+           UNION ALL \
+           SELECT p.user_id, s.id, NULL, 0, 0, 0 \
+           FROM asked a JOIN workspace_members p ON p.user_id = a.id AND NOT p.is_deleted \
+           JOIN workspaces s ON s.id = p.workspace_id AND NOT s.is_deleted) AS followed ORDER BY active_at DESC",
+        asked.table(),
+        access::member_reads_after("c", "m"),
+        count_of("c.id"),
+    );
+    let mut found: HashMap<UserId, Following> = HashMap::new();
+    for row in Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+        let following = found.entry(row.user_id).or_default();
+        match row.last_seq {
+            Some(last_seq) => following.conversations.push(Followed {
+                conversation_id: ConversationId(row.id),
+                last_seq,
+                reads_after: row.reads_after,
+                member_count: u32::try_from(row.member_count).unwrap_or(u32::MAX),
+            }),
+            None => following.workspaces.push(WorkspaceId(row.id)),
+        }
+    }
+    Ok(found)
+}
+
+/// The conversations of up to `small` members that these people are in.
+pub async fn small_conversations<C: ConnectionTrait>(
+    db: &C,
+    users: &[UserId],
+    small: u32,
+) -> Result<Vec<(UserId, ConversationId)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        conversation_id: ConversationId,
+    }
+    let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT m.user_id, m.conversation_id FROM {} JOIN conversation_members m ON m.user_id = w.id AND NOT m.is_deleted \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE {} <= {small}",
+        asked.table(),
+        count_of("c.id"),
+    );
+    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
+}

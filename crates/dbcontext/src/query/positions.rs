@@ -1,0 +1,67 @@
+//! How far members have received and read.
+
+use appcore::{AppError, ConversationId, UserId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::{
+    members::count_of,
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// How far somebody says they have received and read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub delivered_seq: i64,
+    pub read_seq: i64,
+}
+
+/// A position that has moved.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Reached {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub delivered_seq: i64,
+    pub read_seq: i64,
+    pub member_count: i64,
+}
+
+/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now. In conversations
+/// of more than `small` members only what was read counts.
+pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) -> Result<Vec<Reached>, AppError> {
+    let backend = db.get_database_backend();
+    let (least, most) =
+        if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
+    let columns = [
+        Column::Uuid("conversation_id"),
+        Column::Uuid("user_id"),
+        Column::Int("delivered_seq"),
+        Column::Int("read_seq"),
+    ];
+    let rows = reaches.iter().map(|reach| {
+        [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
+    });
+    let rows = Rows::new(backend, columns, rows);
+    let count = count_of("c.id");
+    let delivered = format!(
+        "{least}(CASE WHEN w.delivered_seq > w.read_seq AND {count} <= {small} THEN w.delivered_seq ELSE w.read_seq END, c.last_seq)"
+    );
+    let member_count = count_of("conversation_members.conversation_id");
+    let sql = format!(
+        "UPDATE conversation_members SET \
+           delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
+           read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)), \
+           read_no = {most}(conversation_members.read_no, COALESCE((SELECT n.no FROM messages n \
+             WHERE n.conversation_id = w.conversation_id AND n.seq <= w.read_seq ORDER BY n.seq DESC LIMIT 1), 0)) \
+         FROM {} JOIN conversations c ON c.id = w.conversation_id \
+         WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
+           AND NOT conversation_members.is_deleted \
+           AND (conversation_members.delivered_seq < {delivered} OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
+         RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, \
+           conversation_members.read_seq, {member_count} AS member_count",
+        rows.table()
+    );
+    Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+}

@@ -1,0 +1,96 @@
+//! What has gathered in a batch, as what is to be stored and told.
+
+use std::collections::{BTreeMap, HashMap};
+
+use appcore::{
+    AppError, ConversationId, UserId,
+    event::{Envelope, Signal},
+    view::SenderKind,
+};
+use dbcontext::query::{
+    self, Piece,
+    batches::{Head, SeenAt},
+};
+use sea_orm::ConnectionTrait as _;
+use uuid::Uuid;
+
+use super::{super::memory::Known, Batch};
+
+/// A group to which nothing is added any more.
+pub(in super::super) struct Closed {
+    /// The conversations that get events, as they were before.
+    pub seen: Vec<SeenAt>,
+    pub pieces: Vec<Piece>,
+    pub envelopes: Vec<Envelope>,
+    pub signals: Vec<Signal>,
+    /// Its note, where other instances have to hear of it.
+    pub batch: Option<Uuid>,
+    /// The conversations as they are once all this is stored.
+    pub conversations: HashMap<ConversationId, Known>,
+}
+
+impl Batch<'_> {
+    /// What has gathered, as what is to be executed, told, and said to this process.
+    pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
+        let backend = self.db.get_database_backend();
+        let heads: Vec<Head> = self
+            .moved
+            .iter()
+            .filter_map(|id| self.conversations.get(id))
+            .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
+            .collect();
+        let mut written: BTreeMap<(ConversationId, UserId), i64> = BTreeMap::new();
+        for message in self.new_messages.iter().filter(|message| message.sender_kind == SenderKind::User.as_str()) {
+            if let Some(sender) = message.sender_id {
+                written.insert((message.conversation_id, UserId(sender)), message.no);
+            }
+        }
+        let mut seen: BTreeMap<ConversationId, SeenAt> = BTreeMap::new();
+        for event in &self.events {
+            let id = event.conversation_id;
+            let last_seq = event.seq - 1;
+            seen.entry(id).or_insert_with(|| SeenAt { id, last_seq, members: Vec::new() });
+        }
+        for (id, user) in &self.relied_on {
+            if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.standing(*id, *user)) {
+                seen.members.push((*user, member.role.as_str()));
+            }
+        }
+        let mut pieces = self.edits.take_pieces(backend, self.now)?;
+        if !self.new_messages.is_empty() {
+            pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
+        }
+        if !written.is_empty() {
+            pieces.push(query::batches::read_by_writing(backend, &written)?);
+        }
+        if !self.new_mentions.is_empty() {
+            pieces.push(query::mentions::insert(backend, self.new_mentions)?);
+        }
+        let noted = self.id.filter(|_| !self.events.is_empty());
+        if !self.events.is_empty() {
+            pieces.push(query::batches::insert(backend, self.events)?);
+        }
+        if let Some(id) = noted {
+            pieces.push(query::batches::insert_outbox_entry(backend, id, self.now)?);
+        }
+        if !heads.is_empty() {
+            pieces.push(query::batches::advance(backend, &heads, self.now)?);
+        }
+        if !told.is_empty() {
+            pieces.push(query::batches::remove_outbox_entries(backend, told)?);
+        }
+        let mut signals = Vec::new();
+        if !self.jobs.is_empty() {
+            signals.push(Signal::JobsWaiting);
+            pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
+        }
+        Ok(Closed {
+            seen: seen.into_values().collect(),
+            pieces,
+            envelopes: self.envelopes,
+            signals,
+            batch: noted,
+            conversations: self.conversations,
+        })
+    }
+}

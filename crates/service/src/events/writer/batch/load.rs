@@ -1,0 +1,85 @@
+//! What the changes of a batch will ask, read before any of them is made.
+
+use std::collections::{BTreeSet, HashMap};
+
+use appcore::{AppError, ConversationId, UserId};
+use dbcontext::query;
+use sea_orm::DatabaseTransaction;
+
+use super::{
+    super::{
+        change::Change,
+        memory::{Known, Memory},
+        messages,
+    },
+    ActingMember, Batch,
+};
+
+impl Batch<'_> {
+    /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
+    pub async fn lock(mut self, txn: &DatabaseTransaction, changes: &[Change]) -> Result<Self, AppError> {
+        let ids: BTreeSet<ConversationId> = changes.iter().filter_map(Change::conversation_id).collect();
+        if ids.is_empty() {
+            return Ok(self);
+        }
+        self.conversations =
+            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
+        let people = people(changes);
+        if !people.is_empty() {
+            for row in query::batches::standings(self.db, &people).await? {
+                let standing = ActingMember::parse(&row.role, row.display_name)?;
+                self.set_standing(row.conversation_id, row.user_id, Some(standing));
+            }
+        }
+        messages::load_repeated(&mut self, changes).await?;
+        messages::load(&mut self, changes).await?;
+        Ok(self)
+    }
+
+    /// Reads what messages will ask and is not remembered, without a lock.
+    pub async fn look(mut self, changes: &[Change], memory: &mut Memory) -> Result<Self, AppError> {
+        let mut unknown = Vec::new();
+        let mut half_known = HashMap::new();
+        for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
+            let id = people[0].0;
+            let Some(known) = memory.take(id) else {
+                unknown.extend_from_slice(people);
+                continue;
+            };
+            if people.iter().all(|(_, user)| known.standings.contains_key(user)) {
+                self.is_remembered = true;
+                self.conversations.insert(id, known);
+            } else {
+                unknown.extend_from_slice(people);
+                half_known.insert(id, known);
+            }
+        }
+        if !unknown.is_empty() {
+            for row in query::batches::seen(self.db, &unknown).await? {
+                let id = row.conversation.id;
+                let seq = row.conversation.last_seq;
+                self.conversations.entry(id).or_insert_with(|| {
+                    let unmoved = half_known.remove(&id).filter(|known: &Known| known.state.last_seq == seq);
+                    unmoved.unwrap_or_else(|| Known::new(row.conversation))
+                });
+                let standing = match (row.role, row.display_name) {
+                    (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
+                    _ => None,
+                };
+                self.set_standing(id, row.user_id, standing);
+            }
+        }
+        messages::load(&mut self, changes).await?;
+        Ok(self)
+    }
+}
+
+/// The people whose standing the changes ask for.
+fn people(changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+    let people: BTreeSet<(ConversationId, UserId)> = changes
+        .iter()
+        .filter_map(|change| change.conversation_id().map(|id| change.people().into_iter().map(move |user| (id, user))))
+        .flatten()
+        .collect();
+    people.into_iter().collect()
+}
