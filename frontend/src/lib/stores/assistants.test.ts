@@ -20,7 +20,7 @@ function fake(...list: Named[]) {
       asked(path, query);
       return { items: [...list], page: 1, page_size: 100, total: list.length };
     },
-    post: async (_path: string, body: Named) => ({ ...body, id: 'made' }),
+    post: async (_path: string, body: Named) => ({ is_default: false, ...body, id: 'made' }),
     patch: async (path: string, body: Named) => ({ ...list.find(({ id }) => path.endsWith(id)), ...body }),
     delete: async () => undefined
   } as unknown as Api;
@@ -30,7 +30,7 @@ function fake(...list: Named[]) {
 const names = (assistants: Assistants) => assistants.list.items.map(({ name }) => name);
 
 it('keeps the usual assistant first, and the others by name', async () => {
-  const { api } = fake({ id: 'a', name: 'Natter', is_default: true }, { id: 'b', name: 'Lingo' });
+  const { api } = fake({ id: 'a', name: 'Natter', is_default: true }, { id: 'b', name: 'Lingo', is_default: false });
   const assistants = new Assistants(api, 'w1');
   await assistants.list.load();
   await assistants.create({ name: 'Clause' } as AssistantWish);
