@@ -79,7 +79,10 @@ describe('sections', () => {
       onHello: () => () => undefined
     });
     await other.load();
-    say({ type: 'sections.changed', payload: { sections: [{ id: 'c', name: 'Clients', position: 0 }] } } as ServerFrame);
+    say({
+      type: 'sections.changed',
+      payload: { sections: [{ id: 'c', name: 'Clients', position: 0 }] }
+    } as ServerFrame);
     expect(other.items.map(({ name }) => name)).toEqual(['Clients']);
   });
 
