@@ -12,12 +12,21 @@ use reqwest::{
 use tokio::time::Instant;
 
 use crate::{
-    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Limits, ProviderKind, ProviderSettings, Route,
+    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, GatewayError, Limits, ProviderKind,
+    ProviderSettings, Route,
+    conversation::{self, Conversation},
+    demo::Demo,
+    dialect::{anthropic, gemini, openai_chat},
+    forward::{Stop, check_events},
     keys::{KeyLease, KeyPool},
-    provider::{Provider, demo::Demo, gemini::Gemini, openai::OpenAi},
+    meter::Meter,
+    neutral::{Reader, Request as Question},
+    peek::estimate,
+    relay::Relay,
     route::{Attempt, Persistence, Tries},
     settings::{SettingsError, Target},
-    wire::{Http, failure::Failure},
+    signatures::Signatures,
+    wire::{Http, content_type, failure::Failure},
 };
 
 /// The name of the model that the built-in demo goes by.
@@ -27,6 +36,8 @@ const DEMO: &str = "demo";
 /// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
 const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
 
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
 /// Every provider that is configured, or the demo where none is.
 pub struct Ai {
     upstreams: Vec<Upstream>,
@@ -34,6 +45,7 @@ pub struct Ai {
     /// Finds an upstream by model; `None`: there is only the demo.
     routes: Option<Routes>,
     limits: Arc<Limits>,
+    signatures: Arc<Signatures>,
 }
 
 struct Routes {
@@ -48,7 +60,6 @@ pub(crate) struct Upstream {
     pub http: Http,
     base: Url,
     pub chat_url: Url,
-    provider: Box<dyn Provider>,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
 }
@@ -59,14 +70,25 @@ impl Ai {
         let limits = Arc::new(settings.limits.clone());
         let demo = Demo::new(limits.demo_pause);
         if settings.providers.is_empty() {
-            return Ok(Self { upstreams: Vec::new(), demo, routes: None, limits });
+            return Ok(Self { upstreams: Vec::new(), demo, routes: None, limits, signatures: Arc::default() });
         }
         settings.check_map()?;
         let default = settings.default_target()?;
-        let http = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
-        let upstreams: Result<_, _> =
-            settings.providers.iter().map(|provider| Upstream::build(provider, &http, limits.backoff)).collect();
-        Ok(Self { upstreams: upstreams?, demo, routes: Some(Routes { settings, default }), limits })
+        let shared = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
+        let build = |provider: &ProviderSettings| {
+            let http = match &provider.proxy {
+                Some(proxy) => Http::new(Some(proxy), Arc::clone(&limits))?,
+                None => shared.clone(),
+            };
+            Upstream::build(provider, http, limits.backoff)
+        };
+        let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
+        let routes = Some(Routes { settings, default });
+        Ok(Self { upstreams: upstreams?, demo, routes, limits, signatures: Arc::default() })
+    }
+
+    pub(crate) fn signatures(&self) -> &Arc<Signatures> {
+        &self.signatures
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -140,55 +162,115 @@ impl Ai {
     pub async fn chat_by(&self, route: &Route, request: ChatRequest) -> Result<ChatStream, AiError> {
         let deadline = Instant::now() + self.limits.deadline;
         let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
+        let question = conversation::request(&request);
         let mut tries = Tries::new(self, route, Persistence { times, wait, patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
-            let request = ChatRequest { model: attempt.model.to_owned(), ..request.clone() };
-            match begin(&attempt, &request, deadline).await {
+            match self.begin_chat(&attempt, &question, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
                     // The key counts as used for as long as the answer streams.
                     return Ok(answer.inspect(move |_| _ = &lease).boxed());
                 }
-                Err(error) => tries.failed(attempt, error.into()).map_err(|failure| failure.error)?,
+                // A question that can't be written is one without a word.
+                Err(Stop::Told(_)) => return Err(AiError::Rejected),
+                Err(Stop::Failed(failure)) => tries.failed(attempt, failure).map_err(|failure| failure.error)?,
             }
         }
     }
-}
 
-/// Asks once and waits for the first token, so that what fails before it can still be tried again.
-async fn begin(attempt: &Attempt<'_>, request: &ChatRequest, deadline: Instant) -> Result<ChatStream, AiError> {
-    let mut answer = attempt.upstream.provider.stream(request, attempt.lease.key(), deadline).await?;
-    let first: ChatDelta = answer.next().await.unwrap_or(Err(AiError::Cut))?;
-    Ok(stream::iter([Ok(first)]).chain(answer).boxed())
+    /// Asks once and waits for the first token, so that what fails before it can still be tried again.
+    async fn begin_chat(
+        &self,
+        attempt: &Attempt<'_>,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<ChatStream, Stop> {
+        let (upstream, meter) = (attempt.upstream, Arc::new(Meter::default()));
+        let body = upstream.write(question, attempt.model).map_err(Stop::Told)?;
+        meter.estimate_question(estimate(&body));
+        let url = upstream.address(attempt.model, true);
+        let response = upstream.post(&url, &attempt.lease, body, true, deadline).await?;
+        let mut listener = self.listener(attempt);
+        if content_type(response.headers()) == "application/json" {
+            let body = upstream.http.whole(response, deadline).await?;
+            let events = listener.whole(&body, &meter)?;
+            let ends = listener.conclude(&meter)?;
+            let said = Conversation::new(listener).tell(events, ends, &meter)?;
+            return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
+        }
+        check_events(&response)?;
+        let (body, limits) = (upstream.http.body(response), Arc::clone(&self.limits));
+        let mut relay = Relay::new(Door::Chat, Conversation::new(listener), body, meter, limits, deadline);
+        relay.first().await?;
+        let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
+            Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(failure) => stream::iter(vec![Err(failure.error)]),
+        };
+        Ok(stream::poll_fn(move |cx| relay.poll_out(cx)).flat_map(pieces).boxed())
+    }
 }
 
 impl Upstream {
-    fn build(settings: &ProviderSettings, http: &Http, backoff: Duration) -> Result<Self, SettingsError> {
+    fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
         let base_url = settings.base_url.as_deref().map_or(settings.kind.public_base_url(), str::trim);
         let base = Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| SettingsError::BaseUrl(settings.name.clone()))?;
         if settings.keys.iter().any(|key| HeaderValue::from_str(key.expose()).is_err()) {
             return Err(SettingsError::Key(settings.name.clone()));
         }
-        let provider: Box<dyn Provider> = match settings.kind {
-            ProviderKind::OpenAi => Box::new(OpenAi::new(http.clone(), base.as_str())),
-            ProviderKind::Gemini => Box::new(Gemini::new(http.clone(), base.clone())),
-        };
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
         let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
         let mut upstream = Self {
             name: settings.name.clone(),
             flavor: settings.kind,
-            http: http.clone(),
+            http,
             chat_url: base.clone(),
             base,
-            provider,
             keys,
             breaker,
         };
-        upstream.chat_url = upstream.url(&["chat", "completions"]);
+        upstream.chat_url = match settings.kind {
+            ProviderKind::OpenAi => upstream.url(&["chat", "completions"]),
+            ProviderKind::Anthropic => upstream.url(&["messages"]),
+            ProviderKind::Gemini => upstream.url(&["models"]),
+        };
         Ok(upstream)
+    }
+
+    /// Where a question for `model` is sent.
+    pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
+        match self.flavor {
+            ProviderKind::OpenAi | ProviderKind::Anthropic => self.chat_url.clone(),
+            ProviderKind::Gemini => {
+                let method = if is_stream { "streamGenerateContent" } else { "generateContent" };
+                let mut url = self.url(&["models", &gemini::method(model, method)]);
+                url.set_query(is_stream.then_some("alt=sse"));
+                url
+            }
+        }
+    }
+
+    /// A question in the provider's dialect.
+    pub(crate) fn write(&self, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
+        let body = match self.flavor {
+            ProviderKind::OpenAi => {
+                let is_public = self.base.host_str().is_some_and(|host| host.ends_with("openai.com"));
+                openai_chat::upstream::write(question, model, is_public)
+            }
+            ProviderKind::Gemini => gemini::request::write(question, model)?,
+            ProviderKind::Anthropic => anthropic::upstream::write(question, model)?,
+        };
+        Ok(body.to_string().into())
+    }
+
+    /// Reads the provider's answers.
+    pub(crate) fn reader(&self) -> Box<dyn Reader> {
+        match self.flavor {
+            ProviderKind::OpenAi => Box::new(openai_chat::upstream::ChatReader::default()),
+            ProviderKind::Gemini => Box::new(gemini::answer::GeminiReader::default()),
+            ProviderKind::Anthropic => Box::new(anthropic::answer::AnthropicReader::default()),
+        }
     }
 
     /// An address below the provider's base. Each segment is escaped: a model's name may come from a user.
@@ -219,10 +301,14 @@ impl Upstream {
 
     /// Puts the key where the provider looks for it.
     pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
+        if self.flavor == ProviderKind::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static(ANTHROPIC_VERSION));
+        }
         let Some(key) = lease.key() else { return Ok(()) };
         let (name, value) = match self.flavor {
             ProviderKind::OpenAi => ("authorization", HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
             ProviderKind::Gemini => ("x-goog-api-key", HeaderValue::from_str(key.expose())),
+            ProviderKind::Anthropic => ("x-api-key", HeaderValue::from_str(key.expose())),
         };
         let mut value = value.map_err(|_| AiError::Credentials)?;
         value.set_sensitive(true);

@@ -1,26 +1,36 @@
 //! The gateway's way through this crate: a call in one dialect, an answer in the same, whatever the provider speaks.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use reqwest::{Response, header};
+use futures_util::{StreamExt, stream};
+use reqwest::Response;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, Call, Door, Forwarded, GatewayError, ProviderKind,
-    dialect::openai_chat::pass::{self, ChatTap},
+    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, ProviderKind, Usage,
+    dialect::{
+        Head, anthropic,
+        openai_chat::{self, pass::ChatTap, request::Wishes},
+        openai_responses,
+    },
+    neutral::{Answer, Request, Writer},
     peek::estimate,
-    relay::Relay,
+    relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
+    translate::{Listener, Translation, read_whole},
     wire::{content_type, failure::Failure},
 };
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 /// A try that failed: told to the caller at once, or a reason for the next one.
-enum Stop {
+pub(crate) enum Stop {
     Told(GatewayError),
     Failed(Failure),
 }
@@ -34,7 +44,23 @@ impl<E: Into<Failure>> From<E> for Stop {
 /// What a provider began to answer.
 enum Begun {
     Whole(Bytes),
+    /// A stream that is there as a whole.
+    Frames(Bytes),
     Chat(Box<Relay<ChatTap>>),
+    Messages(Box<Relay<anthropic::pass::MessagesTap>>),
+    Translated(Box<Relay<Translation>>),
+}
+
+/// A call that was read, with what its answer needs of it.
+struct Asked {
+    request: Request,
+    style: Style,
+}
+
+enum Style {
+    Chat(Wishes),
+    Responses(Value),
+    Messages,
 }
 
 impl Ai {
@@ -45,13 +71,13 @@ impl Ai {
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
         call.meter.estimate_question(estimate(&call.body));
         let deadline = Instant::now() + self.limits().deadline;
-        let persistence = Persistence { times: 1, wait: self.limits().backoff, patience: std::time::Duration::ZERO };
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, persistence, deadline);
+        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
+        let mut asked = None;
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin(&call, &attempt, deadline).await {
+            match self.begin(&call, &mut asked, &attempt, deadline).await {
                 Ok(begun) => return Ok(finish(call, begun, attempt)),
                 Err(Stop::Told(error)) => return Err(error),
                 Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
@@ -59,51 +85,199 @@ impl Ai {
         }
     }
 
-    async fn begin(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+    /// A call is asked once more after a failure that may pass; a wait is told at once, since every client keeps one itself.
+    pub(crate) fn persistence(&self) -> Persistence {
+        Persistence { times: 1, wait: self.limits().backoff, patience: Duration::ZERO }
+    }
+
+    async fn begin(
+        &self,
+        call: &Call,
+        asked: &mut Option<Asked>,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+    ) -> Result<Begun, Stop> {
         match (call.door, attempt.upstream.flavor) {
             (Door::Chat, ProviderKind::OpenAi) => self.pass_chat(call, attempt, deadline).await,
-            _ => Err(Stop::Told(GatewayError::invalid("This model can't be reached at this endpoint."))),
+            (Door::Messages, ProviderKind::Anthropic) => self.pass_messages(call, attempt, deadline).await,
+            _ => {
+                let asked = match asked {
+                    Some(asked) => asked,
+                    None => asked.insert(self.read(call).map_err(Stop::Told)?),
+                };
+                self.translate(call, asked, attempt, deadline).await
+            }
         }
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
+        let request = openai_chat::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
         let response =
             upstream.post(&upstream.chat_url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
-            pass::meter_whole(&body, &call.meter)?;
+            openai_chat::pass::meter_whole(&body, &call.meter)?;
             return Ok(Begun::Whole(body));
         }
-        check_events(&response)?;
-        let limits = Arc::clone(self.limits());
-        let body = upstream.http.body(response);
-        let tap = ChatTap::new(request.wants_usage);
-        let mut relay = Relay::new(call.door, tap, body, Arc::clone(&call.meter), limits, deadline);
-        relay.first().await?;
+        if content_type(response.headers()) == JSON {
+            let head = head(call.door, attempt.model);
+            let writer = openai_chat::door::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
+            return self.whole_as_frames(call, attempt, response, Box::new(writer), deadline).await;
+        }
+        let relay = self.relay(call, attempt, response, ChatTap::new(request.wants_usage), deadline).await?;
         Ok(Begun::Chat(Box::new(relay)))
     }
+
+    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+        let request = anthropic::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
+        let upstream = attempt.upstream;
+        let response =
+            upstream.post(&upstream.chat_url, &attempt.lease, request.body, request.stream, deadline).await?;
+        if !request.stream {
+            let body = upstream.http.whole(response, deadline).await?;
+            anthropic::pass::meter_whole(&body, &call.meter)?;
+            return Ok(Begun::Whole(body));
+        }
+        if content_type(response.headers()) == JSON {
+            let writer = anthropic::door::MessageWriter::new(head(call.door, attempt.model));
+            return self.whole_as_frames(call, attempt, response, Box::new(writer), deadline).await;
+        }
+        let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
+        Ok(Begun::Messages(Box::new(relay)))
+    }
+
+    /// Reads a call into the neutral form.
+    fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
+        let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
+        let (mut request, style) = match call.door {
+            Door::Chat => {
+                let (request, wishes) = openai_chat::request::read(&body)?;
+                (request, Style::Chat(wishes))
+            }
+            Door::Responses => {
+                let (request, repeated) = openai_responses::request::read(&body)?;
+                (request, Style::Responses(repeated))
+            }
+            Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
+        };
+        self.signatures().restore(&mut request);
+        Ok(Asked { request, style })
+    }
+
+    async fn translate(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+    ) -> Result<Begun, Stop> {
+        let upstream = attempt.upstream;
+        let stream = asked.request.stream;
+        let body = upstream.write(&asked.request, attempt.model).map_err(Stop::Told)?;
+        let url = upstream.address(attempt.model, stream);
+        let response = upstream.post(&url, &attempt.lease, body, stream, deadline).await?;
+        let head = head(call.door, attempt.model);
+        if !stream {
+            let body = upstream.http.whole(response, deadline).await?;
+            let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+            return Ok(Begun::Whole(asked.style.whole(&head, &answer, &usage).to_string().into()));
+        }
+        let writer = asked.style.writer(head);
+        if content_type(response.headers()) == JSON {
+            return self.whole_as_frames(call, attempt, response, writer, deadline).await;
+        }
+        let tap = Translation::new(self.listener(attempt), writer);
+        let relay = self.relay(call, attempt, response, tap, deadline).await?;
+        Ok(Begun::Translated(Box::new(relay)))
+    }
+
+    /// An answer in one piece for a caller who asked for a stream.
+    async fn whole_as_frames(
+        &self,
+        call: &Call,
+        attempt: &Attempt<'_>,
+        response: Response,
+        writer: Box<dyn Writer>,
+        deadline: Instant,
+    ) -> Result<Begun, Stop> {
+        let body = attempt.upstream.http.whole(response, deadline).await?;
+        let translation = Translation::new(self.listener(attempt), writer);
+        Ok(Begun::Frames(translation.whole(&body, &call.meter)?))
+    }
+
+    pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> Listener {
+        Listener::new(attempt.upstream.reader(), Arc::clone(self.signatures()))
+    }
+
+    async fn relay<T: Tap>(
+        &self,
+        call: &Call,
+        attempt: &Attempt<'_>,
+        response: Response,
+        tap: T,
+        deadline: Instant,
+    ) -> Result<Relay<T>, Failure> {
+        check_events(&response)?;
+        let body = attempt.upstream.http.body(response);
+        let limits = Arc::clone(self.limits());
+        let mut relay = Relay::new(call.door, tap, body, Arc::clone(&call.meter), limits, deadline);
+        relay.first().await?;
+        Ok(relay)
+    }
+}
+
+impl Style {
+    fn whole(&self, head: &Head, answer: &Answer, usage: &Usage) -> Value {
+        match self {
+            Self::Chat(_) => openai_chat::door::whole(head, answer, usage),
+            Self::Responses(repeated) => openai_responses::answer::whole(head, repeated, answer, usage),
+            Self::Messages => anthropic::door::whole(head, answer, usage),
+        }
+    }
+
+    fn writer(&self, head: Head) -> Box<dyn Writer> {
+        match self {
+            Self::Chat(wishes) => Box::new(openai_chat::door::ChatWriter::new(&head, *wishes)),
+            Self::Responses(repeated) => {
+                Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone()))
+            }
+            Self::Messages => Box::new(anthropic::door::MessageWriter::new(head)),
+        }
+    }
+}
+
+/// The head of an answer that we write.
+fn head(door: Door, model: &str) -> Head {
+    let prefix = match door {
+        Door::Chat => "chatcmpl-",
+        Door::Responses => "resp_",
+        Door::Messages => "msg_",
+    };
+    let id = format!("{prefix}{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
+    let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    Head { id, created, model: model.to_owned() }
 }
 
 fn finish(call: Call, begun: Begun, attempt: Attempt<'_>) -> Forwarded {
     let lease = attempt.succeeded();
+    let stream = |frames: Frames| (EVENTS, AnswerBody::Stream(frames));
     let (content_type, body) = match begun {
         Begun::Whole(body) => (JSON, AnswerBody::Whole(body)),
-        Begun::Chat(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
+        Begun::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
+        Begun::Chat(relay) => stream(relay.holding(lease).boxed()),
+        Begun::Messages(relay) => stream(relay.holding(lease).boxed()),
+        Begun::Translated(relay) => stream(relay.holding(lease).boxed()),
     };
     Forwarded { content_type, body, meter: call.meter }
 }
 
-fn check_events(response: &Response) -> Result<(), Failure> {
+pub(crate) fn check_events(response: &Response) -> Result<(), Failure> {
     match content_type(response.headers()) {
         EVENTS | "text/plain" | "application/octet-stream" | "" => Ok(()),
         other => {
-            tracing::warn!(
-                content_type = other.get(..40).unwrap_or(other),
-                header = %header::CONTENT_TYPE,
-                "a provider's answer is of an unknown type"
-            );
+            let content_type = other.get(..40).unwrap_or(other);
+            tracing::warn!(content_type, "a provider's answer is of an unknown type");
             Err(AiError::Garbled.into())
         }
     }

@@ -1,7 +1,8 @@
 //! The key pool of one provider: which key is used next, which rests, which is switched off.
 //!
 //! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. It rests for all
-//! models when its quota is spent. It is switched off by 401 and 403, and back on by the first request that succeeds with it:
+//! models when its quota is spent. Keys of one project rest together, since a quota is the project's. A key is switched off by 401
+//! and 403, and back on by the first request that succeeds with it:
 //! one request is lent a key that is off when its time for a probe has come, or at once when no other key is left (whoever waits
 //! for an answer is as good a probe as any). Server errors rest a key only where there are others, since they are seldom its fault.
 
@@ -57,9 +58,11 @@ struct Slot {
     models: HashMap<String, Rest>,
     resting_until: Option<Instant>,
     off: Option<Off>,
+    /// Whose quota the key uses.
+    project: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rest {
     until: Instant,
     in_a_row: u32,
@@ -93,7 +96,11 @@ pub struct KeyLease {
 
 impl KeyPool {
     pub fn new(keys: Vec<Secret>, requests_per_minute: Option<u32>, backoff: Duration) -> Arc<Self> {
-        let mut slots: Vec<Slot> = keys.into_iter().map(|key| Slot { key: Some(key), ..Slot::default() }).collect();
+        let slot = |written: Secret| {
+            let (project, key) = split_project(written.expose());
+            Slot { key: Some(Secret::new(key)), project: project.map(str::to_owned), ..Slot::default() }
+        };
+        let mut slots: Vec<Slot> = keys.into_iter().map(slot).collect();
         if slots.is_empty() {
             slots.push(Slot::default());
         }
@@ -211,11 +218,20 @@ impl KeyLease {
                 let in_a_row = slot.models.get(&self.model).map_or(0, |rest| rest.in_a_row);
                 let backoff = self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST);
                 let until = now + retry_after.map_or(backoff, |wait| wait.min(LONGEST_WAIT));
-                slot.models.insert(self.model.clone(), Rest { until, in_a_row: in_a_row.saturating_add(1) });
+                let rest = Rest { until, in_a_row: in_a_row.saturating_add(1) };
+                let project = slot.project.clone();
+                for other in state.slots.iter_mut().filter(|other| project.is_some() && other.project == project) {
+                    other.models.insert(self.model.clone(), rest.clone());
+                }
+                state.slots[self.index].models.insert(self.model.clone(), rest);
                 true
             }
             AiError::Quota => {
+                let project = slot.project.clone();
                 slot.resting_until = Some(now + QUOTA_REST);
+                for other in state.slots.iter_mut().filter(|other| project.is_some() && other.project == project) {
+                    other.resting_until = Some(now + QUOTA_REST);
+                }
                 true
             }
             AiError::Credentials => {
@@ -234,6 +250,20 @@ impl KeyLease {
             }
             _ => false,
         }
+    }
+}
+
+/// A key as it is configured: `project=key`, or the key alone. What ends in `=` as base64 does is a key.
+pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
+    let is_name = |name: &str| {
+        (1..=32).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+    };
+    match written.split_once('=') {
+        Some((name, key)) if is_name(name) && !key.is_empty() && !key.starts_with('=') => (Some(name), key),
+        _ => (None, written),
     }
 }
 
@@ -296,6 +326,23 @@ mod tests {
         assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(name(&lend(&pool)), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_of_one_project_rest_together() {
+        let pool = pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222", "other=aaaaaaaaaaaa3333"]);
+        assert!(lend(&pool).failed(&busy(Some(30))));
+        assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa2222");
+    }
+
+    #[test]
+    fn a_key_may_name_its_project() {
+        assert_eq!(split_project("work=AIza1"), (Some("work"), "AIza1"));
+        for key in ["sk-1", "YWJj", "abc=", "abc==", "ABC=x"] {
+            assert_eq!(split_project(key), (None, key));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,31 +1,39 @@
 //! The AI layer: one interface to all providers of language models.
 //!
-//! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text. Behind it stand, in this order: the
-//! model map ([`settings`]) that finds the provider; the key pool ([`keys`]) that lends the least used key which is not resting;
-//! the provider ([`provider`]) that speaks the upstream's dialect; and the wire ([`wire`]), which turns bytes into frames and
-//! holds every limit and time-out. A provider differs from another only in how it writes a request and reads a frame.
+//! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text, for the assistants of the chat.
+//! [`Ai::forward`] takes a call in one of three [dialects](Door) and gives back the answer in the same, for the gateway; embeddings,
+//! transcriptions and the counting of tokens stand beside it. All go the same way: the [route](Route) names deployments, the [key pool](keys) lends the least used key which is not resting, and the
+//! dialect's upstream half writes the request and reads the answer. Between two dialects stands the neutral form; where caller and
+//! provider speak the same, the bytes pass. The wire holds every limit and time-out.
 //!
-//! A failure before the first token is retried silently ([`Ai::chat`]); after it there is never a second try, because a reader
-//! has seen text by then. An answer is complete only when the provider said so: a stream that merely ends is a failure.
+//! A failure before the first token is followed by another try; after it there is never a second one, because a reader has seen
+//! text by then. An answer is complete only when the provider said so: a stream that merely ends is a failure.
 //!
 //! This crate knows neither the database nor our requests, so that workers and the gateway can share it.
 
 mod ai;
 mod call;
 mod chat;
+mod conversation;
+mod count;
+mod demo;
 mod dialect;
+mod embeddings;
 mod error;
 mod forward;
 mod gateway_error;
 pub mod keys;
 mod meter;
+mod neutral;
 mod peek;
-pub mod provider;
 mod relay;
 mod route;
 pub mod settings;
+mod signatures;
+mod transcription;
+mod translate;
 mod window;
-pub mod wire;
+mod wire;
 
 pub use ai::Ai;
 pub use appcore::Secret;
@@ -36,4 +44,5 @@ pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, peek};
 pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
+pub use transcription::Recording;
 pub use window::{estimate_tokens, window};

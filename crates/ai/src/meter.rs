@@ -144,6 +144,11 @@ impl Meter {
         self.asked.store(tokens, Ordering::Relaxed);
     }
 
+    /// The question by our estimate.
+    pub(crate) fn estimated_question(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// More of the answer has come. `quarters` of tokens.
     pub(crate) fn deliver(&self, quarters: u64) {
         self.first_token_at.get_or_init(Instant::now);

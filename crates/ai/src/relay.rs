@@ -32,6 +32,8 @@ pub(crate) trait Tap: Send + Unpin + 'static {
     fn is_done(&self) -> bool;
     /// Whether the answer is whole, but for its usage.
     fn is_whole(&self) -> bool;
+    /// A failure that stood behind what was passed last.
+    fn failure(&mut self) -> Option<Failure>;
     /// The provider's stream has ended, with `rest` that is no whole event.
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
     /// How many frames were numbered so far.
@@ -100,6 +102,9 @@ impl<T: Tap> Relay<T> {
     /// The next frames; `None` at the end.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T::Out>, Failure>> {
         loop {
+            if let Some(failure) = self.tap.failure() {
+                return Poll::Ready(Err(failure));
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
             if self.tap.is_done() {
                 self.let_go();

@@ -169,7 +169,7 @@ impl<'a> Tries<'a> {
         let wait = error.retry_after().map_or(self.persistence.wait, |asked| asked.max(self.persistence.wait));
         let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.patience);
         let unasked_busy = self.persistence.patience.is_zero() && matches!(error, AiError::Busy { .. });
-        let in_time = Instant::now() + wait < self.deadline;
+        let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
         if self.persistence.times == 0 || !error.is_passing() || too_long || unasked_busy || !in_time {
             return Err(failure);
         }

@@ -25,11 +25,13 @@ pub struct ProviderSettings {
     pub kind: ProviderKind,
     /// With the version segment (`…/v1`, `…/v1beta`). Without it the kind's public service.
     pub base_url: Option<String>,
-    /// None: requests carry no key, as local servers expect.
+    /// None: requests carry no key, as local servers expect. `project=key` names the project whose quota the key shares.
     pub keys: Vec<Secret>,
     /// What may be asked of it. None named: any model.
     pub models: Vec<String>,
     pub requests_per_minute: Option<u32>,
+    /// Instead of [`AiSettings::proxy`].
+    pub proxy: Option<String>,
 }
 
 /// The dialect that a provider speaks.
@@ -39,6 +41,8 @@ pub enum ProviderKind {
     OpenAi,
     /// Google's native API, `v1beta`.
     Gemini,
+    /// Anthropic's messages.
+    Anthropic,
 }
 
 impl ProviderKind {
@@ -46,6 +50,7 @@ impl ProviderKind {
         match self {
             Self::OpenAi => "https://api.openai.com/v1",
             Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
+            Self::Anthropic => "https://api.anthropic.com/v1",
         }
     }
 }
@@ -186,6 +191,7 @@ mod tests {
             keys: Vec::new(),
             models: models.iter().map(|&model| model.to_owned()).collect(),
             requests_per_minute: None,
+            proxy: None,
         }
     }
 

@@ -1,12 +1,7 @@
-//! The HTTP client for providers, with its limits and time-outs, and the decoding of frames into an answer.
-//!
-//! A provider gives a [`Decoder`] that reads one frame at a time and knows nothing of the network; [`read_answer`] feeds it and
-//! keeps the promises that are the same for all: silence and length are bounded, an error inside a stream that began with 200 is
-//! an error, a stream that ends before the answer did is [`AiError::Cut`], and the answer ends with exactly one item.
+//! The HTTP client for providers, with its limits and time-outs, and what all their protocols share: events and failures.
 
 pub(crate) mod events;
 pub(crate) mod failure;
-mod frames;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,14 +17,11 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AiError, ChatDelta, ChatStream, Finish, Limits, Usage, settings::SettingsError};
+use crate::{AiError, Limits, settings::SettingsError};
 use failure::Failure;
-use frames::{Frame, Frames};
 
 /// The body of a failed answer is read up to here: enough for every provider's error object.
 const MAX_FAILURE_BYTES: usize = 64 * 1024;
-/// A whole answer that came in one piece although a stream was asked for.
-const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The client that all providers share.
 #[derive(Debug, Clone)]
@@ -40,34 +32,6 @@ pub struct Http {
 
 /// The bytes of an answer as they come.
 pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, AiError>>;
-type Body = BoxStream<'static, Result<Bytes, AiError>>;
-
-/// Reads one provider's frames.
-pub trait Decoder: Send + 'static {
-    /// Reads the data of one frame.
-    fn read(&mut self, data: &str) -> Result<Read, AiError>;
-    /// How the answer ended, once the provider has said so.
-    fn ending(&self) -> Option<Ending>;
-}
-
-/// What a frame held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    Text(String),
-    /// What the model thinks, which is no part of the answer.
-    Thought(String),
-    /// Nothing for the reader: a role, usage, a sign of life.
-    Nothing,
-    /// The last frame.
-    End,
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ending {
-    pub finish: Finish,
-    pub usage: Option<Usage>,
-}
 
 impl Http {
     /// Redirects are not followed, since they would carry the key elsewhere; the environment's proxies are not used.
@@ -132,160 +96,10 @@ impl Http {
         };
         timeout_at(deadline, reading).await.map_err(|_| AiError::Timeout)?
     }
-
-    /// Posts a JSON body and reads the answer as a stream. `headers` may hold the key; nothing here logs them.
-    pub async fn ask(
-        &self,
-        url: &str,
-        headers: header::HeaderMap,
-        body: Vec<u8>,
-        decoder: impl Decoder,
-        deadline: Instant,
-    ) -> Result<ChatStream, AiError> {
-        let request = self
-            .client
-            .post(url)
-            .headers(headers)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "text/event-stream")
-            .body(body);
-        let patience = deadline.min(Instant::now() + self.limits.idle);
-        let response =
-            timeout_at(patience, request.send()).await.map_err(|_| AiError::Timeout)?.map_err(of_transport)?;
-        self.read(response, decoder, deadline).await
-    }
-
-    async fn read(
-        &self,
-        response: Response,
-        mut decoder: impl Decoder,
-        deadline: Instant,
-    ) -> Result<ChatStream, AiError> {
-        let status = response.status();
-        let head = response.headers().clone();
-        let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
-        if !status.is_success() {
-            // A body that breaks off tells less, but the status stands.
-            let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
-            return Err(failure::of_response(status, &head, &body).error);
-        }
-        match content_type(&head) {
-            "application/json" => {
-                let (body, failed) = collect(body, MAX_WHOLE_BYTES).await;
-                failed?;
-                let items = read_whole(&body, &mut decoder)?;
-                Ok(stream::iter(items.into_iter().map(Ok)).boxed())
-            }
-            "text/event-stream" | "text/plain" | "application/octet-stream" | "" => {
-                Ok(read_answer(body, Box::new(decoder), &self.limits))
-            }
-            other => {
-                tracing::warn!(
-                    content_type = other.get(..40).unwrap_or(other),
-                    "a provider's answer is of an unknown type"
-                );
-                Err(AiError::Garbled)
-            }
-        }
-    }
-}
-
-/// An answer that is read from a stream of frames.
-struct StreamedAnswer {
-    frames: Frames,
-    decoder: Box<dyn Decoder>,
-    linger: Duration,
-    spoke: bool,
-}
-
-/// Decodes the bytes of an answer.
-fn read_answer(body: Body, decoder: Box<dyn Decoder>, limits: &Limits) -> ChatStream {
-    let answer = StreamedAnswer { frames: Frames::new(body, limits), decoder, linger: limits.linger, spoke: false };
-    stream::unfold(Some(answer), |answer| async {
-        let mut answer = answer?;
-        let item = answer.next().await;
-        let more = matches!(item, Ok(ChatDelta::Text(_) | ChatDelta::Thought(_)));
-        Some((item, more.then_some(answer)))
-    })
-    .boxed()
-}
-
-impl StreamedAnswer {
-    async fn next(&mut self) -> Result<ChatDelta, AiError> {
-        loop {
-            let frame = match self.decoder.ending() {
-                // The answer is whole: what still comes is usage, and its failure is not the reader's.
-                Some(ending) => match tokio::time::timeout(self.linger, self.frames.next()).await {
-                    Ok(Ok(Some(frame))) => Some(frame),
-                    _ => return conclude(ending, self.spoke),
-                },
-                None => self.frames.next().await?,
-            };
-            let Some(frame) = frame else { return Err(AiError::Cut) };
-            match self.read(&frame) {
-                Ok(Read::Text(text)) if !text.is_empty() => {
-                    self.spoke = true;
-                    return Ok(ChatDelta::Text(text));
-                }
-                Ok(Read::Thought(thought)) if !thought.is_empty() => return Ok(ChatDelta::Thought(thought)),
-                Ok(Read::End) => {
-                    return self.decoder.ending().map_or(Err(AiError::Cut), |ending| conclude(ending, self.spoke));
-                }
-                Ok(_) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn read(&mut self, frame: &Frame) -> Result<Read, AiError> {
-        if frame.is_error {
-            let value = serde_json::from_str(&frame.data).ok();
-            return Err(value
-                .as_ref()
-                .and_then(failure::of_value)
-                .map(|failure| failure.error)
-                .unwrap_or(AiError::Unavailable { retry_after: None }));
-        }
-        self.decoder.read(&frame.data)
-    }
-}
-
-/// Reads an answer that came as one JSON document: an object, or an array of what would have been frames.
-fn read_whole(body: &[u8], decoder: &mut impl Decoder) -> Result<Vec<ChatDelta>, AiError> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    if let Some(failure) = failure::of_value(&value) {
-        return Err(failure.error);
-    }
-    let frames = match value {
-        serde_json::Value::Array(frames) => frames,
-        frame => vec![frame],
-    };
-    let mut items = Vec::new();
-    for frame in frames {
-        match decoder.read(&frame.to_string())? {
-            Read::Text(text) if !text.is_empty() => items.push(ChatDelta::Text(text)),
-            Read::Thought(thought) if !thought.is_empty() => items.push(ChatDelta::Thought(thought)),
-            Read::Text(_) | Read::Thought(_) | Read::Nothing => {}
-            Read::End => break,
-        }
-    }
-    let ending = decoder.ending().ok_or(AiError::Cut)?;
-    let spoke = items.iter().any(|item| matches!(item, ChatDelta::Text(_)));
-    items.push(conclude(ending, spoke)?);
-    Ok(items)
-}
-
-/// The last item of an answer. An empty answer is reported as a failure.
-fn conclude(ending: Ending, spoke: bool) -> Result<ChatDelta, AiError> {
-    match (spoke, ending.finish) {
-        (true, finish) => Ok(ChatDelta::Done { finish, usage: ending.usage }),
-        (false, Finish::Filtered) => Err(AiError::Declined),
-        (false, _) => Err(AiError::Empty),
-    }
 }
 
 /// Ends a body that is silent for longer than `idle` or lasts beyond `deadline`.
-fn within_time<S>(body: S, idle: Duration, deadline: Instant) -> Body
+fn within_time<S>(body: S, idle: Duration, deadline: Instant) -> ByteStream
 where
     S: Stream<Item = Result<Bytes, AiError>> + Send + 'static,
 {
@@ -300,7 +114,7 @@ where
 }
 
 /// The first `limit` bytes of a body, and whether it broke off.
-async fn collect(mut body: Body, limit: usize) -> (Vec<u8>, Result<(), AiError>) {
+async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiError>) {
     let mut collected = Vec::new();
     while let Some(chunk) = body.next().await {
         match chunk {

@@ -32,6 +32,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
         keys: keys.iter().map(|&key| Secret::new(key)).collect(),
         models: vec!["m".to_owned()],
         requests_per_minute: None,
+        proxy: None,
     }
 }
 
@@ -223,4 +224,99 @@ async fn usage_that_never_comes_does_not_hold_up_the_end() {
     let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(meter.usage().estimated);
+}
+
+/// A greeting as each kind of provider says it, whole and streamed.
+fn greeting(kind: ProviderKind, stream: bool) -> Script {
+    let body = match (kind, stream) {
+        (ProviderKind::OpenAi, false) => WHOLE.to_owned(),
+        (ProviderKind::OpenAi, true) => [text_chunk("Hello"), OPENAI_END.to_owned()].concat(),
+        (ProviderKind::Gemini, _) => {
+            let answer = json!({"candidates": [{"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+                "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}});
+            if stream { format!("data: {answer}\r\n\r\n") } else { answer.to_string() }
+        }
+        (ProviderKind::Anthropic, false) => json!({"type": "message", "content": [{"type": "text", "text": "Hello"}],
+            "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 2}})
+        .to_string(),
+        (ProviderKind::Anthropic, true) => [
+            json!({"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}),
+            json!({"type": "message_stop"}),
+        ]
+        .iter()
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+        .collect(),
+    };
+    if stream {
+        vec![Step::Write([ok("text/event-stream"), body.into_bytes()].concat())]
+    } else {
+        answer(200, JSON, &body)
+    }
+}
+
+#[tokio::test]
+async fn every_door_reaches_every_kind_of_provider() {
+    let question = |door, stream| match door {
+        Door::Chat => question(stream),
+        Door::Responses => json!({"model": "m", "input": "Hi", "stream": stream}),
+        Door::Messages => {
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+        }
+    };
+    for kind in [ProviderKind::OpenAi, ProviderKind::Gemini, ProviderKind::Anthropic] {
+        for stream in [false, true] {
+            let upstream = Upstream::start(vec![greeting(kind, stream)]).await;
+            let providers = vec![provider("first", kind, &upstream, &["secret-key-1234"])];
+            let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+            let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+            for (door, end) in [
+                (Door::Chat, "data: [DONE]\n\n"),
+                (Door::Responses, "event: response.completed"),
+                (Door::Messages, "event: message_stop"),
+            ] {
+                let (status, text, meter) = call(&ai, door, &route, &question(door, stream)).await;
+                assert_eq!(status, 200, "{door:?} to {kind:?}: {text}");
+                assert!(text.contains("Hello"), "{door:?} to {kind:?}: {text}");
+                assert_eq!(text.contains(end), stream, "{door:?} to {kind:?}: {text}");
+                let usage = meter.usage();
+                assert_eq!(
+                    (usage.input, usage.output, usage.estimated),
+                    (Some(3), Some(2), false),
+                    "{door:?} to {kind:?}"
+                );
+                assert_eq!(meter.finish(), Some(Finish::Stop), "{door:?} to {kind:?}");
+            }
+            let last = upstream.requests().pop().unwrap();
+            let (path, key) = match kind {
+                ProviderKind::OpenAi => ("/v1/chat/completions", "authorization: Bearer secret-key-1234"),
+                ProviderKind::Gemini => ("/v1/models/served:", "x-goog-api-key: secret-key-1234"),
+                ProviderKind::Anthropic => ("/v1/messages", "x-api-key: secret-key-1234"),
+            };
+            assert!(last.starts_with(&format!("POST {path}")) && last.contains(key), "{last}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_counted_by_the_provider_or_estimated() {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
+    for (kind, script, expected) in [
+        (ProviderKind::Anthropic, answer(200, JSON, r#"{"input_tokens":42}"#), Some(42)),
+        (ProviderKind::Gemini, answer(200, JSON, r#"{"totalTokens":7}"#), Some(7)),
+        (ProviderKind::Gemini, answer(500, "", ""), None),
+        (ProviderKind::OpenAi, answer(500, "", ""), None),
+    ] {
+        let upstream = Upstream::start(vec![script]).await;
+        let providers = vec![provider("first", kind, &upstream, &["k"])];
+        let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+        let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+        let call = Call::new(Door::Messages, body.to_string().into(), Arc::new(route), String::new());
+        let tokens = ai.count_tokens(call).await.unwrap();
+        assert_eq!(tokens, expected.unwrap_or(tokens));
+        assert!(tokens > 0);
+    }
 }

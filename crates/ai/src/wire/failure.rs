@@ -147,7 +147,10 @@ impl Told {
     }
 
     fn classify(&self, status: u16, wait: Option<Duration>) -> AiError {
-        if self.says(&["insufficient_quota", "billing_hard_limit_reached"]) || status == 402 {
+        if self.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
+            || status == 402
+            || self.mentions(&["credit balance is too low"])
+        {
             return AiError::Quota;
         }
         if self.says(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])

@@ -453,9 +453,9 @@ const LATER: &[Setting] = &[
     ),
     row(
         "ai.providers.*.kind",
-        Kind::Choice(&["openai", "gemini"]),
+        Kind::Choice(&["openai", "gemini", "anthropic"]),
         Unset("openai"),
-        "Which API the provider speaks: openai (and everything compatible with it) or gemini.",
+        "Which API the provider speaks: openai (and everything compatible with it), gemini or anthropic.",
     ),
     row(
         "ai.providers.*.base_url",
@@ -463,13 +463,24 @@ const LATER: &[Setting] = &[
         Unset("https://api.openai.com/v1"),
         "Where the provider's API is, with its version. Not set: the public service of its kind.",
     ),
-    row("ai.providers.*.keys", Kind::Secrets, Unset("sk-…"), "API keys; a server of one's own may need none."),
+    row(
+        "ai.providers.*.keys",
+        Kind::Secrets,
+        Unset("sk-…"),
+        "API keys; a server of one's own may need none. project=key: keys of one project share its quota and rest together.",
+    ),
     row("ai.providers.*.models", Kind::Texts, Unset("gpt-5-mini"), "Models that may be used, the preferred one first."),
     row(
         "ai.providers.*.requests_per_minute",
         Kind::Number(1, 1_000_000),
         Unset("60"),
         "Requests that this instance sends to the provider in a minute at most. Not set: no limit.",
+    ),
+    row(
+        "ai.providers.*.proxy",
+        Kind::SecretUrl(&["http", "https", "socks5", "socks5h"]),
+        Unset("socks5h://name:password@proxy.example.org:1080"),
+        "Proxy for calls to this provider. Not set: ai.proxy.",
     ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
     row(

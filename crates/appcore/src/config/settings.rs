@@ -341,6 +341,8 @@ pub struct Provider {
     pub models: Vec<String>,
     /// Of this instance; none: no limit.
     pub requests_per_minute: Option<u32>,
+    /// For this provider; none: the proxy of all.
+    pub proxy: Option<Secret>,
 }
 
 /// The API that a provider speaks.
@@ -349,6 +351,7 @@ pub struct Provider {
 pub enum ProviderKind {
     Openai,
     Gemini,
+    Anthropic,
 }
 
 impl Config {
@@ -504,6 +507,7 @@ impl Provider {
                 match self.kind {
                     ProviderKind::Openai => "https://api.openai.com/v1",
                     ProviderKind::Gemini => "https://generativelanguage.googleapis.com/v1beta",
+                    ProviderKind::Anthropic => "https://api.anthropic.com/v1",
                 }
                 .to_owned()
             },

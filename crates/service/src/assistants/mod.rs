@@ -75,11 +75,13 @@ fn settings(config: &config::Ai) -> AiSettings {
         kind: match provider.kind {
             config::ProviderKind::Openai => ProviderKind::OpenAi,
             config::ProviderKind::Gemini => ProviderKind::Gemini,
+            config::ProviderKind::Anthropic => ProviderKind::Anthropic,
         },
         base_url: Some(provider.base_url()),
         keys: provider.keys.clone(),
         models: provider.models.clone(),
         requests_per_minute: provider.requests_per_minute,
+        proxy: provider.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
     };
     AiSettings {
         default_model: config.default_model.clone(),

@@ -46,24 +46,36 @@ pub(crate) struct Rewritten {
 /// The caller's request with the upstream's model, and a stream's with `include_usage`.
 pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
-    let place = |raw: &RawValue| {
-        let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
-        (start, start + raw.get().len())
-    };
     let stream = head.stream.unwrap_or(false);
     let options = head.stream_options.filter(|_| stream);
     let wants_usage = options.is_some_and(wants_usage);
-    let name = Value::from(model).to_string();
-    let mut parts = vec![(place(head.model), name)];
+    let mut parts = vec![(place(body, head.model), Value::from(model).to_string())];
     match options {
         Some(_) if wants_usage => {}
-        Some(options) => parts.push((place(options), with_usage(options)?)),
+        Some(options) => parts.push((place(body, options), with_usage(options)?)),
         None if stream => {
             let start = memchr(b'{', body).map_or(0, |at| at + 1);
             parts.push(((start, start), r#""stream_options":{"include_usage":true},"#.to_owned()));
         }
         None => {}
     }
+    Ok(Rewritten { body: replace(body, parts), stream, wants_usage })
+}
+
+/// A request with another model, and whether it asks for a stream.
+pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), GatewayError> {
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let parts = vec![(place(body, head.model), Value::from(model).to_string())];
+    Ok((replace(body, parts), head.stream.unwrap_or(false)))
+}
+
+/// Where a value stands in the body.
+fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
+    let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+    (start, start + raw.get().len())
+}
+
+fn replace(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
     parts.sort_by_key(|part| part.0);
     let mut out = Vec::with_capacity(body.len() + 64);
     let mut from = 0;
@@ -73,7 +85,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
         from = *end;
     }
     out.extend_from_slice(&body[from..]);
-    Ok(Rewritten { body: out.into(), stream, wants_usage })
+    out.into()
 }
 
 fn wants_usage(options: &RawValue) -> bool {
@@ -159,6 +171,8 @@ pub(crate) struct ChatTap {
     has_finish: bool,
     has_usage: bool,
     is_done: bool,
+    /// What failed behind frames that were good.
+    failed: Option<Failure>,
 }
 
 impl ChatTap {
@@ -172,36 +186,49 @@ impl ChatTap {
         let mut out = Vec::with_capacity(block.len() + 256);
         splitter.push(block);
         while let Some(frame) = splitter.next() {
-            let data = match events::read(&frame) {
-                Event::Data(data) => data,
-                Event::Error(data) | Event::Bare(data) => return Err(failure_in(&data)),
-                Event::Nothing => {
-                    out.extend_from_slice(&frame);
-                    continue;
+            match self.pass_frame(&frame, meter, &mut out) {
+                Ok(()) if self.is_done => break,
+                Ok(()) => {}
+                Err(failure) if out.is_empty() => return Err(failure),
+                Err(failure) => {
+                    self.failed = Some(failure);
+                    break;
                 }
-            };
-            if data.trim_ascii() == b"[DONE]" {
-                self.end_frames(meter, &mut out);
-                break;
-            }
-            let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
-            if chunk.is_error() {
-                return Err(failure_in(&data));
-            }
-            let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
-            if let Some(finish) = chunk.finish() {
-                self.has_finish = true;
-                meter.finished(finish);
-            }
-            if let Some(usage) = chunk.usage {
-                self.has_usage = true;
-                meter.report(usage.into());
-            }
-            if !is_usage_only || self.wants_usage {
-                out.extend_from_slice(&frame);
             }
         }
         Ok(said(out))
+    }
+
+    fn pass_frame(&mut self, frame: &Bytes, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let data = match events::read(frame) {
+            Event::Data(data) => data,
+            Event::Error(data) | Event::Bare(data) => return Err(failure_in(&data)),
+            Event::Nothing => {
+                out.extend_from_slice(frame);
+                return Ok(());
+            }
+        };
+        if data.trim_ascii() == b"[DONE]" {
+            self.end_frames(meter, out);
+            return Ok(());
+        }
+        let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+        if chunk.is_error() {
+            return Err(failure_in(&data));
+        }
+        let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
+        if let Some(finish) = chunk.finish() {
+            self.has_finish = true;
+            meter.finished(finish);
+        }
+        if let Some(usage) = chunk.usage {
+            self.has_usage = true;
+            meter.report(usage.into());
+        }
+        if !is_usage_only || self.wants_usage {
+            out.extend_from_slice(frame);
+        }
+        Ok(())
     }
 
     /// The last frames, with what the upstream left out.
@@ -243,7 +270,10 @@ impl Tap for ChatTap {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        meter.deliver(delivered(&block));
+        let quarters = delivered(&block);
+        if quarters > 0 {
+            meter.deliver(quarters);
+        }
         if self.first.is_none() && block.starts_with(b"data:") {
             let mut splitter = Splitter::default();
             splitter.push(block.clone());
@@ -268,12 +298,19 @@ impl Tap for ChatTap {
         self.has_finish
     }
 
+    fn failure(&mut self) -> Option<Failure> {
+        self.failed.take()
+    }
+
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut out = Vec::new();
         if !rest.trim_ascii().is_empty() {
             // A last frame without its blank line, or an error that is none.
             let frame = [rest.as_ref(), b"\n\n"].concat();
             out.extend(self.pass_each(frame.into(), meter)?.unwrap_or_default());
+            if let Some(failure) = self.failed.take() {
+                return Err(failure);
+            }
         }
         if self.is_done {
             return Ok(said(out));
@@ -311,7 +348,8 @@ fn delivered(block: &[u8]) -> u64 {
     texts(&CONTENT) + texts(&ARGUMENTS)
 }
 
-fn text_length(value: &[u8]) -> u64 {
+/// Quarters of the tokens in the string that a value is.
+pub(crate) fn text_length(value: &[u8]) -> u64 {
     let Some(text) = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b" \"")) else { return 0 };
     let mut from = 0;
     while let Some(at) = memchr(b'"', &text[from..]) {

@@ -1,0 +1,64 @@
+//! `count_tokens`: how long a question is, as its model counts.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    Ai, AiError, Call, GatewayError, ProviderKind,
+    dialect::{anthropic, gemini, openai_chat},
+    forward::Stop,
+    neutral::Request,
+    peek::estimate,
+    route::{Attempt, Tries},
+};
+
+impl Ai {
+    /// The tokens of a question at the door of messages. Where no provider counts, or none answers, they are estimated: a client that asks
+    /// before each turn must not stop for it.
+    pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
+        let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
+        let request = anthropic::request::read_to_count(&body)?;
+        let deadline = Instant::now() + self.limits().idle;
+        let route = Arc::clone(&call.route);
+        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
+        let Ok(attempt) = tries.next().await else { return Ok(estimate(&call.body)) };
+        match ask(&call, &request, &attempt, deadline).await {
+            Ok(Some(tokens)) => {
+                attempt.succeeded();
+                Ok(tokens)
+            }
+            Ok(None) => Ok(estimate(&call.body)),
+            Err(Stop::Told(error)) => Err(error),
+            Err(Stop::Failed(failure)) => {
+                tracing::info!(code = failure.error.code(), "a provider didn't count; tokens are estimated");
+                // It is noted of the key, and nothing more is tried.
+                let _ = tries.failed(attempt, failure);
+                Ok(estimate(&call.body))
+            }
+        }
+    }
+}
+
+async fn ask(call: &Call, request: &Request, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
+    let upstream = attempt.upstream;
+    let (url, body, field) = match upstream.flavor {
+        ProviderKind::OpenAi => return Ok(None),
+        ProviderKind::Anthropic => {
+            let (body, _) = openai_chat::pass::replace_model(&call.body, attempt.model).map_err(Stop::Told)?;
+            (upstream.url(&["messages", "count_tokens"]), body, "input_tokens")
+        }
+        ProviderKind::Gemini => {
+            let url = upstream.url(&["models", &gemini::method(attempt.model, "countTokens")]);
+            let mut question = gemini::request::write(request, attempt.model).map_err(Stop::Told)?;
+            question["model"] = gemini::name(attempt.model).into();
+            let body = json!({ "generateContentRequest": question }).to_string().into();
+            (url, body, "totalTokens")
+        }
+    };
+    let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
+    let answer = upstream.http.whole(response, deadline).await?;
+    let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
+    Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))
+}

@@ -1,0 +1,122 @@
+//! Answers of messages, read.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::usage::MessageUsage;
+use crate::{
+    AiError,
+    neutral::{Event, Reader},
+    wire::failure::{self, Failure},
+};
+
+/// Reads the events of a stream, or a whole message.
+#[derive(Debug, Default)]
+pub(crate) struct AnthropicReader {
+    usage: MessageUsage,
+    /// Block → place among the calls.
+    calls: BTreeMap<u64, u32>,
+    is_done: bool,
+}
+
+impl Reader for AnthropicReader {
+    fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        let event: Value = serde_json::from_slice(data).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&event) {
+            return Err(failure);
+        }
+        let index = event["index"].as_u64().unwrap_or(0);
+        match event["type"].as_str() {
+            Some("message_start") => self.read_usage(&event["message"]["usage"], out)?,
+            Some("content_block_start") => self.read_block(index, &event["content_block"], false, out),
+            Some("content_block_delta") => self.read_delta(index, &event["delta"], out),
+            Some("message_delta") => {
+                read_stop(&event["delta"], out);
+                self.read_usage(&event["usage"], out)?;
+            }
+            Some("message_stop") => self.is_done = true,
+            // Pings, ends of blocks, and what is yet to be invented.
+            Some(_) => {}
+            None => return Err(AiError::Garbled.into()),
+        }
+        Ok(())
+    }
+
+    fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        let message: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&message) {
+            return Err(failure);
+        }
+        let blocks = message["content"].as_array().ok_or(AiError::Garbled)?;
+        for (index, block) in (0..).zip(blocks) {
+            self.read_block(index, block, true, out);
+        }
+        read_stop(&message, out);
+        self.read_usage(&message["usage"], out)?;
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+}
+
+impl AnthropicReader {
+    fn read_usage(&mut self, usage: &Value, out: &mut Vec<Event>) -> Result<(), AiError> {
+        if usage.is_object() {
+            self.usage.update(serde_json::from_value(usage.clone()).map_err(|_| AiError::Garbled)?);
+            out.push(Event::Usage(self.usage.into()));
+        }
+        Ok(())
+    }
+
+    fn read_block(&mut self, index: u64, block: &Value, is_whole: bool, out: &mut Vec<Event>) {
+        let choice = 0;
+        let text = |name: &str| block[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        match block["type"].as_str() {
+            Some("text") => out.extend(text("text").map(|text| Event::Text { choice, text })),
+            Some("thinking") => {
+                out.extend(text("thinking").map(|text| Event::Thinking { choice, text }));
+                out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
+            }
+            Some("redacted_thinking") => out.extend(text("data").map(|data| Event::Redacted { choice, data })),
+            Some("tool_use") => {
+                let tool = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+                self.calls.insert(index, tool);
+                let id = text("id").unwrap_or_else(crate::dialect::openai_chat::new_call_id);
+                out.push(Event::Call { choice, tool, id, name: text("name").unwrap_or_default(), signature: None });
+                let input = &block["input"];
+                let has_input = input.as_object().is_some_and(|input| !input.is_empty());
+                if is_whole || has_input {
+                    let json = if input.is_object() { input.to_string() } else { "{}".to_owned() };
+                    out.push(Event::Arguments { choice, tool, json });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read_delta(&self, index: u64, delta: &Value, out: &mut Vec<Event>) {
+        let choice = 0;
+        let text = |name: &str| delta[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        match delta["type"].as_str() {
+            Some("text_delta") => out.extend(text("text").map(|text| Event::Text { choice, text })),
+            Some("thinking_delta") => out.extend(text("thinking").map(|text| Event::Thinking { choice, text })),
+            Some("signature_delta") => {
+                out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
+            }
+            Some("input_json_delta") => {
+                let tool = self.calls.get(&index).copied();
+                out.extend(tool.zip(text("partial_json")).map(|(tool, json)| Event::Arguments { choice, tool, json }));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn read_stop(said: &Value, out: &mut Vec<Event>) {
+    if let Some(reason) = said["stop_reason"].as_str() {
+        out.push(Event::Finish { choice: 0, finish: super::finish(reason) });
+    }
+}

@@ -1,0 +1,206 @@
+//! Messages as a door: answers written, whole and as events.
+//!
+//! Just one block is open at a time. Calls may come interleaved from other dialects: the first one streams, later ones are kept until
+//! it is over.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{reason, usage};
+use crate::{
+    Finish, Usage,
+    dialect::Head,
+    neutral::{Answer, Block, Event, Writer},
+};
+
+/// A whole answer.
+pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
+    let choice = answer.choices.first();
+    let content: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(block).collect()).unwrap_or_default();
+    let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
+    json!({
+        "id": head.id, "type": "message", "role": "assistant", "model": head.model, "content": content,
+        "stop_reason": reason(finish), "stop_sequence": null, "usage": usage::write(usage),
+    })
+}
+
+fn block(block: &Block) -> Value {
+    match block {
+        Block::Text(text) | Block::Refusal(text) => json!({"type": "text", "text": text}),
+        Block::Thinking { text, signature } => {
+            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or_default()})
+        }
+        Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+        Block::Call(call) => {
+            let input =
+                serde_json::from_str(&call.arguments).ok().filter(Value::is_object).unwrap_or_else(|| json!({}));
+            json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    Thinking,
+    Call(u32),
+}
+
+/// A call that waits for the block before it.
+#[derive(Debug)]
+struct Waiting {
+    tool: u32,
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+/// Writes the events of a stream.
+#[derive(Debug)]
+pub(crate) struct MessageWriter {
+    head: Head,
+    has_begun: bool,
+    /// The next block's place.
+    index: u32,
+    open: Option<Open>,
+    waiting: Vec<Waiting>,
+    finish: Finish,
+}
+
+impl MessageWriter {
+    pub fn new(head: Head) -> Self {
+        Self { head, has_begun: false, index: 0, open: None, waiting: Vec::new(), finish: Finish::Stop }
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let message = json!({
+                "id": self.head.id, "type": "message", "role": "assistant", "model": self.head.model, "content": [],
+                "stop_reason": null, "stop_sequence": null, "usage": usage::write(&Usage::default()),
+            });
+            event("message_start", &json!({"type": "message_start", "message": message}), out);
+        }
+    }
+
+    fn start(&mut self, open: Option<Open>, content_block: &Value, out: &mut Vec<u8>) {
+        let start = json!({"type": "content_block_start", "index": self.index, "content_block": content_block});
+        event("content_block_start", &start, out);
+        self.open = open;
+    }
+
+    fn delta(&self, delta: &Value, out: &mut Vec<u8>) {
+        let delta = json!({"type": "content_block_delta", "index": self.index, "delta": delta});
+        event("content_block_delta", &delta, out);
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        event("content_block_stop", &json!({"type": "content_block_stop", "index": self.index}), out);
+        self.open = None;
+        self.index += 1;
+    }
+
+    /// Ends the open block and writes the calls that waited for it.
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if self.open.is_some() {
+            self.stop(out);
+        }
+        for call in std::mem::take(&mut self.waiting) {
+            self.start_call(call.tool, &call.id, &call.name, out);
+            if !call.arguments.is_empty() {
+                self.delta(&json!({"type": "input_json_delta", "partial_json": call.arguments}), out);
+            }
+            self.stop(out);
+        }
+    }
+
+    fn start_call(&mut self, tool: u32, id: &str, name: &str, out: &mut Vec<u8>) {
+        self.start(Some(Open::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+    }
+
+    fn open_thinking(&mut self, out: &mut Vec<u8>) {
+        if self.open != Some(Open::Thinking) {
+            self.close(out);
+            self.start(Some(Open::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
+        }
+    }
+}
+
+fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
+    // Writing into a vector can't fail.
+    let _ = write!(out, "event: {name}\ndata: {data}\n\n");
+}
+
+fn choice_of(event: &Event) -> u32 {
+    match event {
+        Event::Text { choice, .. }
+        | Event::Refusal { choice, .. }
+        | Event::Thinking { choice, .. }
+        | Event::Signature { choice, .. }
+        | Event::Redacted { choice, .. }
+        | Event::Call { choice, .. }
+        | Event::Arguments { choice, .. }
+        | Event::Logprobs { choice, .. }
+        | Event::Finish { choice, .. } => *choice,
+        Event::Usage(_) => 0,
+    }
+}
+
+impl Writer for MessageWriter {
+    fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
+        // This dialect knows one answer only.
+        if choice_of(event) != 0 {
+            return;
+        }
+        self.begin(out);
+        match event {
+            Event::Text { text, .. } | Event::Refusal { text, .. } => {
+                if self.open != Some(Open::Text) {
+                    self.close(out);
+                    self.start(Some(Open::Text), &json!({"type": "text", "text": ""}), out);
+                }
+                self.delta(&json!({"type": "text_delta", "text": text}), out);
+            }
+            Event::Thinking { text, .. } => {
+                self.open_thinking(out);
+                self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);
+            }
+            Event::Signature { signature, .. } => {
+                self.open_thinking(out);
+                self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
+                self.stop(out);
+            }
+            Event::Redacted { data, .. } => {
+                self.close(out);
+                self.start(None, &json!({"type": "redacted_thinking", "data": data}), out);
+                self.stop(out);
+            }
+            Event::Call { tool, id, name, .. } => {
+                if matches!(self.open, Some(Open::Call(_))) {
+                    let (id, name) = (id.clone(), name.clone());
+                    self.waiting.push(Waiting { tool: *tool, id, name, arguments: String::new() });
+                } else {
+                    self.close(out);
+                    self.start_call(*tool, id, name, out);
+                }
+            }
+            Event::Arguments { tool, json: more, .. } => {
+                if self.open == Some(Open::Call(*tool)) {
+                    self.delta(&json!({"type": "input_json_delta", "partial_json": more}), out);
+                } else if let Some(call) = self.waiting.iter_mut().find(|call| call.tool == *tool) {
+                    call.arguments.push_str(more);
+                }
+            }
+            Event::Finish { finish, .. } => self.finish = *finish,
+            Event::Logprobs { .. } | Event::Usage(_) => {}
+        }
+    }
+
+    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close(out);
+        let delta = json!({"stop_reason": reason(self.finish), "stop_sequence": null});
+        event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage::write(usage)}), out);
+        event("message_stop", &json!({"type": "message_stop"}), out);
+    }
+}

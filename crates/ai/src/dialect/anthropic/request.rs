@@ -1,0 +1,175 @@
+//! Requests of messages, read at the door.
+
+use serde_json::{Value, json};
+
+use crate::{
+    GatewayError,
+    dialect::fields::Fields,
+    neutral::{
+        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
+        ToolResult,
+    },
+};
+
+type Read<T> = Result<T, GatewayError>;
+
+pub(crate) fn read(body: &Value) -> Read<Request> {
+    let fields = Fields::root(body)?;
+    let most = fields.count("max_tokens")?.filter(|&most| most > 0);
+    let most = most.ok_or_else(|| fields.error("max_tokens", "`max_tokens` must be a whole number above zero."))?;
+    read_without_limit(&fields, Some(most))
+}
+
+/// Reads a request that needs no limit for its answer, because it is only counted.
+pub(crate) fn read_to_count(body: &Value) -> Read<Request> {
+    read_without_limit(&Fields::root(body)?, None)
+}
+
+fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Request> {
+    let mut request = Request {
+        stream: fields.flag("stream")?.unwrap_or(false),
+        max_output,
+        temperature: fields.number("temperature")?,
+        top_p: fields.number("top_p")?,
+        top_k: fields.count("top_k")?,
+        stop: fields.texts("stop_sequences")?,
+        ..Request::default()
+    };
+    if let Some(metadata) = fields.object("metadata")? {
+        request.user = metadata.text("user_id")?.map(str::to_owned);
+    }
+    request.system = system_texts(fields, "system")?;
+    let messages = fields.objects("messages")?;
+    if messages.is_empty() {
+        return Err(fields.error("messages", "`messages` must have at least one message."));
+    }
+    for message in &messages {
+        match message.needed_text("role")? {
+            "user" => {
+                let parts = read_content(message)?;
+                request.say(Speaker::User, parts);
+            }
+            "assistant" => {
+                let parts = read_content(message)?;
+                request.say(Speaker::Assistant, parts);
+            }
+            "system" => request.system.extend(system_texts(message, "content")?),
+            _ => return Err(message.error("role", "`role` must be user, assistant or system.")),
+        }
+    }
+    request.tools = fields.objects("tools")?.iter().map(read_tool).collect::<Read<_>>()?;
+    read_tool_choice(fields, &mut request)?;
+    read_thinking(fields, &mut request)?;
+    Ok(request)
+}
+
+fn system_texts(fields: &Fields<'_>, name: &str) -> Read<Vec<String>> {
+    match fields.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![text.clone()]),
+        Some(_) => fields.objects(name)?.iter().map(|block| Ok(block.needed_text("text")?.to_owned())).collect(),
+    }
+}
+
+fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
+    match message.get("content") {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
+        Some(_) => message.objects("content")?.iter().map(read_block).collect(),
+    }
+}
+
+fn read_block(block: &Fields<'_>) -> Read<Part> {
+    let text = |name: &str| Ok::<_, GatewayError>(block.text(name)?.unwrap_or_default().to_owned());
+    match block.needed_text("type")? {
+        "text" => Ok(Part::Text(block.needed_text("text")?.to_owned())),
+        "image" => Ok(Part::Media(read_media(block, MediaKind::Image)?)),
+        "document" => {
+            let source = block.needed_object("source")?;
+            match source.needed_text("type")? {
+                "text" => Ok(Part::Text(source.needed_text("data")?.to_owned())),
+                _ => Ok(Part::Media(read_media(block, MediaKind::File)?)),
+            }
+        }
+        "tool_use" => Ok(Part::Call(ToolCall {
+            id: block.needed_text("id")?.to_owned(),
+            name: block.needed_text("name")?.to_owned(),
+            arguments: block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string),
+            signature: None,
+        })),
+        "tool_result" => Ok(Part::Result(ToolResult {
+            id: block.needed_text("tool_use_id")?.to_owned(),
+            parts: read_content(block)?,
+            is_error: block.flag("is_error")?.unwrap_or(false),
+        })),
+        "thinking" => {
+            let signature = block.text("signature")?.filter(|signature| !signature.is_empty()).map(str::to_owned);
+            Ok(Part::Thinking { text: text("thinking")?, signature })
+        }
+        "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
+        other => Err(block.error("type", format!("Blocks of type `{other}` aren't available for this model."))),
+    }
+}
+
+fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
+    let source = block.needed_object("source")?;
+    let source = match source.needed_text("type")? {
+        "base64" => Source::Data {
+            mime: source.needed_text("media_type")?.to_owned(),
+            data: source.needed_text("data")?.to_owned(),
+        },
+        "url" => Source::Url(source.needed_text("url")?.to_owned()),
+        _ => return Err(source.error("type", "A source must be base64 or url; stored files aren't kept here.")),
+    };
+    Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
+}
+
+fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
+    match tool.text("type")? {
+        None | Some("custom") => {}
+        Some(other) => {
+            return Err(tool.error("type", format!("Tools of type `{other}` aren't available for this model.")));
+        }
+    }
+    Ok(Tool {
+        name: tool.needed_text("name")?.to_owned(),
+        description: tool.text("description")?.map(str::to_owned),
+        parameters: tool.get("input_schema").cloned(),
+        strict: tool.flag("strict")?,
+    })
+}
+
+fn read_tool_choice(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
+    let Some(choice) = fields.object("tool_choice")? else { return Ok(()) };
+    request.tool_choice = Some(match choice.needed_text("type")? {
+        "auto" => ToolChoice::Auto,
+        "any" => ToolChoice::Required,
+        "none" => ToolChoice::None,
+        "tool" => ToolChoice::Named(choice.needed_text("name")?.to_owned()),
+        _ => return Err(choice.error("type", "`tool_choice.type` must be auto, any, tool or none.")),
+    });
+    request.parallel_tools = choice.flag("disable_parallel_tool_use")?.map(|disabled| !disabled);
+    Ok(())
+}
+
+fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
+    let output = fields.object("output_config")?;
+    let effort = match &output {
+        Some(output) => output.text("effort")?.and_then(Effort::parse),
+        None => None,
+    };
+    if let Some(thinking) = fields.object("thinking")? {
+        request.reasoning = match thinking.needed_text("type")? {
+            "disabled" => Some(Reasoning { effort: Some(Effort::None), budget: None, shown: false }),
+            _ => Some(Reasoning { effort, budget: thinking.count("budget_tokens")?, shown: true }),
+        };
+    } else if effort.is_some() {
+        request.reasoning = Some(Reasoning { effort, budget: None, shown: false });
+    }
+    if let Some(format) = output.map(|output| output.object("format")).transpose()?.flatten() {
+        let schema = format.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+        let name = "answer".to_owned();
+        request.format = Format::Schema { name, description: None, schema, strict: Some(true) };
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Requests of messages, written for Anthropic.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    GatewayError,
+    neutral::{
+        Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    },
+};
+
+/// `max_tokens` is required; this is sent where the caller names none.
+const MAX_TOKENS: u64 = 8_192;
+/// Anthropic takes no smaller budget for thinking.
+const LEAST_BUDGET: u64 = 1_024;
+const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
+
+pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
+    let mut system = request.system_text();
+    let mut messages = Vec::with_capacity(request.turns.len());
+    if request.turns.first().is_some_and(|turn| turn.speaker == Speaker::Assistant) {
+        messages.push(json!({"role": "user", "content": "Continue."}));
+    }
+    let last = request.turns.len().saturating_sub(1);
+    for (index, turn) in request.turns.iter().enumerate() {
+        let role = match turn.speaker {
+            Speaker::User => "user",
+            Speaker::Assistant => "assistant",
+        };
+        let content = blocks(turn, index == last)?;
+        if !content.is_empty() {
+            messages.push(json!({"role": role, "content": content}));
+        }
+    }
+    if messages.is_empty() {
+        let text =
+            system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
+        messages.push(json!({"role": "user", "content": text}));
+    }
+    if request.format == Format::Json {
+        system = Some(system.map_or_else(|| JSON_ONLY.to_owned(), |text| format!("{text}\n\n{JSON_ONLY}")));
+    }
+    let mut max_tokens = request.max_output.unwrap_or(MAX_TOKENS);
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("model", Some(model.into()));
+    put("messages", Some(messages.into()));
+    put("system", system.map(Into::into));
+    put("stop_sequences", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    put("stream", request.stream.then(|| true.into()));
+    put("metadata", request.user.as_ref().map(|user| json!({"user_id": user})));
+    if let Format::Schema { schema, .. } = &request.format {
+        put("output_config", Some(json!({"format": {"type": "json_schema", "schema": schema}})));
+    }
+    put("thinking", thinking(request, &mut max_tokens));
+    put("max_tokens", Some(max_tokens.into()));
+    let tools: Vec<Value> = request.tools.iter().filter(|tool| is_offered(request, tool)).map(write_tool).collect();
+    if !tools.is_empty() {
+        put("tools", Some(tools.into()));
+        put("tool_choice", tool_choice(request));
+    }
+    Ok(Value::Object(body))
+}
+
+/// Thinking within the limit of the answer, which includes it. Raises the limit only where the caller named none.
+fn thinking(request: &Request, max_tokens: &mut u64) -> Option<Value> {
+    let reasoning = request.reasoning.as_ref()?;
+    let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
+    let is_forced = matches!(
+        request.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { required: true, .. })
+    );
+    if budget == 0 || is_forced || lost_thought(request) {
+        return None;
+    }
+    let budget = budget.max(LEAST_BUDGET);
+    if request.max_output.is_none() {
+        *max_tokens = max_tokens.saturating_add(budget);
+    }
+    let budget = budget.min(max_tokens.saturating_sub(1));
+    (budget >= LEAST_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))
+}
+
+/// Whether the last round of tools began without a signed thought: thinking can't be on then.
+fn lost_thought(request: &Request) -> bool {
+    let last = request.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
+    last.is_some_and(|turn| {
+        let calls = turn.parts.iter().any(|part| matches!(part, Part::Call(_)));
+        let is_signed = |part: &Part| matches!(part, Part::Thinking { signature: Some(_), .. } | Part::Redacted(_));
+        calls && !turn.parts.iter().any(is_signed)
+    })
+}
+
+fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
+    let mut written = Vec::new();
+    // A round's results have to come before what the user adds.
+    for part in turn.parts.iter().filter(|part| matches!(part, Part::Result(_))) {
+        written.push(block(part)?);
+    }
+    for part in turn.parts.iter().filter(|part| !matches!(part, Part::Result(_))) {
+        written.push(block(part)?);
+    }
+    written.retain(|block| !block.is_null());
+    if let (true, Speaker::Assistant, Some(block)) = (is_last, turn.speaker, written.last_mut())
+        && let Some(text) = block["text"].as_str()
+    {
+        // A beginning for the answer may not end in white space.
+        block["text"] = text.trim_end().to_owned().into();
+    }
+    Ok(written)
+}
+
+fn block(part: &Part) -> Result<Value, GatewayError> {
+    Ok(match part {
+        Part::Text(text) => json!({"type": "text", "text": text}),
+        Part::Media(media) => media_block(media)?,
+        Part::Call(call) => tool_use(call),
+        Part::Result(result) => tool_result(result)?,
+        Part::Thinking { text, signature: Some(signature) } => {
+            json!({"type": "thinking", "thinking": text, "signature": signature})
+        }
+        // A thought that isn't signed isn't Anthropic's own.
+        Part::Thinking { signature: None, .. } => Value::Null,
+        Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+    })
+}
+
+fn media_block(media: &Media) -> Result<Value, GatewayError> {
+    let source = match &media.source {
+        Source::Data { mime, data } => json!({"type": "base64", "media_type": mime, "data": data}),
+        // Anthropic fetches it itself.
+        Source::Url(url) => json!({"type": "url", "url": url}),
+    };
+    match media.kind {
+        MediaKind::Image => Ok(json!({"type": "image", "source": source})),
+        MediaKind::File => {
+            let mut document = json!({"type": "document", "source": source});
+            if let Some(name) = &media.name {
+                document["title"] = name.as_str().into();
+            }
+            Ok(document)
+        }
+        MediaKind::Audio => Err(GatewayError::invalid("This model doesn't take sound.")),
+    }
+}
+
+fn tool_use(call: &ToolCall) -> Value {
+    let input: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
+    let input = if input.is_object() { input } else { json!({}) };
+    json!({"type": "tool_use", "id": plain_id(&call.id), "name": call.name, "input": input})
+}
+
+fn tool_result(result: &ToolResult) -> Result<Value, GatewayError> {
+    let content: Result<Vec<Value>, _> = result.parts.iter().map(block).collect();
+    let mut content = content?;
+    content.retain(|block| block["type"] != "text" || block["text"] != "");
+    let mut written = json!({"type": "tool_result", "tool_use_id": plain_id(&result.id)});
+    if !content.is_empty() {
+        written["content"] = content.into();
+    }
+    if result.is_error {
+        written["is_error"] = true.into();
+    }
+    Ok(written)
+}
+
+/// An id of the characters that Anthropic takes.
+fn plain_id(id: &str) -> String {
+    let plain = |char: char| if char.is_ascii_alphanumeric() || matches!(char, '_' | '-') { char } else { '_' };
+    id.chars().map(plain).collect()
+}
+
+fn is_offered(request: &Request, tool: &Tool) -> bool {
+    match &request.tool_choice {
+        Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
+        _ => true,
+    }
+}
+
+fn write_tool(tool: &Tool) -> Value {
+    let schema = tool.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+    let mut written = json!({"name": tool.name, "input_schema": schema});
+    if let Some(description) = &tool.description {
+        written["description"] = description.as_str().into();
+    }
+    written
+}
+
+fn tool_choice(request: &Request) -> Option<Value> {
+    let mut choice = match request.tool_choice.as_ref() {
+        Some(ToolChoice::None) => return Some(json!({"type": "none"})),
+        Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => json!({"type": "any"}),
+        Some(ToolChoice::Named(name)) => json!({"type": "tool", "name": name}),
+        Some(ToolChoice::Auto | ToolChoice::Among { .. }) => json!({"type": "auto"}),
+        None if request.parallel_tools == Some(false) => json!({"type": "auto"}),
+        None => return None,
+    };
+    if request.parallel_tools == Some(false) {
+        choice["disable_parallel_tool_use"] = true.into();
+    }
+    Some(choice)
+}

@@ -1,0 +1,49 @@
+//! Usage of messages. Anthropic counts what the cache read and wrote beside `input_tokens`; everybody else, within.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Usage;
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(crate) struct MessageUsage {
+    input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+}
+
+impl MessageUsage {
+    /// A later report, whose totals replace the earlier ones.
+    pub fn update(&mut self, later: Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+    }
+}
+
+impl From<MessageUsage> for Usage {
+    fn from(usage: MessageUsage) -> Self {
+        let parts = [usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens];
+        Self {
+            input: parts.into_iter().flatten().reduce(u64::saturating_add),
+            cached: usage.cache_read_input_tokens,
+            cache_write: usage.cache_creation_input_tokens,
+            output: usage.output_tokens,
+            ..Self::default()
+        }
+    }
+}
+
+/// The object `usage` of an answer.
+pub(crate) fn write(usage: &Usage) -> Value {
+    let cached = usage.cached.unwrap_or(0);
+    let written = usage.cache_write.unwrap_or(0);
+    json!({
+        "input_tokens": usage.input.unwrap_or(0).saturating_sub(cached).saturating_sub(written),
+        "cache_read_input_tokens": cached,
+        "cache_creation_input_tokens": written,
+        "output_tokens": usage.output.unwrap_or(0),
+    })
+}

@@ -1,0 +1,123 @@
+//! Reading a request's JSON: null is absent, and what is wrong is said with its place.
+
+use serde_json::{Map, Value};
+
+use crate::GatewayError;
+
+/// The fields of an object at a place of the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    path: String,
+}
+
+type Read<T> = Result<T, GatewayError>;
+
+impl<'a> Fields<'a> {
+    pub fn root(value: &'a Value) -> Read<Self> {
+        match value {
+            Value::Object(map) => Ok(Self { map, path: String::new() }),
+            _ => Err(GatewayError::invalid("The request body must be a JSON object.")),
+        }
+    }
+
+    pub fn at(value: &'a Value, path: String) -> Read<Self> {
+        match value {
+            Value::Object(map) => Ok(Self { map, path }),
+            _ => Err(wrong(path, "an object")),
+        }
+    }
+
+    pub fn place(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    pub fn error(&self, name: &str, message: impl Into<String>) -> GatewayError {
+        GatewayError::invalid_param(self.place(name), message)
+    }
+
+    pub fn text(&self, name: &str) -> Read<Option<&'a str>> {
+        self.typed(name, "a string", Value::as_str)
+    }
+
+    pub fn needed_text(&self, name: &str) -> Read<&'a str> {
+        self.text(name)?.ok_or_else(|| wrong(self.place(name), "a string"))
+    }
+
+    pub fn flag(&self, name: &str) -> Read<Option<bool>> {
+        self.typed(name, "a boolean", Value::as_bool)
+    }
+
+    pub fn count(&self, name: &str) -> Read<Option<u64>> {
+        let whole = |value: &Value| {
+            let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=1e15).contains(float));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+            value.as_u64().or_else(|| float().map(|float| float as u64))
+        };
+        self.typed(name, "a whole number, zero or more", whole)
+    }
+
+    pub fn integer(&self, name: &str) -> Read<Option<i64>> {
+        self.typed(name, "a whole number", Value::as_i64)
+    }
+
+    pub fn number(&self, name: &str) -> Read<Option<f64>> {
+        self.typed(name, "a number", Value::as_f64)
+    }
+
+    /// An empty list where there is none.
+    pub fn list(&self, name: &str) -> Read<&'a [Value]> {
+        Ok(self.typed(name, "an array", |value| value.as_array().map(Vec::as_slice))?.unwrap_or_default())
+    }
+
+    /// The objects of a list, each with its place.
+    pub fn objects(&self, name: &str) -> Read<Vec<Self>> {
+        let list = self.list(name)?.iter().enumerate();
+        list.map(|(index, value)| Self::at(value, format!("{}[{index}]", self.place(name)))).collect()
+    }
+
+    pub fn object(&self, name: &str) -> Read<Option<Self>> {
+        self.get(name).map(|value| Self::at(value, self.place(name))).transpose()
+    }
+
+    pub fn needed_object(&self, name: &str) -> Read<Self> {
+        self.object(name)?.ok_or_else(|| wrong(self.place(name), "an object"))
+    }
+
+    /// A string, or a list of strings.
+    pub fn texts(&self, name: &str) -> Read<Vec<String>> {
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(vec![text.clone()]),
+            Some(Value::Array(items)) => {
+                let text = |item: &Value| item.as_str().map(str::to_owned);
+                items
+                    .iter()
+                    .map(text)
+                    .collect::<Option<_>>()
+                    .ok_or_else(|| wrong(self.place(name), "a list of strings"))
+            }
+            Some(_) => Err(wrong(self.place(name), "a string or a list of strings")),
+        }
+    }
+
+    fn typed<T>(&self, name: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Read<Option<T>> {
+        self.get(name).map(|value| read(value).ok_or_else(|| wrong(self.place(name), what))).transpose()
+    }
+}
+
+fn wrong(path: String, what: &str) -> GatewayError {
+    let message = format!("`{path}` must be {what}.");
+    GatewayError::invalid_param(path, message)
+}
+
+/// The content type and the base64 of a data URL.
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
+    let (mime, data) = url.strip_prefix("data:")?.split_once(',')?;
+    let mime = mime.strip_suffix(";base64")?;
+    Some((mime.split(';').next().unwrap_or(mime), data))
+}

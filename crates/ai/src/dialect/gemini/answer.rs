@@ -1,0 +1,207 @@
+//! Answers of `generateContent`, read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    AiError, Finish, Usage,
+    dialect::openai_chat::new_call_id,
+    neutral::{Event, Reader},
+    wire::failure::{self, Failure},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame {
+    candidates: Option<Vec<Candidate>>,
+    usage_metadata: Option<UsageMetadata>,
+    prompt_feedback: Option<PromptFeedback>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate {
+    #[serde(default)]
+    index: u32,
+    content: Option<Content>,
+    finish_reason: Option<String>,
+    logprobs_result: Option<LogprobsResult>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    parts: Option<Vec<Part>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    text: Option<String>,
+    thought: Option<bool>,
+    thought_signature: Option<String>,
+    function_call: Option<FunctionCall>,
+}
+
+#[derive(Deserialize)]
+struct FunctionCall {
+    id: Option<String>,
+    name: String,
+    args: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromptFeedback {
+    block_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogprobsResult {
+    #[serde(default)]
+    chosen_candidates: Vec<Chosen>,
+    #[serde(default)]
+    top_candidates: Vec<Top>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chosen {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    log_probability: f64,
+}
+
+#[derive(Deserialize)]
+struct Top {
+    #[serde(default)]
+    candidates: Vec<Chosen>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UsageMetadata {
+    prompt_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+}
+
+impl From<UsageMetadata> for Usage {
+    fn from(counts: UsageMetadata) -> Self {
+        let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
+        Self {
+            input: sum([counts.prompt_token_count, counts.tool_use_prompt_token_count]),
+            cached: counts.cached_content_token_count,
+            output: sum([counts.candidates_token_count, counts.thoughts_token_count]),
+            reasoning: counts.thoughts_token_count,
+            ..Self::default()
+        }
+    }
+}
+
+/// Reads `GenerateContentResponse`s, streamed or whole.
+#[derive(Debug, Default)]
+pub(crate) struct GeminiReader {
+    /// How many calls each candidate has made.
+    calls: BTreeMap<u32, u32>,
+}
+
+impl Reader for GeminiReader {
+    fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        if data.trim_ascii().is_empty() { Ok(()) } else { self.read_whole(data, out) }
+    }
+
+    fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure);
+        }
+        let frames = match value {
+            // Without `alt=sse` a stream comes as an array of its frames.
+            Value::Array(frames) => frames,
+            frame => vec![frame],
+        };
+        for frame in frames {
+            let frame = serde_json::from_value(frame).map_err(|_| AiError::Garbled)?;
+            self.read_frame(frame, out)?;
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+impl GeminiReader {
+    fn read_frame(&mut self, frame: Frame, out: &mut Vec<Event>) -> Result<(), AiError> {
+        let candidates = frame.candidates.unwrap_or_default();
+        let is_blocked = frame.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
+        if is_blocked && candidates.is_empty() {
+            out.push(Event::Finish { choice: 0, finish: Finish::Filtered });
+        }
+        for candidate in candidates {
+            let choice = candidate.index;
+            for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
+                self.read_part(choice, part, out);
+            }
+            if let Some(logprobs) = candidate.logprobs_result {
+                out.push(Event::Logprobs { choice, tokens: read_logprobs(&logprobs) });
+            }
+            if let Some(reason) = &candidate.finish_reason {
+                out.push(Event::Finish { choice, finish: read_finish(reason)? });
+            }
+        }
+        if let Some(usage) = frame.usage_metadata {
+            out.push(Event::Usage(usage.into()));
+        }
+        Ok(())
+    }
+
+    fn read_part(&mut self, choice: u32, part: Part, out: &mut Vec<Event>) {
+        let is_thought = part.thought.unwrap_or(false);
+        if let Some(text) = part.text.filter(|text| !text.is_empty()) {
+            out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
+        }
+        if let Some(call) = part.function_call {
+            let count = self.calls.entry(choice).or_default();
+            let tool = *count;
+            *count += 1;
+            let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(new_call_id);
+            out.push(Event::Call { choice, tool, id, name: call.name, signature: part.thought_signature });
+            let json = call.args.filter(Value::is_object).unwrap_or_else(|| json!({})).to_string();
+            out.push(Event::Arguments { choice, tool, json });
+        }
+    }
+}
+
+fn read_logprobs(result: &LogprobsResult) -> Vec<Value> {
+    let token = |chosen: &Chosen| json!({"token": chosen.token, "logprob": chosen.log_probability, "bytes": chosen.token.as_bytes()});
+    let write = |(index, chosen): (usize, &Chosen)| {
+        let top: Vec<Value> =
+            result.top_candidates.get(index).map(|top| top.candidates.iter().map(token).collect()).unwrap_or_default();
+        let mut written = token(chosen);
+        written["top_logprobs"] = top.into();
+        written
+    };
+    result.chosen_candidates.iter().enumerate().map(write).collect()
+}
+
+fn read_finish(reason: &str) -> Result<Finish, AiError> {
+    match reason {
+        "MAX_TOKENS" => Ok(Finish::Length),
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "OTHER" => {
+            Ok(Finish::Filtered)
+        }
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MALFORMED_RESPONSE" | "MISSING_THOUGHT_SIGNATURE" => {
+            Err(AiError::Garbled)
+        }
+        image if image.starts_with("IMAGE_") => Ok(Finish::Filtered),
+        _ => Ok(Finish::Stop),
+    }
+}

@@ -1,0 +1,227 @@
+//! Requests of `generateContent`, written.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    GatewayError,
+    dialect::openai_chat::upstream::split_text,
+    neutral::{
+        Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
+    },
+};
+
+/// Stands where a thought's signature was lost; without one Gemini 3 refuses a call of the conversation.
+const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
+
+pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
+    let mut system = request.system_text();
+    let mut contents = Vec::with_capacity(request.turns.len());
+    for turn in &request.turns {
+        let role = match turn.speaker {
+            Speaker::User => "user",
+            Speaker::Assistant => "model",
+        };
+        let parts = parts(request, &turn.parts, model)?;
+        if !parts.is_empty() {
+            contents.push(json!({"role": role, "parts": parts}));
+        }
+    }
+    if contents.is_empty() {
+        // `contents` must not be empty, so a system prompt alone is asked as a user's text.
+        let text =
+            system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
+        contents.push(json!({"role": "user", "parts": [{"text": text}]}));
+    }
+    let mut body = json!({ "contents": contents });
+    if let Some(text) = system {
+        body["systemInstruction"] = json!({"parts": [{"text": text}]});
+    }
+    let config = generation_config(request, model);
+    if !config.is_empty() {
+        body["generationConfig"] = config.into();
+    }
+    write_tools(request, &mut body);
+    Ok(body)
+}
+
+fn parts(request: &Request, parts: &[Part], model: &str) -> Result<Vec<Value>, GatewayError> {
+    let mut written = Vec::new();
+    let mut is_first_call = true;
+    for part in parts {
+        match part {
+            Part::Text(text) => written.push(json!({ "text": text })),
+            Part::Media(media) => written.push(inline(media)?),
+            Part::Call(call) => {
+                written.push(function_call(call, is_first_call && generation(model) >= 3));
+                is_first_call = false;
+            }
+            Part::Result(result) => {
+                written.push(function_response(request, result));
+                let (_, others) = split_text(&result.parts);
+                for part in others {
+                    if let Part::Media(media) = part {
+                        written.push(inline(media)?);
+                    }
+                }
+            }
+            // A thought without Google's own signature says nothing to it.
+            Part::Thinking { .. } | Part::Redacted(_) => {}
+        }
+    }
+    Ok(written)
+}
+
+fn inline(media: &Media) -> Result<Value, GatewayError> {
+    match &media.source {
+        Source::Data { mime, data } => Ok(json!({"inlineData": {"mimeType": mime, "data": data}})),
+        Source::Url(url) if is_googles(url) => Ok(json!({"fileData": {"fileUri": url}})),
+        Source::Url(_) => Err(GatewayError::invalid(
+            "This model can't fetch files from the web. Send the file as a data URL with base64.",
+        )),
+    }
+}
+
+/// Addresses that Gemini itself opens.
+fn is_googles(url: &str) -> bool {
+    ["https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/"]
+        .iter()
+        .any(|prefix| url.starts_with(prefix))
+}
+
+fn function_call(call: &ToolCall, needs_signature: bool) -> Value {
+    let args: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
+    let args = if args.is_object() { args } else { json!({}) };
+    let mut part = json!({"functionCall": {"id": call.id, "name": call.name, "args": args}});
+    match &call.signature {
+        Some(signature) => part["thoughtSignature"] = signature.as_str().into(),
+        None if needs_signature => part["thoughtSignature"] = LOST_SIGNATURE.into(),
+        None => {}
+    }
+    part
+}
+
+fn function_response(request: &Request, result: &ToolResult) -> Value {
+    let (text, _) = split_text(&result.parts);
+    let response = match serde_json::from_str::<Value>(&text) {
+        Ok(object @ Value::Object(_)) if !result.is_error => object,
+        _ if result.is_error => json!({ "error": text }),
+        Ok(value) if !value.is_null() => json!({ "result": value }),
+        _ => json!({ "result": text }),
+    };
+    let name = request.called(&result.id).unwrap_or(&result.id);
+    json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
+}
+
+fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
+    let mut config = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            config.insert(name.to_owned(), value);
+        }
+    };
+    put("temperature", request.temperature.map(Into::into));
+    put("topP", request.top_p.map(Into::into));
+    put("topK", request.top_k.map(Into::into));
+    put("candidateCount", request.choices.filter(|&choices| choices > 1).map(Into::into));
+    put("maxOutputTokens", request.max_output.map(Into::into));
+    // No more than five are taken.
+    put("stopSequences", (!request.stop.is_empty()).then(|| request.stop.iter().take(5).cloned().collect()));
+    put("seed", request.seed.map(Into::into));
+    put("presencePenalty", request.presence_penalty.map(Into::into));
+    put("frequencyPenalty", request.frequency_penalty.map(Into::into));
+    if let Some(top) = request.logprobs {
+        put("responseLogprobs", Some(true.into()));
+        put("logprobs", (top > 0).then(|| top.into()));
+    }
+    match &request.format {
+        Format::Text => {}
+        Format::Json => put("responseMimeType", Some("application/json".into())),
+        Format::Schema { schema, .. } => {
+            put("responseMimeType", Some("application/json".into()));
+            put("responseJsonSchema", Some(without_dialect(schema)));
+        }
+    }
+    put("thinkingConfig", request.reasoning.as_ref().and_then(|reasoning| thinking_config(reasoning, model)));
+    config
+}
+
+/// A schema without the mark of its dialect, which is refused.
+fn without_dialect(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(fields) = &mut schema {
+        fields.remove("$schema");
+    }
+    schema
+}
+
+/// The main number of a model's version; 2 where its name doesn't say.
+fn generation(model: &str) -> u32 {
+    let number =
+        model.split("gemini-").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    number.and_then(|number| number.parse().ok()).unwrap_or(2)
+}
+
+fn thinking_config(reasoning: &Reasoning, model: &str) -> Option<Value> {
+    if ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old)) {
+        return None;
+    }
+    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    let mut config = json!({});
+    if reasoning.shown && effort != Some(Effort::None) {
+        config["includeThoughts"] = true.into();
+    }
+    if generation(model) >= 3 {
+        let level = effort.map(|effort| match effort {
+            Effort::None | Effort::Minimal => "MINIMAL",
+            Effort::Low => "LOW",
+            Effort::Medium => "MEDIUM",
+            Effort::High | Effort::Xhigh | Effort::Max => "HIGH",
+        });
+        if let Some(level) = level {
+            config["thinkingLevel"] = level.into();
+        }
+    } else if let Some(budget) = reasoning.budget.or_else(|| effort.map(Effort::budget)) {
+        config["thinkingBudget"] = budget.into();
+    }
+    Some(config)
+}
+
+fn write_tools(request: &Request, body: &mut Value) {
+    if request.tools.is_empty() {
+        return;
+    }
+    let (mode, allowed) = match &request.tool_choice {
+        None => (None, None),
+        Some(ToolChoice::Auto) => (Some("AUTO"), None),
+        Some(ToolChoice::None) => (Some("NONE"), None),
+        Some(ToolChoice::Required) => (Some("ANY"), None),
+        Some(ToolChoice::Named(name)) => (Some("ANY"), Some(vec![name.clone()])),
+        Some(ToolChoice::Among { names, required: true }) => (Some("ANY"), Some(names.clone())),
+        Some(ToolChoice::Among { .. }) => (Some("AUTO"), None),
+    };
+    let offered = |tool: &&Tool| match &request.tool_choice {
+        Some(ToolChoice::Among { names, required: false }) => names.contains(&tool.name),
+        _ => true,
+    };
+    let declarations: Vec<Value> = request.tools.iter().filter(offered).map(declaration).collect();
+    body["tools"] = json!([{"functionDeclarations": declarations}]);
+    if let Some(mode) = mode {
+        let mut config = json!({ "mode": mode });
+        if let Some(names) = allowed {
+            config["allowedFunctionNames"] = names.into();
+        }
+        body["toolConfig"] = json!({"functionCallingConfig": config});
+    }
+}
+
+fn declaration(tool: &Tool) -> Value {
+    let mut written = json!({"name": tool.name});
+    if let Some(description) = &tool.description {
+        written["description"] = description.as_str().into();
+    }
+    let has_properties = |schema: &&Value| schema["properties"].as_object().is_some_and(|fields| !fields.is_empty());
+    if let Some(schema) = tool.parameters.as_ref().filter(has_properties) {
+        written["parametersJsonSchema"] = without_dialect(schema);
+    }
+    written
+}

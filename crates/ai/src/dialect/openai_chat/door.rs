@@ -1,0 +1,156 @@
+//! Chat completions as a door: answers written, whole and as chunks.
+
+use std::{collections::BTreeSet, io::Write as _};
+
+use serde_json::{Value, json};
+
+use super::{request::Wishes, upstream::reason, usage};
+use crate::{
+    Usage,
+    dialect::Head,
+    neutral::{Answer, Block, Choice, Event, ToolCall, Writer},
+};
+
+/// A whole answer.
+pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
+    let choices: Vec<Value> =
+        answer.choices.iter().enumerate().map(|(index, choice)| write_choice(index, choice)).collect();
+    json!({
+        "id": head.id, "object": "chat.completion", "created": head.created, "model": head.model,
+        "choices": choices, "usage": usage::write(usage),
+    })
+}
+
+fn write_choice(index: usize, choice: &Choice) -> Value {
+    let (text, refusal, thinking) = (choice.text(), choice.refusal(), choice.thinking());
+    let calls: Vec<Value> = choice.calls().map(write_call).collect();
+    let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) { Value::Null } else { text.into() };
+    let refusal = if refusal.is_empty() { Value::Null } else { refusal.into() };
+    let mut message = json!({"role": "assistant", "content": content, "refusal": refusal});
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into();
+    }
+    if !thinking.is_empty() {
+        message["reasoning_content"] = thinking.into();
+    }
+    let blocks: Vec<Value> = choice.blocks.iter().filter_map(thinking_block).collect();
+    if !blocks.is_empty() {
+        message["thinking_blocks"] = blocks.into();
+    }
+    let logprobs =
+        if choice.logprobs.is_empty() { Value::Null } else { json!({"content": choice.logprobs, "refusal": null}) };
+    let finish = choice.finish.map_or("stop", reason);
+    json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish})
+}
+
+fn write_call(call: &ToolCall) -> Value {
+    let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+    let mut written =
+        json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}});
+    if let Some(signature) = &call.signature {
+        written["extra_content"] = google(signature);
+    }
+    written
+}
+
+fn google(signature: &str) -> Value {
+    json!({"google": {"thought_signature": signature}})
+}
+
+/// A thought that has to come back as it is.
+fn thinking_block(block: &Block) -> Option<Value> {
+    match block {
+        Block::Thinking { text, signature: Some(signature) } => {
+            Some(json!({"type": "thinking", "thinking": text, "signature": signature}))
+        }
+        Block::Redacted(data) => Some(json!({"type": "redacted_thinking", "data": data})),
+        _ => None,
+    }
+}
+
+/// Writes chunks.
+#[derive(Debug)]
+pub(crate) struct ChatWriter {
+    /// What every chunk begins with.
+    start: String,
+    wishes: Wishes,
+    begun: BTreeSet<u32>,
+    /// The thought so far, which comes again with its signature.
+    thinking: String,
+}
+
+impl ChatWriter {
+    pub fn new(head: &Head, wishes: Wishes) -> Self {
+        let (id, model) = (Value::from(head.id.as_str()), Value::from(head.model.as_str()));
+        let created = head.created;
+        let start = format!(
+            r#"data: {{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"choices":["#
+        );
+        Self { start, wishes, begun: BTreeSet::new(), thinking: String::new() }
+    }
+
+    fn chunk(&mut self, choice: u32, mut delta: Value, logprobs: &Value, finish: Option<&str>, out: &mut Vec<u8>) {
+        if self.begun.insert(choice) {
+            delta["role"] = "assistant".into();
+            if delta.get("content").is_none() && finish.is_none() {
+                delta["content"] = "".into();
+            }
+        }
+        let finish = finish.map_or(Value::Null, Into::into);
+        let usage = if self.wishes.usage { r#","usage":null"# } else { "" };
+        let start = &self.start;
+        // Writing into a vector can't fail.
+        let _ = write!(
+            out,
+            "{start}{{\"index\":{choice},\"delta\":{delta},\"logprobs\":{logprobs},\"finish_reason\":{finish}}}]{usage}}}\n\n"
+        );
+    }
+}
+
+impl Writer for ChatWriter {
+    fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let none = Value::Null;
+        match event {
+            Event::Text { choice, text } => self.chunk(*choice, json!({"content": text}), &none, None, out),
+            Event::Refusal { choice, text } => self.chunk(*choice, json!({"refusal": text}), &none, None, out),
+            Event::Thinking { choice, text } => {
+                self.thinking.push_str(text);
+                self.chunk(*choice, json!({"reasoning_content": text}), &none, None, out);
+            }
+            Event::Signature { choice, signature } => {
+                let text = std::mem::take(&mut self.thinking);
+                let block = json!({"type": "thinking", "thinking": text, "signature": signature});
+                self.chunk(*choice, json!({"thinking_blocks": [block]}), &none, None, out);
+            }
+            Event::Redacted { choice, data } => {
+                let block = json!({"type": "redacted_thinking", "data": data});
+                self.chunk(*choice, json!({"thinking_blocks": [block]}), &none, None, out);
+            }
+            Event::Call { choice, tool, id, name, signature } => {
+                let mut call = json!({
+                    "index": tool, "id": id, "type": "function", "function": {"name": name, "arguments": ""},
+                });
+                if let Some(signature) = signature {
+                    call["extra_content"] = google(signature);
+                }
+                self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
+            }
+            Event::Arguments { choice, tool, json: more } => {
+                let call = json!({"index": tool, "function": {"arguments": more}});
+                self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
+            }
+            Event::Logprobs { choice, tokens } => {
+                self.chunk(*choice, json!({}), &json!({"content": tokens, "refusal": null}), None, out);
+            }
+            Event::Finish { choice, finish } => self.chunk(*choice, json!({}), &none, Some(reason(*finish)), out),
+            Event::Usage(_) => {}
+        }
+    }
+
+    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+        if self.wishes.usage {
+            let _ = write!(out, "{}],\"usage\":{}}}\n\n", self.start, usage::write(usage));
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}

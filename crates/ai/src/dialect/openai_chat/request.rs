@@ -1,0 +1,278 @@
+//! Requests of chat completions, read at the door.
+
+use serde_json::Value;
+
+use crate::{
+    GatewayError,
+    dialect::fields::{Fields, data_url},
+    neutral::{
+        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
+        ToolResult,
+    },
+};
+
+type Read<T> = Result<T, GatewayError>;
+
+/// What the caller wants to have written, beside the neutral form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub usage: bool,
+}
+
+pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
+    let fields = Fields::root(body)?;
+    let mut request = Request {
+        stream: fields.flag("stream")?.unwrap_or(false),
+        max_output: match fields.count("max_completion_tokens")? {
+            Some(most) => Some(most),
+            None => fields.count("max_tokens")?,
+        },
+        temperature: fields.number("temperature")?,
+        top_p: fields.number("top_p")?,
+        stop: fields.texts("stop")?,
+        choices: fields.count("n")?,
+        seed: fields.integer("seed")?,
+        presence_penalty: fields.number("presence_penalty")?,
+        frequency_penalty: fields.number("frequency_penalty")?,
+        parallel_tools: fields.flag("parallel_tool_calls")?,
+        verbosity: fields.text("verbosity")?.map(str::to_owned),
+        user: fields.text("user")?.map(str::to_owned),
+        ..Request::default()
+    };
+    if fields.flag("logprobs")?.unwrap_or(false) {
+        request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
+    }
+    if let Some(effort) = fields.text("reasoning_effort")? {
+        let effort = Effort::parse(effort)
+            .ok_or_else(|| fields.error("reasoning_effort", "`reasoning_effort` isn't one of the known efforts."))?;
+        request.reasoning = Some(Reasoning { effort: Some(effort), budget: None, shown: true });
+    }
+    let messages = fields.objects("messages")?;
+    if messages.is_empty() {
+        return Err(fields.error("messages", "`messages` must have at least one message."));
+    }
+    for message in &messages {
+        read_message(message, &mut request)?;
+    }
+    request.tools = read_tools(&fields)?;
+    request.tool_choice = read_tool_choice(&fields)?;
+    request.format = read_format(&fields)?;
+    let options = fields.object("stream_options")?;
+    let usage = options.map(|options| options.flag("include_usage")).transpose()?.flatten().unwrap_or(false);
+    Ok((request, Wishes { usage: usage && request_streams(&fields)? }))
+}
+
+fn request_streams(fields: &Fields<'_>) -> Read<bool> {
+    Ok(fields.flag("stream")?.unwrap_or(false))
+}
+
+fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
+    match message.needed_text("role")? {
+        "system" | "developer" => {
+            let parts = read_content(message)?;
+            request.system.extend(parts.into_iter().filter_map(|part| match part {
+                Part::Text(text) => Some(text),
+                _ => None,
+            }));
+        }
+        "user" => {
+            let parts = read_content(message)?;
+            request.say(Speaker::User, parts);
+        }
+        "assistant" => {
+            let mut parts = Vec::new();
+            for block in message.objects("thinking_blocks")? {
+                parts.push(match block.text("data")? {
+                    Some(data) => Part::Redacted(data.to_owned()),
+                    None => Part::Thinking {
+                        text: block.text("thinking")?.unwrap_or_default().to_owned(),
+                        signature: block.text("signature")?.map(str::to_owned),
+                    },
+                });
+            }
+            if let (true, Some(text)) = (parts.is_empty(), message.text("reasoning_content")?) {
+                parts.push(Part::Thinking { text: text.to_owned(), signature: None });
+            }
+            parts.extend(read_content(message)?);
+            if let Some(refusal) = message.text("refusal")? {
+                parts.push(Part::Text(refusal.to_owned()));
+            }
+            for call in message.objects("tool_calls")? {
+                parts.push(Part::Call(read_call(&call)?));
+            }
+            if let Some(call) = message.object("function_call")? {
+                let name = call.needed_text("name")?.to_owned();
+                let arguments = call.text("arguments")?.unwrap_or("{}").to_owned();
+                parts.push(Part::Call(ToolCall { id: format!("call_{name}"), name, arguments, signature: None }));
+            }
+            request.say(Speaker::Assistant, parts);
+        }
+        "tool" => {
+            let id = message.needed_text("tool_call_id")?.to_owned();
+            let parts = read_content(message)?;
+            request.say(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
+        }
+        "function" => {
+            let id = format!("call_{}", message.needed_text("name")?);
+            let parts = read_content(message)?;
+            request.say(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
+        }
+        _ => return Err(message.error("role", "`role` must be system, developer, user, assistant or tool.")),
+    }
+    Ok(())
+}
+
+fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
+    let id = call.needed_text("id")?.to_owned();
+    let google = call.object("extra_content")?.map(|extra| extra.object("google")).transpose()?.flatten();
+    let signature = google.map(|google| google.text("thought_signature")).transpose()?.flatten().map(str::to_owned);
+    if let Some(custom) = call.object("custom")? {
+        let arguments = Value::from(custom.text("input")?.unwrap_or_default());
+        let arguments = serde_json::json!({ "input": arguments }).to_string();
+        return Ok(ToolCall { id, name: custom.needed_text("name")?.to_owned(), arguments, signature });
+    }
+    let function = call.needed_object("function")?;
+    let arguments = function.text("arguments")?.unwrap_or("{}").to_owned();
+    Ok(ToolCall { id, name: function.needed_text("name")?.to_owned(), arguments, signature })
+}
+
+fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
+    match message.get("content") {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
+        Some(Value::Array(_)) => message.objects("content")?.iter().map(read_part).collect(),
+        Some(_) => {
+            Err(message.error("content", format!("`{}` must be a string or an array.", message.place("content"))))
+        }
+    }
+}
+
+fn read_part(part: &Fields<'_>) -> Read<Part> {
+    match part.needed_text("type")? {
+        "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
+        "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
+        "image_url" => {
+            // Some clients send the address itself.
+            let (url, detail) = match part.get("image_url") {
+                Some(Value::String(url)) => (url.as_str(), None),
+                _ => {
+                    let image = part.needed_object("image_url")?;
+                    (image.needed_text("url")?, image.text("detail")?.map(str::to_owned))
+                }
+            };
+            Ok(Part::Media(Media { kind: MediaKind::Image, source: source(part, url)?, detail, name: None }))
+        }
+        "input_audio" => {
+            let audio = part.needed_object("input_audio")?;
+            let mime = match audio.needed_text("format")? {
+                "mp3" => "audio/mp3".to_owned(),
+                format => format!("audio/{format}"),
+            };
+            let source = Source::Data { mime, data: audio.needed_text("data")?.to_owned() };
+            Ok(Part::Media(Media { kind: MediaKind::Audio, source, detail: None, name: None }))
+        }
+        "file" => {
+            let file = part.needed_object("file")?;
+            let data = file.text("file_data")?.ok_or_else(|| {
+                part.error("file", "Only files with `file_data` can be sent; stored files aren't kept here.")
+            })?;
+            let source = match data_url(data) {
+                Some(_) => source(part, data)?,
+                None => Source::Data { mime: "application/pdf".to_owned(), data: data.to_owned() },
+            };
+            let name = file.text("filename")?.map(str::to_owned);
+            Ok(Part::Media(Media { kind: MediaKind::File, source, detail: None, name }))
+        }
+        other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
+    }
+}
+
+/// Where a picture or file comes from.
+pub(crate) fn source(part: &Fields<'_>, url: &str) -> Read<Source> {
+    match data_url(url) {
+        Some((mime, data)) => Ok(Source::Data { mime: mime.to_owned(), data: data.to_owned() }),
+        None if url.starts_with("https://") || url.starts_with("http://") => Ok(Source::Url(url.to_owned())),
+        None => Err(part.error("url", "Send an https address or a data URL with base64.")),
+    }
+}
+
+fn read_tools(fields: &Fields<'_>) -> Read<Vec<Tool>> {
+    let mut tools = Vec::new();
+    for tool in fields.objects("tools")? {
+        match tool.text("type")?.unwrap_or("function") {
+            "function" => tools.push(read_function(&tool.needed_object("function")?)?),
+            "custom" => {
+                let custom = tool.needed_object("custom")?;
+                let parameters = serde_json::json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
+                tools.push(Tool { parameters: Some(parameters), ..read_function(&custom)? });
+            }
+            other => {
+                return Err(tool.error("type", format!("Tools of type `{other}` aren't available for this model.")));
+            }
+        }
+    }
+    for function in fields.objects("functions")? {
+        tools.push(read_function(&function)?);
+    }
+    Ok(tools)
+}
+
+/// A function with its schema.
+pub(crate) fn read_function(function: &Fields<'_>) -> Read<Tool> {
+    Ok(Tool {
+        name: function.needed_text("name")?.to_owned(),
+        description: function.text("description")?.map(str::to_owned),
+        parameters: function.get("parameters").cloned(),
+        strict: function.flag("strict")?,
+    })
+}
+
+fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
+    let name = if fields.get("tool_choice").is_some() { "tool_choice" } else { "function_call" };
+    let wrong = || fields.error(name, format!("`{name}` isn't one of the known choices."));
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::String(choice)) => match choice.as_str() {
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            "none" => Ok(Some(ToolChoice::None)),
+            "required" => Ok(Some(ToolChoice::Required)),
+            _ => Err(wrong()),
+        },
+        Some(_) => {
+            let choice = fields.needed_object(name)?;
+            if let Some(allowed) = choice.object("allowed_tools")? {
+                let of_function = |tool: Fields<'_>| -> Read<String> {
+                    Ok(tool.needed_object("function")?.needed_text("name")?.to_owned())
+                };
+                let names: Read<Vec<String>> = allowed.objects("tools")?.into_iter().map(of_function).collect();
+                let required = allowed.text("mode")? == Some("required");
+                return Ok(Some(ToolChoice::Among { names: names?, required }));
+            }
+            let function = match choice.object("function")? {
+                Some(function) => function,
+                None => choice.object("custom")?.unwrap_or(choice),
+            };
+            Ok(Some(ToolChoice::Named(function.needed_text("name")?.to_owned())))
+        }
+    }
+}
+
+fn read_format(fields: &Fields<'_>) -> Read<Format> {
+    let Some(format) = fields.object("response_format")? else { return Ok(Format::Text) };
+    match format.needed_text("type")? {
+        "text" => Ok(Format::Text),
+        "json_object" => Ok(Format::Json),
+        "json_schema" => read_schema(&format.needed_object("json_schema")?),
+        _ => Err(format.error("type", "`response_format.type` must be text, json_object or json_schema.")),
+    }
+}
+
+/// A named schema for the answer.
+pub(crate) fn read_schema(schema: &Fields<'_>) -> Read<Format> {
+    Ok(Format::Schema {
+        name: schema.text("name")?.unwrap_or("answer").to_owned(),
+        description: schema.text("description")?.map(str::to_owned),
+        schema: schema.get("schema").cloned().unwrap_or_else(|| serde_json::json!({"type": "object"})),
+        strict: schema.flag("strict")?,
+    })
+}

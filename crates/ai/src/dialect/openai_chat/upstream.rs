@@ -1,0 +1,365 @@
+//! Chat completions as an upstream: requests written, answers read.
+
+use serde_json::{Map, Value, json};
+
+use super::usage::CompletionUsage;
+use crate::{
+    AiError, Finish,
+    neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
+    wire::failure::{self, Failure},
+};
+
+/// Writes a request. `is_public`: it goes to OpenAI's own service, which knows newer names of fields.
+pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("model", Some(model.into()));
+    put("messages", Some(messages(request)));
+    let limit = if is_public { "max_completion_tokens" } else { "max_tokens" };
+    put(limit, request.max_output.map(Into::into));
+    put("temperature", request.temperature.map(Into::into));
+    put("top_p", request.top_p.map(Into::into));
+    put("stop", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    put("n", request.choices.map(Into::into));
+    put("seed", request.seed.map(Into::into));
+    put("presence_penalty", request.presence_penalty.map(Into::into));
+    put("frequency_penalty", request.frequency_penalty.map(Into::into));
+    put("user", request.user.clone().map(Into::into));
+    put("verbosity", request.verbosity.clone().map(Into::into));
+    if let Some(top) = request.logprobs {
+        put("logprobs", Some(true.into()));
+        put("top_logprobs", (top > 0).then(|| top.into()));
+    }
+    let effort = request
+        .reasoning
+        .as_ref()
+        .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(crate::neutral::Effort::of_budget)));
+    put("reasoning_effort", effort.map(|effort| effort.name().into()));
+    put("response_format", response_format(&request.format));
+    if !request.tools.is_empty() {
+        put("tools", Some(request.tools.iter().map(tool).collect()));
+        put("tool_choice", request.tool_choice.as_ref().map(tool_choice));
+        put("parallel_tool_calls", request.parallel_tools.map(Into::into));
+    }
+    if request.stream {
+        put("stream", Some(true.into()));
+        put("stream_options", Some(json!({"include_usage": true})));
+    }
+    for (name, value) in &request.extra {
+        put(name, Some(value.clone()));
+    }
+    Value::Object(body)
+}
+
+fn messages(request: &Request) -> Value {
+    let system = request.system_text().map(|text| json!({"role": "system", "content": text}));
+    let mut messages: Vec<Value> = system.into_iter().collect();
+    for turn in &request.turns {
+        match turn.speaker {
+            Speaker::User => user_messages(&turn.parts, &mut messages),
+            Speaker::Assistant => messages.push(assistant_message(&turn.parts)),
+        }
+    }
+    messages.into()
+}
+
+fn user_messages(parts: &[Part], messages: &mut Vec<Value>) {
+    let mut content = Vec::new();
+    for part in parts {
+        match part {
+            // A result's pictures can't stand in a message of the role tool; they follow as the user's.
+            Part::Result(result) => {
+                let (text, others) = split_text(&result.parts);
+                messages.push(json!({"role": "tool", "tool_call_id": result.id, "content": text}));
+                content.extend(others.into_iter().filter_map(user_part));
+            }
+            part => content.extend(user_part(part)),
+        }
+    }
+    match content.as_slice() {
+        [] => {}
+        [only] if only["type"] == "text" => messages.push(json!({"role": "user", "content": only["text"]})),
+        _ => messages.push(json!({"role": "user", "content": content})),
+    }
+}
+
+/// The texts of parts as one, and the parts that are none.
+pub(crate) fn split_text(parts: &[Part]) -> (String, Vec<&Part>) {
+    let mut texts = Vec::new();
+    let mut others = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => texts.push(text.as_str()),
+            other => others.push(other),
+        }
+    }
+    (texts.join("\n"), others)
+}
+
+fn user_part(part: &Part) -> Option<Value> {
+    match part {
+        Part::Text(text) => Some(json!({"type": "text", "text": text})),
+        Part::Media(media) => Some(media_part(media)),
+        Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) => None,
+    }
+}
+
+fn media_part(media: &Media) -> Value {
+    let url = match &media.source {
+        Source::Data { mime, data } => format!("data:{mime};base64,{data}"),
+        Source::Url(url) => url.clone(),
+    };
+    match (&media.kind, &media.source) {
+        (MediaKind::Audio, Source::Data { mime, data }) => {
+            let format = match mime.as_str() {
+                "audio/mpeg" | "audio/mp3" => "mp3",
+                "audio/x-wav" | "audio/wave" => "wav",
+                other => other.rsplit('/').next().unwrap_or(other),
+            };
+            json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
+        }
+        (MediaKind::File, Source::Data { .. }) => {
+            let name = media.name.as_deref().unwrap_or("file");
+            json!({"type": "file", "file": {"filename": name, "file_data": url}})
+        }
+        _ => {
+            let mut image = json!({ "url": url });
+            if let Some(detail) = &media.detail {
+                image["detail"] = detail.as_str().into();
+            }
+            json!({"type": "image_url", "image_url": image})
+        }
+    }
+}
+
+fn assistant_message(parts: &[Part]) -> Value {
+    let (mut text, mut calls) = (String::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Text(more) => text.push_str(more),
+            Part::Call(call) => {
+                let mut written = json!({
+                    "id": call.id, "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                });
+                if let Some(signature) = &call.signature {
+                    written["extra_content"] = json!({"google": {"thought_signature": signature}});
+                }
+                calls.push(written);
+            }
+            Part::Media(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) => {}
+        }
+    }
+    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
+    let mut message = json!({"role": "assistant", "content": content});
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into();
+    }
+    message
+}
+
+fn tool(tool: &Tool) -> Value {
+    let mut function = json!({"name": tool.name});
+    if let Some(description) = &tool.description {
+        function["description"] = description.as_str().into();
+    }
+    if let Some(parameters) = &tool.parameters {
+        function["parameters"] = parameters.clone();
+    }
+    if let Some(strict) = tool.strict {
+        function["strict"] = strict.into();
+    }
+    json!({"type": "function", "function": function})
+}
+
+fn tool_choice(choice: &ToolChoice) -> Value {
+    let named = |name: &String| json!({"type": "function", "function": {"name": name}});
+    match choice {
+        ToolChoice::Auto => "auto".into(),
+        ToolChoice::None => "none".into(),
+        ToolChoice::Required => "required".into(),
+        ToolChoice::Named(name) => named(name),
+        ToolChoice::Among { names, required } => {
+            let mode = if *required { "required" } else { "auto" };
+            let tools: Vec<Value> = names.iter().map(named).collect();
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
+        }
+    }
+}
+
+fn response_format(format: &Format) -> Option<Value> {
+    match format {
+        Format::Text => None,
+        Format::Json => Some(json!({"type": "json_object"})),
+        Format::Schema { name, description, schema, strict } => {
+            let mut written = json!({"name": name, "schema": schema});
+            if let Some(description) = description {
+                written["description"] = description.as_str().into();
+            }
+            if let Some(strict) = strict {
+                written["strict"] = (*strict).into();
+            }
+            Some(json!({"type": "json_schema", "json_schema": written}))
+        }
+    }
+}
+
+/// Reads `chat.completion.chunk`s up to `[DONE]`, or a whole `chat.completion`.
+#[derive(Debug, Default)]
+pub(crate) struct ChatReader {
+    calls: Vec<Call>,
+    is_done: bool,
+}
+
+/// A call that began.
+#[derive(Debug)]
+struct Call {
+    choice: u32,
+    /// Its place among the choice's calls, counted here: some servers begin again with 0 in each chunk.
+    tool: u32,
+    /// What the upstream calls it.
+    index: Option<u64>,
+    id: String,
+}
+
+impl Reader for ChatReader {
+    fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            self.is_done = true;
+            return Ok(());
+        }
+        if data.is_empty() { Ok(()) } else { self.read_whole(data, out) }
+    }
+
+    fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure);
+        }
+        let Value::Object(chunk) = &value else { return Err(AiError::Garbled.into()) };
+        match chunk.get("choices") {
+            Some(Value::Array(choices)) => {
+                for choice in choices {
+                    self.read_choice(choice, out)?;
+                }
+            }
+            None | Some(Value::Null) => {}
+            Some(_) => return Err(AiError::Garbled.into()),
+        }
+        if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
+            let usage: CompletionUsage = serde_json::from_value(usage.clone()).map_err(|_| AiError::Garbled)?;
+            out.push(Event::Usage(usage.into()));
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+}
+
+impl ChatReader {
+    fn read_choice(&mut self, value: &Value, out: &mut Vec<Event>) -> Result<(), AiError> {
+        let choice = value.get("index").and_then(Value::as_u64).unwrap_or(0);
+        let choice = u32::try_from(choice).map_err(|_| AiError::Garbled)?;
+        let said = ["delta", "message"].into_iter().find_map(|name| value.get(name).filter(|said| said.is_object()));
+        if let Some(said) = said {
+            for name in ["reasoning_content", "reasoning"] {
+                if let Some(text) = text_of(said, name)? {
+                    out.push(Event::Thinking { choice, text });
+                    break;
+                }
+            }
+            if let Some(text) = text_of(said, "content")? {
+                out.push(Event::Text { choice, text });
+            }
+            if let Some(text) = text_of(said, "refusal")? {
+                out.push(Event::Refusal { choice, text });
+            }
+            for call in said.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+                self.read_call(choice, call, out);
+            }
+            if let Some(function) = said.get("function_call").filter(|call| call.is_object()) {
+                self.read_call(choice, &json!({"index": 0, "function": function}), out);
+            }
+        }
+        let logprobs = value.get("logprobs").and_then(|logprobs| logprobs.get("content")).and_then(Value::as_array);
+        if let Some(tokens) = logprobs.filter(|tokens| !tokens.is_empty()) {
+            out.push(Event::Logprobs { choice, tokens: tokens.clone() });
+        }
+        if let Some(reason) = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
+            out.push(Event::Finish { choice, finish: super::finish(reason) });
+        }
+        Ok(())
+    }
+
+    fn read_call(&mut self, choice: u32, value: &Value, out: &mut Vec<Event>) {
+        let index = value.get("index").and_then(Value::as_u64);
+        let id = value.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        let function = value.get("function");
+        let text = |name| function.and_then(|function| function.get(name)).and_then(Value::as_str);
+        let name = text("name").filter(|name| !name.is_empty());
+        let mut known = self.calls.iter().rev().filter(|call| call.choice == choice);
+        let place = match (id, index) {
+            (Some(id), _) => known.find(|call| call.id == id).map(|call| call.tool),
+            (None, Some(index)) => known.find(|call| call.index == Some(index)).map(|call| call.tool),
+            (None, None) if name.is_some() => None,
+            (None, None) => known.next().map(|call| call.tool),
+        };
+        let tool = match (place, name) {
+            (Some(tool), _) => tool,
+            (None, Some(name)) => {
+                let tool = self.calls.iter().filter(|call| call.choice == choice).count();
+                let tool = u32::try_from(tool).unwrap_or(u32::MAX);
+                let id = id.map_or_else(super::new_call_id, str::to_owned);
+                let google = value.get("extra_content").and_then(|extra| extra.get("google"));
+                let signature = google.and_then(|google| google.get("thought_signature")).and_then(Value::as_str);
+                self.calls.push(Call { choice, tool, index, id: id.clone() });
+                let signature = signature.map(str::to_owned);
+                out.push(Event::Call { choice, tool, id, name: name.to_owned(), signature });
+                tool
+            }
+            // More of a call that never began.
+            (None, None) => return,
+        };
+        let arguments = match function.and_then(|function| function.get("arguments")) {
+            Some(Value::String(json)) => json.clone(),
+            // Some servers send the object itself.
+            Some(object @ Value::Object(_)) => object.to_string(),
+            _ => return,
+        };
+        if !arguments.is_empty() {
+            out.push(Event::Arguments { choice, tool, json: arguments });
+        }
+    }
+}
+
+fn text_of(said: &Value, name: &str) -> Result<Option<String>, AiError> {
+    match said.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        // Parts, as some servers send them.
+        Some(Value::Array(parts)) => {
+            let text: String = parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect();
+            Ok((!text.is_empty()).then_some(text))
+        }
+        Some(_) if name == "reasoning" => Ok(None),
+        Some(_) => Err(AiError::Garbled),
+    }
+}
+
+/// The `finish_reason` of an end.
+pub(crate) fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::Filtered => "content_filter",
+        Finish::ToolCalls => "tool_calls",
+    }
+}

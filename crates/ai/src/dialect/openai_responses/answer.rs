@@ -1,0 +1,345 @@
+//! Answers of responses, written: whole, and as events.
+
+use std::io::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Finish, Usage,
+    dialect::Head,
+    neutral::{Answer, Block, Event, ToolCall, Writer},
+};
+
+/// The object of an answer. `repeated` is what it says of its request.
+fn response(head: &Head, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
+    let mut response: Map<String, Value> = repeated.as_object().cloned().unwrap_or_default();
+    let details = match status {
+        "incomplete" => json!({"reason": "max_output_tokens"}),
+        _ => Value::Null,
+    };
+    let fields = json!({
+        "id": head.id, "object": "response", "created_at": head.created, "model": head.model, "status": status,
+        "error": null, "incomplete_details": details, "output": output, "usage": usage.map(write_usage),
+    });
+    if let Value::Object(fields) = fields {
+        response.extend(fields);
+    }
+    response.into()
+}
+
+fn write_usage(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.input.unwrap_or(0),
+        "input_tokens_details": {"cached_tokens": usage.cached.unwrap_or(0)},
+        "output_tokens": usage.output.unwrap_or(0),
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or(0)},
+        "total_tokens": usage.total(),
+    })
+}
+
+fn ended(finish: Finish, mut response: Value) -> Value {
+    if finish == Finish::Filtered {
+        response["incomplete_details"] = json!({"reason": "content_filter"});
+    }
+    response
+}
+
+fn status(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::ToolCalls => "completed",
+        Finish::Length | Finish::Filtered => "incomplete",
+    }
+}
+
+fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>())
+}
+
+fn text_part(text: &str, logprobs: &[Value]) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
+}
+
+fn refusal_part(text: &str) -> Value {
+    json!({"type": "refusal", "refusal": text})
+}
+
+fn message(id: &str, status: &str, content: &[Value]) -> Value {
+    json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content})
+}
+
+fn function_call(id: &str, status: &str, call: &ToolCall) -> Value {
+    json!({
+        "id": id, "type": "function_call", "status": status, "call_id": call.id, "name": call.name,
+        "arguments": call.arguments,
+    })
+}
+
+fn reasoning(id: &str, text: &str, signature: Option<&str>) -> Value {
+    let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
+    let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
+    if let Some(signature) = signature {
+        item["encrypted_content"] = signature.into();
+    }
+    item
+}
+
+/// A whole answer.
+pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
+    let choice = answer.choices.first();
+    let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
+    let item = |block: &Block| match block {
+        Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
+        Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
+        Block::Thinking { text, signature } => reasoning(&new_id("rs"), text, signature.as_deref()),
+        Block::Redacted(data) => reasoning(&new_id("rs"), "", Some(data)),
+        Block::Call(call) => function_call(&new_id("fc"), "completed", call),
+    };
+    let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
+    let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
+    ended(finish, response(head, repeated, status(finish), &output, Some(usage)))
+}
+
+/// The item that text or thoughts are written into.
+#[derive(Debug)]
+struct Open {
+    id: String,
+    index: usize,
+    kind: Kind,
+    text: String,
+    signature: Option<String>,
+    logprobs: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Refusal,
+    Reasoning,
+}
+
+/// A call that is written. Several may be at once: each event names its item.
+#[derive(Debug)]
+struct OpenCall {
+    id: String,
+    index: usize,
+    tool: u32,
+    call: ToolCall,
+}
+
+/// Writes the events of a stream.
+#[derive(Debug)]
+pub(crate) struct ResponseWriter {
+    head: Head,
+    repeated: Value,
+    sequence: u64,
+    has_begun: bool,
+    output: Vec<Value>,
+    open: Option<Open>,
+    calls: Vec<OpenCall>,
+    finish: Finish,
+}
+
+impl ResponseWriter {
+    pub fn new(head: Head, repeated: Value) -> Self {
+        let (output, calls) = (Vec::new(), Vec::new());
+        Self { head, repeated, sequence: 0, has_begun: false, output, open: None, calls, finish: Finish::Stop }
+    }
+
+    fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
+        data["type"] = kind.into();
+        data["sequence_number"] = self.sequence.into();
+        self.sequence += 1;
+        // Writing into a vector can't fail.
+        let _ = write!(out, "event: {kind}\ndata: {data}\n\n");
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            for kind in ["response.created", "response.in_progress"] {
+                let response = response(&self.head, &self.repeated, "in_progress", &[], None);
+                self.event(kind, json!({ "response": response }), out);
+            }
+        }
+    }
+
+    /// Adds an item, which is replaced when it is whole.
+    fn add(&mut self, item: Value, out: &mut Vec<u8>) -> usize {
+        let index = self.output.len();
+        self.event("response.output_item.added", json!({"output_index": index, "item": item}), out);
+        self.output.push(item);
+        index
+    }
+
+    fn done(&mut self, index: usize, item: Value, out: &mut Vec<u8>) {
+        self.event("response.output_item.done", json!({"output_index": index, "item": item}), out);
+        self.output[index] = item;
+    }
+
+    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> &mut Open {
+        if self.open.as_ref().is_none_or(|open| open.kind != kind) {
+            self.close(out);
+            let id = new_id(if kind == Kind::Reasoning { "rs" } else { "msg" });
+            let item = match kind {
+                Kind::Text | Kind::Refusal => message(&id, "in_progress", &[]),
+                Kind::Reasoning => reasoning(&id, "", None),
+            };
+            let index = self.add(item, out);
+            let (event, at, part) = match kind {
+                Kind::Text => ("response.content_part.added", "content_index", text_part("", &[])),
+                Kind::Refusal => ("response.content_part.added", "content_index", refusal_part("")),
+                Kind::Reasoning => (
+                    "response.reasoning_summary_part.added",
+                    "summary_index",
+                    json!({"type": "summary_text", "text": ""}),
+                ),
+            };
+            self.event(event, json!({"item_id": id, "output_index": index, at: 0, "part": part}), out);
+            let (text, signature, logprobs) = (String::new(), None, Vec::new());
+            return self.open.insert(Open { id, index, kind, text, signature, logprobs });
+        }
+        let new =
+            || Open { id: String::new(), index: 0, kind, text: String::new(), signature: None, logprobs: Vec::new() };
+        self.open.get_or_insert_with(new)
+    }
+
+    fn say(&mut self, kind: Kind, text: &str, out: &mut Vec<u8>) {
+        let open = self.open(kind, out);
+        open.text.push_str(text);
+        let (id, index) = (open.id.clone(), open.index);
+        let mut data = json!({"item_id": id, "output_index": index, "delta": text});
+        let event = match kind {
+            Kind::Text => {
+                data["content_index"] = 0.into();
+                data["logprobs"] = json!([]);
+                "response.output_text.delta"
+            }
+            Kind::Refusal => {
+                data["content_index"] = 0.into();
+                "response.refusal.delta"
+            }
+            Kind::Reasoning => {
+                data["summary_index"] = 0.into();
+                "response.reasoning_summary_text.delta"
+            }
+        };
+        self.event(event, data, out);
+    }
+
+    /// Ends what is open.
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if let Some(open) = self.open.take() {
+            self.close_open(&open, out);
+        }
+        for open in std::mem::take(&mut self.calls) {
+            let OpenCall { id, index, mut call, .. } = open;
+            if call.arguments.is_empty() {
+                call.arguments.push_str("{}");
+            }
+            let done = json!({"item_id": id, "output_index": index, "name": call.name, "arguments": call.arguments});
+            self.event("response.function_call_arguments.done", done, out);
+            self.done(index, function_call(&id, "completed", &call), out);
+        }
+    }
+
+    fn close_open(&mut self, open: &Open, out: &mut Vec<u8>) {
+        let Open { id, index, kind, text, signature, logprobs } = open;
+        let at = |field: &str| json!({"item_id": id, "output_index": index, field: 0});
+        let (event, field, mut done, end, part) = match kind {
+            Kind::Text => (
+                "response.output_text.done",
+                "text",
+                at("content_index"),
+                "response.content_part.done",
+                text_part(text, logprobs),
+            ),
+            Kind::Refusal => (
+                "response.refusal.done",
+                "refusal",
+                at("content_index"),
+                "response.content_part.done",
+                refusal_part(text),
+            ),
+            Kind::Reasoning => (
+                "response.reasoning_summary_text.done",
+                "text",
+                at("summary_index"),
+                "response.reasoning_summary_part.done",
+                json!({"type": "summary_text", "text": text}),
+            ),
+        };
+        let mut part_done = done.clone();
+        part_done["part"] = part.clone();
+        done[field] = text.as_str().into();
+        if *kind == Kind::Text {
+            done["logprobs"] = logprobs.clone().into();
+        }
+        self.event(event, done, out);
+        self.event(end, part_done, out);
+        let item = match kind {
+            Kind::Text | Kind::Refusal => message(id, "completed", &[part]),
+            Kind::Reasoning => reasoning(id, text, signature.as_deref()),
+        };
+        self.done(*index, item, out);
+    }
+}
+
+impl Writer for ResponseWriter {
+    fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
+        self.begin(out);
+        match event {
+            Event::Text { choice: 0, text } => self.say(Kind::Text, text, out),
+            Event::Refusal { choice: 0, text } => self.say(Kind::Refusal, text, out),
+            Event::Thinking { choice: 0, text } => self.say(Kind::Reasoning, text, out),
+            Event::Signature { choice: 0, signature } => {
+                self.open(Kind::Reasoning, out).signature = Some(signature.clone());
+                self.close(out);
+            }
+            Event::Redacted { choice: 0, data } => {
+                self.close(out);
+                let item = reasoning(&new_id("rs"), "", Some(data));
+                let index = self.add(item.clone(), out);
+                self.done(index, item, out);
+            }
+            Event::Call { choice: 0, tool, id: call_id, name, signature } => {
+                if let Some(open) = self.open.take() {
+                    self.close_open(&open, out);
+                }
+                let call = ToolCall {
+                    id: call_id.clone(),
+                    name: name.clone(),
+                    arguments: String::new(),
+                    signature: signature.clone(),
+                };
+                let id = new_id("fc");
+                let index = self.add(function_call(&id, "in_progress", &call), out);
+                self.calls.push(OpenCall { id, index, tool: *tool, call });
+            }
+            Event::Arguments { choice: 0, tool, json: more } => {
+                let Some(open) = self.calls.iter_mut().find(|open| open.tool == *tool) else { return };
+                open.call.arguments.push_str(more);
+                let delta = json!({"item_id": open.id, "output_index": open.index, "delta": more});
+                self.event("response.function_call_arguments.delta", delta, out);
+            }
+            Event::Logprobs { choice: 0, tokens } => {
+                if let Some(open) = &mut self.open {
+                    open.logprobs.extend(tokens.iter().cloned());
+                }
+            }
+            Event::Finish { choice: 0, finish } => self.finish = *finish,
+            // Other choices: this dialect knows one answer only.
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close(out);
+        let status = status(self.finish);
+        let response = ended(self.finish, response(&self.head, &self.repeated, status, &self.output, Some(usage)));
+        self.event(&format!("response.{status}"), json!({ "response": response }), out);
+    }
+
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}

@@ -1,0 +1,220 @@
+//! Requests of responses, read at the door.
+
+use serde_json::{Value, json};
+
+use crate::{
+    GatewayError,
+    dialect::{
+        fields::{Fields, data_url},
+        openai_chat::request::{read_function, read_schema, source},
+    },
+    neutral::{
+        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, ToolCall, ToolChoice, ToolResult,
+    },
+};
+
+type Read<T> = Result<T, GatewayError>;
+
+/// What would need an answer that was stored.
+const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+/// What an answer repeats of its request, with its default.
+fn defaults() -> Value {
+    json!({
+        "instructions": null, "max_output_tokens": null, "metadata": {}, "parallel_tool_calls": true,
+        "previous_response_id": null, "reasoning": {"effort": null, "summary": null}, "store": false, "temperature": 1.0,
+        "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [], "top_p": 1.0, "truncation": "disabled",
+    })
+}
+
+/// The request, and what the answer repeats of it.
+pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
+    let fields = Fields::root(body)?;
+    for name in STORED {
+        if fields.get(name).is_some() {
+            let message = format!("`{name}` isn't available: answers aren't stored here. Send the whole conversation.");
+            return Err(fields.error(name, message));
+        }
+    }
+    if fields.flag("background")?.unwrap_or(false) {
+        return Err(fields.error("background", "Answers in the background aren't available."));
+    }
+    let mut request = Request {
+        stream: fields.flag("stream")?.unwrap_or(false),
+        max_output: fields.count("max_output_tokens")?,
+        temperature: fields.number("temperature")?,
+        top_p: fields.number("top_p")?,
+        parallel_tools: fields.flag("parallel_tool_calls")?,
+        user: fields.text("user")?.map(str::to_owned),
+        ..Request::default()
+    };
+    request.system.extend(fields.text("instructions")?.map(str::to_owned));
+    match fields.get("input") {
+        Some(Value::String(text)) => request.say(Speaker::User, [Part::Text(text.clone())]),
+        Some(Value::Array(_)) => {
+            for item in fields.objects("input")? {
+                read_item(&item, &mut request)?;
+            }
+        }
+        None if !request.system.is_empty() => {}
+        _ => return Err(fields.error("input", "`input` must be a string or an array of items.")),
+    }
+    for tool in fields.objects("tools")? {
+        match tool.needed_text("type")? {
+            "function" => request.tools.push(read_function(&tool)?),
+            other => return Err(tool.error("type", format!("Tools of type `{other}` aren't available here."))),
+        }
+    }
+    request.tool_choice = read_tool_choice(&fields)?;
+    if let Some(text) = fields.object("text")? {
+        request.verbosity = text.text("verbosity")?.map(str::to_owned);
+        request.format = read_format(&text)?;
+    }
+    if let Some(reasoning) = fields.object("reasoning")? {
+        let effort = match reasoning.text("effort")? {
+            Some(name) => Some(
+                Effort::parse(name)
+                    .ok_or_else(|| reasoning.error("effort", "`effort` isn't one of the known efforts."))?,
+            ),
+            None => None,
+        };
+        let shown = reasoning.text("summary")?.is_some();
+        if effort.is_some() || shown {
+            request.reasoning = Some(Reasoning { effort, budget: None, shown });
+        }
+    }
+    let wants_logprobs = fields.texts("include")?.iter().any(|name| name == "message.output_text.logprobs");
+    if wants_logprobs {
+        request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
+    }
+    Ok((request, repeated(&fields)))
+}
+
+fn repeated(fields: &Fields<'_>) -> Value {
+    let mut repeated = defaults();
+    for (name, value) in repeated.as_object_mut().into_iter().flatten() {
+        if let (Some(asked), true) = (fields.get(name), name != "store") {
+            *value = asked.clone();
+        }
+    }
+    repeated
+}
+
+fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
+    match item.text("type")?.unwrap_or("message") {
+        "message" => {
+            let parts = read_content(item, "content")?;
+            match item.needed_text("role")? {
+                "user" => request.say(Speaker::User, parts),
+                "assistant" => request.say(Speaker::Assistant, parts),
+                "system" | "developer" => request.system.extend(parts.into_iter().filter_map(|part| match part {
+                    Part::Text(text) => Some(text),
+                    _ => None,
+                })),
+                _ => return Err(item.error("role", "`role` must be user, assistant, system or developer.")),
+            }
+        }
+        "function_call" => {
+            let call = ToolCall {
+                id: item.needed_text("call_id")?.to_owned(),
+                name: item.needed_text("name")?.to_owned(),
+                arguments: item.text("arguments")?.unwrap_or("{}").to_owned(),
+                signature: None,
+            };
+            request.say(Speaker::Assistant, [Part::Call(call)]);
+        }
+        "function_call_output" => {
+            let id = item.needed_text("call_id")?.to_owned();
+            let result = ToolResult { id, parts: read_content(item, "output")?, is_error: false };
+            request.say(Speaker::User, [Part::Result(result)]);
+        }
+        "reasoning" => {
+            let summary = item.objects("summary")?;
+            let texts: Read<Vec<&str>> =
+                summary.iter().map(|part| Ok(part.text("text")?.unwrap_or_default())).collect();
+            let signature = item.text("encrypted_content")?.filter(|text| !text.is_empty()).map(str::to_owned);
+            request.say(Speaker::Assistant, [Part::Thinking { text: texts?.join("\n\n"), signature }]);
+        }
+        other => return Err(item.error("type", format!("Items of type `{other}` aren't available here."))),
+    }
+    Ok(())
+}
+
+fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
+    match item.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
+        Some(_) => item.objects(name)?.iter().map(read_part).collect(),
+    }
+}
+
+fn read_part(part: &Fields<'_>) -> Read<Part> {
+    let media = |kind, source, detail, name| Part::Media(Media { kind, source, detail, name });
+    match part.needed_text("type")? {
+        "input_text" | "output_text" | "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
+        "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
+        "input_image" => {
+            let url = part.text("image_url")?;
+            let url = url.ok_or_else(|| {
+                part.error("image_url", "Send the picture in `image_url`; stored files aren't kept here.")
+            })?;
+            let detail = part.text("detail")?.map(str::to_owned);
+            Ok(media(MediaKind::Image, source(part, url)?, detail, None))
+        }
+        "input_file" => {
+            let name = part.text("filename")?.map(str::to_owned);
+            let data = part.text("file_data")?.or(part.text("file_url")?);
+            let data = data.ok_or_else(|| {
+                part.error("file_data", "Send the file in `file_data`; stored files aren't kept here.")
+            })?;
+            let source = if data_url(data).is_some() || data.starts_with("http") {
+                source(part, data)?
+            } else {
+                Source::Data { mime: "application/pdf".to_owned(), data: data.to_owned() }
+            };
+            Ok(media(MediaKind::File, source, None, name))
+        }
+        "input_audio" => {
+            let audio = part.needed_object("input_audio")?;
+            let mime = format!("audio/{}", audio.needed_text("format")?);
+            Ok(media(MediaKind::Audio, Source::Data { mime, data: audio.needed_text("data")?.to_owned() }, None, None))
+        }
+        other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
+    }
+}
+
+fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
+    let wrong = || fields.error("tool_choice", "`tool_choice` isn't one of the known choices.");
+    match fields.get("tool_choice") {
+        None => Ok(None),
+        Some(Value::String(choice)) => match choice.as_str() {
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            "none" => Ok(Some(ToolChoice::None)),
+            "required" => Ok(Some(ToolChoice::Required)),
+            _ => Err(wrong()),
+        },
+        Some(_) => {
+            let choice = fields.needed_object("tool_choice")?;
+            match choice.needed_text("type")? {
+                "function" => Ok(Some(ToolChoice::Named(choice.needed_text("name")?.to_owned()))),
+                "allowed_tools" => {
+                    let tools = choice.objects("tools")?;
+                    let names: Read<Vec<String>> =
+                        tools.iter().map(|tool| Ok(tool.needed_text("name")?.to_owned())).collect();
+                    let required = choice.text("mode")? == Some("required");
+                    Ok(Some(ToolChoice::Among { names: names?, required }))
+                }
+                _ => Err(wrong()),
+            }
+        }
+    }
+}
+
+fn read_format(text: &Fields<'_>) -> Read<Format> {
+    let Some(format) = text.object("format")? else { return Ok(Format::Text) };
+    match format.needed_text("type")? {
+        "text" => Ok(Format::Text),
+        "json_object" => Ok(Format::Json),
+        "json_schema" => read_schema(&format),
+        _ => Err(format.error("type", "`text.format.type` must be text, json_object or json_schema.")),
+    }
+}

@@ -1,0 +1,294 @@
+//! Answers: what an upstream sends, a door writes, whole and streamed.
+
+use serde_json::{Value, json};
+
+use super::{DOORS, KINDS, stream_bytes, streamed, whole};
+use crate::{AiError, Door, ProviderKind, Usage};
+
+/// A thought, a text and two calls in parallel, as each upstream says them.
+fn whole_answer(kind: ProviderKind) -> Value {
+    match kind {
+        ProviderKind::OpenAi => json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {
+            "role": "assistant", "content": "Look.", "reasoning_content": "hm", "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"b\":2}"}}]}}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}}}),
+        ProviderKind::Gemini => json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
+            {"text": "hm", "thought": true}, {"text": "Look."},
+            {"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"},
+            {"functionCall": {"id": "c2", "name": "g", "args": {"b": 2}}}]}}],
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 4, "thoughtsTokenCount": 3, "cachedContentTokenCount": 4}}),
+        ProviderKind::Anthropic => json!({"type": "message", "stop_reason": "tool_use", "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "Look."},
+            {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
+            {"type": "tool_use", "id": "c2", "name": "g", "input": {"b": 2}}],
+            "usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 7}}),
+    }
+}
+
+/// The same as frames, with the arguments of both calls in pieces.
+fn frames(kind: ProviderKind) -> Vec<Value> {
+    let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+    let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});
+    let piece = |index: u64, kind: &str, field: &str, value: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: value}});
+    match kind {
+        ProviderKind::OpenAi => vec![
+            delta(json!({"role": "assistant", "content": ""})),
+            delta(json!({"reasoning_content": "hm"})),
+            delta(json!({"content": "Look."})),
+            delta(
+                json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}}]}),
+            ),
+            // Interleaved, as it may come.
+            delta(
+                json!({"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"b\":"}}]}),
+            ),
+            delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]})),
+            delta(json!({"tool_calls": [{"index": 1, "function": {"arguments": "2}"}}]})),
+            json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+            json!({"choices": [], "usage": whole_answer(kind)["usage"]}),
+        ],
+        ProviderKind::Gemini => vec![
+            part(json!({"text": "hm", "thought": true})),
+            part(json!({"text": "Look."})),
+            part(json!({"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"})),
+            part(json!({"functionCall": {"id": "c2", "name": "g", "args": {"b": 2}}})),
+            // The end comes in a later chunk.
+            json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}], "usageMetadata": whole_answer(kind)["usageMetadata"]}),
+        ],
+        ProviderKind::Anthropic => vec![
+            json!({"type": "message_start", "message": {"usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+            piece(0, "thinking_delta", "thinking", "hm"),
+            piece(0, "signature_delta", "signature", "sig"),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "ping"}),
+            json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}),
+            piece(1, "text_delta", "text", "Look."),
+            json!({"type": "content_block_start", "index": 2, "content_block": {"type": "tool_use", "id": "c1", "name": "f", "input": {}}}),
+            piece(2, "input_json_delta", "partial_json", "{\"a\":1}"),
+            json!({"type": "content_block_start", "index": 3, "content_block": {"type": "tool_use", "id": "c2", "name": "g", "input": {}}}),
+            piece(3, "input_json_delta", "partial_json", "{\"b\":"),
+            piece(3, "input_json_delta", "partial_json", "2}"),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 7}}),
+            json!({"type": "message_stop"}),
+        ],
+    }
+}
+
+fn counted(kind: ProviderKind) -> Usage {
+    let reasoning = (kind != ProviderKind::Anthropic).then_some(3);
+    Usage { input: Some(10), cached: Some(4), output: Some(7), reasoning, ..Usage::default() }
+}
+
+#[test]
+fn a_whole_answer_reaches_every_door_from_every_upstream() {
+    for kind in KINDS {
+        for door in DOORS {
+            let (answer, usage) = whole(kind, door, &whole_answer(kind)).unwrap();
+            assert_eq!(usage, counted(kind), "{kind:?}");
+            let place = format!("{kind:?} to {door:?}: {answer}");
+            match door {
+                Door::Chat => {
+                    let choice = &answer["choices"][0];
+                    assert_eq!(choice["finish_reason"], "tool_calls", "{place}");
+                    assert_eq!(choice["message"]["content"], "Look.", "{place}");
+                    assert_eq!(choice["message"]["reasoning_content"], "hm", "{place}");
+                    assert_eq!(
+                        choice["message"]["tool_calls"][1]["function"],
+                        json!({"name": "g", "arguments": "{\"b\":2}"})
+                    );
+                    assert_eq!(answer["usage"]["total_tokens"], 17);
+                }
+                Door::Responses => {
+                    let kinds: Vec<&str> =
+                        answer["output"].as_array().unwrap().iter().filter_map(|item| item["type"].as_str()).collect();
+                    assert_eq!(kinds, ["reasoning", "message", "function_call", "function_call"], "{place}");
+                    assert_eq!(
+                        (&answer["status"], &answer["output"][3]["call_id"]),
+                        (&json!("completed"), &json!("c2"))
+                    );
+                    for field in
+                        ["id", "object", "created_at", "model", "output", "tools", "error", "incomplete_details"]
+                    {
+                        assert!(answer.get(field).is_some(), "{field}");
+                    }
+                    assert_eq!(answer["usage"]["input_tokens_details"]["cached_tokens"], 4);
+                }
+                Door::Messages => {
+                    let kinds: Vec<&str> =
+                        answer["content"].as_array().unwrap().iter().filter_map(|item| item["type"].as_str()).collect();
+                    assert_eq!(kinds, ["thinking", "text", "tool_use", "tool_use"], "{place}");
+                    assert_eq!(
+                        (&answer["stop_reason"], &answer["content"][3]["input"]),
+                        (&json!("tool_use"), &json!({"b": 2}))
+                    );
+                    assert_eq!(
+                        answer["usage"],
+                        json!({"input_tokens": 6, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 0, "output_tokens": 7})
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_reaches_the_door_of_chat_with_each_choice_ended_once() {
+    for kind in KINDS {
+        let (chunks, usage) = streamed(kind, Door::Chat, &frames(kind)).unwrap();
+        assert_eq!(usage, counted(kind), "{kind:?}");
+        let choices: Vec<&Value> = chunks.iter().filter_map(|chunk| chunk["choices"].get(0)).collect();
+        assert_eq!(choices[0]["delta"]["role"], "assistant", "{kind:?}");
+        let finishes: Vec<&Value> =
+            choices.iter().map(|choice| &choice["finish_reason"]).filter(|finish| !finish.is_null()).collect();
+        assert_eq!(finishes, ["tool_calls"], "{kind:?}");
+        let mut calls = vec![(String::new(), String::new()); 2];
+        for call in choices.iter().filter_map(|choice| choice["delta"]["tool_calls"].get(0)) {
+            let place = &mut calls[usize::try_from(call["index"].as_u64().unwrap()).unwrap()];
+            place.0.push_str(call["id"].as_str().unwrap_or_default());
+            place.1.push_str(call["function"]["arguments"].as_str().unwrap());
+        }
+        let expected = [("c1", "{\"a\":1}"), ("c2", "{\"b\":2}")].map(|(id, json)| (id.to_owned(), json.to_owned()));
+        assert_eq!(calls, expected, "{kind:?}");
+        let last = chunks.last().unwrap();
+        assert_eq!((&last["choices"], &last["usage"]["completion_tokens"]), (&json!([]), &json!(7)));
+    }
+}
+
+#[test]
+fn a_stream_reaches_the_door_of_messages_with_one_block_open_at_a_time() {
+    for kind in KINDS {
+        let (events, _) = streamed(kind, Door::Messages, &frames(kind)).unwrap();
+        let (mut open, mut next, mut blocks) = (None, 0, Vec::new());
+        for event in &events {
+            match event["type"].as_str().unwrap() {
+                "content_block_start" => {
+                    assert_eq!((open, &event["index"]), (None, &json!(next)), "{kind:?} {event}");
+                    open = Some(next);
+                    blocks.push((event["content_block"]["type"].as_str().unwrap().to_owned(), String::new()));
+                }
+                "content_block_delta" => {
+                    assert_eq!(Some(event["index"].as_u64().unwrap()), open, "{kind:?} {event}");
+                    blocks.last_mut().unwrap().1.push_str(event["delta"]["partial_json"].as_str().unwrap_or_default());
+                }
+                "content_block_stop" => {
+                    open = None;
+                    next += 1;
+                }
+                _ => {}
+            }
+        }
+        let of = |name: &str| events.iter().filter(|event| event["type"] == name).count();
+        assert_eq!((of("message_start"), of("message_delta"), of("message_stop")), (1, 1, 1), "{kind:?}");
+        let tools: Vec<_> = blocks.iter().filter(|block| block.0 == "tool_use").map(|block| block.1.as_str()).collect();
+        assert_eq!(tools, ["{\"a\":1}", "{\"b\":2}"], "{kind:?}");
+        let delta = events.iter().find(|event| event["type"] == "message_delta").unwrap();
+        assert_eq!((&delta["delta"]["stop_reason"], &delta["usage"]["output_tokens"]), (&json!("tool_use"), &json!(7)));
+    }
+}
+
+#[test]
+fn a_stream_reaches_the_door_of_responses_with_every_item_begun_and_done() {
+    for kind in KINDS {
+        let (events, _) = streamed(kind, Door::Responses, &frames(kind)).unwrap();
+        for (sequence, event) in events.iter().enumerate() {
+            assert_eq!(event["sequence_number"], sequence, "{kind:?}");
+        }
+        assert_eq!(
+            (&events[0]["type"], &events[1]["type"]),
+            (&json!("response.created"), &json!("response.in_progress"))
+        );
+        let of = |name: &str| events.iter().filter(|event| event["type"] == name).collect::<Vec<_>>();
+        assert_eq!((of("response.output_item.added").len(), of("response.output_item.done").len()), (4, 4), "{kind:?}");
+        assert_eq!(of("response.output_text.delta")[0]["logprobs"], json!([]));
+        let last = events.last().unwrap();
+        assert_eq!(last["type"], "response.completed");
+        let output = last["response"]["output"].as_array().unwrap();
+        assert_eq!(output[1]["content"][0]["text"], "Look.", "{kind:?}");
+        assert_eq!(
+            (&output[2]["arguments"], &output[3]["arguments"]),
+            (&json!("{\"a\":1}"), &json!("{\"b\":2}")),
+            "{kind:?}"
+        );
+        assert_eq!(last["response"]["usage"]["total_tokens"], 17);
+    }
+}
+
+#[test]
+fn a_thought_after_a_call_opens_a_new_block() {
+    let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+    let frames = [
+        delta(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]})),
+        delta(json!({"reasoning_content": "hm"})),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+    ];
+    let (events, _) = streamed(ProviderKind::OpenAi, Door::Messages, &frames).unwrap();
+    let starts: Vec<&str> = events.iter().filter_map(|event| event["content_block"]["type"].as_str()).collect();
+    assert_eq!(starts, ["tool_use", "thinking"]);
+}
+
+#[test]
+fn parallel_calls_stay_apart_where_the_index_begins_again() {
+    let call = |id: &str| json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}}]}}]});
+    let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
+    let (chunks, _) = streamed(ProviderKind::OpenAi, Door::Chat, &[call("a"), call("b"), end]).unwrap();
+    let ids: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| {
+            let call = &chunk["choices"][0]["delta"]["tool_calls"][0];
+            Some((call["index"].as_u64()?, call["id"].as_str()?.to_owned()))
+        })
+        .collect();
+    assert_eq!(ids, [(0, "a".to_owned()), (1, "b".to_owned())]);
+}
+
+#[test]
+fn an_end_within_a_thought_is_an_empty_choice_that_was_too_long() {
+    let body = json!({"candidates": [{"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 9}});
+    let (answer, usage) = whole(ProviderKind::Gemini, Door::Chat, &body).unwrap();
+    assert_eq!(
+        (&answer["choices"][0]["finish_reason"], &answer["choices"][0]["message"]["content"]),
+        (&json!("length"), &json!(""))
+    );
+    assert_eq!((usage.input, usage.output), (Some(5), Some(9)), "thoughts are paid for");
+    let (answer, _) = whole(ProviderKind::Gemini, Door::Responses, &body).unwrap();
+    assert_eq!(
+        (&answer["status"], &answer["incomplete_details"]["reason"]),
+        (&json!("incomplete"), &json!("max_output_tokens"))
+    );
+    let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}});
+    let (answer, _) = whole(ProviderKind::Gemini, Door::Chat, &blocked).unwrap();
+    assert_eq!(answer["choices"][0]["finish_reason"], "content_filter");
+    for reason in ["MALFORMED_FUNCTION_CALL", "MISSING_THOUGHT_SIGNATURE"] {
+        let broken = json!({"candidates": [{"finishReason": reason}]});
+        assert_eq!(whole(ProviderKind::Gemini, Door::Chat, &broken).unwrap_err(), AiError::Garbled.into());
+    }
+}
+
+#[test]
+fn logprobs_come_where_the_upstream_has_them() {
+    let body = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "a"}]}, "logprobsResult": {
+        "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
+        "topCandidates": [{"candidates": [{"token": "a", "logProbability": -0.5}, {"token": "b", "logProbability": -1.0}]}]}}]});
+    let (answer, _) = whole(ProviderKind::Gemini, Door::Chat, &body).unwrap();
+    let token = &answer["choices"][0]["logprobs"]["content"][0];
+    assert_eq!((&token["logprob"], &token["top_logprobs"][1]["token"]), (&json!(-0.5), &json!("b")));
+}
+
+#[test]
+fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
+    let unended = |kind: ProviderKind| {
+        let mut all = frames(kind);
+        all.truncate(3);
+        let wire: String = all.iter().map(|frame| format!("data: {frame}\n\n")).collect();
+        stream_bytes(kind, Door::Chat, vec![wire.into()])
+    };
+    for kind in KINDS {
+        assert_eq!(unended(kind).unwrap_err(), AiError::Cut.into(), "{kind:?}");
+    }
+    let overloaded =
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
+    let failed = stream_bytes(ProviderKind::Anthropic, Door::Chat, vec![overloaded.into()]).unwrap_err();
+    assert_eq!(failed.error, AiError::Unavailable { retry_after: None });
+}

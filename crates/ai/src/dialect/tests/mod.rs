@@ -1,0 +1,104 @@
+//! Golden tests of the dialects: what goes in, what comes out, for every pair. No network.
+
+mod answers;
+mod fuzz;
+mod requests;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    Head, anthropic, gemini,
+    openai_chat::{self, request::Wishes},
+    openai_responses,
+};
+use crate::{
+    Door, GatewayError, Meter, ProviderKind, Usage,
+    neutral::{Reader, Request, Writer},
+    relay::Tap,
+    translate::{Listener, Translation, read_whole},
+    wire::failure::Failure,
+};
+
+const DOORS: [Door; 3] = [Door::Chat, Door::Responses, Door::Messages];
+const KINDS: [ProviderKind; 3] = [ProviderKind::OpenAi, ProviderKind::Gemini, ProviderKind::Anthropic];
+
+fn head() -> Head {
+    Head { id: "id_1".to_owned(), created: 7, model: "m".to_owned() }
+}
+
+fn read(door: Door, body: &Value) -> Result<Request, GatewayError> {
+    match door {
+        Door::Chat => openai_chat::request::read(body).map(|(request, _)| request),
+        Door::Responses => openai_responses::request::read(body).map(|(request, _)| request),
+        Door::Messages => anthropic::request::read(body),
+    }
+}
+
+fn write(kind: ProviderKind, request: &Request) -> Result<Value, GatewayError> {
+    match kind {
+        ProviderKind::OpenAi => Ok(openai_chat::upstream::write(request, "up", true)),
+        ProviderKind::Gemini => gemini::request::write(request, "gemini-3-pro"),
+        ProviderKind::Anthropic => anthropic::upstream::write(request, "up"),
+    }
+}
+
+/// A request of a door as it goes to an upstream.
+fn translated(door: Door, kind: ProviderKind, body: &Value) -> Value {
+    write(kind, &read(door, body).unwrap()).unwrap()
+}
+
+fn reader(kind: ProviderKind) -> Box<dyn Reader> {
+    match kind {
+        ProviderKind::OpenAi => Box::new(openai_chat::upstream::ChatReader::default()),
+        ProviderKind::Gemini => Box::new(gemini::answer::GeminiReader::default()),
+        ProviderKind::Anthropic => Box::new(anthropic::answer::AnthropicReader::default()),
+    }
+}
+
+fn writer(door: Door) -> Box<dyn Writer> {
+    match door {
+        Door::Chat => Box::new(openai_chat::door::ChatWriter::new(&head(), Wishes { usage: true })),
+        Door::Responses => {
+            Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []})))
+        }
+        Door::Messages => Box::new(anthropic::door::MessageWriter::new(head())),
+    }
+}
+
+/// A whole answer of an upstream as a door writes it.
+fn whole(kind: ProviderKind, door: Door, body: &Value) -> Result<(Value, Usage), Failure> {
+    let meter = Meter::default();
+    let listener = Listener::new(reader(kind), std::sync::Arc::default());
+    let (answer, usage) = read_whole(body.to_string().as_bytes(), listener, &meter)?;
+    let written = match door {
+        Door::Chat => openai_chat::door::whole(&head(), &answer, &usage),
+        Door::Responses => openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage),
+        Door::Messages => anthropic::door::whole(&head(), &answer, &usage),
+    };
+    Ok((written, usage))
+}
+
+/// The frames of an upstream as a door writes them: the data of each, and the usage.
+fn streamed(kind: ProviderKind, door: Door, frames: &[Value]) -> Result<(Vec<Value>, Usage), Failure> {
+    let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
+    let wire = if kind == ProviderKind::OpenAi { format!("{wire}data: [DONE]\n\n") } else { wire };
+    let (text, usage) = stream_bytes(kind, door, vec![wire.into()])?;
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    Ok((data.map(|data| serde_json::from_str(data).unwrap()).collect(), usage))
+}
+
+fn stream_bytes(kind: ProviderKind, door: Door, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
+    let meter = Meter::default();
+    let mut tap = Translation::new(Listener::new(reader(kind), std::sync::Arc::default()), writer(door));
+    let mut out = Vec::new();
+    for block in blocks {
+        if !tap.is_done() {
+            out.extend(tap.pass(block, &meter)?.unwrap_or_default());
+        }
+    }
+    if !tap.is_done() {
+        out.extend(tap.end(Bytes::new(), &meter)?.unwrap_or_default());
+    }
+    Ok((String::from_utf8(out).unwrap(), meter.usage()))
+}

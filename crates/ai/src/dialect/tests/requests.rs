@@ -1,0 +1,250 @@
+//! Requests: what a door reads, an upstream writes.
+
+use serde_json::{Value, json};
+
+use super::{DOORS, KINDS, read, translated};
+use crate::{Door, ProviderKind};
+
+const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": false});
+
+/// A round of tools, two calls in parallel, at each door.
+fn tool_round(door: Door) -> Value {
+    match door {
+        Door::Chat => json!({"model": "m", "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": null, "tool_calls": [
+                {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Hue\"}"}},
+                {"id": "call_b", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Da Lat\"}"}}]},
+            {"role": "tool", "tool_call_id": "call_a", "content": "{\"celsius\":31}"},
+            {"role": "tool", "tool_call_id": "call_b", "content": "cold"}],
+            "tools": [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": SCHEMA(), "strict": true}}],
+            "tool_choice": "required", "max_completion_tokens": 50}),
+        Door::Responses => json!({"model": "m", "instructions": "Be brief.", "input": [
+            {"role": "user", "content": "Weather?"},
+            {"type": "function_call", "call_id": "call_a", "name": "weather", "arguments": "{\"city\":\"Hue\"}"},
+            {"type": "function_call", "call_id": "call_b", "name": "weather", "arguments": "{\"city\":\"Da Lat\"}"},
+            {"type": "function_call_output", "call_id": "call_a", "output": "{\"celsius\":31}"},
+            {"type": "function_call_output", "call_id": "call_b", "output": "cold"}],
+            "tools": [{"type": "function", "name": "weather", "description": "d", "parameters": SCHEMA(), "strict": true}],
+            "tool_choice": "required", "max_output_tokens": 50, "include": []}),
+        Door::Messages => json!({"model": "m", "system": [{"type": "text", "text": "Be brief."}], "messages": [
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "call_a", "name": "weather", "input": {"city": "Hue"}},
+                {"type": "tool_use", "id": "call_b", "name": "weather", "input": {"city": "Da Lat"}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "call_a", "content": "{\"celsius\":31}"},
+                {"type": "tool_result", "tool_use_id": "call_b", "content": [{"type": "text", "text": "cold"}]}]}],
+            "tools": [{"name": "weather", "description": "d", "input_schema": SCHEMA(), "strict": true}],
+            "tool_choice": {"type": "any"}, "max_tokens": 50}),
+    }
+}
+
+#[test]
+fn a_round_of_tools_reaches_every_upstream_from_every_door() {
+    let openai = json!({"model": "up", "max_completion_tokens": 50, "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Hue\"}"}},
+            {"id": "call_b", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Da Lat\"}"}}]},
+        {"role": "tool", "tool_call_id": "call_a", "content": "{\"celsius\":31}"},
+        {"role": "tool", "tool_call_id": "call_b", "content": "cold"}],
+        "tools": [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": SCHEMA(), "strict": true}}],
+        "tool_choice": "required"});
+    let mut bare = SCHEMA();
+    bare.as_object_mut().unwrap().remove("$schema");
+    let gemini = json!({
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "Weather?"}]},
+            {"role": "model", "parts": [
+                {"functionCall": {"id": "call_a", "name": "weather", "args": {"city": "Hue"}}, "thoughtSignature": "skip_thought_signature_validator"},
+                {"functionCall": {"id": "call_b", "name": "weather", "args": {"city": "Da Lat"}}}]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"id": "call_a", "name": "weather", "response": {"celsius": 31}}},
+                {"functionResponse": {"id": "call_b", "name": "weather", "response": {"result": "cold"}}}]}],
+        "tools": [{"functionDeclarations": [{"name": "weather", "description": "d", "parametersJsonSchema": bare}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+        "generationConfig": {"maxOutputTokens": 50}});
+    let anthropic = json!({"model": "up", "max_tokens": 50, "system": "Be brief.", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},
+        {"role": "assistant", "content": [
+            {"type": "tool_use", "id": "call_a", "name": "weather", "input": {"city": "Hue"}},
+            {"type": "tool_use", "id": "call_b", "name": "weather", "input": {"city": "Da Lat"}}]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "call_a", "content": [{"type": "text", "text": "{\"celsius\":31}"}]},
+            {"type": "tool_result", "tool_use_id": "call_b", "content": [{"type": "text", "text": "cold"}]}]}],
+        "tools": [{"name": "weather", "description": "d", "input_schema": SCHEMA()}],
+        "tool_choice": {"type": "any"}});
+    for door in DOORS {
+        for (kind, expected) in KINDS.into_iter().zip([&openai, &gemini, &anthropic]) {
+            assert_eq!(&translated(door, kind, &tool_round(door)), expected, "{door:?} to {kind:?}");
+        }
+    }
+}
+
+fn chat(fields: &Value) -> Value {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+#[test]
+fn no_tools_means_no_choice_of_tools() {
+    for kind in KINDS {
+        let body = chat(&json!({"tools": [], "tool_choice": "auto", "parallel_tool_calls": true}));
+        let written = translated(Door::Chat, kind, &body);
+        for field in ["tools", "tool_choice", "toolConfig", "parallel_tool_calls"] {
+            assert_eq!(written.get(field), None, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn null_is_absent_and_neighbours_of_one_role_are_merged() {
+    let body = json!({"model": "m", "stop": null, "temperature": null, "tools": null, "messages": [
+        {"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": " "}]},
+        {"role": "assistant", "content": ""}]});
+    let written = translated(Door::Chat, ProviderKind::Gemini, &body);
+    assert_eq!(written, json!({"contents": [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]}));
+}
+
+#[test]
+fn a_system_prompt_alone_is_asked_as_text() {
+    let body = json!({"model": "m", "messages": [{"role": "developer", "content": "Say hello"}]});
+    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    assert_eq!(gemini, json!({"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]}));
+    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    assert_eq!(anthropic["messages"], json!([{"role": "user", "content": "Say hello"}]));
+}
+
+#[test]
+fn a_schema_for_the_answer_reaches_every_upstream() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}}});
+    let openai = translated(Door::Chat, ProviderKind::OpenAi, &chat(&format));
+    assert_eq!(openai["response_format"], format["response_format"]);
+    let gemini = translated(Door::Chat, ProviderKind::Gemini, &chat(&format));
+    assert_eq!(
+        gemini["generationConfig"],
+        json!({"responseMimeType": "application/json", "responseJsonSchema": schema})
+    );
+    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &chat(&format));
+    assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
+    let flat = json!({"model": "m", "input": "Hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}}});
+    assert_eq!(translated(Door::Responses, ProviderKind::OpenAi, &flat)["response_format"], format["response_format"]);
+    let object = chat(&json!({"response_format": {"type": "json_object"}}));
+    assert_eq!(
+        translated(Door::Chat, ProviderKind::Gemini, &object)["generationConfig"],
+        json!({"responseMimeType": "application/json"})
+    );
+}
+
+#[test]
+fn pictures_and_sound_are_inlined() {
+    let content = json!([
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+        {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "wav"}}]);
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    assert_eq!(
+        gemini["contents"][0]["parts"],
+        json!([
+        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"inlineData": {"mimeType": "audio/wav", "data": "BBBB"}}])
+    );
+    assert_eq!(translated(Door::Chat, ProviderKind::OpenAi, &body)["messages"][0]["content"], content);
+    let refused = super::write(ProviderKind::Anthropic, &read(Door::Chat, &body).unwrap()).unwrap_err();
+    assert_eq!(refused.status(Door::Chat), 400);
+    let picture = json!({"type": "base64", "media_type": "image/png", "data": "AAAA"});
+    let body = json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [{"type": "image", "source": picture}]}]});
+    let openai = translated(Door::Messages, ProviderKind::OpenAi, &body);
+    assert_eq!(openai["messages"][0]["content"][0]["image_url"]["url"], "data:image/png;base64,AAAA");
+}
+
+#[test]
+fn a_picture_on_the_web_goes_only_where_it_is_fetched() {
+    let body = json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x.test/a.png"}]}]});
+    let anthropic = translated(Door::Responses, ProviderKind::Anthropic, &body);
+    assert_eq!(anthropic["messages"][0]["content"][0]["source"], json!({"type": "url", "url": "https://x.test/a.png"}));
+    let refused = super::write(ProviderKind::Gemini, &read(Door::Responses, &body).unwrap()).unwrap_err();
+    assert!(refused.message().contains("data URL"));
+    let file = chat(
+        &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]}),
+    );
+    assert!(read(Door::Chat, &file).is_err());
+}
+
+#[test]
+fn effort_becomes_what_the_upstream_understands() {
+    let body = chat(&json!({"reasoning_effort": "medium", "max_completion_tokens": 20_000}));
+    let request = read(Door::Chat, &body).unwrap();
+    let config = |model| {
+        crate::dialect::gemini::request::write(&request, model).unwrap()["generationConfig"]["thinkingConfig"].clone()
+    };
+    assert_eq!(config("gemini-2.5-flash"), json!({"includeThoughts": true, "thinkingBudget": 4_096}));
+    assert_eq!(config("gemini-3-pro"), json!({"includeThoughts": true, "thinkingLevel": "MEDIUM"}));
+    assert_eq!(config("gemini-2.0-flash"), Value::Null);
+    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    assert_eq!(anthropic["thinking"], json!({"type": "enabled", "budget_tokens": 4_096}));
+    let body = json!({"model": "m", "max_tokens": 9_000, "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 1.0, "thinking": {"type": "enabled", "budget_tokens": 2_000}});
+    assert_eq!(translated(Door::Messages, ProviderKind::OpenAi, &body)["reasoning_effort"], "medium");
+    let raised = translated(
+        Door::Chat,
+        ProviderKind::Anthropic,
+        &chat(&json!({"reasoning_effort": "high", "temperature": 0.5})),
+    );
+    assert!(raised["max_tokens"].as_u64() > raised["thinking"]["budget_tokens"].as_u64());
+    assert_eq!(raised.get("temperature"), None, "newer models refuse it");
+}
+
+#[test]
+fn signatures_go_back_to_their_provider() {
+    let body = chat(&json!({"messages": [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "x", "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "redacted_thinking", "data": "d"}],
+         "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"google": {"thought_signature": "gs"}}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"}]}));
+    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    assert_eq!(gemini["contents"][1]["parts"][1]["thoughtSignature"], "gs");
+    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    assert_eq!(
+        anthropic["messages"][1]["content"][0],
+        json!({"type": "thinking", "thinking": "hm", "signature": "sig"})
+    );
+    assert_eq!(anthropic["messages"][1]["content"][1], json!({"type": "redacted_thinking", "data": "d"}));
+    let item = json!({"model": "m", "input": [
+        {"role": "user", "content": "Hi"},
+        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sig"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"}]});
+    let anthropic = translated(Door::Responses, ProviderKind::Anthropic, &item);
+    assert_eq!(anthropic["messages"][1]["content"][0]["signature"], "sig");
+}
+
+#[test]
+fn what_is_not_available_is_refused_by_its_name() {
+    let refused = |door, body: Value| {
+        let error = read(door, &body).unwrap_err();
+        let body: Value = serde_json::from_slice(&error.render(door, "").body).unwrap();
+        (error.status(door), body["error"]["param"].as_str().map(str::to_owned))
+    };
+    for (field, value) in
+        [("previous_response_id", json!("resp_1")), ("conversation", json!("c")), ("background", json!(true))]
+    {
+        let mut body = json!({"model": "m", "input": "Hi"});
+        body[field] = value;
+        assert_eq!(refused(Door::Responses, body), (400, Some(field.to_owned())));
+    }
+    let hosted = json!({"model": "m", "input": "Hi", "tools": [{"type": "web_search"}]});
+    assert_eq!(refused(Door::Responses, hosted), (400, Some("tools[0].type".to_owned())));
+    let without = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
+    assert_eq!(refused(Door::Messages, without).0, 400);
+    assert_eq!(
+        refused(Door::Chat, chat(&json!({"messages": [{"role": "who"}]}))),
+        (400, Some("messages[0].role".to_owned()))
+    );
+    assert_eq!(refused(Door::Chat, json!([])).0, 400);
+}

@@ -1,0 +1,250 @@
+//! Embeddings, in OpenAI's form, of OpenAI's kind and of Gemini.
+//!
+//! Vectors come in the encoding that was asked for, even where the provider takes no notice of the wish.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, ProviderKind, Usage,
+    dialect::{fields::Fields, gemini, openai_chat},
+    forward::{JSON, Stop},
+    peek::estimate,
+    route::{Attempt, Tries},
+    wire::failure::{self, Failure},
+};
+
+/// More inputs in one call are refused.
+const MOST_INPUTS: usize = 2_048;
+
+/// What was asked for, as far as an answer depends on it.
+struct Wish {
+    texts: Vec<String>,
+    dimensions: Option<u64>,
+    base64: bool,
+}
+
+impl Ai {
+    /// Asks for embeddings; the call's door doesn't matter.
+    pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
+        let wish = read(&call.body)?;
+        call.meter.estimate_question(estimate(&call.body));
+        let deadline = Instant::now() + self.limits().deadline;
+        let route = Arc::clone(&call.route);
+        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
+        loop {
+            let attempt = tries.next().await?;
+            call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            match embed(&call, &wish, &attempt, deadline).await {
+                Ok(body) => {
+                    attempt.succeeded();
+                    return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
+                }
+                Err(Stop::Told(error)) => return Err(error),
+                Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
+            }
+        }
+    }
+}
+
+fn read(body: &Bytes) -> Result<Wish, GatewayError> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let fields = Fields::root(&body)?;
+    let wrong = || fields.error("input", "`input` must be a text, a list of texts, or tokens.");
+    let texts = match fields.get("input") {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) if items.is_empty() => return Err(wrong()),
+        Some(Value::Array(items)) if items.len() > MOST_INPUTS && !items[0].is_number() => {
+            return Err(fields.error("input", format!("`input` can have up to {MOST_INPUTS} items.")));
+        }
+        Some(Value::Array(items)) if items.iter().all(Value::is_string) => fields.texts("input")?,
+        // Tokens mean something only to the model that they were made for.
+        Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => Vec::new(),
+        _ => return Err(wrong()),
+    };
+    let base64 = match fields.text("encoding_format")? {
+        None | Some("float") => false,
+        Some("base64") => true,
+        Some(_) => return Err(fields.error("encoding_format", "`encoding_format` must be float or base64.")),
+    };
+    Ok(Wish { texts, dimensions: fields.count("dimensions")?, base64 })
+}
+
+async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+    let upstream = attempt.upstream;
+    match upstream.flavor {
+        ProviderKind::OpenAi => {
+            let (body, _) = openai_chat::pass::replace_model(&call.body, attempt.model).map_err(Stop::Told)?;
+            let url = upstream.url(&["embeddings"]);
+            let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
+            let answer = upstream.http.whole(response, deadline).await?;
+            Ok(pass(answer, wish.base64, &call.meter)?)
+        }
+        ProviderKind::Gemini => {
+            let body = write_gemini(wish, attempt.model).map_err(Stop::Told)?;
+            let url = upstream.url(&["models", &gemini::method(attempt.model, "batchEmbedContents")]);
+            let response = upstream.post(&url, &attempt.lease, body.to_string().into(), false, deadline).await?;
+            let answer = upstream.http.whole(response, deadline).await?;
+            Ok(read_gemini(&answer, wish, attempt.model, &call.meter)?)
+        }
+        ProviderKind::Anthropic => Err(Stop::Told(GatewayError::invalid("This model doesn't make embeddings."))),
+    }
+}
+
+/// The provider's answer, with its vectors in the right encoding.
+fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
+    // The vectors are most of it, so that the rest is looked for instead of parsed.
+    let is_text = memmem::find(&answer, br#""embedding""#).map(|at| {
+        let mut value = answer[at + br#""embedding""#.len()..].iter();
+        value.find(|byte| !matches!(byte, b':' | b' ' | b'\n')) == Some(&b'"')
+    });
+    let is_right = is_text == Some(base64);
+    let head: Head<'_> = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
+    if head.data.is_none() {
+        let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
+        return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+    }
+    count(head.usage.and_then(|usage| usage.prompt_tokens), meter);
+    if is_right {
+        return Ok(answer);
+    }
+    let mut value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
+    for item in value["data"].as_array_mut().into_iter().flatten() {
+        let vector = read_vector(&item["embedding"]).ok_or(AiError::Garbled)?;
+        item["embedding"] = write_vector(&vector, base64);
+    }
+    Ok(value.to_string().into())
+}
+
+#[derive(serde::Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    data: Option<&'a serde_json::value::RawValue>,
+    usage: Option<Counts>,
+}
+
+#[derive(serde::Deserialize)]
+struct Counts {
+    prompt_tokens: Option<u64>,
+}
+
+fn count(input: Option<u64>, meter: &Meter) {
+    meter.deliver(0);
+    let estimated = input.is_none();
+    let input = input.or_else(|| Some(meter.estimated_question()));
+    meter.report(Usage { input, output: Some(0), estimated, ..Usage::default() });
+    meter.close();
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "vectors are of f32")]
+fn read_vector(value: &Value) -> Option<Vec<f32>> {
+    match value {
+        Value::Array(numbers) => numbers.iter().map(|number| number.as_f64().map(|number| number as f32)).collect(),
+        Value::String(text) => {
+            let bytes = STANDARD.decode(text).ok()?;
+            let (floats, rest) = bytes.as_chunks::<4>();
+            rest.is_empty().then(|| floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
+        }
+        _ => None,
+    }
+}
+
+fn write_vector(vector: &[f32], base64: bool) -> Value {
+    if base64 {
+        let bytes: Vec<u8> = vector.iter().flat_map(|float| float.to_le_bytes()).collect();
+        STANDARD.encode(bytes).into()
+    } else {
+        json!(vector)
+    }
+}
+
+fn write_gemini(wish: &Wish, model: &str) -> Result<Value, GatewayError> {
+    if wish.texts.is_empty() {
+        return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
+    }
+    let name = gemini::name(model);
+    let request = |text: &String| {
+        let mut request = json!({"model": name, "content": {"parts": [{"text": text}]}});
+        if let Some(dimensions) = wish.dimensions {
+            request["outputDimensionality"] = dimensions.into();
+        }
+        request
+    };
+    let requests: Vec<Value> = wish.texts.iter().map(request).collect();
+    Ok(json!({ "requests": requests }))
+}
+
+fn read_gemini(answer: &[u8], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
+    if let Some(failure) = failure::of_value(&value) {
+        return Err(failure);
+    }
+    let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == wish.texts.len());
+    let item = |(index, embedding): (usize, &Value)| {
+        let vector = read_vector(&embedding["values"]).ok_or(AiError::Garbled)?;
+        Ok(json!({"object": "embedding", "index": index, "embedding": write_vector(&vector, wish.base64)}))
+    };
+    let data: Result<Vec<Value>, AiError> = vectors.ok_or(AiError::Garbled)?.iter().enumerate().map(item).collect();
+    count(value["usageMetadata"]["promptTokenCount"].as_u64(), meter);
+    let tokens = meter.usage().input.unwrap_or(0);
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    Ok(json!({"object": "list", "data": data?, "model": model, "usage": usage}).to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(body: &Value) -> Result<Wish, GatewayError> {
+        read(&body.to_string().into())
+    }
+
+    #[test]
+    fn vectors_come_in_the_encoding_that_was_asked_for() {
+        let floats = json!({"data": [{"index": 0, "embedding": [0.5, -1.0]}], "usage": {"prompt_tokens": 3}});
+        let text = json!({"data": [{"index": 0, "embedding": "AAAAPwAAgL8="}], "usage": {"prompt_tokens": 3}});
+        for (sent, base64, expected) in
+            [(&floats, true, &text), (&text, false, &floats), (&floats, false, &floats), (&text, true, &text)]
+        {
+            let meter = Meter::default();
+            let passed = pass(sent.to_string().into(), base64, &meter).unwrap();
+            assert_eq!(&serde_json::from_slice::<Value>(&passed).unwrap(), expected);
+            assert_eq!(meter.usage(), Usage { input: Some(3), output: Some(0), ..Usage::default() });
+        }
+        let failed = pass(json!({"error": {"code": 429}}).to_string().into(), true, &Meter::default());
+        assert_eq!(failed.unwrap_err().error, AiError::Busy { retry_after: None });
+    }
+
+    #[test]
+    fn gemini_is_asked_for_each_text_with_the_models_name() {
+        let asked = wish(&json!({"model": "m", "input": ["a", "b"], "dimensions": 8})).unwrap();
+        let one = |text: &str| json!({"model": "models/e", "content": {"parts": [{"text": text}]}, "outputDimensionality": 8});
+        assert_eq!(write_gemini(&asked, "e").unwrap(), json!({"requests": [one("a"), one("b")]}));
+        let answer = json!({"embeddings": [{"values": [0.5]}, {"values": [-1.0]}]}).to_string();
+        let written = read_gemini(answer.as_bytes(), &asked, "e", &Meter::default()).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["data"][1], json!({"object": "embedding", "index": 1, "embedding": [-1.0]}));
+        let short = json!({"embeddings": [{"values": [0.5]}]}).to_string();
+        assert!(read_gemini(short.as_bytes(), &asked, "e", &Meter::default()).is_err());
+    }
+
+    #[test]
+    fn inputs_are_texts_or_tokens() {
+        for input in [json!("a"), json!(["a"]), json!([1, 2]), json!([[1, 2], [3]])] {
+            assert!(wish(&json!({"model": "m", "input": input})).is_ok(), "{input}");
+        }
+        for input in [json!([]), json!(7), json!(["a", 1]), json!({}), Value::Null] {
+            assert_eq!(
+                wish(&json!({"model": "m", "input": input})).err().map(|error| error.status(crate::Door::Chat)),
+                Some(400)
+            );
+        }
+        let tokens = wish(&json!({"model": "m", "input": [[1, 2]]})).unwrap();
+        assert!(write_gemini(&tokens, "e").is_err());
+    }
+}

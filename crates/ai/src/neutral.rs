@@ -1,0 +1,477 @@
+//! The form in the middle: what every dialect can be read into and written from.
+//!
+//! A door reads a request into a [`Request`], an upstream writes it out. An upstream reads its answer into [`Event`]s, a door writes
+//! them out. Nobody needs to know more than one dialect, and every pair works.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{AiError, Finish, Usage, wire::failure::Failure};
+
+/// A question to a model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Request {
+    pub stream: bool,
+    /// All that stands above the conversation.
+    pub system: Vec<String>,
+    pub turns: Vec<Turn>,
+    pub tools: Vec<Tool>,
+    pub tool_choice: Option<ToolChoice>,
+    pub parallel_tools: Option<bool>,
+    pub format: Format,
+    pub max_output: Option<u64>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub top_k: Option<u64>,
+    pub stop: Vec<String>,
+    /// How many answers.
+    pub choices: Option<u64>,
+    pub seed: Option<i64>,
+    pub presence_penalty: Option<f64>,
+    pub frequency_penalty: Option<f64>,
+    /// With so many alternatives for each token.
+    pub logprobs: Option<u64>,
+    pub reasoning: Option<Reasoning>,
+    pub verbosity: Option<String>,
+    pub user: Option<String>,
+    /// Fields that only OpenAI's own kind understands.
+    pub extra: BTreeMap<&'static str, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    User,
+    Assistant,
+}
+
+/// What one side says before the other does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Turn {
+    pub speaker: Speaker,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Part {
+    Text(String),
+    Media(Media),
+    Call(ToolCall),
+    Result(ToolResult),
+    Thinking {
+        text: String,
+        /// By which the provider knows its own thought again.
+        signature: Option<String>,
+    },
+    /// A thought that only its provider can read.
+    Redacted(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaKind {
+    Image,
+    Audio,
+    File,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Media {
+    pub kind: MediaKind,
+    pub source: Source,
+    /// OpenAI's `detail` of a picture.
+    pub detail: Option<String>,
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Base64.
+    Data {
+        mime: String,
+        data: String,
+    },
+    Url(String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON.
+    pub arguments: String,
+    /// Gemini's `thoughtSignature`.
+    pub signature: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ToolResult {
+    pub id: String,
+    pub parts: Vec<Part>,
+    pub is_error: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tool {
+    pub name: String,
+    pub description: Option<String>,
+    /// JSON Schema.
+    pub parameters: Option<Value>,
+    pub strict: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ToolChoice {
+    Auto,
+    None,
+    Required,
+    Named(String),
+    /// One of these; whether one must be used.
+    Among {
+        names: Vec<String>,
+        required: bool,
+    },
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+    Schema {
+        name: String,
+        description: Option<String>,
+        schema: Value,
+        strict: Option<bool>,
+    },
+}
+
+/// How much a model should think.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reasoning {
+    pub effort: Option<Effort>,
+    /// Tokens.
+    pub budget: Option<u64>,
+    /// The caller wants to read the thoughts.
+    pub shown: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+impl Effort {
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "minimal" => Self::Minimal,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "xhigh" => Self::Xhigh,
+            "max" => Self::Max,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+
+    /// Tokens of thought, for providers that want a number.
+    pub fn budget(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Minimal => 512,
+            Self::Low => 1_024,
+            Self::Medium => 4_096,
+            Self::High => 16_384,
+            Self::Xhigh | Self::Max => 24_576,
+        }
+    }
+
+    /// The effort that a number of tokens stands for.
+    pub fn of_budget(tokens: u64) -> Self {
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High]
+            .into_iter()
+            .find(|effort| tokens <= effort.budget())
+            .unwrap_or(Self::Xhigh)
+    }
+}
+
+impl Request {
+    /// Adds parts of a speaker, to the turn before where it is of the same one.
+    pub fn say(&mut self, speaker: Speaker, parts: impl IntoIterator<Item = Part>) {
+        let parts = parts.into_iter().filter(|part| !matches!(part, Part::Text(text) if text.trim().is_empty()));
+        let mut parts = parts.peekable();
+        if parts.peek().is_none() {
+            return;
+        }
+        match self.turns.last_mut() {
+            Some(last) if last.speaker == speaker => last.parts.extend(parts),
+            _ => self.turns.push(Turn { speaker, parts: parts.collect() }),
+        }
+    }
+
+    /// The name of the tool that a call of the conversation has asked for.
+    pub fn called(&self, id: &str) -> Option<&str> {
+        self.turns.iter().flat_map(|turn| &turn.parts).find_map(|part| match part {
+            Part::Call(call) if call.id == id => Some(call.name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The system texts as one.
+    pub fn system_text(&self) -> Option<String> {
+        let texts: Vec<&str> = self.system.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Event {
+    Text {
+        choice: u32,
+        text: String,
+    },
+    Refusal {
+        choice: u32,
+        text: String,
+    },
+    Thinking {
+        choice: u32,
+        text: String,
+    },
+    /// The thought before it is whole.
+    Signature {
+        choice: u32,
+        signature: String,
+    },
+    Redacted {
+        choice: u32,
+        data: String,
+    },
+    /// A call begins. `tool` counts the calls of a choice.
+    Call {
+        choice: u32,
+        tool: u32,
+        id: String,
+        name: String,
+        signature: Option<String>,
+    },
+    /// More of a call's arguments.
+    Arguments {
+        choice: u32,
+        tool: u32,
+        json: String,
+    },
+    /// OpenAI's objects for tokens of the text.
+    Logprobs {
+        choice: u32,
+        tokens: Vec<Value>,
+    },
+    Finish {
+        choice: u32,
+        finish: Finish,
+    },
+    Usage(Usage),
+}
+
+/// Reads an upstream's answer.
+pub(crate) trait Reader: Send + 'static {
+    /// Reads the data of one event of a stream.
+    fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure>;
+    /// Reads an answer in one piece.
+    fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure>;
+    /// Whether the last frame of the protocol has come.
+    fn is_done(&self) -> bool;
+}
+
+/// Writes a stream in a door's dialect.
+pub(crate) trait Writer: Send + 'static {
+    fn write(&mut self, event: &Event, out: &mut Vec<u8>);
+    /// The end of a whole answer.
+    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>);
+    /// How many frames were numbered so far.
+    fn sequence(&self) -> u64 {
+        0
+    }
+}
+
+/// Keeps what an answer as a whole must hold to, whoever wrote it: each choice ends once, and one that made calls ends for them.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    ends: BTreeMap<u32, Option<Finish>>,
+    calls: Vec<u32>,
+}
+
+impl Order {
+    /// Takes the ends out of what was read; they come with [`ends`](Self::ends).
+    pub fn keep(&mut self, events: &mut Vec<Event>) {
+        events.retain(|event| match event {
+            Event::Finish { choice, finish } => {
+                self.ends.insert(*choice, Some(*finish));
+                false
+            }
+            Event::Call { choice, .. } => {
+                self.calls.push(*choice);
+                self.ends.entry(*choice).or_default();
+                true
+            }
+            Event::Text { choice, .. } | Event::Refusal { choice, .. } | Event::Thinking { choice, .. } => {
+                self.ends.entry(*choice).or_default();
+                true
+            }
+            _ => true,
+        });
+    }
+
+    /// Whether every choice that began has ended.
+    pub fn is_whole(&self) -> bool {
+        !self.ends.is_empty() && self.ends.values().all(Option::is_some)
+    }
+
+    /// The ends of all choices. `says_so`: the provider has sent its last frame, which ends those that have no end of their own.
+    pub fn ends(&self, says_so: bool) -> Result<Vec<Event>, AiError> {
+        if self.ends.is_empty() {
+            return Err(if says_so { AiError::Empty } else { AiError::Cut });
+        }
+        let end = |(&choice, finish): (&u32, &Option<Finish>)| {
+            let finish = finish.or(says_so.then_some(Finish::Stop)).ok_or(AiError::Cut)?;
+            let has_calls = finish == Finish::Stop && self.calls.contains(&choice);
+            Ok(Event::Finish { choice, finish: if has_calls { Finish::ToolCalls } else { finish } })
+        };
+        self.ends.iter().map(end).collect()
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Answer {
+    pub choices: Vec<Choice>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Choice {
+    pub blocks: Vec<Block>,
+    pub logprobs: Vec<Value>,
+    pub finish: Option<Finish>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Block {
+    Text(String),
+    Refusal(String),
+    Thinking { text: String, signature: Option<String> },
+    Redacted(String),
+    Call(ToolCall),
+}
+
+impl Answer {
+    pub fn of(events: Vec<Event>) -> Self {
+        let mut answer = Self::default();
+        for event in events {
+            answer.add(event);
+        }
+        answer
+    }
+
+    fn choice(&mut self, index: u32) -> &mut Choice {
+        // No provider is asked for more than 128; an index beyond that is nonsense and counts as the last.
+        let index = index.min(127) as usize;
+        if self.choices.len() <= index {
+            self.choices.resize_with(index + 1, Choice::default);
+        }
+        &mut self.choices[index]
+    }
+
+    fn add(&mut self, event: Event) {
+        match event {
+            Event::Text { choice, text } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Text(before)) => before.push_str(&text),
+                _ => self.choice(choice).blocks.push(Block::Text(text)),
+            },
+            Event::Refusal { choice, text } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Refusal(before)) => before.push_str(&text),
+                _ => self.choice(choice).blocks.push(Block::Refusal(text)),
+            },
+            Event::Thinking { choice, text } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Thinking { text: before, signature: None }) => before.push_str(&text),
+                _ => self.choice(choice).blocks.push(Block::Thinking { text, signature: None }),
+            },
+            Event::Signature { choice, signature: signed } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Thinking { signature, .. }) => *signature = Some(signed),
+                _ => {
+                    let block = Block::Thinking { text: String::new(), signature: Some(signed) };
+                    self.choice(choice).blocks.push(block);
+                }
+            },
+            Event::Redacted { choice, data } => self.choice(choice).blocks.push(Block::Redacted(data)),
+            Event::Call { choice, id, name, signature, .. } => {
+                let call = ToolCall { id, name, arguments: String::new(), signature };
+                self.choice(choice).blocks.push(Block::Call(call));
+            }
+            Event::Arguments { choice, tool, json } => {
+                let mut calls = self.choice(choice).blocks.iter_mut().filter_map(|block| match block {
+                    Block::Call(call) => Some(call),
+                    _ => None,
+                });
+                if let Some(call) = calls.nth(tool as usize) {
+                    call.arguments.push_str(&json);
+                }
+            }
+            Event::Logprobs { choice, tokens } => self.choice(choice).logprobs.extend(tokens),
+            Event::Finish { choice, finish } => self.choice(choice).finish = Some(finish),
+            Event::Usage(_) => {}
+        }
+    }
+}
+
+impl Choice {
+    pub fn text(&self) -> String {
+        self.joined(|block| match block {
+            Block::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    pub fn refusal(&self) -> String {
+        self.joined(|block| match block {
+            Block::Refusal(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    pub fn thinking(&self) -> String {
+        self.joined(|block| match block {
+            Block::Thinking { text, .. } => Some(text),
+            _ => None,
+        })
+    }
+
+    fn joined<'a>(&'a self, text: impl Fn(&'a Block) -> Option<&'a String>) -> String {
+        self.blocks.iter().filter_map(text).map(String::as_str).collect()
+    }
+
+    pub fn calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Call(call) => Some(call),
+            _ => None,
+        })
+    }
+}

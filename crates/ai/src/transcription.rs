@@ -1,0 +1,334 @@
+//! Transcriptions, in OpenAI's form, of OpenAI's kind and of Gemini, which is asked as a model for what it hears.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use reqwest::{
+    Method, Request,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    Ai, AiError, AnswerBody, Forwarded, GatewayError, Meter, ProviderKind, Route,
+    dialect::{gemini, openai_chat::usage},
+    forward::{JSON, Stop},
+    neutral::{Event, Reader},
+    route::{Attempt, Tries},
+    wire::failure::{self, Failure},
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// Bytes of sound for one token, about: Gemini counts 32 for a second.
+const BYTES_PER_TOKEN: u64 = 300;
+
+/// A recording to be written down.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    pub route: Arc<Route>,
+    pub request_id: String,
+    pub file: Bytes,
+    pub file_name: String,
+    pub content_type: String,
+    /// All other fields of the form but `model`, in the caller's order.
+    pub fields: Vec<(String, String)>,
+    pub meter: Arc<Meter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Text,
+    Srt,
+    Vtt,
+    Verbose,
+}
+
+impl Recording {
+    fn field(&self, name: &str) -> Option<&str> {
+        let value = self.fields.iter().find(|field| field.0 == name).map(|field| field.1.trim());
+        value.filter(|value| !value.is_empty())
+    }
+
+    fn format(&self) -> Result<Format, GatewayError> {
+        match self.field("response_format").unwrap_or("json") {
+            "json" => Ok(Format::Json),
+            "text" => Ok(Format::Text),
+            "srt" => Ok(Format::Srt),
+            "vtt" => Ok(Format::Vtt),
+            "verbose_json" => Ok(Format::Verbose),
+            _ => Err(GatewayError::invalid_param(
+                "response_format",
+                "`response_format` must be json, text, srt, verbose_json or vtt.",
+            )),
+        }
+    }
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::Verbose => JSON,
+            Self::Text | Self::Srt | Self::Vtt => TEXT,
+        }
+    }
+}
+
+impl Ai {
+    /// Asks for the text of a recording.
+    pub async fn forward_transcription(&self, recording: Recording) -> Result<Forwarded, GatewayError> {
+        let format = recording.format()?;
+        if recording.file.is_empty() {
+            return Err(GatewayError::invalid_param("file", "`file` must be a recording."));
+        }
+        if recording.field("stream") == Some("true") {
+            return Err(GatewayError::invalid_param(
+                "stream",
+                "Transcriptions can't be streamed here. Leave out `stream`.",
+            ));
+        }
+        recording.meter.estimate_question(recording.file.len() as u64 / BYTES_PER_TOKEN);
+        let deadline = Instant::now() + self.limits().deadline;
+        let mut tries = Tries::new(self, &recording.route, self.persistence(), deadline);
+        loop {
+            let attempt = tries.next().await?;
+            recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            let asked = match attempt.upstream.flavor {
+                ProviderKind::OpenAi => pass(&recording, format, &attempt, deadline).await,
+                ProviderKind::Gemini => listen(&recording, format, &attempt, deadline).await,
+                ProviderKind::Anthropic => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
+            };
+            match asked {
+                Ok(body) => {
+                    attempt.succeeded();
+                    let (content_type, body) = (format.content_type(), AnswerBody::Whole(body));
+                    return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
+                }
+                Err(Stop::Told(error)) => return Err(error),
+                Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
+            }
+        }
+    }
+}
+
+/// The form as it goes on, with the provider's model.
+async fn pass(recording: &Recording, format: Format, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+    let upstream = attempt.upstream;
+    let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
+    let mut request = Request::new(Method::POST, upstream.url(&["audio", "transcriptions"]));
+    let headers = request.headers_mut();
+    let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+    headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
+    upstream.sign(headers, &attempt.lease)?;
+    *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
+    let response = upstream.http.send(request, false, deadline).await?;
+    let body = upstream.http.whole(response, deadline).await?;
+    Ok(count_passed(&body, format, &recording.meter).map(|()| body)?)
+}
+
+fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
+    meter.deliver(crate::meter::quarters(body));
+    if format.content_type() == JSON {
+        let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure);
+        }
+        let counts = &value["usage"];
+        if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
+            let audio = counts["input_token_details"]["audio_tokens"].as_u64();
+            meter.report(crate::Usage { input: Some(input), output: Some(output), audio, ..crate::Usage::default() });
+        }
+    }
+    meter.close();
+    Ok(())
+}
+
+fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
+    // What a name may not hold would end it.
+    let clean = |text: &str| text.replace(['"', '\r', '\n'], "_");
+    let mut form = Vec::with_capacity(recording.file.len() + 1_024);
+    let others = recording.fields.iter().filter(|field| field.0 != "model" && field.0 != "file");
+    for (name, value) in others.map(|(name, value)| (name.as_str(), value.as_str())).chain([("model", model)]) {
+        let name = clean(name);
+        let part = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        form.extend_from_slice(part.as_bytes());
+    }
+    let (name, content_type) = (clean(&recording.file_name), clean(&recording.content_type));
+    let head = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: {content_type}\r\n\r\n"
+    );
+    form.extend_from_slice(head.as_bytes());
+    form.extend_from_slice(&recording.file);
+    form.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    form.into()
+}
+
+/// Asks Gemini what it hears.
+async fn listen(
+    recording: &Recording,
+    format: Format,
+    attempt: &Attempt<'_>,
+    deadline: Instant,
+) -> Result<Bytes, Stop> {
+    let upstream = attempt.upstream;
+    let url = upstream.address(attempt.model, false);
+    let body = question(recording, format).to_string().into();
+    let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
+    let answer = upstream.http.whole(response, deadline).await?;
+    let mut events = Vec::new();
+    gemini::answer::GeminiReader::default().read_whole(&answer, &mut events)?;
+    let mut text = String::new();
+    for event in events {
+        match event {
+            Event::Text { text: more, .. } => text.push_str(&more),
+            Event::Usage(usage) => recording.meter.report(usage),
+            _ => {}
+        }
+    }
+    recording.meter.deliver(crate::meter::quarters(text.as_bytes()));
+    recording.meter.close();
+    Ok(write(&text, format, &recording.meter)?.into())
+}
+
+fn question(recording: &Recording, format: Format) -> Value {
+    let mut asked =
+        "Write down what is said in this recording, word by word, in its own language, and nothing else.".to_owned();
+    // Writing into a string can't fail.
+    if let Some(language) = recording.field("language") {
+        let _ = write!(asked, " The language is {language} (ISO 639).");
+    }
+    if let Some(prompt) = recording.field("prompt") {
+        let _ = write!(asked, " Words and style to expect: {prompt}");
+    }
+    let sound = json!({"mimeType": recording.content_type, "data": STANDARD.encode(&recording.file)});
+    let mut body = json!({"contents": [{"role": "user", "parts": [{"inlineData": sound}, {"text": asked}]}]});
+    let mut config = json!({});
+    if let Some(temperature) = recording.field("temperature").and_then(|text| text.parse::<f64>().ok()) {
+        config["temperature"] = temperature.into();
+    }
+    if matches!(format, Format::Srt | Format::Vtt | Format::Verbose) {
+        let number = json!({"type": "number", "description": "Seconds from the beginning"});
+        let segment = json!({"type": "object", "required": ["start", "end", "text"],
+            "properties": {"start": number, "end": number, "text": {"type": "string"}}});
+        config["responseMimeType"] = JSON.into();
+        config["responseJsonSchema"] = json!({"type": "array", "items": segment});
+    }
+    body["generationConfig"] = config;
+    body
+}
+
+/// A piece of the text with its times.
+#[derive(serde::Deserialize)]
+struct Segment {
+    start: f64,
+    end: f64,
+    text: String,
+}
+
+fn write(text: &str, format: Format, meter: &Meter) -> Result<String, AiError> {
+    let segments = || serde_json::from_str::<Vec<Segment>>(text).map_err(|_| AiError::Garbled);
+    Ok(match format {
+        Format::Text => format!("{}\n", text.trim()),
+        Format::Json => {
+            let counts = usage::write(&meter.usage());
+            let counts = json!({"type": "tokens", "input_tokens": counts["prompt_tokens"],
+                "output_tokens": counts["completion_tokens"], "total_tokens": counts["total_tokens"]});
+            json!({"text": text.trim(), "usage": counts}).to_string()
+        }
+        Format::Srt => {
+            let line = |(index, segment): (usize, &Segment)| {
+                let (start, end) = (clock(segment.start, ','), clock(segment.end, ','));
+                format!("{}\n{start} --> {end}\n{}\n\n", index + 1, segment.text.trim())
+            };
+            segments()?.iter().enumerate().map(line).collect()
+        }
+        Format::Vtt => {
+            let line = |segment: &Segment| {
+                let (start, end) = (clock(segment.start, '.'), clock(segment.end, '.'));
+                format!("{start} --> {end}\n{}\n\n", segment.text.trim())
+            };
+            format!("WEBVTT\n\n{}", segments()?.iter().map(line).collect::<String>())
+        }
+        Format::Verbose => {
+            let segments = segments()?;
+            let whole: Vec<&str> = segments.iter().map(|segment| segment.text.trim()).collect();
+            let duration = segments.last().map_or(0.0, |segment| segment.end);
+            let item = |(id, segment): (usize, &Segment)| {
+                json!({"id": id, "seek": 0, "start": segment.start, "end": segment.end, "text": segment.text,
+                    "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 1.0, "no_speech_prob": 0.0})
+            };
+            let items: Vec<Value> = segments.iter().enumerate().map(item).collect();
+            json!({"task": "transcribe", "language": "", "duration": duration, "text": whole.join(" "), "segments": items})
+                .to_string()
+        }
+    })
+}
+
+/// A time of a subtitle.
+fn clock(seconds: f64, point: char) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+    let all = (seconds.clamp(0.0, 359_999.0) * 1_000.0).round() as u64;
+    let (hours, minutes) = (all / 3_600_000, all / 60_000 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}{point}{:03}", all / 1_000 % 60, all % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording(fields: &[(&str, &str)]) -> Recording {
+        Recording {
+            route: Arc::default(),
+            request_id: String::new(),
+            file: Bytes::from_static(b"RIFF"),
+            file_name: "a\"b.wav".to_owned(),
+            content_type: "audio/wav".to_owned(),
+            fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            meter: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn the_form_goes_on_with_another_model() {
+        let form =
+            form(&recording(&[("model", "x"), ("language", "vi"), ("timestamp_granularities[]", "word")]), "up", "B");
+        let part = |name: &str, value: &str| {
+            format!("--B\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let expected = [
+            part("language", "vi"),
+            part("timestamp_granularities[]", "word"),
+            part("model", "up"),
+            "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a_b.wav\"\r\ncontent-type: audio/wav\r\n\r\nRIFF\r\n--B--\r\n".to_owned(),
+        ];
+        assert_eq!(form, expected.concat());
+    }
+
+    #[test]
+    fn every_format_is_written() {
+        let heard = r#"[{"start":0,"end":1.5,"text":"Xin chào"},{"start":61.25,"end":3723.004,"text":"bạn"}]"#;
+        let meter = Meter::default();
+        assert_eq!(write(" Xin chào ", Format::Text, &meter).unwrap(), "Xin chào\n");
+        assert!(write("Xin chào", Format::Json, &meter).unwrap().contains("\"text\":\"Xin chào\""));
+        assert_eq!(
+            write(heard, Format::Srt, &meter).unwrap(),
+            "1\n00:00:00,000 --> 00:00:01,500\nXin chào\n\n2\n00:01:01,250 --> 01:02:03,004\nbạn\n\n"
+        );
+        assert!(
+            write(heard, Format::Vtt, &meter)
+                .unwrap()
+                .starts_with("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nXin chào\n\n")
+        );
+        assert!(write(heard, Format::Verbose, &meter).unwrap().contains("\"text\":\"Xin chào bạn\""));
+        assert_eq!(write("no JSON", Format::Srt, &meter), Err(AiError::Garbled));
+    }
+
+    #[test]
+    fn formats_are_known_by_name() {
+        assert_eq!(recording(&[("response_format", "vtt")]).format().ok(), Some(Format::Vtt));
+        assert_eq!(recording(&[]).format().ok(), Some(Format::Json));
+        assert!(recording(&[("response_format", "xml")]).format().is_err());
+    }
+}
