@@ -166,6 +166,8 @@ impl Told {
                     "context window",
                     "maximum number of tokens",
                     "context size",
+                    "prompt is too long",
+                    "input is too long",
                 ]))
         {
             return AiError::TooLong;
@@ -291,6 +293,11 @@ mod tests {
             (
                 400,
                 json!({"error": {"message": "This model's maximum context length is 8192 tokens."}}),
+                AiError::TooLong,
+            ),
+            (
+                400,
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum"}}),
                 AiError::TooLong,
             ),
             (400, json!({"error": {"code": "content_filter"}}), AiError::Declined),
