@@ -9,6 +9,7 @@ use reqwest::{
     Method, Request, Response, Url,
     header::{self, HeaderMap, HeaderValue},
 };
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     demo::Demo,
     dialect::{anthropic, gemini, openai_chat},
     forward::{Stop, check_events},
-    keys::{KeyLease, KeyPool},
+    keys::{KeyFate, KeyLease, KeyPool},
     meter::Meter,
     neutral::{Reader, Request as Question},
     peek::estimate,
@@ -46,6 +47,17 @@ pub struct Ai {
     routes: Option<Routes>,
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
+}
+
+/// What an instance has learned of a key, for the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyNews {
+    pub provider: String,
+    /// Its place in the configuration.
+    pub key: usize,
+    /// None: for all models.
+    pub model: Option<String>,
+    pub fate: KeyFate,
 }
 
 struct Routes {
@@ -85,6 +97,24 @@ impl Ai {
         let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
         let routes = Some(Routes { settings, default });
         Ok(Self { upstreams: upstreams?, demo, routes, limits, signatures: Arc::default() })
+    }
+
+    /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
+    pub fn tell_to(&self, hearer: impl Fn(KeyNews) + Send + Sync + 'static) {
+        let hearer = Arc::new(hearer);
+        for upstream in &self.upstreams {
+            let (hearer, provider) = (Arc::clone(&hearer), upstream.name.clone());
+            upstream.keys.tell_to(move |key, model, fate| {
+                hearer(KeyNews { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
+            });
+        }
+    }
+
+    /// Takes in what another instance, of the same configuration, has learned.
+    pub fn hear(&self, news: &KeyNews) {
+        if let Some(upstream) = self.upstream(&news.provider) {
+            upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
+        }
     }
 
     pub(crate) fn signatures(&self) -> &Arc<Signatures> {

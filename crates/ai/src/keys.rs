@@ -5,13 +5,16 @@
 //! and 403, and back on by the first request that succeeds with it:
 //! one request is lent a key that is off when its time for a probe has come, or at once when no other key is left (whoever waits
 //! for an answer is as good a probe as any). Server errors rest a key only where there are others, since they are seldom its fault.
+//!
+//! What a pool learns of a key it [tells](KeyPool::tell_to), so that other instances need not learn it by failures of their own.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{AiError, Secret};
@@ -28,11 +31,13 @@ const FAILURES_BEFORE_REST: u32 = 3;
 /// First wait before a key that was switched off is probed; doubles up to [`LAST_PROBE`].
 const FIRST_PROBE: Duration = Duration::from_secs(30);
 const LAST_PROBE: Duration = Duration::from_secs(600);
+/// A shorter rest, in milliseconds, is over before others know of it.
+const SHORTEST_TOLD: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The keys of one provider.
-#[derive(Debug)]
 pub struct KeyPool {
+    tell: OnceLock<Tell>,
     requests_per_minute: Option<u32>,
     /// First rest after a 429 without a time: no longer than the wait before the next try, or each try would come too early.
     backoff: Duration,
@@ -62,7 +67,7 @@ struct Slot {
     project: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Rest {
     until: Instant,
     in_a_row: u32,
@@ -76,6 +81,21 @@ struct Off {
     probing: bool,
 }
 
+/// What was learned of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFate {
+    /// It rests for so many milliseconds.
+    Rests(u64),
+    /// The provider refuses it.
+    Off,
+    /// The provider takes it again.
+    On,
+}
+
+/// Hears the key's place, the model that the news is about (none: all), and the news.
+type Tell = Box<dyn Fn(usize, Option<&str>, KeyFate) + Send + Sync>;
+
 /// Why no key could be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoKey {
@@ -86,7 +106,6 @@ pub enum NoKey {
 }
 
 /// A key while one request uses it.
-#[derive(Debug)]
 pub struct KeyLease {
     pool: Arc<KeyPool>,
     index: usize,
@@ -104,7 +123,36 @@ impl KeyPool {
         if slots.is_empty() {
             slots.push(Slot::default());
         }
-        Arc::new(Self { requests_per_minute, backoff, state: Mutex::new(State { slots, started: VecDeque::new() }) })
+        let state = Mutex::new(State { slots, started: VecDeque::new() });
+        Arc::new(Self { tell: OnceLock::new(), requests_per_minute, backoff, state })
+    }
+
+    /// Names who hears what is learned of the keys. Only the first one does.
+    pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, KeyFate) + Send + Sync + 'static) {
+        let _ = self.tell.set(Box::new(hearer));
+    }
+
+    fn tell(&self, key: usize, model: Option<&str>, fate: KeyFate) {
+        let is_short = matches!(fate, KeyFate::Rests(milliseconds) if milliseconds < SHORTEST_TOLD);
+        if let (Some(tell), false) = (self.tell.get(), is_short) {
+            tell(key, model, fate);
+        }
+    }
+
+    /// Takes in what another instance has learned.
+    pub fn hear(&self, key: usize, model: Option<&str>, fate: KeyFate) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let Some(slot) = state.slots.get_mut(key) else { return };
+        match (fate, model) {
+            (KeyFate::Rests(milliseconds), model) => {
+                let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
+                state.rest(key, model, until, 0);
+            }
+            (KeyFate::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
+            (KeyFate::Off, _) => {}
+            (KeyFate::On, _) => slot.off = None,
+        }
     }
 
     /// Lends the least used key for `model`, leaving out those in `tried`.
@@ -160,12 +208,35 @@ impl State {
             .then(|| self.started.front().map_or(MINUTE, |&oldest| MINUTE - now.duration_since(oldest)))
     }
 
+    /// Rests a key, and those of its project, for a model or for all.
+    fn rest(&mut self, key: usize, model: Option<&str>, until: Instant, in_a_row: u32) {
+        let project = self.slots[key].project.clone();
+        let concerned =
+            |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);
+        for (_, slot) in self.slots.iter_mut().enumerate().filter(concerned) {
+            match model {
+                Some(model) => _ = slot.models.insert(model.to_owned(), Rest { until, in_a_row }),
+                None => slot.resting_until = Some(until),
+            }
+        }
+    }
+
     /// The time until the first enabled key has rested.
     fn soonest(&self, model: &str, now: Instant) -> Option<Duration> {
         let on = self.slots.iter().filter(|slot| slot.off.is_none());
         let rests = on.filter_map(|slot| slot.rested_at(model)).filter(|&until| until > now);
         rests.min().map(|until| until - now)
     }
+}
+
+impl Off {
+    fn new(now: Instant, wait: Duration) -> Self {
+        Self { since: now, probe_at: now + wait, wait, probing: false }
+    }
+}
+
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Slot {
@@ -202,9 +273,13 @@ impl KeyLease {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
         slot.failures = 0;
-        slot.off = None;
         slot.resting_until = None;
         slot.models.remove(&self.model);
+        let was_off = slot.off.take().is_some();
+        drop(state);
+        if was_off {
+            self.pool.tell(self.index, None, KeyFate::On);
+        }
     }
 
     /// Records a failure. Returns whether another key may succeed at once.
@@ -217,27 +292,26 @@ impl KeyLease {
             AiError::Busy { retry_after } => {
                 let in_a_row = slot.models.get(&self.model).map_or(0, |rest| rest.in_a_row);
                 let backoff = self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST);
-                let until = now + retry_after.map_or(backoff, |wait| wait.min(LONGEST_WAIT));
-                let rest = Rest { until, in_a_row: in_a_row.saturating_add(1) };
-                let project = slot.project.clone();
-                for other in state.slots.iter_mut().filter(|other| project.is_some() && other.project == project) {
-                    other.models.insert(self.model.clone(), rest.clone());
-                }
-                state.slots[self.index].models.insert(self.model.clone(), rest);
+                let wait = retry_after.map_or(backoff, |wait| wait.min(LONGEST_WAIT));
+                state.rest(self.index, Some(&self.model), now + wait, in_a_row.saturating_add(1));
+                drop(state);
+                self.pool.tell(self.index, Some(&self.model), KeyFate::Rests(milliseconds(wait)));
                 true
             }
             AiError::Quota => {
-                let project = slot.project.clone();
-                slot.resting_until = Some(now + QUOTA_REST);
-                for other in state.slots.iter_mut().filter(|other| project.is_some() && other.project == project) {
-                    other.resting_until = Some(now + QUOTA_REST);
-                }
+                state.rest(self.index, None, now + QUOTA_REST, 0);
+                drop(state);
+                self.pool.tell(self.index, None, KeyFate::Rests(milliseconds(QUOTA_REST)));
                 true
             }
             AiError::Credentials => {
                 let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
                 let since = slot.off.as_ref().map_or(now, |off| off.since);
-                slot.off = Some(Off { since, probe_at: now + wait, wait, probing: false });
+                let was_on = slot.off.replace(Off { since, ..Off::new(now, wait) }).is_none();
+                drop(state);
+                if was_on {
+                    self.pool.tell(self.index, None, KeyFate::Off);
+                }
                 true
             }
             AiError::Unavailable { .. } | AiError::Timeout | AiError::Cut => {
@@ -335,6 +409,21 @@ mod tests {
         assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa2222");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_instance_learns_another_one_knows() {
+        let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
+        let hearer = Arc::clone(&there);
+        here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+        lend(&here).failed(&busy(Some(30)));
+        assert_eq!(name(&lend(&there)), "b");
+        assert_eq!(name(&there.lend("other", &[]).expect("a key")), "a", "the rest is for one model");
+        here.lend("other", &[0]).expect("b").failed(&AiError::Credentials);
+        assert_eq!(there.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+        tokio::time::advance(FIRST_PROBE).await;
+        here.lend(MODEL, &[0]).expect("a probe").succeeded();
+        assert_eq!(name(&there.lend(MODEL, &[0]).expect("b")), "b");
     }
 
     #[test]

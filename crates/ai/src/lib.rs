@@ -35,7 +35,7 @@ mod translate;
 mod window;
 mod wire;
 
-pub use ai::Ai;
+pub use ai::{Ai, KeyNews};
 pub use appcore::Secret;
 pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role};

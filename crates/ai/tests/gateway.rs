@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use ai::{
     Ai, AiSettings, AnswerBody, Call, Deployment, Door, Fallbacks, Finish, Limits, Meter, ProviderKind,
-    ProviderSettings, Route, Secret, Usage,
+    ProviderSettings, Recording, Route, Secret, Usage,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -319,4 +319,44 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
         assert_eq!(tokens, expected.unwrap_or(tokens));
         assert!(tokens > 0);
     }
+}
+
+#[tokio::test]
+async fn a_whole_answer_to_a_stream_comes_as_frames() {
+    let (_upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
+    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    assert_eq!(status, 200);
+    assert!(text.contains(r#""content":"Hello""#) && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert_eq!(meter.usage(), COUNTED);
+}
+
+#[tokio::test]
+async fn embeddings_and_transcriptions_go_by_routes_too() {
+    let vectors = r#"{"data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":3}}"#;
+    let (upstream, ai, route) =
+        one(vec![answer(200, JSON, vectors), answer(200, "content-type: text/plain\r\n", "Hello\n")]).await;
+    let route = Arc::new(route);
+    let body = json!({"model": "m", "input": "Hi"}).to_string();
+    let embedded = ai.forward_embeddings(Call::new(Door::Chat, body.into(), Arc::clone(&route), String::new())).await;
+    assert!(matches!(embedded.ok().unwrap().body, AnswerBody::Whole(body) if body == vectors));
+    let recording = Recording {
+        route,
+        request_id: String::new(),
+        file: "RIFF".into(),
+        file_name: "a.wav".to_owned(),
+        content_type: "audio/wav".to_owned(),
+        fields: vec![("response_format".to_owned(), "text".to_owned())],
+        meter: Arc::default(),
+    };
+    let written = ai.forward_transcription(recording).await.ok().unwrap();
+    assert!(written.content_type.starts_with("text/plain"));
+    assert!(matches!(written.body, AnswerBody::Whole(body) if body == "Hello\n"));
+    let requests = upstream.requests();
+    assert!(
+        requests[0].starts_with("POST /v1/embeddings ") && requests[0].contains(r#""model":"served""#),
+        "{}",
+        requests[0]
+    );
+    assert!(requests[1].starts_with("POST /v1/audio/transcriptions "), "{}", requests[1]);
+    assert!(requests[1].contains("multipart/form-data; boundary=") && requests[1].contains("RIFF"), "{}", requests[1]);
 }
