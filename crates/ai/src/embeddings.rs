@@ -19,6 +19,8 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
+/// The field that a vector stands in.
+const KEY: &[u8] = br#""embedding""#;
 /// More inputs in one call are refused.
 const MOST_INPUTS: usize = 2_048;
 
@@ -99,9 +101,10 @@ async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instan
 /// The provider's answer, with its vectors in the right encoding.
 fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
     // The vectors are most of it, so that the rest is looked for instead of parsed.
-    let is_text = memmem::find(&answer, br#""embedding""#).map(|at| {
-        let mut value = answer[at + br#""embedding""#.len()..].iter();
-        value.find(|byte| !matches!(byte, b':' | b' ' | b'\n')) == Some(&b'"')
+    let is_text = memmem::find_iter(&answer, KEY).find_map(|at| {
+        let mut rest = answer[at + KEY.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
+        // The word is also the object's name.
+        (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
     let is_right = is_text == Some(base64);
     let head: Head<'_> = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
