@@ -19,6 +19,10 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         let app = state::build(loaded.config).await?;
         let workers = app.start_workers();
         server::run(Arc::clone(&app), workers).await?;
+        if tokio::time::timeout(CLOSING, app.gateway.flush()).await.is_err() {
+            let (waiting, _) = app.gateway.backlog();
+            tracing::error!(waiting, "not everything could be recorded that was asked of AI providers");
+        }
         // Last of all: until here somebody may have had something to write. SQLite takes its log into its file with that; nobody waits for it for long.
         if tokio::time::timeout(CLOSING, app.db.clone().close()).await.is_err() {
             tracing::warn!("the database was still in use");

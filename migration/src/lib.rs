@@ -20,6 +20,7 @@ mod m0014_ended;
 mod m0015_channels;
 mod m0016_done_jobs;
 mod m0018_default_channel;
+mod m0019_gateway;
 mod m0020_assistants_in_the_app;
 mod m0021_conversation_settings;
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_channels::Migration),
             Box::new(m0016_done_jobs::Migration),
             Box::new(m0018_default_channel::Migration),
+            Box::new(m0019_gateway::Migration),
             Box::new(m0020_assistants_in_the_app::Migration),
             Box::new(m0021_conversation_settings::Migration),
         ]

@@ -1,8 +1,12 @@
 //! The gateway: `/v1`, as programs with keys call it.
 
 mod answers;
+mod budgets;
+mod keys;
 mod leaving;
+mod models;
 mod refusals;
+mod usage;
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
 

@@ -8,6 +8,8 @@
 //!
 //! What a pool learns of a key it [tells](KeyPool::tell_to), so that other instances need not learn it by failures of their own.
 
+mod health;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -18,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{AiError, Secret};
+
+pub use health::{KeyHealth, KeyState};
 
 /// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -57,6 +61,7 @@ struct Slot {
     key: Option<Secret>,
     in_flight: u32,
     used: u64,
+    failed: u64,
     /// Server errors in a row.
     failures: u32,
     /// Rests of the key for a model, with the 429s in a row that led to them.
@@ -288,6 +293,7 @@ impl KeyLease {
         let mut state = self.pool.state();
         let alone = state.slots.len() == 1;
         let slot = &mut state.slots[self.index];
+        slot.failed += 1;
         match error {
             AiError::Busy { retry_after } => {
                 let in_a_row = slot.models.get(&self.model).map_or(0, |rest| rest.in_a_row);

@@ -22,6 +22,7 @@ mod embeddings;
 mod error;
 mod forward;
 mod gateway_error;
+mod health;
 pub mod keys;
 mod meter;
 mod neutral;
@@ -41,6 +42,7 @@ pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames,
 pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role};
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
+pub use health::ProviderHealth;
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, peek};
 pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};

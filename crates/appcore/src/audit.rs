@@ -57,12 +57,19 @@ actions! {
     InvitationRevoked = "workspace.invitation_revoked";
     InvitationAccepted = "workspace.invitation_accepted";
     ApiKeyCreated = "auth.api_key_created";
+    ApiKeyChanged = "auth.api_key_changed";
+    ApiKeyRotated = "auth.api_key_rotated";
     ApiKeyRevoked = "auth.api_key_revoked";
     /// By an administrator.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";
     JobRequeued = "admin.job_requeued";
     JobDeleted = "admin.job_deleted";
+    ModelChanged = "gateway.model_changed";
+    ModelRemoved = "gateway.model_removed";
+    BudgetChanged = "gateway.budget_changed";
+    BudgetRemoved = "gateway.budget_removed";
+    ProviderKeyChanged = "gateway.provider_key_changed";
     /// By the firewall.
     AddressBanned = "firewall.address_banned";
 }

@@ -45,6 +45,7 @@ codes! {
     MfaInvalid = "mfa_invalid", 401, "That code is wrong, expired or already used. Wait for the next one, or sign in again.";
     OauthInvalid = "oauth_invalid", 401, "Couldn't verify your sign-in with this provider. Try again.";
     OutOfCredits = "out_of_credits", 402, "You don't have enough credits for this.";
+    BudgetExceeded = "budget_exceeded", 402, "The budget for this is used up.";
     Forbidden = "forbidden", 403, "You don't have permission to do this.";
     CrossSite = "cross_site", 403, "This request was blocked because it came from another site.";
     AddressBanned = "address_banned", 403, "Too many attempts from your network. Try again later.";

@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod clock;
 pub mod code;
 pub mod config;
+pub mod credits;
 pub mod envelope;
 pub mod error;
 pub mod event;

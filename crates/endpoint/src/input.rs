@@ -7,7 +7,7 @@ use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
     MessageId, PasskeyId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{ConversationKind, JobStatus, MemberRole},
+    view::{BudgetScope, ConversationKind, JobStatus, MemberRole, UsageGrouping},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -70,6 +70,7 @@ from_text!(
     JobStatus,
     PromptId,
     BanId,
+    BudgetScope,
     ConversationId,
     ConversationKind,
     IdentityId,
@@ -79,7 +80,9 @@ from_text!(
     PasskeyId,
     SectionId,
     SessionId,
+    UsageGrouping,
     UserId,
+    uuid::Uuid,
     WorkspaceId
 );
 

@@ -18,6 +18,7 @@ use crate::{
     conversations::Following,
     events::{Relay, Writer, retention},
     firewall::Firewall,
+    gateway::Gateway,
     jobs::{self, AnswerJob, Kind, Workers},
     limits::Limits,
     mail::{MailJob, Mailer},
@@ -56,6 +57,7 @@ pub struct App {
     pub limits: Limits,
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
+    pub gateway: Arc<Gateway>,
     pub places: Places,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
@@ -88,6 +90,9 @@ impl App {
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
             .map_err(stated)?;
+        let gateway = Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone())
+            .await
+            .map_err(stated)?;
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(redis) => Arc::new(RedisTickets::new(redis.clone())),
@@ -113,6 +118,7 @@ impl App {
             limits,
             firewall,
             assistants,
+            gateway,
             places,
             stopping: CancellationToken::new(),
             mailer,

@@ -9,6 +9,7 @@ mod batcher;
 pub mod conversations;
 pub mod events;
 pub mod firewall;
+pub mod gateway;
 pub mod jobs;
 pub mod limits;
 pub mod mail;

@@ -25,7 +25,7 @@ struct Generations<K, V> {
     begun: Instant,
 }
 
-impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
+impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
     /// At most so many entries, each until it makes room for others.
     pub(crate) fn new(capacity: usize) -> Self {
         Self::with(capacity, None)
@@ -44,13 +44,13 @@ impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         let mut now = self.now();
         if let Some(found) = now.young.get(key) {
-            return Some(*found);
+            return Some(found.clone());
         }
-        let found = *now.old.get(key)?;
+        let found = now.old.get(key)?.clone();
         if self.youth.is_none() {
             // What is used stays.
             now.old.remove(key);
-            self.put(&mut now, *key, found);
+            self.put(&mut now, *key, found.clone());
         }
         Some(found)
     }

@@ -153,9 +153,26 @@ impl World {
                 with_id(def, &id_of(&self.admin.post("/r1/admin/bans", ban).await.data_with(201)))
             }
             "EndUserSession" => format!("/r1/usersessions/{}", self.owner.another_device().await.session_id),
-            "RevokeApiKey" => {
+            "RevokeApiKey" | "ChangeApiKey" | "RotateApiKey" => {
                 let body = self.body("CreateApiKey").await.unwrap_or_default();
                 with_id(def, &id_of(&self.owner.post("/r1/api_keys", body).await.data_with(201)))
+            }
+            "FindGatewayModel" | "PutGatewayModel" | "RemoveGatewayModel" => {
+                let path = def.path.replace("{name}", &format!("model-{}", new_id()));
+                if def.name != "PutGatewayModel" {
+                    let body = self.body("PutGatewayModel").await.unwrap_or_default();
+                    self.admin.put(&path, body).await.data_with(200);
+                }
+                path
+            }
+            // There is no provider.
+            "RestProviderKey" | "ReviveProviderKey" | "TestProvider" => with_id(def, "0").replace("{name}", "none"),
+            "PutBudget" | "LiftBudget" => {
+                let path = with_id(def, &self.third.id).replace("{scope}", "user");
+                if def.name == "LiftBudget" {
+                    self.admin.put(&path, self.body("PutBudget").await.unwrap_or_default()).await.data_with(200);
+                }
+                path
             }
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
             "ShowModel" => with_id(def, "demo"),
@@ -259,6 +276,11 @@ impl World {
             // Limits are off, so nobody is kept out by it.
             "AddBan" => json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" }),
             "CreateApiKey" => json!({ "name": "A program", "scopes": ["read", "write"] }),
+            "ChangeApiKey" => json!({ "name": "Another program", "rpm": 60 }),
+            "RotateApiKey" => json!({ "grace_seconds": 60 }),
+            "PutGatewayModel" => json!({ "deployments": [{ "provider": "demo", "model": "demo" }] }),
+            "RestProviderKey" => json!({ "seconds": 60 }),
+            "PutBudget" => json!({ "limit": 1_000_000_000, "period": "month" }),
             "ChangeWorkspace" => json!({ "name": "Renamed" }),
             "CreateInvitation" => json!({ "max_uses": 3 }),
             "PreviewInvitation" | "AcceptInvitation" => {

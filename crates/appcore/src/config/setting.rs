@@ -495,6 +495,30 @@ const LATER: &[Setting] = &[
         Value("15"),
         "Seconds of silence after which a stream under /v1 says that it is alive.",
     ),
+    row(
+        "gateway.unknown_price",
+        Kind::Choice(&["free", "refuse"]),
+        Value("free"),
+        "What is done with a model whose price is neither in the shipped table nor set by an administrator: it costs nothing (free), or it is refused.",
+    ),
+    row(
+        "gateway.assumed_output",
+        Kind::Number(1, 10_000_000),
+        Value("4096"),
+        "Tokens that are held in a budget for an answer whose caller sets no limit.",
+    ),
+    row(
+        "gateway.retention_days",
+        Kind::Number(0, 36_500),
+        Value("90"),
+        "Days after which single requests are forgotten; the sums of days stay. 0: never.",
+    ),
+    row(
+        "holds.expiry",
+        Kind::Number(1, 86_400),
+        Value("80"),
+        "Seconds after which what is held in a budget is free again, where the instance died that was to settle it.",
+    ),
 ];
 
 /// A bucket holds `limit` and is refilled over `window`; concurrency has no window.

@@ -39,6 +39,7 @@ pub struct Config {
     pub jobs: Jobs,
     pub ai: Ai,
     pub gateway: Gateway,
+    pub holds: Holds,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -315,6 +316,28 @@ pub struct Gateway {
     pub max_body_bytes: usize,
     #[serde(rename = "heartbeat_seconds", deserialize_with = "seconds")]
     pub heartbeat: Duration,
+    pub unknown_price: UnknownPrice,
+    /// Tokens that an answer is assumed to have at most where the caller sets no limit.
+    pub assumed_output: u64,
+    /// 0: requests are kept for ever.
+    pub retention_days: u32,
+}
+
+/// What is done with a model whose price nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPrice {
+    /// It costs nothing.
+    Free,
+    Refuse,
+}
+
+/// What is held for requests that are under way.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holds {
+    #[serde(deserialize_with = "seconds")]
+    pub expiry: Duration,
 }
 
 /// How a chat with an assistant is named after its first answer.

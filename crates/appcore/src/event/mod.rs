@@ -13,7 +13,7 @@ mod schema;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
 pub use envelope::{Effect, Envelope, MAX_NAMED, SharedEnvelope, Topic};
@@ -341,6 +341,12 @@ pub enum Signal {
     BanLifted(IpNet),
     /// Cached data about this person is out of date.
     UserChanged(UserId),
+    /// What the API keys may do has changed that have one of these ids, or whose owner or workspace has.
+    KeysChanged(Vec<Uuid>),
+    /// The gateway's models are others.
+    ModelsChanged,
+    /// An administrator lets a provider's key rest until then, or use it again at once.
+    ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }

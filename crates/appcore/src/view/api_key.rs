@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ApiKeyId, Timestamp, auth::Scope};
+use super::{Budget, GatewayEndpoint};
+use crate::{ApiKeyId, Timestamp, WorkspaceId, auth::Scope};
 
 /// A key by which a program acts for its owner. The key itself is shown once, when it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -17,4 +18,19 @@ pub struct ApiKey {
     /// To the minute.
     pub last_used_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    /// Whose budget its use counts against, beside its owner's. It ends with its owner's membership there.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Models that it may ask for. None named: every model.
+    pub models: Vec<String>,
+    /// Parts of `/v1` that it may call. None named: all.
+    pub endpoints: Vec<GatewayEndpoint>,
+    /// Requests in a minute.
+    pub rpm: Option<u32>,
+    /// Tokens in a minute.
+    pub tpm: Option<u32>,
+    /// Requests at the same time.
+    pub parallel: Option<u32>,
+    pub budget: Option<Budget>,
+    /// Until when the key from before the last rotation is accepted.
+    pub previous_until: Option<Timestamp>,
 }

@@ -7,6 +7,7 @@ mod ban;
 mod conversation;
 mod event;
 mod export;
+mod gateway;
 mod invitation;
 mod job;
 mod kind;
@@ -24,6 +25,11 @@ pub use conversation::{
 };
 pub use event::LoggedEvent;
 pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
+pub use gateway::{
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, ModelCapabilities,
+    ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ProviderKey, ProviderKeyState, ProviderTest,
+    ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+};
 pub use invitation::{Invitation, InvitedTo};
 pub use job::{Job, JobStatus};
 pub use kind::{Capabilities, ConversationKind};

@@ -1,6 +1,6 @@
 //! Keys by which programs act for their owners.
 
-use appcore::{ApiKeyId, Timestamp, UserId};
+use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -18,6 +18,18 @@ pub struct Model {
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    pub workspace_id: Option<WorkspaceId>,
+    /// A JSON array.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub models: Option<String>,
+    /// Names with commas between them.
+    pub endpoints: Option<String>,
+    pub rpm: Option<i64>,
+    pub tpm: Option<i64>,
+    pub parallel: Option<i64>,
+    /// The fingerprint from before the last rotation, and until when it is accepted.
+    pub previous_hash: Option<Vec<u8>>,
+    pub previous_until: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

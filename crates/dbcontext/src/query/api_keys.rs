@@ -1,9 +1,9 @@
 //! Keys of programs: seen and ended by their owners, found by their fingerprints.
 
-use appcore::{ApiKeyId, AppError, Timestamp, UserId, page::PageRequest};
+use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, sea_query::Expr,
 };
 
 use super::rows::rounded;
@@ -30,6 +30,16 @@ pub struct KeyStanding {
     pub scopes: String,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    pub workspace_id: Option<WorkspaceId>,
+    pub models: Option<String>,
+    pub endpoints: Option<String>,
+    pub rpm: Option<i64>,
+    pub tpm: Option<i64>,
+    pub parallel: Option<i64>,
+    pub previous_hash: Option<Vec<u8>>,
+    pub previous_until: Option<Timestamp>,
+    /// Which budgets it counts against: 1 of its own, 2 of its owner's, 4 of its workspace's.
+    pub budgets: i64,
 }
 
 /// The keys of these fingerprints that may be used, of accounts that are still there.
@@ -38,7 +48,10 @@ pub async fn standings<C: ConnectionTrait>(
     hashes: &[Vec<u8>],
     now: Timestamp,
 ) -> Result<Vec<KeyStanding>, AppError> {
-    read(db, usable(now).filter(Column::KeyHash.is_in(rounded(hashes)))).await
+    let by_previous =
+        Condition::all().add(Column::PreviousHash.is_in(rounded(hashes))).add(Column::PreviousUntil.gt(now));
+    let named = Condition::any().add(Column::KeyHash.is_in(rounded(hashes))).add(by_previous);
+    read(db, usable(now).filter(named)).await
 }
 
 /// One key that may be used.
@@ -50,11 +63,18 @@ pub async fn standing<C: ConnectionTrait>(
     Ok(read(db, usable(now).filter(Column::Id.eq(id))).await?.pop())
 }
 
+const BUDGETS: &str = "(SELECT CAST(COALESCE(SUM(CASE b.scope WHEN 'key' THEN 1 WHEN 'user' THEN 2 ELSE 4 END), 0) AS BIGINT) \
+    FROM budgets b WHERE (b.scope = 'key' AND b.scope_id = api_keys.id) OR (b.scope = 'user' AND b.scope_id = api_keys.user_id) \
+    OR (b.scope = 'workspace' AND b.scope_id = api_keys.workspace_id))";
+
 async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<KeyStanding>, AppError> {
     query
         .select_only()
         .columns([Column::Id, Column::KeyHash, Column::UserId, Column::Scopes, Column::ExpiresAt, Column::LastUsedAt])
+        .columns([Column::WorkspaceId, Column::Models, Column::Endpoints, Column::Rpm, Column::Tpm, Column::Parallel])
+        .columns([Column::PreviousHash, Column::PreviousUntil])
         .column(user::Column::Role)
+        .column_as(Expr::cust(BUDGETS), "budgets")
         .into_model()
         .all(db)
         .await
@@ -96,6 +116,17 @@ pub async fn list<C: ConnectionTrait>(
 /// How many keys somebody has.
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
     kept(user_id).count(db).await.map_err(app_error)
+}
+
+/// One of somebody's own keys, which may have run out.
+pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> Result<Option<Model>, AppError> {
+    kept(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
+}
+
+/// Writes a changed key back.
+pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+    Entity::update(row.into_active_model().reset_all()).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Ends one of somebody's own keys. False: there is no such one.
@@ -142,7 +173,12 @@ fn usable(now: Timestamp) -> Select<Entity> {
         .filter(user::Column::IsDeleted.eq(false))
         .filter(Column::RevokedAt.is_null())
         .filter(Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now)))
+        .filter(Condition::any().add(Column::WorkspaceId.is_null()).add(Expr::cust(IS_MEMBER)))
 }
+
+/// The key of a workspace ends with its owner's membership there.
+const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
+    WHERE m.workspace_id = api_keys.workspace_id AND m.user_id = api_keys.user_id AND NOT m.is_deleted)";
 
 fn to_user() -> RelationDef {
     Entity::belongs_to(user::Entity).from(Column::UserId).to(user::Column::Id).into()

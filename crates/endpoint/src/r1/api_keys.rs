@@ -1,20 +1,30 @@
 //! Keys for one's own programs.
 
+use std::time::Duration;
+
 use appcore::{
-    ApiKeyId, AppError, Timestamp,
+    ApiKeyId, AppError, Timestamp, WorkspaceId,
     auth::Scope,
     page::{Page, PageRequest},
-    view::ApiKey,
+    view::{ApiKey, BudgetLimit, GatewayEndpoint},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::accounts::api_keys::{self, NewApiKey};
+use service::{
+    accounts::api_keys::{self, KeyChange, NewApiKey},
+    gateway::PolicyChange,
+};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<ListApiKeys>(), EndpointDef::of::<CreateApiKey>(), EndpointDef::of::<RevokeApiKey>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListApiKeys>(),
+    EndpointDef::of::<CreateApiKey>(),
+    EndpointDef::of::<ChangeApiKey>(),
+    EndpointDef::of::<RotateApiKey>(),
+    EndpointDef::of::<RevokeApiKey>(),
+];
 
 #[dto(request)]
 pub struct ListApiKeysRequest {
@@ -46,6 +56,25 @@ pub struct CreateApiKeyRequest {
     pub scopes: Vec<Scope>,
     /// Left out: it is good until it is revoked.
     pub expires_at: Option<Timestamp>,
+    /// Whose budget its use counts against, too. It ends with the caller's membership there.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Models that it may ask for, by name or alias. Left out or empty: every model.
+    #[validate(length(max = 200))]
+    pub models: Option<Vec<String>>,
+    /// Parts of `/v1` that it may call. Left out or empty: all.
+    #[validate(length(max = 20))]
+    pub endpoints: Option<Vec<GatewayEndpoint>>,
+    /// Requests in a minute.
+    #[validate(range(min = 1, max = 1_000_000_000))]
+    pub rpm: Option<u32>,
+    /// Tokens in a minute.
+    #[validate(range(min = 1, max = 1_000_000_000))]
+    pub tpm: Option<u32>,
+    /// Requests at the same time.
+    #[validate(range(min = 1, max = 100_000))]
+    pub parallel: Option<u32>,
+    /// Left out: no limit but those of its owner and workspace.
+    pub budget: Option<BudgetLimit>,
 }
 
 /// A key, just made.
@@ -66,8 +95,93 @@ impl Endpoint for CreateApiKey {
     type Response = NewKey;
 
     async fn handle(ctx: &Ctx, request: CreateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
-        let new = NewApiKey { name: request.name, scopes: request.scopes.into(), expires_at: request.expires_at };
+        let policy = PolicyChange {
+            workspace_id: Some(request.workspace_id),
+            models: request.models,
+            endpoints: request.endpoints,
+            rpm: Some(request.rpm),
+            tpm: Some(request.tpm),
+            parallel: Some(request.parallel),
+            budget: Some(request.budget),
+        };
+        let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
+        let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
         let (api_key, key) = api_keys::create(ctx.app(), ctx.user()?, new).await?;
+        Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeApiKeyRequest {
+    #[from(path)]
+    pub id: ApiKeyId,
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: Option<String>,
+    #[validate(length(min = 1, max = 10, message = "Choose at least one permission: read, write or gateway."))]
+    pub scopes: Option<Vec<Scope>>,
+    /// Null: it is good until it is revoked.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// Null: none.
+    pub workspace_id: Option<Option<WorkspaceId>>,
+    /// Null or empty: every model.
+    pub models: Option<Option<Vec<String>>>,
+    /// Null or empty: all of `/v1`.
+    pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
+    /// Null: no limit.
+    pub rpm: Option<Option<u32>>,
+    /// Null: no limit.
+    pub tpm: Option<Option<u32>>,
+    /// Null: no limit.
+    pub parallel: Option<Option<u32>>,
+    /// Null lifts it.
+    pub budget: Option<Option<BudgetLimit>>,
+}
+
+/// Change an API key
+///
+/// What is left out stays as it is. What it may do is another at once, on every instance. Asked for by somebody who has shown a moment ago
+/// that it is them.
+#[endpoint(PATCH "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write, errors(FreshSignInRequired))]
+impl Endpoint for ChangeApiKey {
+    type Request = ChangeApiKeyRequest;
+    type Response = ApiKey;
+
+    async fn handle(ctx: &Ctx, request: ChangeApiKeyRequest) -> Result<Reply<ApiKey>, AppError> {
+        let policy = PolicyChange {
+            workspace_id: request.workspace_id,
+            models: request.models.map(Option::unwrap_or_default),
+            endpoints: request.endpoints.map(Option::unwrap_or_default),
+            rpm: request.rpm,
+            tpm: request.tpm,
+            parallel: request.parallel,
+            budget: request.budget,
+        };
+        let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
+        let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };
+        Ok(Reply::of(api_keys::update(ctx.app(), ctx.user()?, id, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RotateApiKeyRequest {
+    #[from(path)]
+    pub id: ApiKeyId,
+    /// How long the secret from before is accepted beside the new one. Left out: not at all.
+    #[validate(range(max = 2_592_000))]
+    pub grace_seconds: Option<u32>,
+}
+
+/// Give an API key another secret
+///
+/// The key stays the same, with its usage, limits and budget. Asked for by somebody who has shown a moment ago that it is them.
+#[endpoint(POST "/r1/api_keys/{id}/rotate", tag = "api_keys", access = Access::User, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+impl Endpoint for RotateApiKey {
+    type Request = RotateApiKeyRequest;
+    type Response = NewKey;
+
+    async fn handle(ctx: &Ctx, request: RotateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
+        let grace = Duration::from_secs(u64::from(request.grace_seconds.unwrap_or(0)));
+        let (api_key, key) = api_keys::rotate(ctx.app(), ctx.user()?, request.id, grace).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }

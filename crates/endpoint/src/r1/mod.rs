@@ -5,10 +5,12 @@ mod admin_jobs;
 mod api_keys;
 mod assistants;
 mod auth;
+mod budgets;
 mod channels;
 mod confirm;
 mod conversations;
 mod events;
+mod gateway_models;
 mod identities;
 mod invitations;
 mod mailbox;
@@ -16,8 +18,10 @@ mod messages;
 mod passkeys;
 mod policy;
 mod prompts;
+mod providers;
 mod second_factor;
 mod sections;
+mod usage;
 mod users;
 mod usersessions;
 mod websocket;
@@ -47,6 +51,10 @@ const RESOURCES: &[&[EndpointDef]] = &[
     messages::ENDPOINTS,
     assistants::ENDPOINTS,
     prompts::ENDPOINTS,
+    usage::ENDPOINTS,
+    gateway_models::ENDPOINTS,
+    budgets::ENDPOINTS,
+    providers::ENDPOINTS,
     admin::ENDPOINTS,
     admin_jobs::ENDPOINTS,
     websocket::ENDPOINTS,

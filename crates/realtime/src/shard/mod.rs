@@ -221,7 +221,13 @@ impl Shard {
                 self.put_out(|address| network.contains(&address) && self.app.firewall.may_ban(address));
             }
             BusMessage::Signal(
-                Signal::StopGeneration(_) | Signal::JobsWaiting | Signal::UserChanged(_) | Signal::BanLifted(_),
+                Signal::StopGeneration(_)
+                | Signal::JobsWaiting
+                | Signal::UserChanged(_)
+                | Signal::BanLifted(_)
+                | Signal::KeysChanged(_)
+                | Signal::ModelsChanged
+                | Signal::ProviderKeyRests { .. },
             ) => {}
         }
     }

@@ -8,12 +8,14 @@ use std::{sync::Arc, time::Duration};
 use appcore::{
     ApiKeyId, SessionId, Timestamp, UserId,
     auth::Scopes,
-    event::{BusMessage, EventBus, Listener, Signal},
+    event::{BusMessage, Effect, Envelope, EventBus, Listener, Signal},
     view::UserRole,
 };
 use moka::future::Cache;
+use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::recent::Recent;
+use crate::{gateway::KeyPolicy, recent::Recent};
 
 /// How long a look-up may be relied on where no news of its end arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);
@@ -34,13 +36,25 @@ pub(super) struct CachedSession {
 pub(super) type Fingerprint = [u8; 32];
 
 /// An API key that may be used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct KeyStanding {
     pub(super) id: ApiKeyId,
     pub(super) user_id: UserId,
     pub(super) role: UserRole,
     pub(super) scopes: Scopes,
     pub(super) expires_at: Timestamp,
+    pub(super) policy: Arc<KeyPolicy>,
+}
+
+impl KeyStanding {
+    /// Whether it is the key, its owner or its workspace that has this id.
+    fn concerns(&self, id: Uuid) -> bool {
+        self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
+    }
+
+    fn concerned(&self) -> impl Iterator<Item = Uuid> {
+        [self.id.0, self.user_id.0].into_iter().chain(self.policy.workspace_id.map(|id| id.0))
+    }
 }
 
 #[derive(Clone)]
@@ -49,6 +63,8 @@ pub(super) struct Standings {
     ended: Cache<SessionId, ()>,
     live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
     revoked_keys: Cache<ApiKeyId, ()>,
+    /// When what keys may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
+    changed: Cache<Uuid, Instant>,
 }
 
 /// What is remembered of a session.
@@ -66,6 +82,7 @@ impl Standings {
             ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
             live_keys: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
             revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
         };
         tokio::spawn(standings.clone().follow(bus.listen()));
         standings
@@ -89,14 +106,16 @@ impl Standings {
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
                 BusMessage::Signal(Signal::UserChanged(user_id)) => {
                     self.live.retain(|standing| standing.user_id != user_id);
-                    self.live_keys.retain(|standing| standing.user_id != user_id);
+                    self.change(&[user_id.0]).await;
                 }
+                BusMessage::Signal(Signal::KeysChanged(ids)) => self.change(&ids).await,
                 // The end of a session or a key may have been among what was lost.
                 BusMessage::Signal(Signal::Gap) => {
                     self.live.retain(|_| false);
                     self.live_keys.retain(|_| false);
                 }
-                BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}
+                BusMessage::Envelope(envelope) => self.change(&left(&envelope)).await,
+                BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
             }
         }
     }
@@ -123,8 +142,24 @@ impl Standings {
         self.live_keys.get(fingerprint)
     }
 
-    pub(super) fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding) {
+    /// Keeps what a look-up found that began at this moment.
+    pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding, asked: Instant) {
+        for id in standing.concerned() {
+            if self.changed.get(&id).await.is_some_and(|changed| changed >= asked) {
+                return;
+            }
+        }
         self.live_keys.insert(fingerprint, standing);
+    }
+
+    /// Forgets what the keys may do that have one of these ids, or whose owner or workspace has.
+    pub(super) async fn change(&self, ids: &[Uuid]) {
+        for id in ids {
+            self.changed.insert(*id, Instant::now()).await;
+        }
+        if !ids.is_empty() {
+            self.live_keys.retain(|standing| !ids.iter().any(|id| standing.concerns(*id)));
+        }
     }
 
     /// Whether it was revoked so lately that a look-up might not have seen it.
@@ -136,6 +171,15 @@ impl Standings {
         for id in ids {
             self.revoked_keys.insert(*id, ()).await;
         }
+    }
+}
+
+/// Whose keys of a workspace are over: of one who left it, or of everybody where it ended.
+fn left(envelope: &Envelope) -> Vec<Uuid> {
+    match &envelope.effect {
+        Effect::LeaveWorkspace { user_id, .. } => vec![user_id.0],
+        Effect::EndWorkspace(workspace_id) => vec![workspace_id.0],
+        _ => Vec::new(),
     }
 }
 

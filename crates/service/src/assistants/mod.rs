@@ -10,6 +10,8 @@ pub mod prompts;
 mod title;
 mod watch;
 
+use std::sync::Arc;
+
 use ::ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
 use appcore::{
     AppError, AssistantId, Code, MessageId, WorkspaceId,
@@ -36,14 +38,18 @@ pub use watch::Watch;
 
 /// The providers of this instance, and the answers that it is writing.
 pub struct Assistants {
-    ai: Ai,
+    ai: Arc<Ai>,
     watched: watch::Watched,
 }
 
 impl Assistants {
     /// Connects to the providers that are configured.
     pub fn build(config: &config::Ai) -> anyhow::Result<Self> {
-        Ok(Self { ai: Ai::build(settings(config))?, watched: watch::Watched::default() })
+        Ok(Self { ai: Arc::new(Ai::build(settings(config))?), watched: watch::Watched::default() })
+    }
+
+    pub(crate) fn shared_ai(&self) -> Arc<Ai> {
+        Arc::clone(&self.ai)
     }
 
     /// The way to all providers.

@@ -115,6 +115,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         written = write(app, answer, lease, chosen.as_deref(), request, &mut draft, &mut measure) => Ok(written),
         interruption = interruption(app, lease, stop.token(), draining) => Err(interruption),
     };
+    let cost = record(app, (answer, claim.owner), (&assistant, &model), &written, (&measure, draft.text()));
     let (status, reason) = match written {
         Ok(Ok(())) => (MessageStatus::Complete, None),
         Ok(Err(Trouble::Provider(error))) => {
@@ -139,7 +140,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if !lease.holds() {
         return Ok(Ended::Lost);
     }
-    let figures = measure.figures(estimate_tokens(draft.text()) as u64);
+    let figures = AnswerFigures { cost, ..measure.figures(estimate_tokens(draft.text()) as u64) };
     let end = End {
         content: if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() },
         status,
@@ -148,6 +149,33 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         thoughts: measure.thoughts(),
     };
     finish(app, answer, end).await.map(|()| Ended::Done)
+}
+
+/// Writes down what an attempt used, however it ended; what it cost, where that is known.
+fn record(
+    app: &App,
+    (answer, asker): (&AnswerJob, Option<UserId>),
+    (assistant, model): (&assistant::Model, &str),
+    written: &Result<Result<(), Trouble>, Interruption>,
+    (measure, text): (&Measure, &str),
+) -> Option<i64> {
+    let status = match written {
+        Ok(Ok(())) => 200,
+        Ok(Err(Trouble::Provider(_))) => 502,
+        // Nobody waits for the rest of it here.
+        Ok(Err(Trouble::Moot | Trouble::Lost)) | Err(_) => 499,
+    };
+    let used = AnswerUse {
+        user_id: asker?,
+        workspace_id: assistant.workspace_id,
+        answer_id: answer.answer_id.0,
+        model: model.to_owned(),
+        usage: measure.usage(estimate_tokens(text) as u64),
+        status,
+        first_token: measure.first_word(),
+        duration: measure.elapsed(),
+    };
+    gateway::record(app, used).map(|cost| cost.0)
 }
 
 /// How an answer ended.

@@ -51,6 +51,33 @@ impl Measure {
         self.usage = usage.or(self.usage);
     }
 
+    /// What is to be paid for: what the provider counted, else the question and what came of the answer. Nothing where nothing came.
+    pub fn usage(&self, estimated_output: u64) -> Usage {
+        match self.usage {
+            Some(usage) => Usage {
+                input: usage.input.or(Some(self.context.used)),
+                output: usage.output.or(Some(estimated_output)),
+                estimated: usage.estimated || usage.input.is_none() || usage.output.is_none(),
+                ..usage
+            },
+            None if self.first_word.is_none() && self.thought_at.is_none() => Usage::default(),
+            None => Usage {
+                input: Some(self.context.used),
+                output: Some(estimated_output),
+                estimated: true,
+                ..Usage::default()
+            },
+        }
+    }
+
+    pub fn first_word(&self) -> Option<Duration> {
+        self.first_word.map(|first| first - self.asked)
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.asked.elapsed()
+    }
+
     pub fn figures(&self, estimated_output: u64) -> AnswerFigures {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let usage = self.usage.unwrap_or_default();

@@ -3,6 +3,7 @@
 //! With Redis the counting is exact over all instances, by one script call for each question; without it, and while it is away,
 //! every instance counts for itself.
 
+mod keys;
 mod memory;
 mod redis;
 mod slices;
@@ -21,6 +22,7 @@ use appcore::{
     limit::{RateGroup, Strategy},
 };
 
+pub use self::keys::{Exceeded, Figure, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
 

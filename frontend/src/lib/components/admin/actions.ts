@@ -20,6 +20,8 @@ const NAMES: Record<AuditAction, () => string> = {
   'auth.identity_linked': m.audit_auth_identity_linked,
   'auth.identity_unlinked': m.audit_auth_identity_unlinked,
   'auth.api_key_created': m.audit_auth_api_key_created,
+  'auth.api_key_changed': m.audit_auth_api_key_changed,
+  'auth.api_key_rotated': m.audit_auth_api_key_rotated,
   'auth.api_key_revoked': m.audit_auth_api_key_revoked,
   'user.exported': m.audit_user_exported,
   'user.deleted': m.audit_user_deleted,
@@ -38,7 +40,12 @@ const NAMES: Record<AuditAction, () => string> = {
   'admin.ban_added': m.audit_admin_ban_added,
   'admin.ban_lifted': m.audit_admin_ban_lifted,
   'admin.job_requeued': m.audit_admin_job_requeued,
-  'admin.job_deleted': m.audit_admin_job_deleted
+  'admin.job_deleted': m.audit_admin_job_deleted,
+  'gateway.model_changed': m.audit_gateway_model_changed,
+  'gateway.model_removed': m.audit_gateway_model_removed,
+  'gateway.budget_changed': m.audit_gateway_budget_changed,
+  'gateway.budget_removed': m.audit_gateway_budget_removed,
+  'gateway.provider_key_changed': m.audit_gateway_provider_key_changed
 };
 
 const SUBJECTS: Record<string, () => string> = {
@@ -46,7 +53,8 @@ const SUBJECTS: Record<string, () => string> = {
   user: m.audit_of_accounts,
   workspace: m.workspaces,
   firewall: m.bans,
-  admin: m.bans
+  admin: m.bans,
+  gateway: m.audit_of_gateway
 };
 
 /** A newer server may record what this app does not know yet. */

@@ -1,0 +1,55 @@
+//! What an operator sees of the providers, and does to them.
+
+use std::time::Duration;
+
+use reqwest::{Method, Request};
+use tokio::time::Instant;
+
+use crate::{
+    Ai, AiError, ProviderKind,
+    keys::{KeyHealth, NoKey},
+};
+
+/// How long a provider may take to answer a test.
+const TEST: Duration = Duration::from_secs(10);
+
+/// A provider with its keys.
+#[derive(Debug, Clone)]
+pub struct ProviderHealth {
+    pub name: String,
+    pub kind: ProviderKind,
+    pub keys: Vec<KeyHealth>,
+}
+
+impl Ai {
+    /// How each provider's keys fare on this instance.
+    pub fn health(&self) -> Vec<ProviderHealth> {
+        let health = |upstream: &crate::ai::Upstream| ProviderHealth {
+            name: upstream.name.clone(),
+            kind: upstream.flavor,
+            keys: upstream.keys.health(),
+        };
+        self.upstreams().iter().map(health).collect()
+    }
+
+    /// Lets a key rest for so long, or uses it again at once. `false`: there is no such key.
+    pub fn rest_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
+        self.upstream(provider).is_some_and(|upstream| upstream.keys.rest(key, wait))
+    }
+
+    /// Asks a provider for its models, which costs nothing; how long it took. `None`: there is no such provider.
+    pub async fn test(&self, provider: &str) -> Option<Result<Duration, AiError>> {
+        let upstream = self.upstream(provider)?;
+        let begun = Instant::now();
+        let asking = async {
+            let lease = upstream.keys.lend("", &[]).map_err(|no_key| match no_key {
+                NoKey::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
+                NoKey::Off => AiError::Credentials,
+            })?;
+            let mut request = Request::new(Method::GET, upstream.url(&["models"]));
+            upstream.sign(request.headers_mut(), &lease)?;
+            upstream.http.send(request, false, begun + TEST).await.map_err(|failure| failure.error)
+        };
+        Some(asking.await.map(|_| begun.elapsed()))
+    }
+}

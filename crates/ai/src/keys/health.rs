@@ -1,0 +1,95 @@
+//! How the keys of a provider fare, and what an administrator does to one.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{KeyPool, Slot, tail};
+use crate::Secret;
+
+/// What a key is good for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    Ready,
+    /// For one model or for all.
+    Resting,
+    /// The provider refuses it.
+    Off,
+}
+
+/// A key as an operator sees it: by its last characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHealth {
+    /// Its place among the provider's keys.
+    pub id: usize,
+    pub tail: String,
+    pub state: KeyState,
+    /// How long it still rests, or until it is probed.
+    pub wait: Option<Duration>,
+    pub requests: u64,
+    pub failures: u64,
+}
+
+impl KeyPool {
+    pub fn health(&self) -> Vec<KeyHealth> {
+        let now = Instant::now();
+        self.state().slots.iter().enumerate().map(|(id, slot)| slot.health(id, now)).collect()
+    }
+
+    /// Lets a key rest for so long, or uses it again at once. `false`: there is no such key.
+    pub fn rest(&self, id: usize, wait: Option<Duration>) -> bool {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get_mut(id) else { return false };
+        slot.resting_until = wait.map(|wait| Instant::now() + wait);
+        if wait.is_none() {
+            slot.models.clear();
+            slot.failures = 0;
+            slot.off = None;
+        }
+        true
+    }
+}
+
+impl Slot {
+    fn health(&self, id: usize, now: Instant) -> KeyHealth {
+        let rests = self.models.values().map(|rest| rest.until).chain(self.resting_until).filter(|until| *until > now);
+        let (state, until) = match (&self.off, rests.max()) {
+            (Some(off), _) => (KeyState::Off, Some(off.probe_at)),
+            (None, Some(until)) => (KeyState::Resting, Some(until)),
+            (None, None) => (KeyState::Ready, None),
+        };
+        KeyHealth {
+            id,
+            tail: self.key.as_ref().map(Secret::expose).map_or("", tail).to_owned(),
+            state,
+            wait: until.map(|until| until.saturating_duration_since(now)),
+            requests: self.used,
+            failures: self.failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::AiError;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_rests_as_long_as_it_is_told_and_comes_back_at_once() {
+        let keys = ["a-key-that-is-long-1234", "a-key-that-is-long-5678"].map(Secret::new);
+        let pool: Arc<KeyPool> = KeyPool::new(keys.to_vec(), None, Duration::from_secs(1));
+        assert!(pool.rest(0, Some(Duration::from_secs(60))) && !pool.rest(2, None));
+        let lease = pool.lend("m", &[]).expect("the other key");
+        assert_eq!(lease.index(), 1);
+        lease.failed(&AiError::Credentials);
+        drop(lease);
+        let health = pool.health();
+        assert_eq!((health[0].tail.as_str(), health[0].state), ("1234", KeyState::Resting));
+        assert_eq!(health[0].wait, Some(Duration::from_secs(60)));
+        assert_eq!((health[1].state, health[1].requests, health[1].failures), (KeyState::Off, 1, 1));
+        assert!(pool.rest(0, None) && pool.rest(1, None));
+        assert!(pool.health().iter().all(|key| key.state == KeyState::Ready && key.wait.is_none()));
+    }
+}

@@ -1,0 +1,94 @@
+//! Amounts of AI use: integers of a millionth of a credit, so that no sum is ever off by a rounding error.
+
+use std::{
+    iter::Sum,
+    ops::{Add, AddAssign, Sub},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Millionths of a credit.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    sea_orm::DeriveValueType,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+#[schema(value_type = i64)]
+pub struct MicroCredits(pub i64);
+
+impl MicroCredits {
+    pub const ZERO: Self = Self(0);
+
+    /// What so many tokens cost at a price for a million of them, not yet rounded: millionths of a micro-credit.
+    #[must_use]
+    pub fn of_tokens(self, tokens: u64) -> i128 {
+        i128::from(self.0) * i128::from(tokens)
+    }
+
+    /// The sum of such amounts. A part of a micro-credit counts as a whole one.
+    #[must_use]
+    pub fn rounded_up(millionths: i128) -> Self {
+        const MILLION: i128 = 1_000_000;
+        let whole = millionths.div_euclid(MILLION) + i128::from(millionths.rem_euclid(MILLION) > 0);
+        Self(i64::try_from(whole).unwrap_or(i64::MAX))
+    }
+}
+
+impl Add for MicroCredits {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for MicroCredits {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl AddAssign for MicroCredits {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for MicroCredits {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl std::fmt::Display for MicroCredits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_micro_credit_is_charged_as_one() {
+        let price = MicroCredits(250_000);
+        assert_eq!(MicroCredits::rounded_up(price.of_tokens(1)), MicroCredits(1));
+        assert_eq!(MicroCredits::rounded_up(price.of_tokens(8)), MicroCredits(2));
+        assert_eq!(MicroCredits::rounded_up(0), MicroCredits::ZERO);
+        assert_eq!(MicroCredits::rounded_up(i128::MAX), MicroCredits(i64::MAX));
+    }
+}

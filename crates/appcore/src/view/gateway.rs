@@ -1,0 +1,292 @@
+//! The gateway: what it can be asked for, models, budgets, and what was used.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::stored_by_name;
+use crate::{ApiKeyId, Timestamp, UserId, credits::MicroCredits};
+
+/// A part of `/v1` that a key can be limited to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayEndpoint {
+    Chat,
+    Responses,
+    Messages,
+    Embeddings,
+    Transcriptions,
+}
+
+/// How long a budget lasts until it begins anew. Days, weeks (from Monday) and months are those of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPeriod {
+    Day,
+    Week,
+    Month,
+    /// It never begins anew.
+    None,
+}
+
+/// Whose budget it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetScope {
+    Key,
+    User,
+    Workspace,
+}
+
+stored_by_name! {
+    GatewayEndpoint {
+        Chat = "chat",
+        Responses = "responses",
+        Messages = "messages",
+        Embeddings = "embeddings",
+        Transcriptions = "transcriptions",
+    }
+    BudgetPeriod { Day = "day", Week = "week", Month = "month", None = "none" }
+    BudgetScope { Key = "key", User = "user", Workspace = "workspace" }
+}
+
+/// How much may be spent, in micro-credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetLimit {
+    pub limit: MicroCredits,
+    pub period: BudgetPeriod,
+}
+
+/// A budget as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Budget {
+    pub limit: MicroCredits,
+    pub period: BudgetPeriod,
+    /// In this period.
+    pub spent: MicroCredits,
+    /// Kept back for requests that are under way.
+    pub held: MicroCredits,
+    /// When the next period begins. Null: never.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// The budget of a key, a person or a workspace.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ScopedBudget {
+    pub scope: BudgetScope,
+    /// The key's, person's or workspace's id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: Uuid,
+    #[serde(flatten)]
+    pub budget: Budget,
+}
+
+/// What a million tokens cost, in micro-credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    pub input: MicroCredits,
+    pub output: MicroCredits,
+    /// Input that the provider had in its cache. Left out: like other input.
+    #[serde(default)]
+    pub cached: Option<MicroCredits>,
+    /// Input that the provider puts into its cache. Left out: like other input.
+    #[serde(default)]
+    pub cache_write: Option<MicroCredits>,
+}
+
+/// What a model can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelCapabilities {
+    /// Tokens that it can read and write together.
+    pub context_window: Option<u64>,
+    /// Tokens that it writes at most.
+    pub max_output: Option<u64>,
+    pub images: bool,
+    pub audio: bool,
+    pub tools: bool,
+    pub json_schema: bool,
+    pub reasoning: bool,
+}
+
+/// Where a model can be had: a provider of the configuration, and its name there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDeployment {
+    pub provider: String,
+    pub model: String,
+    /// The share of requests among deployments of the same priority.
+    #[serde(default = "one")]
+    #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
+    pub weight: u32,
+    /// A smaller one is tried first.
+    #[serde(default)]
+    #[schema(maximum = 1_000_000, default = 0)]
+    pub priority: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// Models that are asked instead, by what went wrong. They are tried in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelFallbacks {
+    /// The request is too long for the model.
+    pub context_length: Vec<String>,
+    /// The provider's filter refused it.
+    pub content_policy: Vec<String>,
+    /// Anything else that may pass.
+    pub failure: Vec<String>,
+}
+
+/// A model as administrators define it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelDefinition {
+    /// Other names for it.
+    pub aliases: Vec<String>,
+    pub deployments: Vec<ModelDeployment>,
+    pub fallbacks: ModelFallbacks,
+    /// Null: the price of the shipped table.
+    pub price: Option<ModelPrice>,
+    pub capabilities: ModelCapabilities,
+}
+
+/// A model of the gateway, for administrators.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct GatewayModel {
+    pub name: String,
+    #[serde(flatten)]
+    pub definition: ModelDefinition,
+    /// `admin`: defined here; `configuration`: it follows from `ai.providers` and `ai.model_map`.
+    pub source: Cow<'static, str>,
+    /// The price that is charged, with where it is from. Null: it is unknown.
+    pub charged: Option<ModelPrice>,
+    pub price_version: String,
+}
+
+/// A model that somebody may use.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UsableModel {
+    pub name: String,
+    pub aliases: Vec<String>,
+    /// It answers where none is named.
+    pub is_default: bool,
+    /// Where it is had first.
+    pub provider: Option<String>,
+    pub context_window: Option<u64>,
+    pub capabilities: ModelCapabilities,
+    pub price: Option<ModelPrice>,
+}
+
+/// One request to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageRequest {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: Uuid,
+    pub created_at: Timestamp,
+    /// The answer's `x-request-id`.
+    pub request_id: String,
+    /// Null: an answer in a chat.
+    pub key_id: Option<ApiKeyId>,
+    pub user_id: UserId,
+    /// A part of `/v1`, or `assistant` for an answer in a chat.
+    pub endpoint: String,
+    pub asked_model: String,
+    /// The model that answered, by the provider's name for it.
+    pub model: String,
+    pub deployment: String,
+    /// All that was read, from a cache too.
+    pub input_tokens: u64,
+    pub cached_tokens: u64,
+    pub cache_write_tokens: u64,
+    /// All that was written, thinking too.
+    pub output_tokens: u64,
+    pub reasoning_tokens: u64,
+    pub audio_tokens: u64,
+    pub cost: MicroCredits,
+    /// Which price it was.
+    pub price_version: String,
+    /// The provider did not say how many tokens it were.
+    pub estimated: bool,
+    /// The HTTP status; 499 where the client left.
+    pub status: u16,
+    pub first_token_ms: Option<u64>,
+    pub duration_ms: u64,
+    pub tries: u32,
+}
+
+/// How usage is put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageGrouping {
+    #[default]
+    Day,
+    Model,
+    Key,
+    User,
+}
+
+stored_by_name! { UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user" } }
+
+/// What one day, model, key or person used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageGroup {
+    /// A date such as `2026-11-23`, a model's name, or the id of a key or a person. Empty: answers in chats, which have no key.
+    pub key: String,
+    pub requests: u64,
+    /// Of these, those that came to nothing.
+    pub failed: u64,
+    pub input_tokens: u64,
+    pub cached_tokens: u64,
+    pub output_tokens: u64,
+    pub cost: MicroCredits,
+}
+
+/// What a provider's key is good for now, on the instance that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKeyState {
+    Ready,
+    Resting,
+    /// The provider refuses it. It is probed now and then.
+    Off,
+}
+
+/// A key of a provider, by its last characters.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProviderKey {
+    /// Its place in `ai.providers.*.keys`.
+    pub id: String,
+    pub tail: String,
+    pub state: ProviderKeyState,
+    /// Until then it rests, or is off.
+    pub resting_until: Option<Timestamp>,
+    /// Since this instance was started, as the two after it.
+    pub requests: u64,
+    pub failures: u64,
+    /// Used by programs.
+    pub tokens: u64,
+}
+
+/// A provider of models.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AiProvider {
+    pub name: String,
+    pub kind: Cow<'static, str>,
+    pub keys: Vec<ProviderKey>,
+}
+
+/// What came of asking a provider.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProviderTest {
+    pub ok: bool,
+    pub latency_ms: Option<u64>,
+    pub error: Option<String>,
+}

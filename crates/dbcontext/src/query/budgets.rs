@@ -1,0 +1,208 @@
+//! Budgets: what was spent, and what is held for requests that are under way.
+//!
+//! Whoever changes budgets locks their rows first, in one order, and only then touches holds; so no two transactions can deadlock.
+
+use appcore::{AppError, Timestamp, credits::MicroCredits, view::BudgetScope};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder, Select, Statement, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::{
+    page,
+    pieces::{Change, Piece, execute},
+    rows::{Column as Field, Rows},
+};
+use crate::{
+    constraint::app_error,
+    entity::budget::{Column, Entity, Model},
+};
+
+/// Which budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BudgetId {
+    pub scope: BudgetScope,
+    pub id: Uuid,
+}
+
+/// An amount that is kept back in one budget.
+#[derive(Clone, Copy, Debug)]
+pub struct NewHold {
+    pub id: Uuid,
+    pub budget: BudgetId,
+    pub amount: MicroCredits,
+    pub expires_at: Timestamp,
+}
+
+/// A hold that was removed.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Hold {
+    pub id: Uuid,
+    pub scope: String,
+    pub scope_id: Uuid,
+    pub amount: MicroCredits,
+}
+
+/// These budgets, where there are such, locked until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[BudgetId]) -> Result<Vec<Model>, AppError> {
+    let backend = txn.get_database_backend();
+    // SQLite's transaction holds the only write lock there is.
+    let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF b" } else { "" };
+    let rows = ids.iter().map(|budget| [budget.scope.as_str().into(), budget.id.into()]);
+    let asked = Rows::new(backend, [Field::Text("scope"), Field::Uuid("scope_id")], rows);
+    let sql = format!(
+        "SELECT b.* FROM budgets b WHERE (b.scope, b.scope_id) IN (SELECT w.scope, w.scope_id FROM {}) \
+         ORDER BY b.scope, b.scope_id{suffix}",
+        asked.table()
+    );
+    Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// Writes locked budgets back.
+pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[Model]) -> Result<(), AppError> {
+    static UPDATE: Change<5> = Change::new(
+        [
+            Field::Int("period_start"),
+            Field::Int("spent"),
+            Field::Int("held"),
+            Field::Text("scope"),
+            Field::Uuid("scope_id"),
+        ],
+        "UPDATE budgets SET period_start = w.period_start, spent = w.spent, held = w.held FROM {} \
+         WHERE budgets.scope = w.scope AND budgets.scope_id = w.scope_id",
+        "UPDATE budgets SET period_start = ?, spent = ?, held = ? WHERE scope = ? AND scope_id = ?",
+    );
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = changed.iter().map(|row| {
+        [
+            row.period_start.0.into(),
+            row.spent.0.into(),
+            row.held.0.into(),
+            row.scope.clone().into(),
+            row.scope_id.into(),
+        ]
+    });
+    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// Keeps amounts back. The budgets count them already.
+pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Result<(), AppError> {
+    static INSERT: Change<5> = Change::insert(
+        "budget_holds",
+        [
+            Field::Uuid("id"),
+            Field::Text("scope"),
+            Field::Uuid("scope_id"),
+            Field::Int("amount"),
+            Field::Int("expires_at"),
+        ],
+    );
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let rows = holds.iter().map(|hold| {
+        [
+            hold.id.into(),
+            hold.budget.scope.as_str().into(),
+            hold.budget.id.into(),
+            hold.amount.0.into(),
+            hold.expires_at.0.into(),
+        ]
+    });
+    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// Removes holds, where they are still there: one that has expired is not.
+pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+    let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, scope, scope_id, amount",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// Holds that nobody has settled or renewed in time.
+pub async fn expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
+    let sql =
+        "SELECT id, scope, scope_id, amount FROM budget_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Hold::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Those of these holds that are still expired, removed.
+pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
+    let backend = txn.get_database_backend();
+    let rows = ids.iter().map(|id| [(*id).into(), now.0.into()]);
+    let asked = Rows::new(backend, [Field::Uuid("id"), Field::Int("now")], rows);
+    let sql = format!(
+        "DELETE FROM budget_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = budget_holds.id AND budget_holds.expires_at <= w.now) \
+         RETURNING id, scope, scope_id, amount",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// Requests that are still under way keep their holds until then.
+pub fn renew(backend: DatabaseBackend, ids: &[Uuid], expires_at: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<2> = Change::new(
+        [Field::Int("expires_at"), Field::Uuid("id")],
+        "UPDATE budget_holds SET expires_at = w.expires_at FROM {} WHERE budget_holds.id = w.id",
+        "UPDATE budget_holds SET expires_at = ? WHERE id = ?",
+    );
+    UPDATE.piece(backend, ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
+}
+
+/// Sets a budget, or sets it anew.
+pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+    let again = OnConflict::columns([Column::Scope, Column::ScopeId])
+        .update_columns([Column::Most, Column::Period, Column::PeriodStart, Column::Spent])
+        .to_owned();
+    Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Lifts a budget with what is held in it. False: there is no such one.
+pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<bool, AppError> {
+    let done = Entity::delete_many().filter(named(budget)).exec(txn).await.map_err(app_error)?;
+    let sql = "DELETE FROM budget_holds WHERE scope = $1 AND scope_id = $2";
+    let values = [budget.scope.as_str().into(), budget.id.into()];
+    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, budget: BudgetId) -> Result<Option<Model>, AppError> {
+    Entity::find().filter(named(budget)).one(db).await.map_err(app_error)
+}
+
+/// The budgets of these keys.
+pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Model>, AppError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Entity::find()
+        .filter(Column::Scope.eq(BudgetScope::Key.as_str()))
+        .filter(Column::ScopeId.is_in(super::rows::rounded(ids)))
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// The budgets of people and workspaces, which administrators set.
+pub async fn list<C: ConnectionTrait>(db: &C, page: appcore::page::PageRequest) -> Result<(Vec<Model>, u64), AppError> {
+    let select: Select<Entity> = Entity::find()
+        .filter(Column::Scope.ne(BudgetScope::Key.as_str()))
+        .order_by_asc(Column::Scope)
+        .order_by_asc(Column::ScopeId);
+    page::select(db, select, page).await
+}
+
+fn named(budget: BudgetId) -> Condition {
+    Condition::all().add(Column::Scope.eq(budget.scope.as_str())).add(Column::ScopeId.eq(budget.id))
+}

@@ -1,0 +1,287 @@
+//! What was asked of models: a row for each request, and sums for each day.
+
+use std::collections::BTreeMap;
+
+use appcore::{ApiKeyId, AppError, Timestamp, UserId, credits::MicroCredits, page::PageRequest, view::UsageGrouping};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
+    Value,
+};
+use uuid::Uuid;
+
+use super::{
+    page,
+    pieces::{Change, Piece},
+    rows::Column,
+};
+use crate::{
+    constraint::app_error,
+    entity::usage_request::{self, Entity, Model},
+};
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+/// The status from which a request came to nothing.
+const FAILED: i64 = 400;
+
+/// Whose usage is meant, and when it was. Nobody named: everybody's.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageFilter {
+    pub user_id: Option<UserId>,
+    pub key_id: Option<ApiKeyId>,
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+}
+
+/// Stores requests.
+pub fn insert(backend: DatabaseBackend, requests: &[Model]) -> Result<Piece, AppError> {
+    static INSERT: Change<23> = Change::insert(
+        "usage_requests",
+        [
+            Column::Uuid("id"),
+            Column::Int("created_at"),
+            Column::Text("request_id"),
+            Column::Uuid("key_id"),
+            Column::Uuid("user_id"),
+            Column::Uuid("workspace_id"),
+            Column::Text("endpoint"),
+            Column::Text("asked_model"),
+            Column::Text("model"),
+            Column::Text("deployment"),
+            Column::Int("input_tokens"),
+            Column::Int("cached_tokens"),
+            Column::Int("cache_write_tokens"),
+            Column::Int("output_tokens"),
+            Column::Int("reasoning_tokens"),
+            Column::Int("audio_tokens"),
+            Column::Int("cost"),
+            Column::Text("price_version"),
+            Column::Int("estimated"),
+            Column::Int("status"),
+            Column::Int("first_token_ms"),
+            Column::Int("duration_ms"),
+            Column::Int("tries"),
+        ],
+    );
+    let rows = requests.iter().map(|request| {
+        [
+            request.id.into(),
+            request.created_at.0.into(),
+            request.request_id.clone().into(),
+            request.key_id.map(|id| id.0).into(),
+            request.user_id.0.into(),
+            request.workspace_id.map(|id| id.0).into(),
+            request.endpoint.clone().into(),
+            request.asked_model.clone().into(),
+            request.model.clone().into(),
+            request.deployment.clone().into(),
+            request.input_tokens.into(),
+            request.cached_tokens.into(),
+            request.cache_write_tokens.into(),
+            request.output_tokens.into(),
+            request.reasoning_tokens.into(),
+            request.audio_tokens.into(),
+            request.cost.0.into(),
+            request.price_version.clone().into(),
+            request.estimated.into(),
+            request.status.into(),
+            request.first_token_ms.into(),
+            request.duration_ms.into(),
+            request.tries.into(),
+        ]
+    });
+    INSERT.piece(backend, rows)
+}
+
+/// What one model was used for on one day by one key of one person.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    requests: i64,
+    failed: i64,
+    input: i64,
+    cached: i64,
+    output: i64,
+    cost: MicroCredits,
+}
+
+/// Adds requests to the sums of their days, under the names that their models have here. In one order, so that two instances can't deadlock.
+pub fn add_up<'a>(
+    backend: DatabaseBackend,
+    requests: impl IntoIterator<Item = (&'a Model, &'a str)>,
+) -> Result<Piece, AppError> {
+    static UPSERT: Change<10> = Change::new(
+        [
+            Column::Int("day"),
+            Column::Uuid("user_id"),
+            Column::Uuid("key_id"),
+            Column::Text("model"),
+            Column::Int("requests"),
+            Column::Int("failed"),
+            Column::Int("input_tokens"),
+            Column::Int("cached_tokens"),
+            Column::Int("output_tokens"),
+            Column::Int("cost"),
+        ],
+        "INSERT INTO usage_days (day, user_id, key_id, model, requests, failed, input_tokens, cached_tokens, output_tokens, cost) \
+         SELECT day, user_id, key_id, model, requests, failed, input_tokens, cached_tokens, output_tokens, cost FROM {} WHERE TRUE \
+         ON CONFLICT (user_id, day, key_id, model) DO UPDATE SET requests = usage_days.requests + excluded.requests, \
+           failed = usage_days.failed + excluded.failed, input_tokens = usage_days.input_tokens + excluded.input_tokens, \
+           cached_tokens = usage_days.cached_tokens + excluded.cached_tokens, \
+           output_tokens = usage_days.output_tokens + excluded.output_tokens, cost = usage_days.cost + excluded.cost",
+        "INSERT INTO usage_days (day, user_id, key_id, model, requests, failed, input_tokens, cached_tokens, output_tokens, cost) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (user_id, day, key_id, model) DO UPDATE SET requests = usage_days.requests + excluded.requests, \
+           failed = usage_days.failed + excluded.failed, input_tokens = usage_days.input_tokens + excluded.input_tokens, \
+           cached_tokens = usage_days.cached_tokens + excluded.cached_tokens, \
+           output_tokens = usage_days.output_tokens + excluded.output_tokens, cost = usage_days.cost + excluded.cost",
+    );
+    let mut sums: BTreeMap<(UserId, i64, Uuid, &str), Sum> = BTreeMap::new();
+    for (request, model) in requests {
+        let day = request.created_at.0.div_euclid(DAY) * DAY;
+        let key = request.key_id.map_or(Uuid::nil(), |id| id.0);
+        let sum = sums.entry((request.user_id, day, key, model)).or_default();
+        sum.requests += 1;
+        sum.failed += i64::from(request.status >= FAILED);
+        sum.input += request.input_tokens;
+        sum.cached += request.cached_tokens;
+        sum.output += request.output_tokens;
+        sum.cost += request.cost;
+    }
+    let rows = sums.into_iter().map(|((user, day, key, model), sum)| {
+        [
+            day.into(),
+            user.0.into(),
+            key.into(),
+            model.to_owned().into(),
+            sum.requests.into(),
+            sum.failed.into(),
+            sum.input.into(),
+            sum.cached.into(),
+            sum.output.into(),
+            sum.cost.0.into(),
+        ]
+    });
+    UPSERT.piece(backend, rows)
+}
+
+/// Whether a request was stored: a commit whose answer got lost may have succeeded.
+pub async fn is_stored<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
+    Ok(Entity::find_by_id(id).one(db).await.map_err(app_error)?.is_some())
+}
+
+/// Requests, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    filter: UsageFilter,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    let mut query = Entity::find()
+        .filter(usage_request::Column::CreatedAt.gte(filter.from))
+        .filter(usage_request::Column::CreatedAt.lt(filter.to));
+    if let Some(user_id) = filter.user_id {
+        query = query.filter(usage_request::Column::UserId.eq(user_id));
+    }
+    if let Some(key_id) = filter.key_id {
+        query = query.filter(usage_request::Column::KeyId.eq(key_id));
+    }
+    let query = query.order_by_desc(usage_request::Column::CreatedAt).order_by_desc(usage_request::Column::Id);
+    page::select(db, query, page).await
+}
+
+/// Sums of one day, model, key or person.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Group {
+    /// Of a day.
+    pub day: Option<i64>,
+    /// Of a key or a person.
+    pub id: Option<Uuid>,
+    pub model: Option<String>,
+    pub requests: i64,
+    pub failed: i64,
+    pub input_tokens: i64,
+    pub cached_tokens: i64,
+    pub output_tokens: i64,
+    pub cost: MicroCredits,
+}
+
+/// Days in their order; models, keys and people with what cost the most first.
+pub async fn grouped<C: ConnectionTrait>(
+    db: &C,
+    filter: UsageFilter,
+    by: UsageGrouping,
+    page: PageRequest,
+) -> Result<(Vec<Group>, u64), AppError> {
+    let backend = db.get_database_backend();
+    let mut values: Vec<Value> = vec![filter.from.0.into(), filter.to.0.into()];
+    let mut conditions = "day >= $1 AND day < $2".to_owned();
+    for (column, id) in [("user_id", filter.user_id.map(|id| id.0)), ("key_id", filter.key_id.map(|id| id.0))] {
+        if let Some(id) = id {
+            values.push(id.into());
+            conditions.push_str(&format!(" AND {column} = ${}", values.len()));
+        }
+    }
+    let (column, shown, order) = match by {
+        UsageGrouping::Day => ("day", "day", "day"),
+        UsageGrouping::Model => ("model", "model", "cost DESC, model"),
+        UsageGrouping::Key => ("key_id", "key_id AS id", "cost DESC, key_id"),
+        UsageGrouping::User => ("user_id", "user_id AS id", "cost DESC, user_id"),
+    };
+    let missing = match by {
+        UsageGrouping::Day => "CAST(NULL AS TEXT) AS model, NULL AS id",
+        UsageGrouping::Model => "CAST(NULL AS BIGINT) AS day, NULL AS id",
+        UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS model",
+    };
+    // On PostgreSQL a null of no type is a text.
+    let missing = if backend == DatabaseBackend::Postgres {
+        missing.replace("NULL AS id", "NULL::uuid AS id")
+    } else {
+        missing.to_owned()
+    };
+    // On PostgreSQL sums of integers are numerics.
+    let sums: String = ["requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost"]
+        .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
+        .join(", ");
+    let from = format!("FROM usage_days WHERE {conditions}");
+    let total =
+        page::count(db, &format!("FROM (SELECT 1 AS one {from} GROUP BY {column}) AS g"), values.clone()).await?;
+    let (limit, offset) = (values.len() + 1, values.len() + 2);
+    values.push(i64::try_from(page.page_size).unwrap_or(i64::MAX).into());
+    values.push(i64::try_from(page.offset()).unwrap_or(i64::MAX).into());
+    let sql = format!(
+        "SELECT {shown}, {missing}, {sums} {from} GROUP BY {column} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}"
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let groups = Group::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok((groups, total))
+}
+
+/// What was spent from a day on by a key or a person; by a workspace, as far as requests tell.
+pub async fn spent_since<C: ConnectionTrait>(
+    db: &C,
+    budget: super::budgets::BudgetId,
+    since: Timestamp,
+) -> Result<MicroCredits, AppError> {
+    use appcore::view::BudgetScope;
+    #[derive(FromQueryResult)]
+    struct Spent {
+        cost: MicroCredits,
+    }
+    let sql = match budget.scope {
+        BudgetScope::Key => "FROM usage_days WHERE key_id = $1 AND day >= $2",
+        BudgetScope::User => "FROM usage_days WHERE user_id = $1 AND day >= $2",
+        BudgetScope::Workspace => "FROM usage_requests WHERE workspace_id = $1 AND created_at >= $2",
+    };
+    let sql = format!("SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost {sql}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [budget.id.into(), since.0.into()]);
+    let spent = Spent::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))
+}
+
+/// Forgets requests from before; the sums of days stay. At most so many at once.
+pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
+    let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
+    let values = [before.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}

@@ -1,0 +1,81 @@
+//! Budgets of people and workspaces. Keys have theirs from their owners.
+
+use appcore::{
+    AppError,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{BudgetLimit, BudgetPeriod, BudgetScope, ScopedBudget},
+};
+use natter_macro::{dto, endpoint};
+use service::gateway::budgets;
+use uuid::Uuid;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ListBudgets>(), EndpointDef::of::<PutBudget>(), EndpointDef::of::<LiftBudget>()];
+
+#[dto(request)]
+pub struct ListBudgetsRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the budgets of people and workspaces
+#[endpoint(GET "/r1/admin/budgets", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListBudgets {
+    type Request = ListBudgetsRequest;
+    type Response = Page<ScopedBudget>;
+
+    async fn handle(ctx: &Ctx, request: ListBudgetsRequest) -> Result<Reply<Page<ScopedBudget>>, AppError> {
+        Ok(Reply::of(budgets::list(ctx.app(), request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct PutBudgetRequest {
+    /// `user` or `workspace`.
+    #[from(path)]
+    pub scope: BudgetScope,
+    #[from(path)]
+    pub id: Uuid,
+    /// In micro-credits.
+    pub limit: MicroCredits,
+    pub period: BudgetPeriod,
+}
+
+/// Set the budget of a person or a workspace
+///
+/// It holds at once, on every instance. What was spent in the period before counts.
+#[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for PutBudget {
+    type Request = PutBudgetRequest;
+    type Response = ScopedBudget;
+
+    async fn handle(ctx: &Ctx, request: PutBudgetRequest) -> Result<Reply<ScopedBudget>, AppError> {
+        let PutBudgetRequest { scope, id, limit, period } = request;
+        let limit = BudgetLimit { limit, period };
+        Ok(Reply::of(budgets::set(ctx.app(), ctx.user()?, scope, id, limit).await?))
+    }
+}
+
+#[dto(request)]
+pub struct LiftBudgetRequest {
+    /// `user` or `workspace`.
+    #[from(path)]
+    pub scope: BudgetScope,
+    #[from(path)]
+    pub id: Uuid,
+}
+
+/// Lift the budget of a person or a workspace
+#[endpoint(DELETE "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for LiftBudget {
+    type Request = LiftBudgetRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: LiftBudgetRequest) -> Result<Reply<NoData>, AppError> {
+        budgets::lift(ctx.app(), ctx.user()?, request.scope, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

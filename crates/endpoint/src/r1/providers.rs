@@ -1,0 +1,105 @@
+//! The providers of AI models, for administrators.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError,
+    page::{Page, PageRequest},
+    view::{AiProvider, ProviderTest},
+};
+use natter_macro::{dto, endpoint};
+use service::gateway::providers;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListProviders>(),
+    EndpointDef::of::<RestProviderKey>(),
+    EndpointDef::of::<ReviveProviderKey>(),
+    EndpointDef::of::<TestProvider>(),
+];
+
+#[dto(request)]
+pub struct ListProvidersRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the providers of models
+///
+/// With how their keys fare on the instance that answers.
+#[endpoint(GET "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListProviders {
+    type Request = ListProvidersRequest;
+    type Response = Page<AiProvider>;
+
+    async fn handle(ctx: &Ctx, request: ListProvidersRequest) -> Result<Reply<Page<AiProvider>>, AppError> {
+        Ok(Reply::of(providers::list(ctx.app(), request.page)))
+    }
+}
+
+#[dto(request)]
+pub struct RestProviderKeyRequest {
+    #[from(path)]
+    pub name: String,
+    #[from(path)]
+    pub id: String,
+    #[validate(range(min = 1, max = 2_592_000))]
+    pub seconds: u32,
+}
+
+/// Let a provider's key rest
+///
+/// On all instances.
+#[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/rest", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for RestProviderKey {
+    type Request = RestProviderKeyRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RestProviderKeyRequest) -> Result<Reply<NoData>, AppError> {
+        let rest = Duration::from_secs(u64::from(request.seconds));
+        providers::rest(ctx.app(), ctx.user()?, &request.name, &request.id, rest).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ReviveProviderKeyRequest {
+    #[from(path)]
+    pub name: String,
+    #[from(path)]
+    pub id: String,
+}
+
+/// Use a provider's key again
+///
+/// One that rests or is off, at once and on all instances.
+#[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/revive", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for ReviveProviderKey {
+    type Request = ReviveProviderKeyRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: ReviveProviderKeyRequest) -> Result<Reply<NoData>, AppError> {
+        providers::revive(ctx.app(), ctx.user()?, &request.name, &request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct TestProviderRequest {
+    #[from(path)]
+    pub name: String,
+}
+
+/// Test a provider
+///
+/// It is asked for its models, which costs nothing.
+#[endpoint(POST "/r1/admin/providers/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for TestProvider {
+    type Request = TestProviderRequest;
+    type Response = ProviderTest;
+
+    async fn handle(ctx: &Ctx, request: TestProviderRequest) -> Result<Reply<ProviderTest>, AppError> {
+        Ok(Reply::of(providers::test(ctx.app(), &request.name).await?))
+    }
+}

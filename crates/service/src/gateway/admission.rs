@@ -1,0 +1,362 @@
+//! Letting a call in, and counting it when it is over.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::ai::{ErrorKind, GatewayError, Meter, Route, Usage};
+use appcore::{
+    ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
+    auth::Scope,
+    config::UnknownPrice,
+    credits::MicroCredits,
+    view::{BudgetScope, GatewayEndpoint, ModelPrice},
+};
+use dbcontext::{entity::usage_request, query::budgets::BudgetId};
+use uuid::Uuid;
+
+use super::{
+    Caller, Gateway,
+    budgets::{HeldFor, Settlement, UsedUp},
+    cost,
+    models::Model,
+    writer::Entry,
+};
+use crate::{
+    App,
+    limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
+};
+
+/// The longest text of a caller's that a row keeps.
+const MAX_TEXT: usize = 200;
+
+/// What a call asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub model: &'a str,
+    pub request_id: &'a str,
+    /// The most tokens that the caller lets the answer have.
+    pub max_output: Option<u64>,
+    pub estimated_input: u64,
+}
+
+/// Why a call is not let in.
+#[derive(Debug)]
+pub enum Refusal {
+    ScopeMissing,
+    EndpointNotAllowed,
+    /// There is no such model, or the key may not use it: which of the two is nobody's business.
+    UnknownModel(String),
+    /// Nobody knows what the model costs, and the setting says to refuse then.
+    NoPrice(String),
+    RateLimited(Exceeded),
+    OutOfBudget(UsedUp),
+    Failed(AppError),
+}
+
+impl Refusal {
+    /// The sentence that a person reads.
+    #[must_use]
+    pub fn sentence(&self) -> Cow<'static, str> {
+        match self {
+            Self::ScopeMissing => Code::ScopeMissing.sentence().into(),
+            Self::EndpointNotAllowed => "This API key may not call this endpoint.".into(),
+            Self::UnknownModel(model) => {
+                format!("The model `{}` doesn't exist, or this key may not use it.", shortened(model)).into()
+            }
+            Self::NoPrice(model) => {
+                format!("The model `{}` has no price yet. Ask your admin to set one.", shortened(model)).into()
+            }
+            Self::RateLimited(exceeded) => match exceeded.measure {
+                KeyMeasure::Requests => {
+                    "This API key has reached its requests per minute. Wait, then try again.".into()
+                }
+                KeyMeasure::Tokens => "This API key has reached its tokens per minute. Wait, then try again.".into(),
+                KeyMeasure::Parallel => {
+                    "This API key has too many requests at the same time. Wait, then try again.".into()
+                }
+            },
+            Self::OutOfBudget(used_up) => {
+                let whose = match used_up.scope {
+                    BudgetScope::Key => "The budget of this API key",
+                    BudgetScope::User => "The budget of this API key's owner",
+                    BudgetScope::Workspace => "The budget of this API key's workspace",
+                };
+                match used_up.resets_at {
+                    Some(at) => format!("{whose} is used up until {at}.").into(),
+                    None => format!("{whose} is used up.").into(),
+                }
+            }
+            Self::Failed(error) => error.sentence(),
+        }
+    }
+
+    /// How long to wait before it is worth trying again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited(exceeded) => Some(exceeded.retry_after),
+            Self::Failed(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// What is left of the key's limits, where they are known.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        match self {
+            Self::RateLimited(exceeded) => exceeded.figures,
+            _ => Figures::default(),
+        }
+    }
+}
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        let (message, retry_after) = (Some(refusal.sentence()), refusal.retry_after());
+        let code = match refusal {
+            Refusal::Failed(error) => return error,
+            Refusal::ScopeMissing | Refusal::EndpointNotAllowed => Code::ScopeMissing,
+            Refusal::UnknownModel(_) => Code::NotFound,
+            Refusal::NoPrice(_) => Code::WrongState,
+            Refusal::RateLimited(_) => Code::RateLimited,
+            Refusal::OutOfBudget(_) => Code::BudgetExceeded,
+        };
+        Self::Refused { code, message, retry_after }
+    }
+}
+
+impl From<Refusal> for GatewayError {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match &refusal {
+            Refusal::UnknownModel(model) => return Self::unknown_model(model),
+            Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::NoPrice(_) => ErrorKind::Forbidden,
+            Refusal::RateLimited(_) => ErrorKind::RateLimited,
+            Refusal::OutOfBudget(_) => ErrorKind::OutOfBudget,
+            Refusal::Failed(error) => match error.code().status() {
+                503 => ErrorKind::Unavailable,
+                _ => ErrorKind::Internal,
+            },
+        };
+        let error = Self::new(kind, refusal.sentence());
+        match refusal.retry_after() {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }
+    }
+}
+
+/// A call that was let in. Dropped without being settled it costs nothing.
+#[must_use]
+pub struct Admission {
+    gateway: Arc<Gateway>,
+    key_id: ApiKeyId,
+    user_id: UserId,
+    workspace_id: Option<WorkspaceId>,
+    endpoint: GatewayEndpoint,
+    asked_model: String,
+    request_id: String,
+    model: Arc<Model>,
+    limit: KeyLimit,
+    figures: Figures,
+    counted_tokens: u32,
+    slot: Option<KeySlot>,
+    held: Option<HeldFor>,
+    created_at: Timestamp,
+    began: Instant,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The status that the client got; 499 where it left.
+    pub status: u16,
+    pub usage: Usage,
+    /// The upstream's name of the model that answered.
+    pub model: String,
+    pub deployment: String,
+    /// The last characters of the provider's key.
+    pub key_tail: String,
+    pub first_token_at: Option<Instant>,
+    pub tries: u32,
+}
+
+impl Outcome {
+    /// What the meter of a call says.
+    #[must_use]
+    pub fn of(meter: &Meter, status: u16) -> Self {
+        let served = meter.served();
+        Self {
+            status,
+            usage: meter.usage(),
+            model: served.model,
+            deployment: served.provider,
+            key_tail: served.key_tail,
+            first_token_at: meter.first_token_at(),
+            tries: meter.tries(),
+        }
+    }
+}
+
+/// Lets a call in, or says why not. Until it is settled it counts against the key's limits and budgets.
+pub async fn authorize(
+    app: &App,
+    caller: &Caller,
+    endpoint: GatewayEndpoint,
+    asked: Asked<'_>,
+) -> Result<Admission, Refusal> {
+    let (gateway, policy) = (&app.gateway, &caller.policy);
+    caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
+    if !policy.endpoints.is_empty() && !policy.endpoints.contains(&endpoint) {
+        return Err(Refusal::EndpointNotAllowed);
+    }
+    let table = gateway.table();
+    let model = table.find(asked.model).filter(|model| table.allows(&policy.models, model));
+    let model = model.ok_or_else(|| Refusal::UnknownModel(asked.model.to_owned()))?;
+    if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
+        return Err(Refusal::NoPrice(asked.model.to_owned()));
+    }
+    let tokens = asked.estimated_input.saturating_add(asked.max_output.unwrap_or(0));
+    let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
+    let held = if policy.budgets.is_empty() {
+        None
+    } else {
+        gateway.hold(&policy.budgets, gateway.worst_case(&model, endpoint, asked)).await?
+    };
+    Ok(Admission {
+        gateway: Arc::clone(gateway),
+        key_id: caller.key_id,
+        user_id: caller.principal.user_id,
+        workspace_id: policy.workspace_id,
+        endpoint,
+        asked_model: shortened(asked.model),
+        request_id: shortened(asked.request_id),
+        model,
+        limit: policy.limit,
+        figures: taken.figures,
+        counted_tokens: taken.tokens,
+        slot: taken.slot,
+        held,
+        created_at: app.clock.now(),
+        began: Instant::now(),
+    })
+}
+
+impl Gateway {
+    /// What a call costs at most.
+    fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, asked: Asked<'_>) -> MicroCredits {
+        let Some(price) = &model.price else { return MicroCredits::ZERO };
+        let most = model.definition.capabilities.max_output;
+        let output = match endpoint {
+            GatewayEndpoint::Embeddings => 0,
+            // Who names no limit is held for the usual answer: the longest possible one would use up every small budget.
+            _ => match asked.max_output {
+                Some(output) => most.map_or(output, |most| output.min(most)),
+                None => most.map_or(self.settings.assumed_output, |most| most.min(self.settings.assumed_output)),
+            },
+        };
+        // The dearest kind of input that it may turn out to be.
+        let input = [Some(price.input), price.cache_write].into_iter().flatten().max().unwrap_or(price.input);
+        MicroCredits::rounded_up(input.of_tokens(asked.estimated_input) + price.output.of_tokens(output))
+    }
+
+    async fn hold(&self, budgets: &[BudgetId], amount: MicroCredits) -> Result<Option<HeldFor>, Refusal> {
+        let taken = self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?;
+        match taken {
+            Ok(held) => Ok(held),
+            // What ended a moment ago may still be held.
+            Err(_) if self.writer.is_behind() => {
+                self.writer.flush().await;
+                self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?.map_err(Refusal::OutOfBudget)
+            }
+            Err(used_up) => Err(Refusal::OutOfBudget(used_up)),
+        }
+    }
+}
+
+impl Admission {
+    /// Where the call may go.
+    #[must_use]
+    pub fn route(&self) -> Arc<Route> {
+        Arc::clone(&self.model.route)
+    }
+
+    /// What is left of the key's limits, for `x-ratelimit-*`.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// What the call costs with this usage.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> MicroCredits {
+        self.model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage))
+    }
+
+    /// Counts the call: its row, the sums of its day, budgets and limits. Takes no time; what it costs comes back.
+    pub fn settle(mut self, outcome: Outcome) -> MicroCredits {
+        let Outcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
+        let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
+        self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
+        self.gateway.key_tokens.add(&deployment, &key_tail, usage.total());
+        let row = usage_request::Model {
+            id: Uuid::now_v7(),
+            created_at: self.created_at,
+            request_id: std::mem::take(&mut self.request_id),
+            key_id: Some(self.key_id),
+            user_id: self.user_id,
+            workspace_id: self.workspace_id,
+            endpoint: self.endpoint.as_str().to_owned(),
+            asked_model: std::mem::take(&mut self.asked_model),
+            model,
+            deployment,
+            input_tokens: count(usage.input),
+            cached_tokens: count(usage.cached),
+            cache_write_tokens: count(usage.cache_write),
+            output_tokens: count(usage.output),
+            reasoning_tokens: count(usage.reasoning),
+            audio_tokens: count(usage.audio),
+            cost,
+            price_version: self.model.price_version.to_string(),
+            estimated: i64::from(usage.estimated),
+            status: i64::from(status),
+            first_token_ms: first_token_at.map(|at| millis(at.saturating_duration_since(self.began))),
+            duration_ms: millis(self.began.elapsed()),
+            tries: i64::from(tries),
+        };
+        self.end(Some(row), cost);
+        cost
+    }
+
+    fn end(&mut self, row: Option<usage_request::Model>, cost: MicroCredits) {
+        let settlement = self.held.take().map(|held| {
+            self.gateway.holds.ended(held);
+            Settlement { held, cost }
+        });
+        if row.is_some() || settlement.is_some() {
+            self.gateway.writer.push(Entry { row, model: Arc::clone(&self.model.name), settlement });
+        }
+        self.slot = None;
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.end(None, MicroCredits::ZERO);
+    }
+}
+
+fn count(tokens: Option<u64>) -> i64 {
+    i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// As much of a caller's text as is kept and shown; databases can't keep a NUL.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|letter| *letter != '\0').take(MAX_TEXT).collect()
+}

@@ -1,0 +1,126 @@
+//! Budgets as they are set, lifted and shown.
+
+use appcore::{
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    auth::Principal,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{Budget, BudgetLimit, BudgetScope, ScopedBudget},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::budget,
+    query::{
+        self,
+        budgets::{self as rows, BudgetId},
+        usage,
+    },
+};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{
+    begin_anew, period,
+    period::{resets_at, start_of},
+    scope,
+};
+use crate::{
+    App,
+    accounts::api_keys::tell_changed,
+    audit::{self, Action, Entry},
+    gateway::policy::check_budget,
+};
+
+/// The budget as it stands.
+pub(crate) fn view(mut row: budget::Model, now: Timestamp) -> Budget {
+    begin_anew(&mut row, now);
+    let period = period(&row);
+    Budget { limit: row.most, period, spent: row.spent, held: row.held, resets_at: resets_at(period, now) }
+}
+
+/// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
+pub(crate) async fn put<C: ConnectionTrait>(
+    txn: &C,
+    id: BudgetId,
+    limit: BudgetLimit,
+    now: Timestamp,
+) -> Result<budget::Model, AppError> {
+    let period_start = start_of(limit.period, now);
+    let known = rows::lock(txn, &[id]).await?.pop();
+    // The same period again: its counter is exact, while sums may be a moment behind.
+    let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
+        begin_anew(&mut row, now);
+        row.spent
+    });
+    let spent = match counted {
+        Some(spent) => spent,
+        None => usage::spent_since(txn, id, period_start).await?,
+    };
+    let row = budget::Model {
+        scope: id.scope.as_str().to_owned(),
+        scope_id: id.id,
+        most: limit.limit,
+        period: limit.period.as_str().to_owned(),
+        period_start,
+        spent,
+        held: known.map_or(MicroCredits::ZERO, |row| row.held),
+    };
+    rows::put(txn, row.clone()).await?;
+    Ok(row)
+}
+
+/// The budgets of people and workspaces.
+pub async fn list(app: &App, page: PageRequest) -> Result<Page<ScopedBudget>, AppError> {
+    let (found, total) = rows::list(app.db.reader(), page).await?;
+    let now = app.clock.now();
+    let mut items = Vec::with_capacity(found.len());
+    for row in found {
+        items.push(ScopedBudget { scope: scope(&row.scope)?, id: row.scope_id, budget: view(row, now) });
+    }
+    Ok(Page::new(items, page, total))
+}
+
+/// Sets the budget of a person or a workspace.
+pub async fn set(
+    app: &App,
+    by: &Principal,
+    scope: BudgetScope,
+    id: Uuid,
+    limit: BudgetLimit,
+) -> Result<ScopedBudget, AppError> {
+    check_budget("limit", limit)?;
+    if !exists(app, scope, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
+    audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_changed(app, vec![id]).await;
+    Ok(ScopedBudget { scope, id, budget: view(row, now) })
+}
+
+/// Lifts the budget of a person or a workspace.
+pub async fn lift(app: &App, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
+    if scope == BudgetScope::Key {
+        return Err(Code::NotFound.into());
+    }
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, BudgetId { scope, id }).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_changed(app, vec![id]).await;
+    Ok(())
+}
+
+/// Keys have theirs from their owners.
+async fn exists(app: &App, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
+    match scope {
+        BudgetScope::Key => Ok(false),
+        BudgetScope::User => Ok(query::users::by_id(app.db.reader(), UserId(id)).await?.is_some()),
+        BudgetScope::Workspace => Ok(query::workspaces::name(app.db.reader(), WorkspaceId(id)).await?.is_some()),
+    }
+}

@@ -1,0 +1,238 @@
+//! The gateway: who may ask which model for how much, and what was used.
+//!
+//! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
+//! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
+//! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`crate::limits`]), and rows are written in groups
+//! ([`writer`]). Only where there is a budget is there a transaction, gathered with those of others ([`budgets`]).
+
+mod admission;
+pub mod budgets;
+pub mod models;
+mod policy;
+mod prices;
+pub mod providers;
+mod record;
+#[cfg(test)]
+mod tests;
+pub mod usage;
+mod writer;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use ::ai::{Ai, Usage};
+use appcore::{
+    ApiKeyId, AppError, Clock, Code,
+    auth::{Credential, Principal},
+    config::{self, Config},
+    credits::MicroCredits,
+    event::{BusMessage, EventBus, Listener, Signal},
+    view::{ModelPrice, UsableModel},
+};
+use dbcontext::{Database, query::gateway_models};
+
+pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
+pub use policy::{KeyPolicy, PolicyChange};
+pub(crate) use policy::{endpoints, models as listed_models, whole};
+pub use record::{AnswerUse, record};
+
+use self::{
+    budgets::Holds,
+    models::{Model, Models, Table},
+    writer::Writer,
+};
+use crate::{App, accounts::api_keys, limits::KeyLimits, redis::Redis};
+
+/// How often the models are read anew while the bus is away.
+const READ_AGAIN: Duration = Duration::from_secs(4);
+/// How often old requests are forgotten.
+const SWEEP: Duration = Duration::from_secs(3_600);
+const SWEEP_ROWS: u64 = 1_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What an instance keeps for the gateway.
+pub struct Gateway {
+    db: Database,
+    clock: Clock,
+    settings: config::Gateway,
+    ai: Arc<Ai>,
+    /// Tokens used with each provider's keys since the start.
+    key_tokens: providers::KeyTokens,
+    models: Models,
+    limits: KeyLimits,
+    holds: Arc<Holds>,
+    writer: Writer,
+}
+
+impl Gateway {
+    /// Reads the models, and starts to write what is used.
+    pub async fn start(
+        config: &Config,
+        ai: Arc<Ai>,
+        db: Database,
+        bus: &Arc<dyn EventBus>,
+        clock: Clock,
+        redis: Option<Redis>,
+    ) -> Result<Arc<Self>, AppError> {
+        let gateway = Arc::new(Self {
+            settings: config.gateway.clone(),
+            ai,
+            key_tokens: providers::KeyTokens::default(),
+            models: Models::new(&config.ai),
+            limits: KeyLimits::start(redis),
+            holds: Holds::start(db.clone(), clock.clone(), config.holds.expiry),
+            writer: Writer::start(db.clone(), clock.clone()),
+            db,
+            clock,
+        });
+        gateway.reload().await?;
+        tokio::spawn(follow(Arc::downgrade(&gateway), bus.listen(), Arc::downgrade(bus)));
+        if gateway.settings.retention_days > 0 {
+            tokio::spawn(forget_old(Arc::downgrade(&gateway)));
+        }
+        Ok(gateway)
+    }
+
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.models.table()
+    }
+
+    /// The model that goes by this name or alias.
+    #[must_use]
+    pub fn find_model(&self, name: &str) -> Option<Arc<Model>> {
+        self.table().find(name)
+    }
+
+    fn is_configured(&self, name: &str) -> bool {
+        self.models.is_configured(name)
+    }
+
+    async fn reload(&self) -> Result<(), AppError> {
+        let defined = gateway_models::all(self.db.writer()).await?;
+        self.models.replace(&defined);
+        Ok(())
+    }
+
+    /// Waits until what was used so far is written.
+    pub async fn flush(&self) {
+        self.writer.flush().await;
+    }
+
+    /// Requests that wait to be recorded, and those that never were, because too many waited.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, u64) {
+        self.writer.figures()
+    }
+}
+
+/// Learns of changed models.
+async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn EventBus>) {
+    let mut tick = tokio::time::interval(READ_AGAIN);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let is_due = tokio::select! {
+            message = listener.recv() => match message {
+                Some(BusMessage::Signal(Signal::ModelsChanged | Signal::Gap)) => true,
+                Some(BusMessage::Signal(Signal::ProviderKeyRests { provider, key, until })) => {
+                    if let Some(gateway) = gateway.upgrade() {
+                        gateway.rest_key(&provider, &key, until);
+                    }
+                    false
+                }
+                Some(_) => false,
+                None => return,
+            },
+            _ = tick.tick() => bus.upgrade().is_some_and(|bus| !bus.is_connected()),
+        };
+        let Some(gateway) = gateway.upgrade() else { return };
+        if is_due && let Err(error) = gateway.reload().await {
+            tracing::warn!(%error, "the gateway's models could not be read anew");
+        }
+    }
+}
+
+/// Forgets what is older than the setting says; the sums of days stay.
+async fn forget_old(gateway: Weak<Gateway>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        let before = gateway.clock.now().minus(DAY * gateway.settings.retention_days);
+        loop {
+            match dbcontext::query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS).await {
+                Ok(SWEEP_ROWS) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old requests were not removed");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A program that calls the gateway.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    pub key_id: ApiKeyId,
+    pub policy: Arc<KeyPolicy>,
+}
+
+/// Whose key this is. Only keys are let in, whatever they may be used for.
+pub async fn authenticate(app: &App, key: &str) -> Result<Caller, AppError> {
+    let (principal, policy) = api_keys::authenticate_key(app, key).await?;
+    let Credential::ApiKey { id: key_id, .. } = principal.credential else { return Err(Code::Unauthenticated.into()) };
+    Ok(Caller { principal, key_id, policy })
+}
+
+/// The models that a key may call, under all their names.
+#[must_use]
+pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
+    let table = app.gateway.table();
+    let all = models::usable_of(app, &table);
+    all.into_iter()
+        .filter(|usable| table.find(&usable.name).is_some_and(|model| table.allows(&caller.policy.models, &model)))
+        .collect()
+}
+
+/// What so many tokens cost.
+fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
+    let input = usage.input.unwrap_or(0);
+    let cached = usage.cached.unwrap_or(0).min(input);
+    let written = usage.cache_write.unwrap_or(0).min(input - cached);
+    let plain = input - cached - written;
+    let millionths = price.input.of_tokens(plain)
+        + price.cached.unwrap_or(price.input).of_tokens(cached)
+        + price.cache_write.unwrap_or(price.input).of_tokens(written)
+        + price.output.of_tokens(usage.output.unwrap_or(0));
+    MicroCredits::rounded_up(millionths)
+}
+
+#[cfg(test)]
+mod cost_tests {
+    use super::*;
+
+    #[test]
+    fn cached_input_has_a_price_of_its_own_and_counts_once() {
+        let price = ModelPrice {
+            input: MicroCredits(1_000_000),
+            output: MicroCredits(10_000_000),
+            cached: Some(MicroCredits(100_000)),
+            cache_write: None,
+        };
+        let usage = |input, cached, output| Usage {
+            input: Some(input),
+            cached: Some(cached),
+            output: Some(output),
+            ..Usage::default()
+        };
+        assert_eq!(cost(&price, &usage(100, 0, 10)), MicroCredits(200));
+        assert_eq!(cost(&price, &usage(100, 90, 10)), MicroCredits(119));
+        assert_eq!(cost(&price, &usage(100, 900, 0)), MicroCredits(10), "no more was cached than was read");
+        assert_eq!(cost(&price, &Usage::default()), MicroCredits::ZERO);
+    }
+}

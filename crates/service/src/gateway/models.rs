@@ -1,0 +1,347 @@
+//! The models that can be asked for, with where each can be had and what it costs.
+//!
+//! They follow from the configuration (`ai.providers`, `ai.model_map`), and from what administrators define, which goes before it. Each
+//! instance keeps all of them in a table that is replaced as a whole; the bus says when, and every few seconds it is read anew in case the bus
+//! has lost the news.
+
+mod define;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use appcore::{
+    config,
+    view::{ModelCapabilities, ModelDefinition, ModelDeployment, ModelPrice},
+};
+use dbcontext::entity::gateway_model;
+
+pub use self::define::{find, list, put, remove, usable};
+pub(super) use self::define::{paged, usable_of};
+use super::prices;
+
+const MAX_NAME_BYTES: usize = 120;
+/// The model that answers where no provider is configured.
+const DEMO: &str = "demo";
+
+/// Where a model's definition is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Configuration,
+    Admin,
+}
+
+/// A model that can be asked for.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: Arc<str>,
+    pub definition: ModelDefinition,
+    pub source: Source,
+    /// None: nobody knows it.
+    pub price: Option<ModelPrice>,
+    pub price_version: Arc<str>,
+    /// Where it can be had; alike for all requests.
+    pub route: Arc<ai::Route>,
+}
+
+impl Model {
+    /// Whether it is meant by a name that somebody was allowed.
+    fn goes_by(&self, name: &str) -> bool {
+        *self.name == *name || self.definition.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// All models, by name and alias.
+#[derive(Debug, Default)]
+pub struct Table {
+    models: BTreeMap<Arc<str>, Arc<Model>>,
+    names: HashMap<String, Arc<Model>>,
+    /// The provider that takes every name, because it lists none.
+    open: Option<String>,
+    /// `<provider>/<model>` is a name wherever the provider lists the model, or nothing.
+    providers: Vec<(String, Vec<String>)>,
+}
+
+/// The table of this instance.
+pub(super) struct Models {
+    table: RwLock<Arc<Table>>,
+    configured: BTreeMap<String, ModelDefinition>,
+    providers: Vec<(String, Vec<String>)>,
+}
+
+impl Models {
+    pub fn new(config: &config::Ai) -> Self {
+        let providers: Vec<(String, Vec<String>)> =
+            config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
+        let configured = configured(config);
+        let table = RwLock::new(Arc::new(Table::build(&configured, &[], &providers)));
+        Self { table, configured, providers }
+    }
+
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn is_configured(&self, name: &str) -> bool {
+        self.configured.contains_key(name)
+    }
+
+    /// Takes over what administrators defined.
+    pub fn replace(&self, defined: &[gateway_model::Model]) {
+        let table = Arc::new(Table::build(&self.configured, defined, &self.providers));
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+}
+
+/// The models of the configuration. One that several providers list is had from the first, as it always was; at the others it goes by
+/// `<provider>/<model>`.
+fn configured(config: &config::Ai) -> BTreeMap<String, ModelDefinition> {
+    let mut models: BTreeMap<String, ModelDefinition> = BTreeMap::new();
+    let at = |provider: &str, model: &str| ModelDefinition {
+        deployments: vec![ModelDeployment {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            weight: 1,
+            priority: 0,
+        }],
+        ..ModelDefinition::default()
+    };
+    if config.providers.is_empty() {
+        models.insert(DEMO.to_owned(), at(DEMO, DEMO));
+    }
+    for provider in &config.providers {
+        for model in &provider.models {
+            let full = format!("{}/{model}", provider.name);
+            if models.contains_key(model) {
+                models.insert(full, at(&provider.name, model));
+            } else {
+                models.insert(model.clone(), ModelDefinition { aliases: vec![full], ..at(&provider.name, model) });
+            }
+        }
+    }
+    for (asked, target) in &config.model_map {
+        let Some((provider, model)) = target.split_once('/') else { continue };
+        let Some(known) = config.providers.iter().find(|known| known.name.eq_ignore_ascii_case(provider)) else {
+            continue;
+        };
+        let full = format!("{}/{model}", known.name);
+        let same = models
+            .iter_mut()
+            .find(|(name, definition)| **name == full || definition.aliases.contains(&full))
+            .map(|(_, definition)| definition);
+        match same {
+            Some(definition) => definition.aliases.push(asked.clone()),
+            None => {
+                models.insert(asked.clone(), at(&known.name, model));
+            }
+        }
+    }
+    models
+}
+
+impl Table {
+    fn build(
+        configured: &BTreeMap<String, ModelDefinition>,
+        defined: &[gateway_model::Model],
+        providers: &[(String, Vec<String>)],
+    ) -> Self {
+        let mut all: BTreeMap<String, (ModelDefinition, Source, i64)> = configured
+            .iter()
+            .map(|(name, definition)| (name.clone(), (definition.clone(), Source::Configuration, 0)))
+            .collect();
+        let mut taken: HashSet<&str> = HashSet::new();
+        let mut parsed = Vec::with_capacity(defined.len());
+        for row in defined {
+            match serde_json::from_str::<ModelDefinition>(&row.definition) {
+                Ok(definition) => parsed.push((row, definition)),
+                Err(error) => tracing::error!(%error, model = row.name, "a model's definition can't be read"),
+            }
+        }
+        for (row, definition) in &parsed {
+            taken.insert(&row.name);
+            taken.extend(definition.aliases.iter().map(String::as_str));
+        }
+        // A name that an administrator gives away is no longer another model's.
+        for (definition, ..) in all.values_mut() {
+            definition.aliases.retain(|alias| !taken.contains(alias.as_str()));
+        }
+        let shadowed: Vec<String> = parsed.iter().flat_map(|(_, definition)| definition.aliases.clone()).collect();
+        for alias in shadowed {
+            all.remove(&alias);
+        }
+        for (row, definition) in parsed {
+            let mut definition = definition;
+            if definition.deployments.is_empty()
+                && let Some((known, ..)) = all.get(&row.name)
+            {
+                definition.deployments = known.deployments.clone();
+            }
+            all.insert(row.name.clone(), (definition, Source::Admin, row.updated_at.0));
+        }
+        let deployments: HashMap<String, Vec<ModelDeployment>> = all
+            .iter()
+            .flat_map(|(name, (definition, ..))| {
+                let names = std::iter::once(name).chain(&definition.aliases);
+                names.map(|name| (name.clone(), definition.deployments.clone()))
+            })
+            .collect();
+        let open = providers.iter().find(|(_, models)| models.is_empty()).map(|(name, _)| name.clone());
+        let mut table = Self { open, providers: providers.to_vec(), ..Self::default() };
+        for (name, (definition, source, version)) in all {
+            let model = Arc::new(model(&name, definition, source, version, &deployments));
+            table.names.insert(name, Arc::clone(&model));
+            for alias in &model.definition.aliases {
+                table.names.entry(alias.clone()).or_insert_with(|| Arc::clone(&model));
+            }
+            table.models.insert(Arc::clone(&model.name), model);
+        }
+        table
+    }
+
+    /// The model that goes by this name.
+    pub fn find(&self, asked: &str) -> Option<Arc<Model>> {
+        if let Some(model) = self.names.get(asked) {
+            return Some(Arc::clone(model));
+        }
+        if asked.len() > MAX_NAME_BYTES {
+            return None;
+        }
+        let at = |provider: &str, name: &str| {
+            let deployment =
+                ModelDeployment { provider: provider.to_owned(), model: name.to_owned(), weight: 1, priority: 0 };
+            let definition = ModelDefinition { deployments: vec![deployment], ..ModelDefinition::default() };
+            Some(Arc::new(model(asked, definition, Source::Configuration, 0, &HashMap::new())))
+        };
+        if let Some((provider, name)) = asked.split_once('/')
+            && let Some((provider, models)) =
+                self.providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(provider))
+        {
+            if models.iter().any(|model| model == name) {
+                let full = format!("{provider}/{name}");
+                return self.names.get(&full).cloned().or_else(|| at(provider, name));
+            }
+            if models.is_empty() && !name.is_empty() {
+                return at(provider, name);
+            }
+        }
+        self.open.as_ref().filter(|_| !asked.is_empty()).and_then(|provider| at(provider, asked))
+    }
+
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.values()
+    }
+
+    /// Whether a list of names allows a model. Both go by what they mean now: an alias allows what it stands for.
+    pub fn allows(&self, names: &[String], model: &Model) -> bool {
+        names.is_empty()
+            || names
+                .iter()
+                .any(|name| model.goes_by(name) || self.names.get(name).is_some_and(|meant| meant.name == model.name))
+    }
+}
+
+fn model(
+    name: &str,
+    definition: ModelDefinition,
+    source: Source,
+    version: i64,
+    deployments: &HashMap<String, Vec<ModelDeployment>>,
+) -> Model {
+    let upstream = definition.deployments.iter().map(|deployment| deployment.model.as_str());
+    let known = upstream.chain(std::iter::once(name)).find_map(prices::find);
+    let (price, price_version) = match (definition.price, known) {
+        (Some(price), _) => (Some(price), format!("admin:{version}").into()),
+        (None, Some(known)) => (Some(known.price), known.version.into()),
+        (None, None) => (None, "none".into()),
+    };
+    let mut definition = definition;
+    // Somebody who says nothing of what a model can do means what is known of it.
+    if let Some(known) = known
+        && definition.capabilities == ModelCapabilities::default()
+    {
+        definition.capabilities = known.capabilities.clone();
+    }
+    let fallback =
+        |names: &[String]| names.iter().filter_map(|name| deployments.get(name)).flatten().map(deploy).collect();
+    let route = ai::Route {
+        asked: name.to_owned(),
+        deployments: definition.deployments.iter().map(deploy).collect(),
+        fallbacks: ai::Fallbacks {
+            context_length: fallback(&definition.fallbacks.context_length),
+            content_policy: fallback(&definition.fallbacks.content_policy),
+            failure: fallback(&definition.fallbacks.failure),
+        },
+    };
+    Model { name: name.into(), definition, source, price, price_version, route: Arc::new(route) }
+}
+
+fn deploy(deployment: &ModelDeployment) -> ai::Deployment {
+    let ModelDeployment { provider, model, weight, priority } = deployment.clone();
+    ai::Deployment { provider, model, weight, priority }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{Timestamp, credits::MicroCredits};
+
+    use super::*;
+
+    fn row(name: &str, definition: serde_json::Value) -> gateway_model::Model {
+        gateway_model::Model { name: name.to_owned(), definition: definition.to_string(), updated_at: Timestamp(7) }
+    }
+
+    fn table(defined: &[gateway_model::Model]) -> Table {
+        let deployment = |provider: &str, model: &str| ModelDeployment {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            weight: 1,
+            priority: 0,
+        };
+        let model = |provider: &str, name: &str, aliases: &[&str]| ModelDefinition {
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            deployments: vec![deployment(provider, name)],
+            ..ModelDefinition::default()
+        };
+        let configured = BTreeMap::from([
+            ("small".to_owned(), model("main", "small", &["main/small", "fast"])),
+            ("large".to_owned(), model("main", "large", &["main/large"])),
+        ]);
+        let providers = [("main".to_owned(), vec!["small".to_owned(), "large".to_owned()])];
+        Table::build(&configured, defined, &providers)
+    }
+
+    #[test]
+    fn an_alias_is_resolved_before_a_list_is_asked() {
+        let table = table(&[]);
+        let fast = table.find("fast").unwrap();
+        assert_eq!(&*fast.name, "small");
+        assert!(table.allows(&["small".to_owned()], &fast) && table.allows(&["fast".to_owned()], &fast));
+        assert!(!table.allows(&["large".to_owned()], &fast));
+        assert!(table.allows(&[], &fast));
+        assert!(
+            table.find("MAIN/large").is_some() && table.find("main/other").is_none() && table.find("other").is_none()
+        );
+    }
+
+    #[test]
+    fn what_an_administrator_defines_goes_before_the_configuration() {
+        let price = serde_json::json!({ "input": 3, "output": 4 });
+        let defined = [
+            row("small", serde_json::json!({ "price": price })),
+            row(
+                "best",
+                serde_json::json!({ "aliases": ["fast"], "deployments": [{ "provider": "main", "model": "large" }], "fallbacks": { "failure": ["small"] } }),
+            ),
+            row("broken", serde_json::json!({ "deployments": 3 })),
+        ];
+        let table = table(&defined);
+        let small = table.find("small").unwrap();
+        assert_eq!((small.price.unwrap().input, &*small.price_version), (MicroCredits(3), "admin:7"));
+        assert_eq!(small.route.deployments[0].model, "small", "where it is had stays as it was");
+        let best = table.find("fast").unwrap();
+        assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
+        assert!(!small.goes_by("fast"));
+        assert!(table.find("broken").is_none());
+    }
+}

@@ -1,0 +1,194 @@
+//! Models as administrators define them, and lists of models.
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, Code,
+    auth::Principal,
+    event::{BusMessage, Signal},
+    page::{Page, PageRequest},
+    view::{GatewayModel, ModelDefinition, ModelPrice, UsableModel},
+};
+use dbcontext::{constraint::app_error, query::gateway_models as rows};
+
+use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+const MAX_ALIASES: usize = 50;
+const MAX_DEPLOYMENTS: usize = 50;
+const MAX_WEIGHT: u32 = 1_000_000;
+/// The highest price of a million tokens: what any number of tokens costs stays within 64 bits.
+const MAX_PRICE: i64 = 1_000_000_000_000;
+/// The most models that administrators can define.
+const MAX_MODELS: usize = 2_000;
+
+fn view(model: &Model) -> GatewayModel {
+    GatewayModel {
+        name: model.name.to_string(),
+        definition: model.definition.clone(),
+        source: match model.source {
+            Source::Admin => "admin".into(),
+            Source::Configuration => "configuration".into(),
+        },
+        charged: model.price,
+        price_version: model.price_version.to_string(),
+    }
+}
+
+/// All models, for administrators.
+#[must_use]
+pub fn list(app: &App, page: PageRequest) -> Page<GatewayModel> {
+    let table = app.gateway.table();
+    paged(table.models().map(|model| view(model.as_ref())), page)
+}
+
+/// One model, for administrators.
+pub fn find(app: &App, name: &str) -> Result<GatewayModel, AppError> {
+    let found = app.gateway.table().models.get(name).map(|model| view(model));
+    found.ok_or_else(|| Code::NotFound.into())
+}
+
+/// The models that people may use in the app.
+#[must_use]
+pub fn usable(app: &App, page: PageRequest) -> Page<UsableModel> {
+    paged(usable_of(app, &app.gateway.table()).into_iter(), page)
+}
+
+pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel> {
+    let default = app.config.ai.default_model.as_deref().or_else(|| first_listed(app)).unwrap_or(DEMO);
+    let default = table.find(default).map(|model| Arc::clone(&model.name));
+    let usable = |model: &Arc<Model>| {
+        let definition = &model.definition;
+        UsableModel {
+            name: model.name.to_string(),
+            aliases: definition.aliases.clone(),
+            is_default: default.as_deref() == Some(&*model.name),
+            provider: definition.deployments.first().map(|deployment| deployment.provider.clone()),
+            context_window: definition.capabilities.context_window,
+            capabilities: definition.capabilities.clone(),
+            price: model.price,
+        }
+    };
+    table.models().map(usable).collect()
+}
+
+fn first_listed(app: &App) -> Option<&str> {
+    app.config.ai.providers.first().and_then(|provider| provider.models.first()).map(String::as_str)
+}
+
+pub(in crate::gateway) fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
+    let all: Vec<T> = all.collect();
+    let total = all.len() as u64;
+    let (offset, size) = (usize::try_from(page.offset()), usize::try_from(page.page_size));
+    let items = all.into_iter().skip(offset.unwrap_or(usize::MAX)).take(size.unwrap_or(usize::MAX)).collect();
+    Page::new(items, page, total)
+}
+
+/// Defines a model, or defines it anew.
+pub async fn put(app: &App, by: &Principal, name: &str, definition: ModelDefinition) -> Result<GatewayModel, AppError> {
+    check(app, name, &definition)?;
+    let text = serde_json::to_string(&definition).map_err(AppError::internal)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::put(&tx, name, text, app.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app).await?;
+    find(app, name)
+}
+
+/// Removes what an administrator defined; where the configuration knows the model, that counts again.
+pub async fn remove(app: &App, by: &Principal, name: &str) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, name).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app).await
+}
+
+async fn tell(app: &App) -> Result<(), AppError> {
+    app.gateway.reload().await?;
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
+    Ok(())
+}
+
+fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppError> {
+    let table = app.gateway.table();
+    if !is_name(name) {
+        return Err(AppError::field("name", "invalid", NAME_RULE));
+    }
+    let is_new = table.models.get(name).is_none_or(|known| known.source != Source::Admin);
+    if is_new && table.models().filter(|model| model.source == Source::Admin).count() >= MAX_MODELS {
+        return Err(AppError::refused(Code::WrongState, format!("There can be up to {MAX_MODELS} models.")));
+    }
+    if definition.aliases.len() > MAX_ALIASES {
+        return Err(AppError::field("aliases", "too_long", format!("At most {MAX_ALIASES} aliases.")));
+    }
+    for alias in &definition.aliases {
+        if !is_name(alias) || alias == name {
+            return Err(AppError::field("aliases", "invalid", NAME_RULE));
+        }
+        let others = table.names.get(alias).filter(|model| *model.name != *name && model.source == Source::Admin);
+        if others.is_some() {
+            let message = format!("Another model goes by the name {alias}.");
+            return Err(AppError::field("aliases", "taken", message));
+        }
+    }
+    let is_alias = table.names.get(name).is_some_and(|model| *model.name != *name && model.source == Source::Admin);
+    if is_alias {
+        return Err(AppError::field("name", "taken", "Another model has this name as its alias."));
+    }
+    let is_configured = app.gateway.is_configured(name);
+    if definition.deployments.len() > MAX_DEPLOYMENTS || (definition.deployments.is_empty() && !is_configured) {
+        let message = format!("Name 1 to {MAX_DEPLOYMENTS} deployments.");
+        return Err(AppError::field("deployments", "invalid", message));
+    }
+    for (place, deployment) in definition.deployments.iter().enumerate() {
+        let is_demo = table.providers.is_empty() && deployment.provider == DEMO;
+        if !is_demo && !table.providers.iter().any(|(provider, _)| *provider == deployment.provider) {
+            let message = "No such provider is configured. Add it to ai.providers first.";
+            return Err(AppError::field(format!("deployments.{place}.provider"), "unknown", message));
+        }
+        if !is_name(&deployment.model) {
+            return Err(AppError::field(format!("deployments.{place}.model"), "invalid", NAME_RULE));
+        }
+        if deployment.weight > MAX_WEIGHT || deployment.priority > MAX_WEIGHT {
+            let message = format!("Weight and priority are at most {MAX_WEIGHT}.");
+            return Err(AppError::field(format!("deployments.{place}.weight"), "invalid", message));
+        }
+    }
+    let fallbacks = &definition.fallbacks;
+    for (field, names) in [
+        ("fallbacks.context_length", &fallbacks.context_length),
+        ("fallbacks.content_policy", &fallbacks.content_policy),
+        ("fallbacks.failure", &fallbacks.failure),
+    ] {
+        if names.len() > MAX_DEPLOYMENTS || names.iter().any(|other| other == name || !table.names.contains_key(other))
+        {
+            return Err(AppError::field(field, "unknown", "Name other models of this server."));
+        }
+    }
+    match definition.price {
+        Some(price) if !prices_of(price).all(|amount| (0..=MAX_PRICE).contains(&amount)) => {
+            let message = format!("Prices are from 0 to {MAX_PRICE} micro-credits for a million tokens.");
+            Err(AppError::field("price", "invalid", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
+    let ModelPrice { input, output, cached, cache_write } = price;
+    [Some(input), Some(output), cached, cache_write].into_iter().flatten().map(|amount| amount.0)
+}
+
+const NAME_RULE: &str = "Names have up to 120 characters, without spaces and control characters.";
+
+/// No character of it needs escaping in a URL's path but the slash.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(|letter| letter.is_ascii_graphic())
+}

@@ -1,0 +1,154 @@
+//! What a key may be used for, beside its scopes.
+
+use appcore::{
+    AppError, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{BudgetLimit, BudgetScope, GatewayEndpoint},
+};
+use dbcontext::{
+    entity::api_key,
+    query::{api_keys::KeyStanding, budgets::BudgetId},
+};
+use uuid::Uuid;
+
+use crate::{App, limits::KeyLimit, workspaces};
+
+/// The most models that a key's list names.
+const MAX_MODELS: usize = 200;
+const MAX_MODEL_BYTES: usize = 200;
+/// The largest budget: a sum of all of them is far from the end of 64 bits.
+const MAX_BUDGET: i64 = 1_000_000_000_000_000;
+const MAX_PER_MINUTE: u32 = 1_000_000_000;
+const MAX_PARALLEL: u32 = 100_000;
+
+/// The rules of a key, as they are cached with its standing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicy {
+    pub workspace_id: Option<WorkspaceId>,
+    /// None named: every model.
+    pub models: Vec<String>,
+    /// None named: all.
+    pub endpoints: Vec<GatewayEndpoint>,
+    pub limit: KeyLimit,
+    /// The budgets that there are for its use. No statement is needed where there is none.
+    pub budgets: Vec<BudgetId>,
+}
+
+impl KeyPolicy {
+    pub(crate) fn of(row: &KeyStanding) -> Self {
+        let is_there = |bit: i64| row.budgets & bit != 0;
+        let scopes = [
+            (1, BudgetScope::Key, Some(row.id.0)),
+            (2, BudgetScope::User, Some(row.user_id.0)),
+            (4, BudgetScope::Workspace, row.workspace_id.map(|id| id.0)),
+        ];
+        let budget = |(bit, scope, id): (i64, BudgetScope, Option<Uuid>)| {
+            id.filter(|_| is_there(bit)).map(|id| BudgetId { scope, id })
+        };
+        Self {
+            workspace_id: row.workspace_id,
+            models: models(row.models.as_deref()),
+            endpoints: endpoints(row.endpoints.as_deref()),
+            limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
+            budgets: scopes.into_iter().filter_map(budget).collect(),
+        }
+    }
+}
+
+pub(crate) fn models(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+pub(crate) fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
+    stored.map(|text| text.split(',').filter_map(|name| name.parse().ok()).collect()).unwrap_or_default()
+}
+
+pub(crate) fn whole(stored: Option<i64>) -> Option<u32> {
+    stored.and_then(|number| u32::try_from(number).ok())
+}
+
+/// What is asked for a key. What is left out stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyChange {
+    pub workspace_id: Option<Option<WorkspaceId>>,
+    pub models: Option<Vec<String>>,
+    pub endpoints: Option<Vec<GatewayEndpoint>>,
+    pub rpm: Option<Option<u32>>,
+    pub tpm: Option<Option<u32>>,
+    pub parallel: Option<Option<u32>>,
+    pub budget: Option<Option<BudgetLimit>>,
+}
+
+impl PolicyChange {
+    /// Refuses what no key can have.
+    pub(crate) async fn check(&self, app: &App, by: &Principal) -> Result<(), AppError> {
+        if let Some(Some(workspace)) = self.workspace_id {
+            workspaces::admit(app, by, workspace, Permission::Begin).await?;
+        }
+        if let Some(models) = &self.models {
+            if models.len() > MAX_MODELS {
+                return Err(AppError::field("models", "too_long", format!("At most {MAX_MODELS} models.")));
+            }
+            for model in models {
+                if model.len() > MAX_MODEL_BYTES || app.gateway.find_model(model).is_none() {
+                    let shown: String = model.chars().take(80).collect();
+                    let message = format!("There is no model “{shown}” on this server.");
+                    return Err(AppError::field("models", "unknown", message));
+                }
+            }
+        }
+        for (name, limit, most) in [
+            ("rpm", self.rpm, MAX_PER_MINUTE),
+            ("tpm", self.tpm, MAX_PER_MINUTE),
+            ("parallel", self.parallel, MAX_PARALLEL),
+        ] {
+            if limit.flatten().is_some_and(|limit| limit == 0 || limit > most) {
+                return Err(AppError::field(
+                    name,
+                    "invalid",
+                    format!("Choose a number from 1 to {most}, or no limit."),
+                ));
+            }
+        }
+        match self.budget.flatten() {
+            Some(budget) => check_budget("budget.limit", budget),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes it into the key's row; the budget has a row of its own.
+    pub(crate) fn apply(self, row: &mut api_key::Model) -> Result<(), AppError> {
+        if let Some(workspace) = self.workspace_id {
+            row.workspace_id = workspace;
+        }
+        if let Some(mut models) = self.models {
+            let mut seen = std::collections::HashSet::new();
+            models.retain(|model| seen.insert(model.clone()));
+            let list = serde_json::to_string(&models).map_err(AppError::internal)?;
+            row.models = (!models.is_empty()).then_some(list);
+        }
+        if let Some(endpoints) = self.endpoints {
+            let mut names: Vec<&str> = Vec::new();
+            for endpoint in endpoints {
+                if !names.contains(&endpoint.as_str()) {
+                    names.push(endpoint.as_str());
+                }
+            }
+            row.endpoints = (!names.is_empty()).then(|| names.join(","));
+        }
+        for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
+        {
+            if let Some(limit) = limit {
+                *column = limit.map(i64::from);
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check_budget(field: &'static str, budget: BudgetLimit) -> Result<(), AppError> {
+    if (0..=MAX_BUDGET).contains(&budget.limit.0) {
+        return Ok(());
+    }
+    Err(AppError::field(field, "invalid", format!("Choose an amount from 0 to {MAX_BUDGET} micro-credits.")))
+}

@@ -1,0 +1,95 @@
+//! What models cost and what they can do, by the shipped table.
+//!
+//! A credit of the table is a US dollar. An administrator's price goes before it.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use appcore::{
+    credits::MicroCredits,
+    view::{ModelCapabilities, ModelPrice},
+};
+
+/// Which edition of the table it is.
+const VERSION: &str = "litellm-1.109.1-2026-11-23";
+
+/// A model of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub price: ModelPrice,
+    pub version: &'static str,
+    pub capabilities: ModelCapabilities,
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+    let lines = include_str!("prices.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(read).collect()
+});
+
+/// The entry of a model, by the name that its provider has for it. A dated edition of a model costs what the model does.
+pub(super) fn find(model: &str) -> Option<&'static Known> {
+    let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain);
+    let named = |name: &str| TABLE.get(name);
+    named(model).or_else(|| named(plain)).or_else(|| named(undated(plain)?))
+}
+
+/// `gpt-5-mini-2025-08-07` is a `gpt-5-mini`.
+fn undated(model: &str) -> Option<&str> {
+    const DATE: usize = "-2025-08-07".len();
+    let start = model.len().checked_sub(DATE)?;
+    let (name, date) = (model.get(..start)?, model.get(start..)?);
+    let is_date = date.char_indices().all(|(place, letter)| match place {
+        0 | 5 | 8 => letter == '-',
+        _ => letter.is_ascii_digit(),
+    });
+    is_date.then_some(name)
+}
+
+fn read(line: &'static str) -> Option<(&'static str, Known)> {
+    let fields: Vec<&'static str> = line.split('\t').collect();
+    let &[name, input, output, cached, cache_write, context_window, max_output, abilities] = fields.as_slice() else {
+        return None;
+    };
+    let amount = |text: &str| text.parse().ok().map(MicroCredits);
+    let price = ModelPrice {
+        input: amount(input)?,
+        output: amount(output)?,
+        cached: amount(cached),
+        cache_write: amount(cache_write),
+    };
+    let capabilities = ModelCapabilities {
+        context_window: context_window.parse().ok(),
+        max_output: max_output.parse().ok(),
+        images: abilities.contains('i'),
+        audio: abilities.contains('a'),
+        tools: abilities.contains('t'),
+        json_schema: abilities.contains('j'),
+        reasoning: abilities.contains('r'),
+    };
+    Some((name, Known { price, version: VERSION, capabilities }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines = include_str!("prices.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(TABLE.len(), lines);
+        assert!(TABLE.values().all(|known| known.price.input.0 >= 0 && known.price.output.0 >= 0));
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_name_its_providers_and_its_edition() {
+        let mini = find("gpt-5-mini").unwrap();
+        assert_eq!((mini.price.input, mini.price.output), (MicroCredits(250_000), MicroCredits(2_000_000)));
+        for name in ["gpt-5-mini-2025-08-07", "openai/gpt-5-mini"] {
+            assert_eq!(find(name).unwrap().price, mini.price, "{name}");
+        }
+        assert!(
+            find("gpt-5-mini-2999-01-01").is_some()
+                && find("no-such-model").is_none()
+                && find("é-2025-08-07").is_none()
+        );
+    }
+}

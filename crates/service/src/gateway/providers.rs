@@ -1,0 +1,126 @@
+//! The providers of models, as administrators see and steer them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::ai::{
+    ProviderHealth, ProviderKind,
+    keys::{KeyHealth, KeyState},
+};
+use appcore::{
+    AppError, Code, Timestamp,
+    auth::Principal,
+    event::{BusMessage, Signal},
+    page::{Page, PageRequest},
+    view::{AiProvider, ProviderKey, ProviderKeyState, ProviderTest},
+};
+
+use super::Gateway;
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+/// The longest rest that can be given.
+const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
+
+/// Tokens used with each key, by provider and the key's last characters.
+#[derive(Default)]
+pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
+
+impl KeyTokens {
+    pub fn add(&self, provider: &str, tail: &str, tokens: u64) {
+        if tokens == 0 {
+            return;
+        }
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(provider).and_then(|keys| keys.get_mut(tail)) {
+            *known = known.saturating_add(tokens);
+            return;
+        }
+        all.entry(provider.to_owned()).or_default().insert(tail.to_owned(), tokens);
+    }
+
+    fn of(&self, provider: &str, tail: &str) -> u64 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(provider).and_then(|keys| keys.get(tail)).copied().unwrap_or(0)
+    }
+}
+
+impl Gateway {
+    /// Lets a key rest on this instance, or uses it again. `false`: there is no such key.
+    pub(super) fn rest_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
+        let now = self.clock.now();
+        let wait = until.map(|until| Duration::from_millis(u64::try_from(until.0 - now.0).unwrap_or(0)));
+        key.parse().is_ok_and(|key| self.ai.rest_key(provider, key, wait))
+    }
+}
+
+/// The providers with their keys, as they fare on this instance.
+#[must_use]
+pub fn list(app: &App, page: PageRequest) -> Page<AiProvider> {
+    let (gateway, now) = (&app.gateway, app.clock.now());
+    let view = |provider: ProviderHealth| {
+        let key = |key: KeyHealth| ProviderKey {
+            id: key.id.to_string(),
+            state: match key.state {
+                KeyState::Ready => ProviderKeyState::Ready,
+                KeyState::Resting => ProviderKeyState::Resting,
+                KeyState::Off => ProviderKeyState::Off,
+            },
+            resting_until: key.wait.map(|wait| now.plus(wait)),
+            requests: key.requests,
+            failures: key.failures,
+            tokens: gateway.key_tokens.of(&provider.name, &key.tail),
+            tail: key.tail,
+        };
+        let keys = provider.keys.into_iter().map(key).collect();
+        AiProvider { keys, kind: kind(provider.kind).into(), name: provider.name.clone() }
+    };
+    super::models::paged(gateway.ai.health().into_iter().map(view), page)
+}
+
+const fn kind(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::OpenAi => "openai",
+        ProviderKind::Gemini => "gemini",
+    }
+}
+
+/// Lets a key rest on all instances.
+pub async fn rest(app: &App, by: &Principal, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
+    if rest.is_zero() || rest > MAX_REST {
+        let message = format!("Choose 1 to {} seconds.", MAX_REST.as_secs());
+        return Err(AppError::field("seconds", "invalid", message));
+    }
+    steer(app, by, provider, key, Some(app.clock.now().plus(rest))).await
+}
+
+/// Uses a key again that rests or is off, on all instances.
+pub async fn revive(app: &App, by: &Principal, provider: &str, key: &str) -> Result<(), AppError> {
+    steer(app, by, provider, key, None).await
+}
+
+async fn steer(app: &App, by: &Principal, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
+    if !app.gateway.rest_key(provider, key, until) {
+        return Err(Code::NotFound.into());
+    }
+    let signal = Signal::ProviderKeyRests { provider: provider.to_owned(), key: key.to_owned(), until };
+    drop(app.bus.publish(vec![BusMessage::Signal(signal)]));
+    audit::note(app, Entry::by(by, Action::ProviderKeyChanged, Some(format!("{provider}/{key}")))).await;
+    Ok(())
+}
+
+/// Asks a provider for its models with the next key.
+pub async fn test(app: &App, provider: &str) -> Result<ProviderTest, AppError> {
+    Ok(match app.gateway.ai.test(provider).await.ok_or(Code::NotFound)? {
+        Ok(latency) => {
+            let latency_ms = Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+            ProviderTest { ok: true, latency_ms, error: None }
+        }
+        Err(error) => ProviderTest { ok: false, latency_ms: None, error: Some(error.to_string()) },
+    })
+}

@@ -1,0 +1,72 @@
+//! Answers in chats, in the same ledger as the calls of programs.
+
+use std::{sync::Arc, time::Duration};
+
+use ::ai::Usage;
+use appcore::{UserId, WorkspaceId, credits::MicroCredits};
+use dbcontext::entity::usage_request;
+use uuid::Uuid;
+
+use super::{cost, writer::Entry};
+use crate::App;
+
+/// What stands in a row as its endpoint.
+const ENDPOINT: &str = "assistant";
+
+/// What an assistant's answer used.
+#[derive(Clone, Debug)]
+pub struct AnswerUse {
+    /// Who asked.
+    pub user_id: UserId,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The answer's id.
+    pub answer_id: Uuid,
+    /// The name that the model has here.
+    pub model: String,
+    pub usage: Usage,
+    /// As an HTTP status: 200, 499 where a reader stopped it, 502 where the provider failed.
+    pub status: u16,
+    pub first_token: Option<Duration>,
+    pub duration: Duration,
+}
+
+/// Writes an answer down, however it ended. Takes no time; what it cost comes back, where the model has a price.
+pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
+    let gateway = &app.gateway;
+    let model = gateway.find_model(&answer.model);
+    let usage = answer.usage;
+    let price = model.as_ref().and_then(|model| model.price);
+    let cost = price.map(|price| cost(&price, &usage));
+    let deployment = model.as_ref().and_then(|model| model.definition.deployments.first().cloned());
+    let (deployment, served) = deployment.map(|first| (first.provider, first.model)).unwrap_or_default();
+    let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
+    let count = |tokens: Option<u64>| i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX);
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let row = usage_request::Model {
+        id: Uuid::now_v7(),
+        created_at: app.clock.now(),
+        request_id: answer.answer_id.to_string(),
+        key_id: None,
+        user_id: answer.user_id,
+        workspace_id: answer.workspace_id,
+        endpoint: ENDPOINT.to_owned(),
+        asked_model: answer.model,
+        model: served,
+        deployment,
+        input_tokens: count(usage.input),
+        cached_tokens: count(usage.cached),
+        cache_write_tokens: count(usage.cache_write),
+        output_tokens: count(usage.output),
+        reasoning_tokens: count(usage.reasoning),
+        audio_tokens: count(usage.audio),
+        cost: cost.unwrap_or_default(),
+        price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
+        estimated: i64::from(usage.estimated),
+        status: i64::from(answer.status),
+        first_token_ms: answer.first_token.map(millis),
+        duration_ms: millis(answer.duration),
+        tries: 1,
+    };
+    gateway.writer.push(Entry { row: Some(row), model: name, settlement: None });
+    cost
+}

@@ -1,0 +1,331 @@
+//! Keys, budgets and usage on each database, with a clock that the tests move.
+
+use std::{sync::Arc, time::Duration};
+
+use ::ai::Usage;
+use appcore::{
+    ApiKeyId, Code, UserId,
+    auth::{Principal, Scope},
+    credits::MicroCredits,
+    page::PageRequest,
+    view::{
+        BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, ModelDefinition, ModelDeployment, ModelPrice,
+        UsageGrouping,
+    },
+};
+use dbcontext::query::budgets::{self as rows, BudgetId};
+
+use super::{
+    Admission, Asked, Caller, Outcome, PolicyChange, Refusal, authenticate, authorize, budgets, models,
+    usage::{self, UsageQuery},
+};
+use crate::{
+    App,
+    accounts::{
+        api_keys::{self, KeyChange, NewApiKey},
+        tests::stage::{Stage, principal, sign_up, stages, until},
+    },
+    limits::KeyMeasure,
+};
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("ai.providers.main.kind", "openai"),
+    ("ai.providers.main.base_url", "http://127.0.0.1:9/v1"),
+    ("ai.providers.main.models", "small,large"),
+    ("ai.model_map.fast", "main/small"),
+];
+
+/// A token read costs one micro-credit, a token written ten.
+const PRICE: ModelPrice =
+    ModelPrice { input: MicroCredits(1_000_000), output: MicroCredits(10_000_000), cached: None, cache_write: None };
+
+/// An instance whose model `small` has a price, and somebody with an account.
+async fn instance(stage: &Stage) -> Arc<App> {
+    stage.try_instance(SETTINGS).await.unwrap()
+}
+
+async fn priced(app: &App, by: &Principal) {
+    let definition = ModelDefinition {
+        deployments: vec![ModelDeployment {
+            provider: "main".to_owned(),
+            model: "upstream-small".to_owned(),
+            weight: 1,
+            priority: 0,
+        }],
+        aliases: vec!["fast".to_owned()],
+        price: Some(PRICE),
+        ..ModelDefinition::default()
+    };
+    models::put(app, by, "small", definition).await.unwrap();
+}
+
+async fn key(app: &App, by: &Principal, policy: PolicyChange) -> (ApiKeyId, String) {
+    let new = NewApiKey {
+        name: "A program".to_owned(),
+        scopes: [Scope::Gateway].into_iter().collect(),
+        expires_at: None,
+        policy,
+    };
+    let (made, key) = api_keys::create(app, by, new).await.unwrap();
+    (made.id, key.expose().to_owned())
+}
+
+async fn caller(app: &App, key: &str) -> Caller {
+    authenticate(app, key).await.unwrap()
+}
+
+fn asked(model: &str) -> Asked<'_> {
+    Asked { model, request_id: "req-1", max_output: Some(10), estimated_input: 100 }
+}
+
+async fn ask(app: &App, caller: &Caller, model: &str) -> Result<Admission, Refusal> {
+    authorize(app, caller, GatewayEndpoint::Chat, asked(model)).await
+}
+
+fn used(input: u64, output: u64) -> Outcome {
+    Outcome {
+        status: 200,
+        usage: Usage { input: Some(input), output: Some(output), ..Usage::default() },
+        model: "upstream-small".to_owned(),
+        deployment: "main".to_owned(),
+        key_tail: String::new(),
+        first_token_at: None,
+        tries: 1,
+    }
+}
+
+fn per(limit: i64, period: BudgetPeriod) -> BudgetLimit {
+    BudgetLimit { limit: MicroCredits(limit), period }
+}
+
+fn with_budget(limit: i64) -> PolicyChange {
+    PolicyChange { budget: Some(Some(per(limit, BudgetPeriod::Day))), ..PolicyChange::default() }
+}
+
+async fn spent_and_held(app: &App, id: BudgetId) -> (i64, i64) {
+    let row = rows::find(app.db.writer(), id).await.unwrap().unwrap();
+    (row.spent.0, row.held.0)
+}
+
+fn first_page() -> PageRequest {
+    PageRequest::new(None, None)
+}
+
+#[tokio::test]
+async fn a_call_is_counted_once_by_every_grouping_and_a_dropped_one_never() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
+        let caller = caller(&app, &secret).await;
+        drop(ask(&app, &caller, "small").await.ok().unwrap());
+        for _ in 0..3 {
+            let admission = ask(&app, &caller, "fast").await.ok().unwrap();
+            assert_eq!(admission.settle(used(100, 5)), MicroCredits(150));
+        }
+        let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
+        let requests = usage::requests(&app, &anna, query, first_page()).await.unwrap();
+        assert_eq!(requests.total, 3);
+        let row = &requests.items[0];
+        assert_eq!((row.asked_model.as_str(), row.model.as_str()), ("fast", "upstream-small"));
+        assert_eq!((row.cost, row.key_id, row.input_tokens), (MicroCredits(150), Some(id), 100));
+        assert!(row.price_version.starts_with("admin:"), "{}", row.price_version);
+        for (grouping, expected) in [
+            (UsageGrouping::Day, "2027-01-15".to_owned()),
+            (UsageGrouping::Model, "small".to_owned()),
+            (UsageGrouping::Key, id.to_string()),
+            (UsageGrouping::User, anna.user_id.to_string()),
+        ] {
+            let groups = usage::grouped(&app, &anna, query, grouping, first_page()).await.unwrap();
+            assert_eq!(groups.total, 1, "{grouping}");
+            let group = &groups.items[0];
+            assert_eq!((&group.key, group.requests, group.cost), (&expected, 3, MicroCredits(450)));
+        }
+        let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
+        assert_eq!(usage::requests(&app, &stranger, UsageQuery::default(), first_page()).await.unwrap().total, 0);
+        let theirs = usage::requests(&app, &stranger, query, first_page()).await.unwrap_err();
+        assert_eq!(theirs.code(), Code::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let other = if stage.is_sqlite() { Arc::clone(&app) } else { instance(&stage).await };
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        // Each call may cost 200.
+        let (id, secret) = key(&app, &anna, with_budget(2_000)).await;
+        let callers = [caller(&app, &secret).await, caller(&other, &secret).await];
+        until(async || other.gateway.find_model("small").is_some_and(|model| model.price.is_some())).await;
+        let racing = (0..200).map(|n| {
+            let (app, caller) = if n % 2 == 0 { (&app, &callers[0]) } else { (&other, &callers[1]) };
+            let (app, caller) = (Arc::clone(app), caller.clone());
+            tokio::spawn(async move { ask(&app, &caller, "small").await })
+        });
+        let racing: Vec<_> = racing.collect();
+        let mut admitted = Vec::new();
+        for call in racing {
+            match call.await.unwrap() {
+                Ok(admission) => admitted.push(admission),
+                Err(Refusal::OutOfBudget(used_up)) => assert_eq!(used_up.scope, BudgetScope::Key),
+                Err(refusal) => panic!("{refusal:?}"),
+            }
+        }
+        assert_eq!(admitted.len(), 10);
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        assert_eq!(spent_and_held(&app, budget).await, (0, 2_000));
+        for (n, admission) in admitted.into_iter().enumerate() {
+            // One is dropped: its client left before anything was said.
+            if n > 0 {
+                admission.settle(used(100, 10));
+            }
+        }
+        app.gateway.flush().await;
+        other.gateway.flush().await;
+        assert_eq!(spent_and_held(&app, budget).await, (1_800, 0));
+        ask(&app, &callers[0], "small").await.ok().unwrap().settle(used(100, 10));
+        assert!(matches!(ask(&app, &callers[0], "small").await, Err(Refusal::OutOfBudget(_))));
+        stage.pass(86_400);
+        assert!(ask(&app, &callers[0], "small").await.is_ok(), "the next day begins anew");
+    }
+}
+
+#[tokio::test]
+async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_which() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
+        let policy = PolicyChange { workspace_id: Some(Some(workspace)), ..with_budget(1_000_000) };
+        let (id, secret) = key(&app, &anna, policy).await;
+        assert!(ask(&app, &caller(&app, &secret).await, "small").await.is_ok());
+        for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
+            budgets::set(&app, &anna, scope, of, per(50, BudgetPeriod::None)).await.unwrap();
+            match ask(&app, &caller(&app, &secret).await, "small").await {
+                Err(Refusal::OutOfBudget(used_up)) => assert_eq!((used_up.scope, used_up.resets_at), (scope, None)),
+                _ => panic!("the budget of the {scope} does not hold"),
+            }
+            budgets::lift(&app, &anna, scope, of).await.unwrap();
+            assert!(ask(&app, &caller(&app, &secret).await, "small").await.is_ok());
+        }
+        app.gateway.flush().await;
+        let own = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        assert_eq!(spent_and_held(&app, own).await, (0, 0), "who was refused by one holds nothing in another");
+        let lifted = PolicyChange { budget: Some(None), ..PolicyChange::default() };
+        let change = KeyChange { policy: lifted, ..KeyChange::default() };
+        assert_eq!(api_keys::update(&app, &anna, id, change).await.unwrap().budget, None);
+        assert!(caller(&app, &secret).await.policy.budgets.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let (id, secret) = key(&app, &anna, with_budget(200)).await;
+        let caller = caller(&app, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let lost = ask(&app, &caller, "small").await.ok().unwrap();
+        assert!(matches!(ask(&app, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
+        stage.pass(79);
+        app.gateway.holds.renew().await.unwrap();
+        stage.pass(79);
+        app.gateway.holds.sweep().await.unwrap();
+        assert_eq!(spent_and_held(&app, budget).await, (0, 200), "a call that is under way keeps its hold");
+        // As when its instance dies.
+        app.gateway.holds.forget_all();
+        stage.pass(2);
+        app.gateway.holds.sweep().await.unwrap();
+        assert_eq!(spent_and_held(&app, budget).await, (0, 0));
+        lost.settle(used(100, 5));
+        app.gateway.flush().await;
+        assert_eq!(spent_and_held(&app, budget).await, (150, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
+    for stage in stages().await {
+        let (app, other) = (instance(&stage).await, instance(&stage).await);
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
+        assert!(ask(&other, &caller(&other, &secret).await, "large").await.is_ok());
+        let only = PolicyChange { models: Some(vec!["fast".to_owned()]), ..PolicyChange::default() };
+        api_keys::update(&app, &anna, id, KeyChange { policy: only, ..KeyChange::default() }).await.unwrap();
+        until(async || !caller(&other, &secret).await.policy.models.is_empty()).await;
+        let refused = ask(&other, &caller(&other, &secret).await, "large").await;
+        assert!(matches!(refused, Err(Refusal::UnknownModel(_))));
+        assert!(ask(&other, &caller(&other, &secret).await, "small").await.is_ok(), "it is what the alias stands for");
+
+        let unknown = PolicyChange { models: Some(vec!["none".to_owned()]), ..PolicyChange::default() };
+        let change = KeyChange { policy: unknown, ..KeyChange::default() };
+        assert_eq!(api_keys::update(&app, &anna, id, change).await.unwrap_err().code(), Code::Invalid);
+
+        let (_, rotated) = api_keys::rotate(&app, &anna, id, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(caller(&other, rotated.expose()).await.key_id, id);
+        assert_eq!(caller(&other, &secret).await.key_id, id, "the one before is good for a minute");
+        stage.pass(61);
+        assert!(authenticate(&app, &secret).await.is_err() && authenticate(&other, &secret).await.is_err());
+        let (_, last) = api_keys::rotate(&app, &anna, id, Duration::ZERO).await.unwrap();
+        until(async || authenticate(&other, rotated.expose()).await.is_err()).await;
+        assert!(authenticate(&other, last.expose()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_to_it() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
+        let policy = PolicyChange {
+            workspace_id: Some(Some(workspace)),
+            endpoints: Some(vec![GatewayEndpoint::Embeddings]),
+            rpm: Some(Some(1)),
+            ..PolicyChange::default()
+        };
+        let (_, secret) = key(&app, &anna, policy).await;
+        let program = caller(&app, &secret).await;
+        assert!(matches!(ask(&app, &program, "small").await, Err(Refusal::EndpointNotAllowed)));
+        let embed = async || authorize(&app, &program, GatewayEndpoint::Embeddings, asked("small")).await;
+        assert_eq!(embed().await.ok().unwrap().figures().requests.unwrap().remaining, 0);
+        match embed().await {
+            Err(Refusal::RateLimited(exceeded)) => assert_eq!(exceeded.measure, KeyMeasure::Requests),
+            _ => panic!("it is one too many"),
+        }
+        crate::workspaces::delete(&app, &anna, workspace).await.unwrap();
+        until(async || authenticate(&app, &secret).await.is_err()).await;
+        let foreign = PolicyChange { workspace_id: Some(Some(workspace)), ..PolicyChange::default() };
+        let new = NewApiKey {
+            name: "Another".to_owned(),
+            scopes: [Scope::Gateway].into_iter().collect(),
+            expires_at: None,
+            policy: foreign,
+        };
+        assert_eq!(api_keys::create(&app, &anna, new).await.unwrap_err().code(), Code::NotFound);
+        let nobody = budgets::set(&app, &anna, BudgetScope::User, UserId::new().0, per(1, BudgetPeriod::Day)).await;
+        assert_eq!(nobody.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_price_can_be_undone() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
+        let caller = caller(&app, &secret).await;
+        let cost = async || ask(&app, &caller, "small").await.ok().unwrap().cost(&used(100, 0).usage);
+        assert_eq!(cost().await, MicroCredits(100));
+        models::remove(&app, &anna, "small").await.unwrap();
+        assert_eq!(cost().await, MicroCredits::ZERO, "nobody knows its price, and none is asked");
+        assert_eq!(models::remove(&app, &anna, "small").await.unwrap_err().code(), Code::NotFound);
+    }
+}

@@ -1,0 +1,388 @@
+//! What an API key may ask of the gateway: requests and tokens in a minute, and requests at the same time.
+//!
+//! The minute begins with the first request. With Redis one script call decides for all instances; without it, and while it is away, each
+//! instance counts for itself. A request counts with the tokens that it may need; what it needed less, or more, is set right at its end.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use appcore::ApiKeyId;
+use dashmap::DashMap;
+use deadpool_redis::redis::{Script, cmd};
+use tokio::{runtime::Handle, time::Instant};
+use uuid::Uuid;
+
+use crate::redis::Redis;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long a limit may wait for Redis.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A request that was not renewed for so long belongs to an instance that died.
+const LIFETIME: Duration = Duration::from_secs(90);
+const RENEW_EVERY: Duration = Duration::from_secs(30);
+/// How long it is worth waiting for one of the requests at the same time to end.
+const NEXT_SLOT: Duration = Duration::from_secs(1);
+
+/// The limits of a key. `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimit {
+    pub rpm: Option<u32>,
+    pub tpm: Option<u32>,
+    pub parallel: Option<u32>,
+}
+
+impl KeyLimit {
+    fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What is left of a limit, for `x-ratelimit-*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    pub limit: u32,
+    pub remaining: u32,
+    pub reset: Duration,
+}
+
+/// What is left of a key's minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub requests: Option<Figure>,
+    pub tokens: Option<Figure>,
+}
+
+/// Which limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyMeasure {
+    Requests,
+    Tokens,
+    Parallel,
+}
+
+/// A request that is one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    pub measure: KeyMeasure,
+    pub retry_after: Duration,
+    pub figures: Figures,
+}
+
+/// A request that was let in.
+#[must_use]
+pub struct Taken {
+    pub figures: Figures,
+    /// Tokens that it counts with so far.
+    pub tokens: u32,
+    pub slot: Option<KeySlot>,
+}
+
+/// What a key used.
+#[derive(Clone, Copy)]
+struct Minute {
+    began: Instant,
+    requests: u32,
+    tokens: u32,
+    under_way: u32,
+}
+
+/// The counters of all keys. Cheap to clone.
+#[derive(Clone)]
+pub struct KeyLimits(Arc<State>);
+
+struct State {
+    own: DashMap<ApiKeyId, Minute>,
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    redis: Redis,
+    take: Script,
+    renew: Script,
+    tokens: Script,
+    /// Requests of this instance that are under way there.
+    under_way: DashMap<Uuid, ApiKeyId>,
+}
+
+impl KeyLimits {
+    #[must_use]
+    pub fn start(redis: Option<Redis>) -> Self {
+        let shared = redis.map(|redis| Shared {
+            redis,
+            take: Script::new(include_str!("key.lua")),
+            renew: Script::new(include_str!("key_renew.lua")),
+            tokens: Script::new(include_str!("key_tokens.lua")),
+            under_way: DashMap::new(),
+        });
+        let state = Arc::new(State { own: DashMap::new(), shared });
+        tokio::spawn(keep(Arc::downgrade(&state)));
+        Self(state)
+    }
+
+    /// Counts a request that may need so many tokens.
+    pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<Taken, Exceeded> {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        if limit.is_none() {
+            return Ok(Taken { figures: Figures::default(), tokens: 0, slot: None });
+        }
+        // A request that is larger than the limit passes in a minute of its own.
+        let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
+        if let Some(shared) = &self.0.shared {
+            match shared.take(key, limit, tokens).await {
+                Ok(answer) => return answer.map(|figures| self.taken(figures, tokens, key, limit)),
+                Err(error) => {
+                    tracing::debug!(
+                        error = format!("{error:#}"),
+                        "limits of keys are counted by each instance for itself"
+                    );
+                }
+            }
+        }
+        self.take_own(key, limit, tokens)
+    }
+
+    fn taken(&self, (figures, id): (Figures, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> Taken {
+        let slot = limit.parallel.map(|_| KeySlot { state: Arc::clone(&self.0), key, shared: Some(id) });
+        if slot.is_some()
+            && let Some(shared) = &self.0.shared
+        {
+            shared.under_way.insert(id, key);
+        }
+        Taken { figures, tokens, slot }
+    }
+
+    fn take_own(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<Taken, Exceeded> {
+        let now = Instant::now();
+        let mut minute = self.0.own.entry(key).or_insert(Minute { began: now, requests: 0, tokens: 0, under_way: 0 });
+        if now.duration_since(minute.began) >= MINUTE {
+            *minute = Minute { began: now, requests: 0, tokens: 0, under_way: minute.under_way };
+        }
+        let left = MINUTE.saturating_sub(now.duration_since(minute.began));
+        let figures = |minute: &Minute| Figures::new(limit, minute.requests, minute.tokens, left);
+        let refused = |measure, retry_after| Exceeded { measure, retry_after, figures: figures(&minute) };
+        if limit.rpm.is_some_and(|most| minute.requests >= most) {
+            return Err(refused(KeyMeasure::Requests, left));
+        }
+        if limit.tpm.is_some_and(|most| minute.tokens > 0 && minute.tokens.saturating_add(tokens) > most) {
+            return Err(refused(KeyMeasure::Tokens, left));
+        }
+        if limit.parallel.is_some_and(|most| minute.under_way >= most) {
+            return Err(refused(KeyMeasure::Parallel, NEXT_SLOT));
+        }
+        minute.requests += 1;
+        minute.tokens = minute.tokens.saturating_add(tokens);
+        let slot = limit.parallel.map(|_| {
+            minute.under_way += 1;
+            KeySlot { state: Arc::clone(&self.0), key, shared: None }
+        });
+        Ok(Taken { figures: figures(&minute), tokens, slot })
+    }
+
+    /// Sets right with how many tokens a request counts, at its end.
+    pub fn correct(&self, key: ApiKeyId, limit: KeyLimit, counted: u32, used: u64) {
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        if limit.tpm.is_none() || counted == used {
+            return;
+        }
+        if let Some(mut minute) = self.0.own.get_mut(&key) {
+            minute.tokens = minute.tokens.saturating_sub(counted).saturating_add(used);
+        }
+        let state = Arc::clone(&self.0);
+        if state.shared.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                if let Some(shared) = &state.shared {
+                    shared.correct(key, i64::from(used) - i64::from(counted)).await;
+                }
+            });
+        }
+    }
+}
+
+impl Figures {
+    fn new(limit: KeyLimit, requests: u32, tokens: u32, reset: Duration) -> Self {
+        let figure = |limit: Option<u32>, used: u32| {
+            limit.map(|limit| Figure { limit, remaining: limit.saturating_sub(used), reset })
+        };
+        Self { requests: figure(limit.rpm, requests), tokens: figure(limit.tpm, tokens) }
+    }
+}
+
+/// Both lie in the same slot of a Redis cluster.
+fn minute_key(key: ApiKeyId) -> String {
+    format!("natter:key:{{{key}}}")
+}
+
+fn slots_key(key: ApiKeyId) -> String {
+    format!("natter:key:{{{key}}}:under_way")
+}
+
+fn lifetime() -> i64 {
+    i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Shared {
+    async fn take(
+        &self,
+        key: ApiKeyId,
+        limit: KeyLimit,
+        tokens: u32,
+    ) -> anyhow::Result<Result<(Figures, Uuid), Exceeded>> {
+        let id = Uuid::now_v7();
+        let asking = async {
+            let mut connection = self.redis.connection().await?;
+            let answer: (u8, u32, u32, u64) = self
+                .take
+                .key(minute_key(key))
+                .key(slots_key(key))
+                .arg(limit.rpm.unwrap_or(0))
+                .arg(limit.tpm.unwrap_or(0))
+                .arg(limit.parallel.unwrap_or(0))
+                .arg(tokens)
+                .arg(id.simple().to_string())
+                .arg(lifetime())
+                .invoke_async(&mut connection)
+                .await?;
+            Ok(answer)
+        };
+        let (refusal, requests, tokens, left) = self.redis.within(PATIENCE, asking).await?;
+        let left = Duration::from_millis(left);
+        let figures = Figures::new(limit, requests, tokens, left);
+        let refused = |measure, retry_after| Ok(Err(Exceeded { measure, retry_after, figures }));
+        match refusal {
+            0 => Ok(Ok((figures, id))),
+            1 => refused(KeyMeasure::Requests, left),
+            2 => refused(KeyMeasure::Tokens, left),
+            _ => refused(KeyMeasure::Parallel, NEXT_SLOT),
+        }
+    }
+
+    async fn correct(&self, key: ApiKeyId, tokens: i64) {
+        let correcting = async {
+            let mut connection = self.redis.connection().await?;
+            Ok(self.tokens.key(minute_key(key)).arg(tokens).invoke_async::<()>(&mut connection).await?)
+        };
+        if let Err(error) = self.redis.within(PATIENCE, correcting).await {
+            tracing::debug!(error = format!("{error:#}"), "the tokens of a request could not be set right");
+        }
+    }
+
+    async fn renew(&self) {
+        // Copied first: no lock is held while Redis is asked.
+        let under_way: Vec<(Uuid, ApiKeyId)> =
+            self.under_way.iter().map(|entry| (*entry.key(), *entry.value())).collect();
+        for (id, key) in under_way {
+            let renewing = async {
+                let mut connection = self.redis.connection().await?;
+                let mut renewal = self.renew.key(slots_key(key));
+                renewal.arg(id.simple().to_string()).arg(lifetime());
+                Ok(renewal.invoke_async::<()>(&mut connection).await?)
+            };
+            if let Err(error) = self.redis.within(PATIENCE, renewing).await {
+                tracing::debug!(
+                    error = format!("{error:#}"),
+                    "a request that is under way could not be counted further"
+                );
+                return;
+            }
+        }
+    }
+}
+
+/// Forgets minutes that are over, and keeps counting what is under way.
+async fn keep(state: Weak<State>) {
+    let mut tick = tokio::time::interval(RENEW_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        state.own.retain(|_, minute| minute.under_way > 0 || minute.began.elapsed() < MINUTE);
+        if let Some(shared) = &state.shared {
+            shared.renew().await;
+        }
+    }
+}
+
+/// A request that is under way, where those at the same time are counted; it is over when this is dropped.
+#[must_use]
+pub struct KeySlot {
+    state: Arc<State>,
+    key: ApiKeyId,
+    /// Its name in Redis, if it is counted there.
+    shared: Option<Uuid>,
+}
+
+impl Drop for KeySlot {
+    fn drop(&mut self) {
+        let Some(id) = self.shared else {
+            if let Some(mut minute) = self.state.own.get_mut(&self.key) {
+                minute.under_way = minute.under_way.saturating_sub(1);
+            }
+            return;
+        };
+        let (state, key) = (Arc::clone(&self.state), self.key);
+        let Some(shared) = &state.shared else { return };
+        shared.under_way.remove(&id);
+        // Without a runtime the program ends, and the entry with its lifetime.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let redis = shared.redis.clone();
+        runtime.spawn(async move {
+            let leaving = async {
+                let mut connection = redis.connection().await?;
+                let leave = cmd("ZREM").arg(slots_key(key)).arg(id.simple().to_string()).to_owned();
+                Ok(leave.query_async::<()>(&mut connection).await?)
+            };
+            if let Err(error) = redis.within(PATIENCE, leaving).await {
+                tracing::debug!(error = format!("{error:#}"), "the end of a request could not be counted");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_LIMIT: KeyLimit = KeyLimit { rpm: None, tpm: None, parallel: None };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_begins_with_the_first_request_and_holds_so_many() {
+        let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
+        let limit = KeyLimit { rpm: Some(2), ..NO_LIMIT };
+        for remaining in [1, 0] {
+            let taken = limits.take(key, limit, 10).await.ok().unwrap();
+            assert_eq!(taken.figures.requests.unwrap().remaining, remaining);
+        }
+        tokio::time::advance(Duration::from_secs(59)).await;
+        let refused = limits.take(key, limit, 10).await.err().unwrap();
+        assert_eq!((refused.measure, refused.retry_after), (KeyMeasure::Requests, Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(limits.take(key, limit, 10).await.is_ok());
+        assert!(limits.take(ApiKeyId::new(), limit, 10).await.is_ok(), "another key has a minute of its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_count_as_they_may_be_needed_and_then_as_they_were() {
+        let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
+        let limit = KeyLimit { tpm: Some(100), ..NO_LIMIT };
+        let first = limits.take(key, limit, 5_000).await.ok().unwrap();
+        assert_eq!(first.tokens, 100, "a request that is larger than the limit passes alone");
+        assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
+        limits.correct(key, limit, first.tokens, 30);
+        let second = limits.take(key, limit, 70).await.ok().unwrap();
+        assert_eq!(second.figures.tokens.unwrap().remaining, 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_over_when_it_is_dropped() {
+        let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
+        let limit = KeyLimit { parallel: Some(1), ..NO_LIMIT };
+        let first = limits.take(key, limit, 1).await.ok().unwrap();
+        assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Parallel);
+        drop(first);
+        assert!(limits.take(key, limit, 1).await.is_ok());
+    }
+}

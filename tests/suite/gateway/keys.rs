@@ -1,0 +1,85 @@
+//! Keys with rules: made, changed, rotated.
+
+use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json};
+
+/// A key of somebody's with these rules beside its scopes.
+pub(super) async fn make(owner: &Member, rules: Value) -> Value {
+    let mut body = json!({ "name": "A program", "scopes": ["gateway", "read"] });
+    body.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+    owner.post("/r1/api_keys", body).await.data_with(201)
+}
+
+pub(super) fn path(key: &Value) -> String {
+    format!("/r1/api_keys/{}", key["id"].as_str().unwrap())
+}
+
+fn program(app: &Application, key: &Value) -> Caller {
+    Caller::new(&app.url(), Credentials::Bearer(key["key"].as_str().unwrap().to_owned()))
+}
+
+#[tokio::test]
+async fn rules_are_shown_changed_and_lifted() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).set("ai.model_map.fast", "fake/small").start().await;
+    let anna = app.sign_up("Anna").await;
+    let models: Value = anna.get("/r1/models").await.data();
+    let model = models["items"][0]["name"].as_str().unwrap().to_owned();
+    let rules = json!({
+        "models": [model, "fast"], "endpoints": ["chat", "embeddings"], "rpm": 60, "tpm": 1000, "parallel": 2,
+        "budget": { "limit": 5_000_000, "period": "month" },
+    });
+    let key = make(&anna, rules.clone()).await;
+    for field in ["models", "endpoints", "rpm", "tpm", "parallel"] {
+        assert_eq!(key[field], rules[field], "{field}");
+    }
+    assert_eq!((&key["budget"]["limit"], &key["budget"]["spent"]), (&json!(5_000_000), &json!(0)));
+    assert!(key["budget"]["resets_at"].is_string());
+
+    let lifted = json!({ "rpm": null, "tpm": 2000, "budget": null, "models": null });
+    let changed = anna.patch(&path(&key), lifted).await.data();
+    assert_eq!((&changed["rpm"], &changed["tpm"], &changed["budget"]), (&Value::Null, &json!(2000), &Value::Null));
+    assert_eq!((&changed["models"], &changed["parallel"]), (&json!([]), &json!(2)));
+    assert_eq!(anna.get("/r1/api_keys").await.data()["items"][0]["tpm"], 2000);
+
+    let ben = app.sign_up("Ben").await;
+    ben.patch(&path(&key), json!({ "rpm": 1 })).await.refused(404, "not_found");
+    for (field, body) in [
+        ("models", json!({ "models": ["no-such-model"] })),
+        ("endpoints", json!({ "endpoints": ["images"] })),
+        ("rpm", json!({ "rpm": 0 })),
+        ("budget", json!({ "budget": { "limit": 1, "period": "year" } })),
+        ("budget.limit", json!({ "budget": { "limit": -1, "period": "day" } })),
+        ("expires_at", json!({ "expires_at": "2001-01-01T00:00:00Z" })),
+        ("nothing", json!({ "nothing": 1 })),
+    ] {
+        anna.patch(&path(&key), body).await.names_field(field);
+    }
+    let teams = ben.post("/r1/workspaces", json!({ "name": "Theirs" })).await.data_with(201);
+    anna.patch(&path(&key), json!({ "workspace_id": teams["id"] })).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_the_same_key() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let first = make(&anna, json!({ "budget": { "limit": 7, "period": "none" } })).await;
+    let rotate = format!("{}/rotate", path(&first));
+    program(&app, &first).get("/r1/users/me").await.data();
+
+    let second = anna.post(&rotate, json!({ "grace_seconds": 3600 })).await.data();
+    assert_eq!((&second["id"], &second["budget"]["limit"]), (&first["id"], &json!(7)));
+    assert!(second["previous_until"].is_string());
+    for key in [&first, &second] {
+        program(&app, key).get("/r1/users/me").await.data();
+    }
+    let third = anna.post(&rotate, json!({})).await.data();
+    assert_eq!(third["previous_until"], Value::Null);
+    for key in [&first, &second] {
+        program(&app, key).get("/r1/users/me").await.refused(401, "unauthenticated");
+    }
+    program(&app, &third).get("/r1/users/me").await.data();
+    anna.post(&rotate, json!({ "grace_seconds": 99_999_999 })).await.names_field("grace_seconds");
+    anna.delete(&path(&first)).await.data();
+    program(&app, &third).get("/r1/users/me").await.refused(401, "unauthenticated");
+    anna.post(&rotate, json!({})).await.refused(404, "not_found");
+}
