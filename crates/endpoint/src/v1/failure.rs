@@ -67,10 +67,10 @@ pub(crate) fn identified(reply: Reply<Raw>, door: Door, request_id: &str) -> Rep
     }
 }
 
-fn told(error: &AppError) -> GatewayError {
+pub(super) fn told(error: &AppError) -> GatewayError {
     let code = error.code();
     let kind = match (code, code.status()) {
-        (Code::OutOfCredits, _) => ErrorKind::OutOfBudget,
+        (Code::OutOfCredits | Code::BudgetExceeded, _) => ErrorKind::OutOfBudget,
         (_, 401) => ErrorKind::Unauthenticated,
         (_, 403) => ErrorKind::Forbidden,
         (_, 404) => ErrorKind::NotFound,

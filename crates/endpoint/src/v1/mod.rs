@@ -6,6 +6,7 @@ mod call;
 pub(crate) mod failure;
 mod models;
 mod questions;
+mod settling;
 mod stream;
 
 use std::time::Duration;

@@ -5,8 +5,9 @@ use appcore::{AppError, Code};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
+use service::gateway;
 
-use super::failure;
+use super::{call::caller, failure};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListModels>(), EndpointDef::of::<ShowModel>()];
@@ -21,7 +22,7 @@ impl Endpoint for ListModels {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
         let door = failure::door_of(ctx.http());
-        let names = names(ctx);
+        let names = names(ctx).await?;
         let data: Vec<Value> = names.iter().map(|name| described(door, name)).collect();
         Ok(written(&match door {
             Door::Messages => {
@@ -47,22 +48,21 @@ impl Endpoint for ShowModel {
 
     async fn handle(ctx: &Ctx, request: ShowModelRequest) -> Result<Reply<Raw>, AppError> {
         let id = request.id.replace("%2F", "/").replace("%2f", "/");
-        if !ctx.app().assistants.ai().has_model(&id) {
+        let caller = caller(ctx).await?;
+        if !gateway::may_call(ctx.app(), &caller, &id) {
             return Err(AppError::refused(Code::NotFound, "This model doesn't exist, or this key may not use it."));
         }
         Ok(written(&described(failure::door_of(ctx.http()), &id)))
     }
 }
 
-/// Those that the configuration names.
-fn names(ctx: &Ctx) -> Vec<&str> {
-    let config = &ctx.app().config.ai;
-    let listed = config.providers.iter().flat_map(|provider| &provider.models);
-    let mapped = config.model_map.iter().map(|(name, _)| name);
-    let mut names: Vec<&str> = listed.chain(mapped).map(String::as_str).collect();
+/// All names of the models that the key may call.
+async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
+    let models = gateway::models(ctx.app(), &caller(ctx).await?);
+    let mut names: Vec<String> =
+        models.into_iter().flat_map(|model| std::iter::once(model.name).chain(model.aliases)).collect();
     names.sort_unstable();
-    names.dedup();
-    names
+    Ok(names)
 }
 
 /// Nobody says when it was made: both forms have a moment for that.

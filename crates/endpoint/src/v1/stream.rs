@@ -12,6 +12,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::settling::Settling;
+
 /// What says that it is alive. Frames are whole, so it never stands within one.
 const fn heartbeat(door: Door) -> &'static str {
     match door {
@@ -27,13 +29,14 @@ pub(super) struct LiveStream {
     every: Duration,
     heard_at: Instant,
     alarm: Pin<Box<Sleep>>,
+    settling: Settling,
 }
 
 impl LiveStream {
-    pub fn new(door: Door, frames: Frames, every: Duration) -> Self {
+    pub fn new(door: Door, frames: Frames, every: Duration, settling: Settling) -> Self {
         let heard_at = Instant::now();
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { frames, heartbeat: heartbeat(door), every, heard_at, alarm }
+        Self { frames, heartbeat: heartbeat(door), every, heard_at, alarm, settling }
     }
 }
 
@@ -43,7 +46,10 @@ impl Stream for LiveStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if let Poll::Ready(next) = this.frames.poll_next_unpin(context) {
-            let Some(frames) = next else { return Poll::Ready(None) };
+            let Some(frames) = next else {
+                this.settling.end_stream();
+                return Poll::Ready(None);
+            };
             this.heard_at = Instant::now();
             return Poll::Ready(frames.map_or_else(|never| match never {}, |frames| Some(Ok(frames))));
         }

@@ -199,6 +199,13 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
         .collect()
 }
 
+/// Whether a key may call the model that goes by this name.
+#[must_use]
+pub fn may_call(app: &App, caller: &Caller, name: &str) -> bool {
+    let table = app.gateway.table();
+    table.find(name).is_some_and(|model| table.allows(&caller.policy.models, &model))
+}
+
 /// What so many tokens cost.
 fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     let input = usage.input.unwrap_or(0);
