@@ -1,6 +1,8 @@
 //! Budgets of people and workspaces, as administrators set them.
 
-use support::{Application, json};
+use support::{Application, Behaviour, Caller, Credentials, Value, json};
+
+use super::{Stage, keys, question};
 
 #[tokio::test]
 async fn budgets_are_set_listed_and_lifted_by_administrators() {
@@ -24,4 +26,60 @@ async fn budgets_are_set_listed_and_lifted_by_administrators() {
     admin.delete(&of_anna).await.data();
     admin.delete(&of_anna).await.refused(404, "not_found");
     assert_eq!(admin.get("/r1/admin/budgets").await.data()["total"], 1);
+}
+
+/// A stage whose model `small` has a price, and a key with a budget.
+async fn spending(limit: i64) -> (Stage, Value, Caller) {
+    let stage = Stage::start().await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let key = keys::make(&stage.anna, json!({ "budget": { "limit": limit, "period": "month" } })).await;
+    let caller = Caller::new(&stage.app.url(), Credentials::Bearer(key["key"].as_str().unwrap().to_owned()));
+    (stage, key, caller)
+}
+
+/// What a key has spent, once all that it asked for is written down.
+async fn spent(stage: &Stage, key: &Value) -> i64 {
+    stage.anna.get("/r1/usage").await.data();
+    let listed = stage.anna.get("/r1/api_keys").await.data();
+    let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).cloned().unwrap();
+    assert_eq!(found["budget"]["held"], 0, "{found}");
+    found["budget"]["spent"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_key_spends_is_booked_once_and_a_used_up_budget_says_so_at_every_door() {
+    let (stage, key, caller) = spending(100_000).await;
+    let answer = caller.post("/v1/chat/completions", question(false)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cost: i64 = answer.header("x-natter-cost").unwrap().parse().unwrap();
+    assert_eq!(spent(&stage, &key).await, cost);
+    let rows = stage.anna.get(&format!("/r1/usage/requests?key_id={}", key["id"].as_str().unwrap())).await.data();
+    let row = &rows["items"][0];
+    assert_eq!((&rows["total"], &row["cost"], &row["endpoint"]), (&json!(1), &json!(cost), &json!("chat")));
+    assert_eq!(row["request_id"].as_str(), answer.header("x-request-id"));
+
+    stage.anna.patch(&keys::path(&key), json!({ "budget": { "limit": cost, "period": "month" } })).await.data();
+    for (path, status, kind) in [
+        ("/v1/chat/completions", 429, "insufficient_quota"),
+        ("/v1/responses", 429, "insufficient_quota"),
+        ("/v1/messages", 402, "billing_error"),
+    ] {
+        let refused = caller.post(path, question(false)).await;
+        assert_eq!((refused.status, &refused.body["error"]["type"]), (status, &json!(kind)), "{refused:?}");
+        assert_eq!(refused.header("x-should-retry"), Some("false"));
+    }
+    assert_eq!(spent(&stage, &key).await, cost);
+    stage.anna.patch(&keys::path(&key), json!({ "budget": null })).await.data();
+    assert_eq!(caller.post("/v1/chat/completions", question(false)).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_failed_before_it_said_anything_is_free() {
+    let (stage, key, caller) = spending(1_000_000).await;
+    stage.upstream.always(Behaviour::Refuse(400, None));
+    assert_eq!(caller.post("/v1/chat/completions", question(false)).await.status, 400);
+    assert_eq!(spent(&stage, &key).await, 0);
+    let rows = stage.anna.get("/r1/usage/requests").await.data();
+    assert_eq!((&rows["items"][0]["status"], &rows["items"][0]["cost"]), (&json!(400), &json!(0)));
 }

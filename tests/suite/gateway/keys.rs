@@ -83,3 +83,30 @@ async fn a_rotated_key_is_the_same_key() {
     program(&app, &third).get("/r1/users/me").await.refused(401, "unauthenticated");
     anna.post(&rotate, json!({})).await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn a_key_calls_what_it_is_allowed_as_often_as_it_is_allowed() {
+    let stage = super::Stage::start().await;
+    let path = "/v1/chat/completions";
+    let rules = json!({ "models": ["small"], "endpoints": ["chat"], "rpm": 2 });
+    let key = make(&stage.anna, rules).await;
+    let caller = program(&stage.app, &key);
+    let mut large = super::question(false);
+    large["model"] = json!("large");
+    let refused = caller.post(path, large).await;
+    assert_eq!((refused.status, &refused.body["error"]["code"]), (404, &json!("model_not_found")));
+    assert_eq!(caller.post("/v1/responses", super::question(false)).await.status, 403);
+    let listed = caller.get("/v1/models").await;
+    assert!(listed.body["data"].as_array().unwrap().iter().all(|model| model["id"] != "large"), "{listed:?}");
+
+    for remaining in ["1", "0"] {
+        let answer = caller.post(path, super::question(false)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some(remaining));
+    }
+    let limited = caller.post(path, super::question(true)).await;
+    assert_eq!((limited.status, &limited.body["error"]["type"]), (429, &json!("rate_limit_error")));
+    assert!(limited.header("retry-after").is_some() && limited.header("retry-after-ms").is_some());
+    stage.anna.patch(&self::path(&key), json!({ "rpm": null })).await.data();
+    assert_eq!(caller.post(path, super::question(false)).await.status, 200);
+}
