@@ -219,13 +219,25 @@ impl Table {
         {
             if models.iter().any(|model| model == name) {
                 let full = format!("{provider}/{name}");
-                return self.names.get(&full).cloned().or_else(|| at(provider, name));
+                return self
+                    .names
+                    .get(&full)
+                    .cloned()
+                    .or_else(|| self.deployed(provider, name))
+                    .or_else(|| at(provider, name));
             }
             if models.is_empty() && !name.is_empty() {
-                return at(provider, name);
+                return self.deployed(provider, name).or_else(|| at(provider, name));
             }
         }
-        self.open.as_ref().filter(|_| !asked.is_empty()).and_then(|provider| at(provider, asked))
+        let provider = self.open.as_ref().filter(|_| !asked.is_empty())?;
+        self.deployed(provider, asked).or_else(|| at(provider, asked))
+    }
+
+    /// The model that is had there: by whatever name it is asked for, it costs the same.
+    fn deployed(&self, provider: &str, name: &str) -> Option<Arc<Model>> {
+        let is_there = |deployment: &ModelDeployment| deployment.provider == provider && deployment.model == name;
+        self.models.values().find(|model| model.definition.deployments.iter().any(is_there)).cloned()
     }
 
     pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
@@ -342,6 +354,7 @@ mod tests {
         let best = table.find("fast").unwrap();
         assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
         assert!(!small.goes_by("fast"));
+        assert_eq!(&*table.find("main/small").unwrap().name, "small", "it costs the same by its provider's name");
         assert!(table.find("broken").is_none());
     }
 }
