@@ -27,6 +27,7 @@ use crate::{
     App,
     assistants::context,
     events::{BeginAnswer, Change, FinishAnswer, Outcome, OvertakeAnswer},
+    gateway::{self, AnswerUse},
 };
 
 /// Least time between two pieces of one answer: at most 25 a second.
