@@ -82,7 +82,6 @@ from_text!(
     SessionId,
     UsageGrouping,
     UserId,
-    uuid::Uuid,
     WorkspaceId
 );
 

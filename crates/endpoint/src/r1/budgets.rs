@@ -1,7 +1,7 @@
 //! Budgets of people and workspaces. Keys have theirs from their owners.
 
 use appcore::{
-    AppError,
+    AppError, Code,
     credits::MicroCredits,
     page::{Page, PageRequest},
     view::{BudgetLimit, BudgetPeriod, BudgetScope, ScopedBudget},
@@ -38,7 +38,7 @@ pub struct PutBudgetRequest {
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]
-    pub id: Uuid,
+    pub id: String,
     /// In micro-credits.
     pub limit: MicroCredits,
     pub period: BudgetPeriod,
@@ -55,7 +55,7 @@ impl Endpoint for PutBudget {
     async fn handle(ctx: &Ctx, request: PutBudgetRequest) -> Result<Reply<ScopedBudget>, AppError> {
         let PutBudgetRequest { scope, id, limit, period } = request;
         let limit = BudgetLimit { limit, period };
-        Ok(Reply::of(budgets::set(ctx.app(), ctx.user()?, scope, id, limit).await?))
+        Ok(Reply::of(budgets::set(ctx.app(), ctx.user()?, scope, holder(&id)?, limit).await?))
     }
 }
 
@@ -65,7 +65,7 @@ pub struct LiftBudgetRequest {
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]
-    pub id: Uuid,
+    pub id: String,
 }
 
 /// Lift the budget of a person or a workspace
@@ -75,7 +75,12 @@ impl Endpoint for LiftBudget {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftBudgetRequest) -> Result<Reply<NoData>, AppError> {
-        budgets::lift(ctx.app(), ctx.user()?, request.scope, request.id).await?;
+        budgets::lift(ctx.app(), ctx.user()?, request.scope, holder(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
+}
+
+/// Whose budget is meant.
+fn holder(id: &str) -> Result<Uuid, AppError> {
+    id.parse().map_err(|_| Code::NotFound.into())
 }
