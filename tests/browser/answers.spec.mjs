@@ -1,6 +1,6 @@
 // What can be done with an answer: heard, given again by another model, looked into.
 
-import { expect, PHONE, test } from "./people.mjs";
+import { expect, PHONE, test } from './people.mjs';
 
 /** Voices that say nothing and never end, as far as the page can tell. */
 const silentVoices = () => {
@@ -10,109 +10,90 @@ const silentVoices = () => {
       this.text = text;
     }
   };
-  Object.defineProperty(window, "speechSynthesis", {
+  Object.defineProperty(window, 'speechSynthesis', {
     value: {
       said,
       speak: (utterance) => said.push(utterance),
-      cancel: () =>
-        said.splice(0).forEach((utterance) => utterance.onerror?.()),
+      cancel: () => said.splice(0).forEach((utterance) => utterance.onerror?.()),
     },
   });
 };
 
-const spoken = (page) =>
-  page.evaluate(() => window.speechSynthesis.said.map(({ text }) => text));
+const spoken = (page) => page.evaluate(() => window.speechSynthesis.said.map(({ text }) => text));
 
-test("an answer is read aloud until that is stopped", async ({
-  arrive,
-  upstream,
-}) => {
-  const anna = await arrive("Anna");
+test('an answer is read aloud until that is stopped', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
   const { page } = anna;
   await page.addInitScript(silentVoices);
   await page.reload();
   await anna.openAssistant();
-  upstream.next({ words: ["**Eight**", " connections."] });
-  await anna.write("How many?");
-  await anna.sees("connections.");
-  await page.getByRole("button", { name: "Read aloud" }).click();
-  expect(await spoken(page)).toEqual(["Eight connections."]);
+  upstream.next({ words: ['**Eight**', ' connections.'] });
+  await anna.write('How many?');
+  await anna.sees('connections.');
+  await page.getByRole('button', { name: 'Read aloud' }).click();
+  expect(await spoken(page)).toEqual(['Eight connections.']);
   // Its end is in sight, wherever the pointer is.
   await anna.composer.hover();
-  await anna.expectFlawless("an answer that is read aloud");
-  await page.getByRole("button", { name: "Stop reading" }).click();
+  await anna.expectFlawless('an answer that is read aloud');
+  await page.getByRole('button', { name: 'Stop reading' }).click();
   expect(await spoken(page)).toEqual([]);
-  await expect(page.getByRole("button", { name: "Read aloud" })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Read aloud' })).toBeVisible();
   // Whoever leaves listens no more.
-  await page.getByRole("button", { name: "Read aloud" }).click();
+  await page.getByRole('button', { name: 'Read aloud' }).click();
   await expect.poll(() => spoken(page)).toHaveLength(1);
-  await page.getByRole("link", { name: "Chats" }).first().click();
+  await page.getByRole('link', { name: 'Chats' }).first().click();
   await expect.poll(() => spoken(page)).toHaveLength(0);
 });
 
-test("another model gives an answer again, and goes on with the chat", async ({
-  arrive,
-  upstream,
-}) => {
-  const anna = await arrive("Anna");
+test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
-  upstream.next({ words: ["Small", " words."] });
-  await anna.write("Say something");
-  await anna.sees("Small words.");
-  upstream.next({ words: ["Large", " words."] });
-  await page
-    .getByRole("button", { name: "Regenerate with another model" })
-    .click();
-  const picker = page.getByRole("dialog", {
-    name: "Regenerate with another model",
+  upstream.next({ words: ['Small', ' words.'] });
+  await anna.write('Say something');
+  await anna.sees('Small words.');
+  upstream.next({ words: ['Large', ' words.'] });
+  await page.getByRole('button', { name: 'Regenerate with another model' }).click();
+  const picker = page.getByRole('dialog', {
+    name: 'Regenerate with another model',
   });
-  await expect(picker.getByRole("option").first()).toBeVisible();
-  await anna.expectFlawless("models");
-  await picker.getByRole("combobox").fill("large");
-  await page.keyboard.press("Enter");
-  await anna.sees("Large words.");
-  const answer = anna.log.getByRole("article").last();
-  await expect(answer).toContainText("large");
-  await expect(anna.log.getByRole("group", { name: "Versions" })).toContainText(
-    "2 of 2",
-  );
+  await expect(picker.getByRole('option').first()).toBeVisible();
+  await anna.expectFlawless('models');
+  await picker.getByRole('combobox').fill('large');
+  await page.keyboard.press('Enter');
+  await anna.sees('Large words.');
+  const answer = anna.log.getByRole('article').last();
+  await expect(answer).toContainText('large');
+  await expect(anna.log.getByRole('group', { name: 'Versions' })).toContainText('2 of 2');
 
-  await page.getByRole("button", { name: /^Model: / }).click();
-  const chooser = page.getByRole("dialog", { name: "Choose a model" });
-  await chooser.getByRole("option", { name: "large" }).click();
-  await expect(
-    page.getByRole("button", { name: "Model: large" }),
-  ).toBeVisible();
-  upstream.next({ words: ["Still", " large."] });
-  await anna.write("And now?");
-  await anna.sees("Still large.");
-  await expect(anna.log.getByRole("article").last()).toContainText("large");
+  await page.getByRole('button', { name: /^Model: / }).click();
+  const chooser = page.getByRole('dialog', { name: 'Choose a model' });
+  await chooser.getByRole('option', { name: 'large' }).click();
+  await expect(page.getByRole('button', { name: 'Model: large' })).toBeVisible();
+  upstream.next({ words: ['Still', ' large.'] });
+  await anna.write('And now?');
+  await anna.sees('Still large.');
+  await expect(anna.log.getByRole('article').last()).toContainText('large');
   await page.reload();
-  await expect(
-    page.getByRole("button", { name: "Model: large" }),
-  ).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Model: large' })).toBeVisible();
 });
 
-test("what an answer took is told, on a phone, too", async ({
-  arrive,
-  upstream,
-}) => {
-  const anna = await arrive("Anna", PHONE);
+test('what an answer took is told, on a phone, too', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await anna.openAssistant();
   upstream.next({
-    words: ["Eight."],
+    words: ['Eight.'],
     usage: { prompt_tokens: 1200, completion_tokens: 34, total_tokens: 1234 },
   });
-  await anna.write("How many?");
-  await anna.sees("Eight.");
-  const details = page.getByTitle("Details of the answer");
+  await anna.write('How many?');
+  await anna.sees('Eight.');
+  const details = page.getByTitle('Details of the answer');
   await details.click();
-  const facts = page.getByRole("region", { name: "Details of the answer" });
-  await expect(facts).toContainText("1,200 tokens");
-  await expect(facts).toContainText("34 tokens");
-  await anna.expectFlawless("the details of an answer");
+  const facts = page.getByRole('region', { name: 'Details of the answer' });
+  await expect(facts).toContainText('1,200 tokens');
+  await expect(facts).toContainText('34 tokens');
+  await anna.expectFlawless('the details of an answer');
   await details.click();
   await expect(facts).toHaveCount(0);
 });
