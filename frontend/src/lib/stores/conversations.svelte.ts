@@ -26,6 +26,8 @@ export interface NewConversation {
   topic?: string;
   workspace_id?: Id;
   member_ids?: Id[];
+  /** What those who come later see of what was written before; left out: all of it. */
+  history?: 'from_join';
   assistant_id?: Id;
 }
 
