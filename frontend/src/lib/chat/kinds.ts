@@ -5,9 +5,11 @@ export function isChannel(kind: ConversationKind | undefined): boolean {
   return kind === 'public_channel' || kind === 'private_channel';
 }
 
-/** It may have so many people that one calls them all at once. */
-export function hasMany(kind: ConversationKind): boolean {
-  return kind === 'group' || isChannel(kind);
+/** Whether one may call everybody in it at once. A channel may keep that to those who manage it. */
+export function mayCallAll(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+  if (conversation.kind === 'group') return true;
+  if (!isChannel(conversation.kind)) return false;
+  return conversation.mention_all !== 'admins' || mayManage(conversation, workspaceRole);
 }
 
 /** Its owner and admins; in a channel those of the workspace, too. */

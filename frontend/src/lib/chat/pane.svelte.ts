@@ -12,7 +12,7 @@ import type { Action, Rights } from './actions.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
-import { closedBy, hasMany, isChannel, mayManage, type Closed } from './kinds.ts';
+import { closedBy, isChannel, mayCallAll, mayManage, type Closed } from './kinds.ts';
 import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
 import type { MessageView } from './rows.ts';
 
@@ -102,14 +102,13 @@ export class Pane {
     const known = new Set([this.#app.session.account?.id, ...this.others.map(({ id }) => id)]);
     return this.#chat.people.in(this.id).filter(({ id }) => !known.has(id));
   });
-  readonly #hasMany = $derived.by(() => this.conversation !== undefined && hasMany(this.conversation.kind));
   /** Everybody who can be called here, as far as they are known. */
   readonly names = $derived.by<readonly Name[]>(() => [
     { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
     ...[...this.others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
     ...(this.conversation?.assistants ?? []).map(({ id, name }) => ({ id, name, kind: 'assistant' as const })),
     ...this.#askable.filter(({ id }) => !this.conversation?.assistants?.some((member) => member.id === id)),
-    ...(this.#hasMany ? EVERYBODY : [])
+    ...(this.conversation && mayCallAll(this.conversation, this.#workspaceRole) ? EVERYBODY : [])
   ]);
   /** The workspace's assistants that answer where they are mentioned, once somebody has begun to. */
   #askable = $state.raw<readonly Name[]>([]);

@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Posting } from '#lib/api/channels.ts';
+import type { MentionAll, Posting } from '#lib/api/channels.ts';
 import type { Conversation, ConversationKind, Cursor, Id, Member, Message, Page } from '#lib/api/types.ts';
 import type { Conversations } from './conversations.svelte.ts';
 import { Listing } from './listing.svelte.ts';
@@ -10,6 +10,7 @@ export interface ChannelChange {
   title?: string;
   topic?: string;
   posting?: Posting;
+  mention_all?: MentionAll;
 }
 
 /** What is seen of a channel before joining it. */

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { OwnChange, Posting } from '#lib/api/channels.ts';
+import type { MentionAll, OwnChange, Posting } from '#lib/api/channels.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type {
   ChannelMemberFrame,
@@ -35,6 +35,7 @@ export interface ConversationChange {
   title?: string;
   topic?: string;
   posting?: Posting;
+  mention_all?: MentionAll;
   /** In a chat with an assistant; empty: the assistant's own. */
   model?: string;
 }
