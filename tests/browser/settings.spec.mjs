@@ -109,7 +109,8 @@ test('an API key is shown once, works, and is revoked', async ({ arrive, server 
   await expect(row).toContainText('Read');
   await expect(page.getByText(key)).toHaveCount(0);
   await anna.expectFlawless('a key');
-  await row.getByRole('button', { name: 'Revoke nightly' }).click();
+  await row.getByRole('button', { name: 'Actions for nightly' }).click();
+  await page.getByRole('menuitem', { name: 'Revoke' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
   await expect(row).toHaveCount(0);
   expect((await ask()).status).toBe(401);

@@ -1,7 +1,8 @@
 /** The wire contract of accounts, invitations and the console, as the app sees it. */
 
 import type * as Described from './generated/types.gen.ts';
-import type { Always, Workspace } from './types.ts';
+import type { Budget, GatewayEndpoint } from './gateway.ts';
+import type { Always, Id, Timestamp, Workspace } from './types.ts';
 
 /** An account at a provider that signs this one in. No kind: the settings name that provider no more. */
 export type Identity = Always<Described.Identity, 'email' | 'kind'>;
@@ -17,7 +18,17 @@ export interface TotpSetup {
 export type KeyScope = Described.Scope;
 
 /** Its prefix is how the key begins: enough to know it by, too little to use it. */
-export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'>;
+export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
+  workspace_id: Id | null;
+  models: string[];
+  endpoints: GatewayEndpoint[];
+  rpm: number | null;
+  tpm: number | null;
+  parallel: number | null;
+  budget: Budget | null;
+  /** Until when the key from before the last rotation is accepted. */
+  previous_until: Timestamp | null;
+};
 
 /** The only answer that has the key itself. */
 export type NewApiKey = ApiKey & { key: string };

@@ -1,14 +1,28 @@
 import type { Api } from '#lib/api/client.ts';
+import type { BudgetLimit, GatewayEndpoint } from '#lib/api/gateway.ts';
 import type { ApiKey, KeyScope, NewApiKey } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
+
+/** What a key may use of the models. No models or endpoints named: all of them; null: no limit. */
+export interface KeyPolicy {
+  models: string[];
+  endpoints: GatewayEndpoint[];
+  rpm: number | null;
+  tpm: number | null;
+  parallel: number | null;
+  budget: BudgetLimit | null;
+}
 
 export interface KeyWish {
   name: string;
   scopes: KeyScope[];
   /** Null: it does not run out. */
   days: number | null;
+  policy?: KeyPolicy;
 }
+
+export type KeyChange = { name: string; days?: number | null } & Partial<KeyPolicy>;
 
 const DAY = 86_400_000;
 
@@ -26,16 +40,38 @@ export class ApiKeys {
     this.list = new Listing((page) => api.get('/api_keys', { page, page_size: 50 }));
   }
 
-  async create({ name, scopes, days }: KeyWish): Promise<void> {
-    const expires_at = days === null ? undefined : new Date(this.#now() + days * DAY).toISOString();
-    const made = await this.#api.post<NewApiKey>('/api_keys', { name, scopes, expires_at });
-    this.fresh = made;
-    this.list.put(made, ({ id }) => id === made.id);
+  async create({ name, scopes, days, policy }: KeyWish): Promise<void> {
+    const expires_at = this.#endAfter(days) ?? undefined;
+    this.#show(await this.#api.post<NewApiKey>('/api_keys', { name, scopes, expires_at, ...policy }));
+  }
+
+  /** `days` left out: it runs out when it did before. */
+  async change(id: Id, { days, ...change }: KeyChange): Promise<void> {
+    const end = days === undefined ? {} : { expires_at: this.#endAfter(days) };
+    this.#put(await this.#api.patch<ApiKey>(`/api_keys/${id}`, { ...change, ...end }));
+  }
+
+  /** Another secret; the old one is accepted for so many seconds. */
+  async rotate(id: Id, graceSeconds: number): Promise<void> {
+    this.#show(await this.#api.post<NewApiKey>(`/api_keys/${id}/rotate`, { grace_seconds: graceSeconds }));
   }
 
   async revoke(id: Id): Promise<void> {
     await this.#api.delete(`/api_keys/${id}`);
     if (this.fresh?.id === id) this.fresh = null;
     this.list.drop((key) => key.id === id);
+  }
+
+  #endAfter(days: number | null): string | null {
+    return days === null ? null : new Date(this.#now() + days * DAY).toISOString();
+  }
+
+  #show(made: NewApiKey): void {
+    this.fresh = made;
+    this.#put(made);
+  }
+
+  #put(key: ApiKey): void {
+    this.list.put(key, ({ id }) => id === key.id);
   }
 }

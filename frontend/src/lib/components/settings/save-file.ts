@@ -6,6 +6,6 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-export function saveText(name: string, text: string): void {
-  saveFile(name, new Blob([text], { type: 'text/plain;charset=utf-8' }));
+export function saveText(name: string, text: string, type = 'text/plain'): void {
+  saveFile(name, new Blob([text], { type: `${type};charset=utf-8` }));
 }

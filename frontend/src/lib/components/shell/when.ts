@@ -4,7 +4,7 @@ import { getLocale } from '#lib/paraglide/runtime.js';
 const DAY = 86_400_000;
 
 /** The app's language, as it is written where the reader lives: “20 November” in Britain, “November 20” in America. */
-function regional(): string {
+export function regional(): string {
   const language = getLocale();
   return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }

@@ -1,0 +1,146 @@
+/** The wire contract of the gateway: usage, models, budgets and providers. Amounts are millionths of a credit. */
+
+import type { Id, Timestamp } from './types.ts';
+
+export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
+
+export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
+
+export interface BudgetLimit {
+  limit: number;
+  period: BudgetPeriod;
+}
+
+/** A budget as it stands. */
+export interface Budget extends BudgetLimit {
+  spent: number;
+  /** Kept back for requests that are under way. */
+  held: number;
+  /** Null: never. */
+  resets_at: Timestamp | null;
+}
+
+/** What one day, model or key used. */
+export interface UsageGroup {
+  /** A date such as `2026-11-23`, a model's name, or the id of a key; empty for answers in chats, which have no key. */
+  key: string;
+  requests: number;
+  /** Of these, those that came to nothing. */
+  failed: number;
+  input_tokens: number;
+  cached_tokens: number;
+  output_tokens: number;
+  cost: number;
+}
+
+export type UsageGrouping = 'day' | 'model' | 'key';
+
+/** One request to a model. */
+export interface UsageRequest {
+  id: Id;
+  created_at: Timestamp;
+  request_id: string;
+  key_id: Id | null;
+  user_id: Id;
+  /** A part of `/v1`, or `assistant` for an answer in a chat. */
+  endpoint: string;
+  asked_model: string;
+  model: string;
+  deployment: string;
+  input_tokens: number;
+  cached_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  cost: number;
+  estimated: boolean;
+  /** The HTTP status; 499 where the client left. */
+  status: number;
+  first_token_ms: number | null;
+  duration_ms: number;
+  tries: number;
+}
+
+/** What a million tokens cost. */
+export interface ModelPrice {
+  input: number;
+  output: number;
+  cached?: number | null;
+  cache_write?: number | null;
+}
+
+export interface ModelCapabilities {
+  context_window?: number | null;
+  max_output?: number | null;
+  images: boolean;
+  audio: boolean;
+  tools: boolean;
+  json_schema: boolean;
+  reasoning: boolean;
+}
+
+/** Where a model can be had. */
+export interface ModelDeployment {
+  provider: string;
+  model: string;
+  /** The share of requests among deployments of the same priority. */
+  weight: number;
+  /** A smaller one is tried first. */
+  priority: number;
+}
+
+/** Models that are asked instead, by what went wrong. */
+export interface ModelFallbacks {
+  context_length: string[];
+  content_policy: string[];
+  failure: string[];
+}
+
+export interface ModelDefinition {
+  aliases: string[];
+  deployments: ModelDeployment[];
+  fallbacks: ModelFallbacks;
+  /** Null: the price of the server's own table. */
+  price: ModelPrice | null;
+  capabilities: ModelCapabilities;
+}
+
+export interface GatewayModel extends ModelDefinition {
+  name: string;
+  /** `admin`: defined here; `configuration`: it follows from the server's settings. */
+  source: string;
+  /** The price that is charged; null: it is unknown. */
+  charged: ModelPrice | null;
+  price_version: string;
+}
+
+/** A model that one may use. */
+export interface UsableModel {
+  name: string;
+  aliases: string[];
+  capabilities: ModelCapabilities;
+  price: ModelPrice | null;
+}
+
+export interface ProviderKey {
+  id: string;
+  /** How the key ends. */
+  tail: string;
+  /** `off`: the provider refuses it; it is tried now and then. */
+  state: 'ready' | 'resting' | 'off';
+  resting_until: Timestamp | null;
+  requests: number;
+  failures: number;
+  tokens: number;
+}
+
+export interface AiProvider {
+  name: string;
+  kind: string;
+  keys: ProviderKey[];
+}
+
+export interface ProviderTest {
+  ok: boolean;
+  latency_ms: number | null;
+  error: string | null;
+}

@@ -1,0 +1,76 @@
+/** What the forms for a new key and for a changed one have in common. */
+import type { BudgetPeriod, GatewayEndpoint } from '#lib/api/gateway.ts';
+import type { ApiKey } from '#lib/api/identity.ts';
+import { editable, microOf } from '#lib/gateway/amounts.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { KeyPolicy } from '#lib/stores/api-keys.svelte.ts';
+
+export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
+
+/** What a key may call; none named: everything. */
+export interface KeyReach {
+  models: string[];
+  endpoints: GatewayEndpoint[];
+}
+
+export const ENDPOINTS = [
+  { value: 'chat', path: '/v1/chat/completions' },
+  { value: 'responses', path: '/v1/responses' },
+  { value: 'messages', path: '/v1/messages' },
+  { value: 'embeddings', path: '/v1/embeddings' },
+  { value: 'transcriptions', path: '/v1/audio/transcriptions' }
+] as const satisfies readonly { value: GatewayEndpoint; path: string }[];
+
+export function periods(): { value: BudgetPeriod; label: string }[] {
+  return [
+    { value: 'day', label: m.budget_day() },
+    { value: 'week', label: m.budget_week() },
+    { value: 'month', label: m.budget_month() },
+    { value: 'none', label: m.budget_never() }
+  ];
+}
+
+/** The most that the server takes for a limit. */
+const MOST = 1_000_000_000;
+const MOST_PARALLEL = 100_000;
+
+export const problems: Record<KeyField, (value: string) => string | undefined> = {
+  name: (value) => (value.trim() === '' ? m.name_missing() : undefined),
+  scopes: (value) => (value === '' ? m.scope_missing() : undefined),
+  models: () => undefined,
+  budget: (value) => (value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined),
+  rpm: (value) => limitProblem(value, MOST),
+  tpm: (value) => limitProblem(value, MOST),
+  parallel: (value) => limitProblem(value, MOST_PARALLEL)
+};
+
+function limitProblem(value: string, most: number): string | undefined {
+  const text = value.trim();
+  if (text === '') return undefined;
+  if (!/^[1-9]\d*$/.test(text)) return m.key_limit_wrong();
+  return Number(text) > most ? m.key_limit_most({ most: most.toLocaleString() }) : undefined;
+}
+
+export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
+  return {
+    name: key?.name ?? '',
+    scopes: key?.scopes.join(' ') ?? 'read',
+    models: '',
+    budget: editable(key?.budget?.limit),
+    rpm: String(key?.rpm ?? ''),
+    tpm: String(key?.tpm ?? ''),
+    parallel: String(key?.parallel ?? '')
+  };
+}
+
+export function policyOf(values: Record<KeyField, string>, reach: KeyReach, period: BudgetPeriod): KeyPolicy {
+  const limit = (text: string) => (text.trim() === '' ? null : Number(text));
+  const budget = microOf(values.budget);
+  return {
+    ...reach,
+    rpm: limit(values.rpm),
+    tpm: limit(values.tpm),
+    parallel: limit(values.parallel),
+    budget: budget === null ? null : { limit: budget, period }
+  };
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it, vi } from 'vitest';
+import { credits, editable, microOf, percent, tokens } from './amounts.ts';
+
+vi.stubGlobal('navigator', { languages: ['en-US'] });
+
+describe('amounts', () => {
+  it('are as exact as a reader needs', () => {
+    expect([0, 1, 24_000, 900_000, 38_400_000, 402_810_000, 1_203_400_000].map(credits)).toEqual([
+      '0',
+      '<0.001',
+      '0.024',
+      '0.9',
+      '38.4',
+      '402.8',
+      '1,203'
+    ]);
+    expect(tokens(21_940)).toBe('21,940');
+    expect(tokens(18_240_000)).toBe('18.2M');
+    expect([percent(0, 0), percent(1, 250), percent(56, 100)]).toEqual(['0%', '0.4%', '56%']);
+  });
+
+  it('are taken as they are typed, and nothing else is', () => {
+    expect(microOf('12.5')).toBe(12_500_000);
+    expect(microOf(' 0,000001 ')).toBe(1);
+    expect(['', '-1', '1e3', '1.2345678', 'ten', '1,000.5'].map(microOf)).toEqual([null, null, null, null, null, null]);
+    expect(editable(12_500_000)).toBe('12.5');
+    expect(editable(null)).toBe('');
+  });
+});

@@ -1,0 +1,58 @@
+/** Amounts of AI use, as people read and write them. The server counts in millionths of a credit. */
+import { regional } from '#lib/components/shell/when.ts';
+
+const MICRO = 1_000_000;
+const LEAST_SHOWN = 0.001;
+
+/** “0”, “<0.001”, “0.024”, “38.4”, “1,203”. */
+export function credits(micro: number): string {
+  const value = micro / MICRO;
+  if (value > 0 && value < LEAST_SHOWN) return `<${number(LEAST_SHOWN, 3)}`;
+  return number(value, Math.abs(value) < 10 ? 3 : Math.abs(value) < 1_000 ? 1 : 0);
+}
+
+/** What was typed for an amount of credits, in millionths; null where it is none. */
+export function microOf(text: string): number | null {
+  const plain = text.trim().replace(',', '.');
+  if (!/^\d{1,9}(\.\d{1,6})?$/.test(plain)) return null;
+  return Math.round(Number(plain) * MICRO);
+}
+
+/** The same amount, to be edited: without separators. */
+export function editable(micro: number | null | undefined): string {
+  return micro === null || micro === undefined ? '' : String(micro / MICRO);
+}
+
+/** “1,204”, “22M”. */
+export function tokens(count: number): string {
+  if (count < 100_000) return number(count, 0);
+  return new Intl.NumberFormat(regional(), { notation: 'compact', maximumFractionDigits: 1 }).format(count);
+}
+
+export function count(value: number): string {
+  return number(value, 0);
+}
+
+/** “0.4%” */
+export function percent(part: number, whole: number): string {
+  const share = whole === 0 ? 0 : part / whole;
+  return new Intl.NumberFormat(regional(), {
+    style: 'percent',
+    maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0
+  }).format(share);
+}
+
+/** “0.4 s”, “11 s” */
+export function seconds(milliseconds: number): string {
+  const value = milliseconds / 1_000;
+  return new Intl.NumberFormat(regional(), {
+    style: 'unit',
+    unit: 'second',
+    unitDisplay: 'narrow',
+    maximumFractionDigits: value < 10 ? 1 : 0
+  }).format(value);
+}
+
+function number(value: number, digits: number): string {
+  return value.toLocaleString(regional(), { maximumFractionDigits: digits });
+}

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { after, daysOf, filled, NOTHING, sum } from './days.ts';
+
+const NOW = Date.parse('2026-03-02T23:30:00Z');
+
+it('are those of the server, up to today', () => {
+  expect(daysOf('week', NOW)).toEqual([
+    '2026-02-24',
+    '2026-02-25',
+    '2026-02-26',
+    '2026-02-27',
+    '2026-02-28',
+    '2026-03-01',
+    '2026-03-02'
+  ]);
+  expect(daysOf('days', NOW)).toHaveLength(30);
+  expect(daysOf('month', NOW)).toEqual(['2026-03-01', '2026-03-02']);
+  expect(after('2026-02-28')).toBe('2026-03-01');
+});
+
+it('have a group each, and add up to the same', () => {
+  const used = { ...NOTHING, key: '2026-03-01', requests: 2, cost: 5 };
+  const days = filled(daysOf('week', NOW), [used]);
+  expect(days.map(({ requests }) => requests)).toEqual([0, 0, 0, 0, 0, 2, 0]);
+  expect(sum(days)).toEqual({ ...used, key: '' });
+});

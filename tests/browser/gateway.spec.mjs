@@ -1,0 +1,175 @@
+// The gateway in the app: what was used, what a key may use, and for admins models and providers.
+
+import { readFile } from 'node:fs/promises';
+import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+
+const KEYS = (page) => page.locator('#api-keys');
+
+/** Asks the fake provider by a new key; what it cost is known a moment later. */
+async function useModel(server, api) {
+  const { key } = await api.call('POST', '/r1/api_keys', { name: 'laptop', scopes: ['gateway'] });
+  const answer = await fetch(`${server.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'Hello' }], stream: true }),
+  });
+  expect(answer.status).toBe(200);
+  await answer.text();
+  await expect.poll(async () => (await api.call('GET', '/r1/usage/requests')).total).toBeGreaterThan(0);
+}
+
+test('what one has used is shown by day, model and key, and goes out as a table', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.getByRole('link', { name: 'Usage' }).click();
+  await expect(page.getByRole('heading', { name: 'No usage yet' })).toBeVisible();
+  await anna.expectFlawless('no usage');
+
+  await useModel(server, await apiOf(server, anna));
+  await page.reload();
+  await expect(page.getByRole('img', { name: /^Credits per day/ })).toBeVisible();
+  const table = page.getByRole('table', { name: 'Usage by Model' });
+  await expect(table.getByRole('row', { name: /small/ })).toBeVisible();
+  await page.getByRole('button', { name: 'By key' }).click();
+  await expect(page.getByRole('table', { name: 'Usage by Key' }).getByRole('row', { name: /laptop/ })).toBeVisible();
+  await page.getByRole('button', { name: 'By day' }).click();
+  await expect(page.getByRole('table', { name: 'Usage by Day' }).getByRole('row')).toHaveCount(2);
+  await expect(page.getByRole('table', { name: 'Last requests' }).getByRole('row', { name: /laptop/ })).toBeVisible();
+  await anna.expectFlawless('usage');
+
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Export CSV' }).click(),
+  ]);
+  expect(download.suggestedFilename()).toMatch(/^natter-usage-day-.*\.csv$/);
+  expect(await readFile(await download.path(), 'utf8')).toMatch(/^Day,Requests,.*\r\n\d{4}-\d\d-\d\d,1,/);
+
+  await page.setViewportSize(PHONE.viewport);
+  await expect(page.getByRole('img', { name: /^Credits per day/ })).toBeVisible();
+  await anna.expectFlawless('usage on a phone');
+});
+
+test('usage that can not be loaded says so, and comes when it is tried again', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.route(/\/r1\/usage/, (route) => route.abort());
+  await page.goto('/usage');
+  await expect(page.getByRole('heading', { name: 'Couldn’t load your usage' })).toBeVisible();
+  await anna.expectFlawless('usage that failed');
+  await page.unroute(/\/r1\/usage/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('heading', { name: 'No usage yet' })).toBeVisible();
+});
+
+test('a key is limited, changed and rotated while its old secret goes on', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.goto('/settings#api-keys');
+  const section = KEYS(page);
+  await section.getByRole('button', { name: 'New API key' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('bot');
+  await dialog.getByRole('checkbox', { name: /^Use AI/ }).check();
+  await dialog.getByRole('checkbox', { name: 'small', exact: true }).check();
+  await dialog.getByLabel('Budget in credits').fill('nothing');
+  await dialog.getByText('More limits').click();
+  await dialog.getByLabel('Requests a minute').fill('0');
+  await dialog.getByRole('button', { name: 'Create key' }).click();
+  await expect(dialog.getByText('Enter an amount, such as 50 or 0.5.')).toBeVisible();
+  await expect(dialog.getByText('Enter a whole number, or leave it empty.')).toBeVisible();
+  await anna.expectFlawless('the form for a key with limits');
+  await dialog.getByLabel('Budget in credits').fill('200');
+  await dialog.getByLabel('Requests a minute').fill('60');
+  await dialog.getByRole('checkbox', { name: '/v1/messages' }).check();
+  await dialog.getByRole('button', { name: 'Create key' }).click();
+  await expect(section.getByText('bot is ready')).toBeVisible();
+  const first = await section.locator('.fresh code').innerText();
+  const row = section.getByRole('listitem').filter({ hasText: 'bot' });
+  await expect(row).toContainText('small · /v1/messages · 60 requests a minute');
+  await expect(row).toContainText('0 of 200 credits per month');
+  await expect(row.getByRole('meter', { name: 'Budget of bot' })).toHaveAttribute('aria-valuenow', '0');
+  await expect(section.getByRole('tab', { name: 'Anthropic Python' })).toBeVisible();
+  await section.getByRole('tab', { name: 'Anthropic Python' }).click();
+  await expect(section.getByRole('tabpanel')).toContainText(`base_url="${server.url}"`);
+  await anna.expectFlawless('a key with limits');
+
+  await row.getByRole('button', { name: 'Actions for bot' }).click();
+  await page.getByRole('menuitem', { name: 'Edit' }).click();
+  await expect(dialog.getByLabel('Budget in credits')).toHaveValue('200');
+  await expect(dialog.getByRole('checkbox', { name: 'small', exact: true })).toBeChecked();
+  await dialog.getByLabel('Budget in credits').fill('');
+  await dialog.getByRole('checkbox', { name: 'small', exact: true }).uncheck();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(row).toContainText('All models');
+  await expect(row.getByRole('meter')).toHaveCount(0);
+
+  await row.getByRole('button', { name: 'Actions for bot' }).click();
+  await page.getByRole('menuitem', { name: 'Rotate' }).click();
+  await dialog.getByLabel('Keep the old key for').selectOption({ label: '24 hours' });
+  await anna.expectFlawless('rotating a key');
+  await dialog.getByRole('button', { name: 'Rotate key' }).click();
+  await expect(row).toContainText('Old key works until');
+  const second = await section.locator('.fresh code').innerText();
+  expect(second).not.toBe(first);
+  const models = (key) => fetch(`${server.url}/r1/models`, { headers: { authorization: `Bearer ${key}` } });
+  // Both are known to the server, whatever else they may do there.
+  expect([(await models(first)).status, (await models(second)).status]).not.toContain(401);
+  await page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless('keys on a phone');
+});
+
+test('an admin adds a model, changes it, and removes it', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/models');
+  await expect(page.getByRole('row').filter({ hasText: 'small' })).toBeVisible();
+  await admin.expectFlawless('the models');
+  await page.getByRole('button', { name: 'Add model' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Enter a name.')).toBeVisible();
+  await dialog.getByLabel('Name', { exact: true }).fill('fast');
+  await dialog.getByLabel('Other names').fill('quick, rapid');
+  await dialog.getByLabel('Model at the provider').fill('small');
+  await dialog.getByLabel('Input price', { exact: true }).fill('0.25');
+  await dialog.getByLabel('Output price').fill('2');
+  await dialog.getByRole('checkbox', { name: 'Tools' }).check();
+  await admin.expectFlawless('the form for a model');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const row = page.getByRole('row').filter({ hasText: 'also quick, rapid' });
+  await expect(row).toContainText('0.25 in, 2 out');
+  await expect(row).toContainText('Tools');
+
+  await row.getByRole('button', { name: 'Edit fast' }).click();
+  await expect(dialog.getByLabel('Other names')).toHaveValue('quick, rapid');
+  await dialog.getByLabel('Other names').fill('quick');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const changed = page.getByRole('row').filter({ hasText: 'also quick' });
+  await expect(changed).not.toContainText('rapid');
+  await changed.getByRole('button', { name: 'Remove fast' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(changed).toHaveCount(0);
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('the models on a phone');
+  await context.close();
+});
+
+test('an admin pauses a provider’s key and resumes it', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/providers');
+  const provider = page.getByRole('region', { name: 'fake' });
+  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Healthy');
+  await admin.expectFlawless('the providers');
+  await provider.getByRole('button', { name: /^Pause key/ }).click();
+  await page.getByRole('menuitem', { name: '30 min' }).click();
+  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Paused');
+  await provider.getByRole('button', { name: /^Resume key/ }).click();
+  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Healthy');
+  await provider.getByRole('button', { name: 'Test fake' }).click();
+  await expect(provider.getByRole('status')).toContainText(/Answered in|The test failed/);
+  await admin.expectFlawless('a tested provider');
+  await context.close();
+});
