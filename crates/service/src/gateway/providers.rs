@@ -87,6 +87,7 @@ const fn kind(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::OpenAi => "openai",
         ProviderKind::Gemini => "gemini",
+        ProviderKind::Anthropic => "anthropic",
     }
 }
 
