@@ -50,12 +50,14 @@ test('messages are reached, acted on and left by keys alone', async ({ arrive, s
   // A letter acts without the toolbar.
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
   await page.keyboard.press('e');
   await expect(composer).toHaveValue('second of Anna');
   await expect(page.getByText('to save')).toBeVisible();
   await page.keyboard.press('Escape');
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
   await page.keyboard.press('Delete');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
