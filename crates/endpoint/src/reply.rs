@@ -160,7 +160,7 @@ impl Raw {
     pub(crate) fn schema_of(content_type: &str) -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String);
         match content_type {
-            "application/json" => ObjectBuilder::new().schema_type(Type::Object).into(),
+            "application/json" | "multipart/form-data" => ObjectBuilder::new().schema_type(Type::Object).into(),
             text_type if text_type.starts_with("text/") => text.into(),
             _ => text.format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into(),
         }

@@ -315,7 +315,10 @@ impl World {
             "RegenerateMessage" | "RequeueJobs" => json!({}),
             "ShowVersion" => json!({ "index": 1 }),
             "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),
-            "CompleteChat" | "CreateMessage" | "CreateResponse" => {
+            // No form: who comes so far may call it.
+            "Transcribe" => json!({}),
+            "CreateEmbeddings" => json!({ "model": "demo", "input": "Hello" }),
+            "CompleteChat" | "CountTokens" | "CreateMessage" | "CreateResponse" => {
                 json!({ "model": "demo", "max_tokens": 9, "messages": [{ "role": "user", "content": "Hello" }] })
             }
             _ => return None,

@@ -16,7 +16,7 @@ async fn a_question_is_answered_and_says_who_did() {
         (answer.header("x-natter-model"), answer.header("content-type")),
         (Some("small"), Some("application/json"))
     );
-    assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+    assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
     // The key of the provider, not the program's.
     let asked = stage.upstream.asked();
     assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
@@ -52,12 +52,15 @@ async fn a_streamed_answer_comes_as_it_is_written() {
 #[tokio::test]
 async fn a_silent_stream_says_that_it_is_alive() {
     let stage = Stage::with(Setup::new().set("gateway.heartbeat_seconds", 1), UpstreamKind::OpenAi).await;
-    stage.upstream.then(Behaviour::stall("One two "));
-    let request = stage.program.request(Method::POST, "/v1/chat/completions").json(&question(true));
-    let mut response = request.send().await.unwrap();
-    let mut text = String::new();
-    while text.matches(": ping\n\n").count() < 2 {
-        text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+    let pings =
+        [("/v1/chat/completions", ": ping\n\n"), ("/v1/messages", "event: ping\ndata: {\"type\":\"ping\"}\n\n")];
+    for (path, ping) in pings {
+        stage.upstream.then(Behaviour::stall("One two "));
+        let mut response = stage.program.request(Method::POST, path).json(&question(true)).send().await.unwrap();
+        let mut text = String::new();
+        while text.matches(ping).count() < 2 {
+            text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+        }
     }
 }
 
@@ -82,8 +85,51 @@ async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
     assert_eq!(ids.iter().filter(|id| **id == "small" || **id == "large").count(), 2, "{list:?}");
     let one = stage.program.get("/v1/models/small").await;
     assert_eq!((&one.body["id"], &one.body["object"]), (&json!("small"), &json!("model")));
+    assert_eq!(stage.program.get("/v1/models/fake%2Fsmall").await.status, 200);
     assert_eq!(stage.program.get("/v1/models/other").await.status, 404);
     let request = stage.program.request(Method::GET, "/v1/models").header("anthropic-version", "2026-10-21");
     let list = stage.program.send(request).await;
     assert_eq!((&list.body["has_more"], &list.body["data"][0]["type"]), (&json!(false), &json!("model")), "{list:?}");
+}
+
+#[tokio::test]
+async fn vectors_come_as_they_were_asked_for() {
+    let stage = Stage::start().await;
+    let body = json!({ "model": "small", "input": ["one", "two"], "encoding_format": "float" });
+    let answer = stage.program.post("/v1/embeddings", body).await;
+    assert_eq!((answer.status, &answer.body["data"][1]["embedding"]), (200, &json!([0.5, -1.0, 2.0])), "{answer:?}");
+    let body = json!({ "model": "small", "input": "one", "encoding_format": "base64" });
+    let answer = stage.program.post("/v1/embeddings", body).await;
+    assert_eq!(answer.body["data"][0]["embedding"], "AAAAPwAAgL8AAABA", "{answer:?}");
+    assert_eq!(stage.program.post("/v1/embeddings", json!({ "model": "small" })).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_recording_is_written_down() {
+    let stage = Stage::start().await;
+    let form = |model: &str| {
+        format!(
+            "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\ncontent-type: audio/wav\r\n\r\nRIFF\r\n\
+             --b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b--\r\n"
+        )
+    };
+    let send = async |body: String| {
+        let request = stage.program.request(Method::POST, "/v1/audio/transcriptions");
+        stage.program.send(request.header("content-type", "multipart/form-data; boundary=b").body(body)).await
+    };
+    let answer = send(form("small")).await;
+    assert_eq!((answer.status, &answer.body["text"]), (200, &json!("What was said.")), "{answer:?}");
+    assert_eq!(send(form("other")).await.status, 404);
+    for broken in ["", "--b\r\n", "{}"] {
+        assert_eq!(send(broken.to_owned()).await.status, 400, "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_counted() {
+    for kind in UpstreamKind::ALL {
+        let stage = Stage::with(Setup::new(), kind).await;
+        let answer = stage.program.post("/v1/messages/count_tokens", question(false)).await;
+        assert!(answer.status == 200 && answer.body["input_tokens"].as_u64() > Some(0), "{kind:?}: {answer:?}");
+    }
 }

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::{HeaderName, HeaderValue};
-use ai::{AnswerBody, Call, Door, Forwarded, GatewayError, Meter};
+use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use middleware::{auth::find_key, tracing::request_id};
 use service::{
-    gateway::{self, Asked, Caller},
+    gateway::{self, Admission, Asked, Caller},
     limits::{Figure, Figures},
 };
 
@@ -37,52 +37,118 @@ pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
     gateway::authenticate(ctx.app(), &key.token).await
 }
 
-/// Asks a model, by one of the three doors.
-pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let request_id = request_id(ctx.http());
-    let mut figures = Figures::default();
-    let reply = match forward(ctx, door, body, &request_id, &mut figures).await {
-        Ok(reply) => failure::identified(reply, door, &request_id),
-        Err(error) => failure::reply(&error, door, &request_id),
-    };
-    Ok(limited(reply, figures))
+/// A call under way, and what is left of its key's limits.
+pub(super) struct Asking<'a> {
+    ctx: &'a Ctx,
+    door: Door,
+    pub request_id: String,
+    figures: Figures,
 }
 
-async fn forward(
-    ctx: &Ctx,
-    door: Door,
-    body: Bytes,
-    request_id: &str,
-    figures: &mut Figures,
-) -> Result<Reply<Raw>, GatewayError> {
-    let app = ctx.app();
-    let peek = ai::peek(door, &body)?;
-    let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-    let asked =
-        Asked { model: &peek.model, request_id, max_output: peek.max_output, estimated_input: peek.estimated_input };
-    let admitted = gateway::authorize(app, &caller, endpoint(door), asked).await;
-    *figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
-    let admission = admitted?;
-    drop(peek);
-    let call = Call::new(door, body, admission.route(), request_id.to_owned());
-    // Here it ends whatever becomes of it; where the client leaves, this is dropped.
-    let settling = Settling::new(admission, Arc::clone(&call.meter));
-    let Forwarded { content_type, body, meter } = match app.assistants.ai().forward(call).await {
-        Ok(forwarded) => forwarded,
-        Err(error) => {
-            settling.end(error.status(door));
-            return Err(error);
-        }
+impl<'a> Asking<'a> {
+    pub fn new(ctx: &'a Ctx, door: Door) -> Self {
+        Self { ctx, door, request_id: request_id(ctx.http()), figures: Figures::default() }
+    }
+
+    pub fn ai(&self) -> &'a Ai {
+        self.ctx.app().assistants.ai()
+    }
+
+    /// The answer, in the form that it was asked in.
+    pub fn reply(self, answer: Result<Reply<Raw>, GatewayError>) -> Reply<Raw> {
+        let reply = match answer {
+            Ok(reply) => failure::identified(reply, self.door, &self.request_id),
+            Err(error) => failure::reply(&error, self.door, &self.request_id),
+        };
+        limited(reply, self.figures)
+    }
+
+    /// Reads what is asked, and lets it in.
+    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<(Admission, Call), GatewayError> {
+        let Peek { model, max_output, estimated_input, .. } = ai::peek(self.door, &body)?;
+        let admission = self.admit(endpoint, &model, max_output, estimated_input).await?;
+        drop(model);
+        let call = Call::new(self.door, body, admission.route(), self.request_id.clone());
+        Ok((admission, call))
+    }
+
+    pub async fn admit(
+        &mut self,
+        endpoint: GatewayEndpoint,
+        model: &str,
+        max_output: Option<u64>,
+        estimated_input: u64,
+    ) -> Result<Admission, GatewayError> {
+        let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        let asked = Asked { model, request_id: &self.request_id, max_output, estimated_input };
+        let admitted = gateway::authorize(self.ctx.app(), &caller, endpoint, asked).await;
+        self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
+        Ok(admitted?)
+    }
+
+    /// Waits for an answer that was asked for, and has it counted.
+    pub async fn serve(
+        &self,
+        admission: Admission,
+        meter: Arc<Meter>,
+        answer: impl Future<Output = Result<Forwarded, GatewayError>>,
+    ) -> Result<Reply<Raw>, GatewayError> {
+        // Here it ends whatever becomes of it; where the client leaves, this is dropped.
+        let settling = Settling::new(admission, Arc::clone(&meter));
+        let Forwarded { content_type, body, .. } = match answer.await {
+            Ok(forwarded) => forwarded,
+            Err(error) => {
+                settling.end(error.status(self.door));
+                return Err(error);
+            }
+        };
+        let reply = match body {
+            AnswerBody::Whole(body) => {
+                Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.end(200).0))
+            }
+            AnswerBody::Stream(frames) => {
+                let every = self.ctx.app().config.gateway.heartbeat;
+                Reply::stream(content_type, LiveStream::new(self.door, frames, every, settling))
+            }
+        };
+        Ok(served(reply, &meter))
+    }
+}
+
+/// Asks a model, by one of the three doors.
+pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = Asking::new(ctx, door);
+    let answer = async {
+        let (admission, call) = asking.let_in(endpoint(door), body).await?;
+        let meter = Arc::clone(&call.meter);
+        asking.serve(admission, meter, asking.ai().forward(call)).await
     };
-    let reply = match body {
-        AnswerBody::Whole(body) => {
-            Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.end(200).0))
-        }
-        AnswerBody::Stream(frames) => {
-            Reply::stream(content_type, LiveStream::new(door, frames, app.config.gateway.heartbeat, settling))
-        }
+    let answer = answer.await;
+    Ok(asking.reply(answer))
+}
+
+/// Asks for the vectors of texts.
+pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = Asking::new(ctx, Door::Chat);
+    let answer = async {
+        let (admission, call) = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
+        let meter = Arc::clone(&call.meter);
+        asking.serve(admission, meter, asking.ai().forward_embeddings(call)).await
     };
-    Ok(served(reply, &meter))
+    let answer = answer.await;
+    Ok(asking.reply(answer))
+}
+
+/// Counts the tokens of a question: an admission that is not settled costs nothing.
+pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = Asking::new(ctx, Door::Messages);
+    let answer = async {
+        let (_admission, call) = asking.let_in(GatewayEndpoint::Messages, body).await?;
+        let tokens = asking.ai().count_tokens(call).await?;
+        Ok(Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()))
+    };
+    let answer = answer.await;
+    Ok(asking.reply(answer))
 }
 
 const fn endpoint(door: Door) -> GatewayEndpoint {

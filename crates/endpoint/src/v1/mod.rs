@@ -8,6 +8,7 @@ mod models;
 mod questions;
 mod settling;
 mod stream;
+mod transcriptions;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub(crate) const ROOT: &str = "/v1";
 /// What we need beside the provider.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
-const RESOURCES: &[&[EndpointDef]] = &[questions::ENDPOINTS, models::ENDPOINTS];
+const RESOURCES: &[&[EndpointDef]] = &[questions::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
 
 /// Every endpoint under `/v1`.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {

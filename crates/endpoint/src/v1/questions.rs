@@ -1,15 +1,23 @@
-//! The three doors by which models are asked.
+//! What models are asked: by the three doors, and for vectors.
 
 use ai::Door;
 use appcore::AppError;
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 
-use super::{call::ask, deadline, max_body};
+use super::{
+    call::{ask, count, embed},
+    deadline, max_body,
+};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
-pub(super) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<CompleteChat>(), EndpointDef::of::<CreateResponse>(), EndpointDef::of::<CreateMessage>()];
+pub(super) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<CompleteChat>(),
+    EndpointDef::of::<CreateResponse>(),
+    EndpointDef::of::<CreateMessage>(),
+    EndpointDef::of::<CountTokens>(),
+    EndpointDef::of::<CreateEmbeddings>(),
+];
 
 #[dto(request)]
 pub struct Question {
@@ -51,5 +59,29 @@ impl Endpoint for CreateMessage {
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
         ask(ctx, Door::Messages, question.body).await
+    }
+}
+
+/// Count the tokens of a question (Anthropic's messages)
+///
+/// As the model's provider counts them, else an estimate.
+#[endpoint(POST "/v1/messages/count_tokens", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CountTokens {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        count(ctx, question.body).await
+    }
+}
+
+/// Turn texts into vectors (OpenAI's embeddings)
+#[endpoint(POST "/v1/embeddings", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateEmbeddings {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        embed(ctx, question.body).await
     }
 }

@@ -1,0 +1,125 @@
+//! What is heard in a recording.
+
+use std::{convert::Infallible, sync::Arc};
+
+use actix_web::http::header::CONTENT_TYPE;
+use ai::{Door, GatewayError, Meter, Recording};
+use appcore::{AppError, view::GatewayEndpoint};
+use bytes::Bytes;
+use futures_util::stream;
+use multer::Multipart;
+use natter_macro::{dto, endpoint};
+
+use super::{call::Asking, deadline, max_body};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
+
+pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
+
+/// Fields of a form beside the recording.
+const MAX_FIELDS: usize = 64;
+/// The longest of them, in bytes.
+const MAX_FIELD: usize = 64 * 1024;
+/// Bytes of sound for one token, about.
+const BYTES_PER_TOKEN: u64 = 300;
+
+#[dto(request)]
+pub struct TranscribeRequest {
+    #[from(bytes, "multipart/form-data")]
+    pub body: Bytes,
+}
+
+/// Write down what is said in a recording (OpenAI's transcriptions)
+#[endpoint(POST "/v1/audio/transcriptions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/plain"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for Transcribe {
+    type Request = TranscribeRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: TranscribeRequest) -> Result<Reply<Raw>, AppError> {
+        let mut asking = Asking::new(ctx, Door::Chat);
+        let answer = transcribe(ctx, &mut asking, request.body).await;
+        Ok(asking.reply(answer))
+    }
+}
+
+async fn transcribe(ctx: &Ctx, asking: &mut Asking<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
+    let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
+    let estimated_input = file.len() as u64 / BYTES_PER_TOKEN;
+    let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, None, estimated_input).await?;
+    let meter = Arc::new(Meter::default());
+    let recording = Recording {
+        route: admission.route(),
+        request_id: asking.request_id.clone(),
+        file,
+        file_name,
+        content_type,
+        fields,
+        meter: Arc::clone(&meter),
+    };
+    asking.serve(admission, meter, asking.ai().forward_transcription(recording)).await
+}
+
+/// What was sent, in whatever order.
+#[derive(Default)]
+struct Form {
+    model: String,
+    file: Bytes,
+    file_name: String,
+    content_type: String,
+    fields: Vec<(String, String)>,
+}
+
+async fn read(content_type: &str, body: Bytes) -> Result<Form, GatewayError> {
+    let unreadable = |_| GatewayError::invalid("The form couldn't be read. Send it as multipart/form-data.");
+    let boundary = multer::parse_boundary(content_type).map_err(unreadable)?;
+    let mut parts = Multipart::new(stream::once(async move { Ok::<_, Infallible>(body) }), boundary);
+    let mut form = Form::default();
+    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        if name == "file" {
+            form.file_name = part.file_name().unwrap_or("recording").to_owned();
+            form.content_type =
+                part.content_type().map_or_else(|| "application/octet-stream".to_owned(), ToString::to_string);
+            form.file = part.bytes().await.map_err(unreadable)?;
+            continue;
+        }
+        let value = part.text().await.map_err(unreadable)?;
+        if value.len() > MAX_FIELD || form.fields.len() == MAX_FIELDS {
+            return Err(GatewayError::invalid("The form has too many fields, or too long ones."));
+        }
+        if name == "model" {
+            form.model = value;
+        } else {
+            form.fields.push((name, value));
+        }
+    }
+    if form.model.trim().is_empty() {
+        return Err(GatewayError::invalid_param("model", "`model` must be the name of a model."));
+    }
+    Ok(form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_form_is_read_in_any_order() {
+        let body = "--b\r\ncontent-disposition: form-data; name=\"language\"\r\n\r\nvi\r\n\
+                    --b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\ncontent-type: audio/wav\r\n\r\nRIFF\r\n\
+                    --b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n--b--\r\n";
+        let form = read("multipart/form-data; boundary=b", Bytes::from(body)).await.unwrap();
+        assert_eq!((form.model.as_str(), &form.file[..], form.file_name.as_str()), ("whisper", &b"RIFF"[..], "a.wav"));
+        assert_eq!(
+            (form.content_type.as_str(), form.fields),
+            ("audio/wav", vec![("language".to_owned(), "vi".to_owned())])
+        );
+        for (kind, body) in [
+            ("application/json", "{}"),
+            ("multipart/form-data; boundary=b", "--b\r\n"),
+            ("multipart/form-data; boundary=b", "--b--\r\n"),
+        ] {
+            assert!(read(kind, Bytes::from(body)).await.is_err(), "{kind} {body}");
+        }
+    }
+}
