@@ -126,7 +126,7 @@ fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageI
 }
 
 fn delete(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId) -> Change {
-    Change::Delete(DeleteMessage { conversation_id, by: fixture.people[0], message_id, has_versions: false })
+    Change::Delete(DeleteMessage { conversation_id, by: fixture.people[0], message_id, has_more: false })
 }
 
 fn text(content: &str) -> Content {

@@ -47,6 +47,14 @@ pub struct Message {
     pub created_at: Timestamp,
 }
 
+impl Message {
+    /// Whether it is made of more than its text: it has other versions, or is an answer with its figures and thoughts.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.versions.is_some() || self.sender.kind == SenderKind::Assistant
+    }
+}
+
 /// Somebody whom a message mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Mention {

@@ -117,8 +117,8 @@ pub async fn show_version(app: &App, by: &Principal, message_id: MessageId, inde
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let message = find(app, by, message_id).await?;
-    let (conversation_id, has_versions) = (message.conversation_id, message.versions.is_some());
-    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_versions };
+    let (conversation_id, has_more) = (message.conversation_id, message.has_more());
+    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_more };
     let deleted = app.writer.submit(Change::Delete(delete)).await;
     access::explain(app, by.user_id, conversation_id, deleted).await?;
     Ok(())

@@ -90,8 +90,8 @@ pub struct DeleteMessage {
     pub conversation_id: ConversationId,
     pub by: UserId,
     pub message_id: MessageId,
-    /// It has other versions, as far as the caller knows; they go with it.
-    pub has_versions: bool,
+    /// More than its text goes with it, as far as the caller knows: see [`Message::has_more`](appcore::view::Message::has_more).
+    pub has_more: bool,
 }
 
 /// People and assistants were checked against the workspace before.
@@ -264,7 +264,7 @@ impl Change {
 
     /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
     pub(super) const fn is_gathered(&self) -> bool {
-        matches!(self, Self::Send(_) | Self::Edit(_) | Self::Delete(DeleteMessage { has_versions: false, .. }))
+        matches!(self, Self::Send(_) | Self::Edit(_) | Self::Delete(DeleteMessage { has_more: false, .. }))
     }
 
     /// The people whose standing in the conversation decides.

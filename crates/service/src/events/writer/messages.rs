@@ -261,7 +261,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
 pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
     batch.standing(delete.conversation_id, delete.by)?;
     let mut message = batch.edits.message(delete.conversation_id, delete.message_id).ok_or(Code::NotFound)?;
-    if delete.has_versions || message.versions.is_some() {
+    if delete.has_more || message.has_more() {
         message = target(batch, delete.conversation_id, delete.message_id).await?;
     }
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
@@ -275,7 +275,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
     }
     message.content.clear();
     message.deleted_at = Some(batch.now);
-    if message.versions.is_some() {
+    if message.has_more() {
         query::messages::delete(batch.db, delete.message_id, batch.now).await?;
         removed::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;

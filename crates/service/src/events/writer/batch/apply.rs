@@ -53,11 +53,11 @@ impl Batch<'_> {
     }
 
     fn is_gathered(&self, change: &Change) -> bool {
-        let has_versions = |delete: &DeleteMessage| {
+        let has_more = |delete: &DeleteMessage| {
             let message = self.edits.message(delete.conversation_id, delete.message_id);
-            message.is_some_and(|message| message.versions.is_some())
+            message.is_some_and(|message| message.has_more())
         };
-        change.is_gathered() && !matches!(change, Change::Delete(delete) if has_versions(delete))
+        change.is_gathered() && !matches!(change, Change::Delete(delete) if has_more(delete))
     }
 
     fn progress(&self) -> Progress {
