@@ -22,7 +22,9 @@ fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
 #[tokio::test]
 async fn an_id_that_belongs_to_nothing_is_not_found() {
     let world = World::start().await;
-    for def in enveloped().filter(|def| !def.path_fields.is_empty()) {
+    // A name that nothing has is what a model is made with.
+    let makes = |def: &EndpointDef| def.method == Method::PUT.as_str() && def.path_fields == ["name"];
+    for def in enveloped().filter(|def| !def.path_fields.is_empty() && !makes(def)) {
         let (body, caller) = (world.call(def).await.body, world.caller(def));
         let paths = [
             with_unknown_ids(def),

@@ -175,7 +175,7 @@ impl World {
                 path
             }
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
-            "ShowModel" => with_id(def, "demo"),
+            "ShowV1Model" => with_id(def, "demo"),
             "ShowWorkspace" | "ListWorkspaceMembers" | "ListInvitations" | "CreateInvitation" => {
                 with_id(def, &self.workspace)
             }

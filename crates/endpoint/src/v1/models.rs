@@ -10,13 +10,13 @@ use service::gateway;
 use super::{call::caller, failure};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply};
 
-pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListModels>(), EndpointDef::of::<ShowModel>()];
+pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
 
 /// List the models that this key may ask
 ///
 /// In OpenAI's form, or in Anthropic's where `anthropic-version` is sent.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
-impl Endpoint for ListModels {
+impl Endpoint for ListV1Models {
     type Request = NoInput;
     type Response = Raw;
 
@@ -34,7 +34,7 @@ impl Endpoint for ListModels {
 }
 
 #[dto(request)]
-pub struct ShowModelRequest {
+pub struct ShowV1ModelRequest {
     /// Slashes as `%2F`.
     #[from(path)]
     pub id: String,
@@ -42,11 +42,11 @@ pub struct ShowModelRequest {
 
 /// Show a model that this key may ask
 #[endpoint(GET "/v1/models/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
-impl Endpoint for ShowModel {
-    type Request = ShowModelRequest;
+impl Endpoint for ShowV1Model {
+    type Request = ShowV1ModelRequest;
     type Response = Raw;
 
-    async fn handle(ctx: &Ctx, request: ShowModelRequest) -> Result<Reply<Raw>, AppError> {
+    async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
         let id = request.id.replace("%2F", "/").replace("%2f", "/");
         let caller = caller(ctx).await?;
         if !gateway::may_call(ctx.app(), &caller, &id) {

@@ -53,6 +53,28 @@ export type AddWorkspaceMemberRequest = {
  */
 export type AddedMember = Member | AssistantMember;
 
+/**
+ * A provider of models.
+ */
+export type AiProvider = {
+    keys: Array<ProviderKey>;
+    kind: string;
+    name: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type AiProviderPage = {
+    items: Array<AiProvider>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
 export type AnswerChallengeRequest = {
     /**
      * From the sign-in.
@@ -140,16 +162,39 @@ export type AnswerFigures = {
  * A key by which a program acts for its owner. The key itself is shown once, when it is made.
  */
 export type ApiKey = {
+    budget?: Budget | null;
     created_at: Timestamp;
+    /**
+     * Parts of `/v1` that it may call. None named: all.
+     */
+    endpoints: Array<GatewayEndpoint>;
     expires_at?: Timestamp | null;
     id: ApiKeyId;
     last_used_at?: Timestamp | null;
+    /**
+     * Models that it may ask for. None named: every model.
+     */
+    models: Array<string>;
     name: string;
+    /**
+     * Requests at the same time.
+     */
+    parallel?: number | null;
     /**
      * How the key begins, so that its owner recognises it.
      */
     prefix: string;
+    previous_until?: Timestamp | null;
+    /**
+     * Requests in a minute.
+     */
+    rpm?: number | null;
     scopes: Array<Scope>;
+    /**
+     * Tokens in a minute.
+     */
+    tpm?: number | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 /**
@@ -384,6 +429,69 @@ export type BanPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+/**
+ * A budget as it stands.
+ */
+export type Budget = {
+    /**
+     * Kept back for requests that are under way.
+     */
+    held: MicroCredits;
+    limit: MicroCredits;
+    period: BudgetPeriod;
+    resets_at?: Timestamp | null;
+    /**
+     * In this period.
+     */
+    spent: MicroCredits;
+};
+
+/**
+ * How much may be spent, in micro-credits.
+ */
+export type BudgetLimit = {
+    limit: MicroCredits;
+    period: BudgetPeriod;
+};
+
+/**
+ * How long a budget lasts until it begins anew. Days, weeks (from Monday) and months are those of UTC.
+ */
+export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
+
+/**
+ * Whose budget it is.
+ */
+export type BudgetScope = 'key' | 'user' | 'workspace';
+
+export type ChangeApiKeyRequest = {
+    budget?: BudgetLimit | null;
+    /**
+     * Null or empty: all of `/v1`.
+     */
+    endpoints?: Array<GatewayEndpoint> | null;
+    expires_at?: Timestamp | null;
+    /**
+     * Null or empty: every model.
+     */
+    models?: Array<string> | null;
+    name?: string | null;
+    /**
+     * Null: no limit.
+     */
+    parallel?: number | null;
+    /**
+     * Null: no limit.
+     */
+    rpm?: number | null;
+    scopes?: Array<Scope> | null;
+    /**
+     * Null: no limit.
+     */
+    tpm?: number | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 export type ChangeAssistantRequest = {
@@ -727,16 +835,38 @@ export type ConvertConversationRequest = {
 };
 
 export type CreateApiKeyRequest = {
+    budget?: BudgetLimit | null;
+    /**
+     * Parts of `/v1` that it may call. Left out or empty: all.
+     */
+    endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
+    /**
+     * Models that it may ask for, by name or alias. Left out or empty: every model.
+     */
+    models?: Array<string> | null;
     /**
      * What it is for.
      */
     name: string;
     /**
+     * Requests at the same time.
+     */
+    parallel?: number | null;
+    /**
+     * Requests in a minute.
+     */
+    rpm?: number | null;
+    /**
      * `read`: what GET gives, and following events; `write`: everything else; `gateway`: `/v1`. No key reaches the sign-in, keys and
      * devices, or deletes the account.
      */
     scopes: Array<Scope>;
+    /**
+     * Tokens in a minute.
+     */
+    tpm?: number | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 export type CreateAssistantRequest = {
@@ -1047,6 +1177,37 @@ export type Freshness = {
      * What `POST /r1/auth/confirm` takes from this account; where it is empty, only a new sign-in helps.
      */
     methods: Array<ConfirmationMethod>;
+};
+
+/**
+ * A part of `/v1` that a key can be limited to.
+ */
+export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
+
+/**
+ * A model of the gateway, for administrators.
+ */
+export type GatewayModel = ModelDefinition & {
+    charged?: ModelPrice | null;
+    name: string;
+    price_version: string;
+    /**
+     * `admin`: defined here; `configuration`: it follows from `ai.providers` and `ai.model_map`.
+     */
+    source: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type GatewayModelPage = {
+    items: Array<GatewayModel>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
 };
 
 export type GenerationStopCommand = {
@@ -1581,6 +1742,88 @@ export type MessageUpdatedFrame = {
 };
 
 /**
+ * Millionths of a credit.
+ */
+export type MicroCredits = number;
+
+/**
+ * What a model can do.
+ */
+export type ModelCapabilities = {
+    audio?: boolean;
+    /**
+     * Tokens that it can read and write together.
+     */
+    context_window?: number | null;
+    images?: boolean;
+    json_schema?: boolean;
+    /**
+     * Tokens that it writes at most.
+     */
+    max_output?: number | null;
+    reasoning?: boolean;
+    tools?: boolean;
+};
+
+/**
+ * A model as administrators define it.
+ */
+export type ModelDefinition = {
+    /**
+     * Other names for it.
+     */
+    aliases?: Array<string>;
+    capabilities?: ModelCapabilities;
+    deployments?: Array<ModelDeployment>;
+    fallbacks?: ModelFallbacks;
+    price?: ModelPrice | null;
+};
+
+/**
+ * Where a model can be had: a provider of the configuration, and its name there.
+ */
+export type ModelDeployment = {
+    model: string;
+    /**
+     * A smaller one is tried first.
+     */
+    priority?: number;
+    provider: string;
+    /**
+     * The share of requests among deployments of the same priority.
+     */
+    weight?: number;
+};
+
+/**
+ * Models that are asked instead, by what went wrong. They are tried in their order.
+ */
+export type ModelFallbacks = {
+    /**
+     * The provider's filter refused it.
+     */
+    content_policy?: Array<string>;
+    /**
+     * The request is too long for the model.
+     */
+    context_length?: Array<string>;
+    /**
+     * Anything else that may pass.
+     */
+    failure?: Array<string>;
+};
+
+/**
+ * What a million tokens cost, in micro-credits.
+ */
+export type ModelPrice = {
+    cache_write?: MicroCredits | null;
+    cached?: MicroCredits | null;
+    input: MicroCredits;
+    output: MicroCredits;
+};
+
+/**
  * An invitation, just made.
  */
 export type NewInvitation = Invitation & {
@@ -1943,6 +2186,64 @@ export type PromptsChangedFrame = {
 };
 
 /**
+ * A key of a provider, by its last characters.
+ */
+export type ProviderKey = {
+    failures: number;
+    /**
+     * Its place in `ai.providers.*.keys`.
+     */
+    id: string;
+    /**
+     * Since this instance was started, as the two after it.
+     */
+    requests: number;
+    resting_until?: Timestamp | null;
+    state: ProviderKeyState;
+    tail: string;
+    /**
+     * Used by programs.
+     */
+    tokens: number;
+};
+
+/**
+ * What a provider's key is good for now, on the instance that answers.
+ */
+export type ProviderKeyState = 'ready' | 'resting' | 'off';
+
+/**
+ * What came of asking a provider.
+ */
+export type ProviderTest = {
+    error?: string | null;
+    latency_ms?: number | null;
+    ok: boolean;
+};
+
+export type PutBudgetRequest = {
+    /**
+     * In micro-credits.
+     */
+    limit: MicroCredits;
+    period: BudgetPeriod;
+};
+
+export type PutGatewayModelRequest = {
+    /**
+     * Other names for it.
+     */
+    aliases?: Array<string> | null;
+    capabilities?: ModelCapabilities | null;
+    /**
+     * Where it can be had. May be left out where the configuration knows the model.
+     */
+    deployments?: Array<ModelDeployment> | null;
+    fallbacks?: ModelFallbacks | null;
+    price?: ModelPrice | null;
+};
+
+/**
  * A conversation, and how far its log goes.
  */
 export type ReachedConversation = {
@@ -2087,6 +2388,10 @@ export type ResetPasswordRequest = {
     token: string;
 };
 
+export type RestProviderKeyRequest = {
+    seconds: number;
+};
+
 export type ResyncFrame = {
     id: string;
     /**
@@ -2106,10 +2411,41 @@ export type ResyncFrame = {
     type: 'resync';
 };
 
+export type RotateApiKeyRequest = {
+    /**
+     * How long the secret from before is accepted beside the new one. Left out: not at all.
+     */
+    grace_seconds?: number | null;
+};
+
 /**
  * One of the things that a key may be used for.
  */
 export type Scope = 'read' | 'write' | 'gateway';
+
+/**
+ * The budget of a key, a person or a workspace.
+ */
+export type ScopedBudget = Budget & {
+    /**
+     * The key's, person's or workspace's id.
+     */
+    id: string;
+    scope: BudgetScope;
+};
+
+/**
+ * A page of a list.
+ */
+export type ScopedBudgetPage = {
+    items: Array<ScopedBudget>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
 
 /**
  * What must be answered before there are tokens.
@@ -2362,6 +2698,135 @@ export type TypingFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'typing';
+};
+
+/**
+ * A model that somebody may use.
+ */
+export type UsableModel = {
+    aliases: Array<string>;
+    capabilities: ModelCapabilities;
+    context_window?: number | null;
+    /**
+     * It answers where none is named.
+     */
+    is_default: boolean;
+    name: string;
+    price?: ModelPrice | null;
+    /**
+     * Where it is had first.
+     */
+    provider?: string | null;
+};
+
+/**
+ * A page of a list.
+ */
+export type UsableModelPage = {
+    items: Array<UsableModel>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What one day, model, key or person used.
+ */
+export type UsageGroup = {
+    cached_tokens: number;
+    cost: MicroCredits;
+    /**
+     * Of these, those that came to nothing.
+     */
+    failed: number;
+    input_tokens: number;
+    /**
+     * A date such as `2026-11-23`, a model's name, or the id of a key or a person. Empty: answers in chats, which have no key.
+     */
+    key: string;
+    output_tokens: number;
+    requests: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type UsageGroupPage = {
+    items: Array<UsageGroup>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * One request to a model.
+ */
+export type UsageRequest = {
+    asked_model: string;
+    audio_tokens: number;
+    cache_write_tokens: number;
+    cached_tokens: number;
+    cost: MicroCredits;
+    created_at: Timestamp;
+    deployment: string;
+    duration_ms: number;
+    /**
+     * A part of `/v1`, or `assistant` for an answer in a chat.
+     */
+    endpoint: string;
+    /**
+     * The provider did not say how many tokens it were.
+     */
+    estimated: boolean;
+    first_token_ms?: number | null;
+    id: string;
+    /**
+     * All that was read, from a cache too.
+     */
+    input_tokens: number;
+    key_id?: ApiKeyId | null;
+    /**
+     * The model that answered, by the provider's name for it.
+     */
+    model: string;
+    /**
+     * All that was written, thinking too.
+     */
+    output_tokens: number;
+    /**
+     * Which price it was.
+     */
+    price_version: string;
+    reasoning_tokens: number;
+    /**
+     * The answer's `x-request-id`.
+     */
+    request_id: string;
+    /**
+     * The HTTP status; 499 where the client left.
+     */
+    status: number;
+    tries: number;
+    user_id: UserId;
+};
+
+/**
+ * A page of a list.
+ */
+export type UsageRequestPage = {
+    items: Array<UsageRequest>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
 };
 
 /**
