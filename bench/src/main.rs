@@ -6,6 +6,7 @@ mod crowd;
 mod dialect;
 mod durable;
 mod frame;
+mod gateway;
 mod machine;
 mod picture;
 mod pipeline;
@@ -61,6 +62,9 @@ struct Arguments {
     /// Only the channel of ten thousand people.
     #[arg(long)]
     channel: bool,
+    /// Only the AI gateway beside others.
+    #[arg(long)]
+    gateway: bool,
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
@@ -103,6 +107,9 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
     if arguments.pipeline {
         return pipeline::measure(&arguments.natter, arguments.pipeline_rounds);
+    }
+    if arguments.gateway {
+        return gateway::measure(&arguments.natter, &arguments.peers, arguments.rounds);
     }
     if arguments.channel {
         return channel::measure();

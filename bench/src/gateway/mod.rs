@@ -1,0 +1,136 @@
+//! The AI gateway beside other gateways: the same calls through each of them to one upstream that answers at once, and the processor time that each
+//! takes for a thousand. Natter checks a key, counts limits, holds a budget and writes a usage row; what a peer does of that is what it does as it
+//! comes.
+//!
+//! Generator and upstream share one core, the gateway has the other.
+
+mod load;
+mod peer;
+mod upstream;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+use self::{
+    load::{Call, Load},
+    peer::Peer,
+};
+use crate::machine::{self, Cores, Cpu, Quiet, memory};
+
+const PARALLEL: usize = 32;
+const SLICE: Duration = Duration::from_secs(2);
+const LONE_CALLS: usize = 500;
+
+/// What one peer reached in one round.
+struct Outcome {
+    peer: Peer,
+    /// Processor seconds for a thousand calls.
+    plain: f64,
+    streamed: f64,
+    /// What is added to a lone call, in milliseconds.
+    added_p50: f64,
+    added_p99: f64,
+    /// From a call until its first frame, in milliseconds.
+    first_frame: f64,
+    /// Bytes after the calls.
+    memory: u64,
+}
+
+/// Measures and prints.
+pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()> {
+    let cores = Cores::choose()?;
+    println!("{}", machine::describe());
+    cores.pin_generator()?;
+    let upstream = upstream::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut outcomes = Vec::new();
+    for round in 0..rounds {
+        let mut order = Peer::ALL;
+        order.rotate_left(round % Peer::ALL.len());
+        for peer in order {
+            match measure_one(&runtime, cores, peer, natter, peers, upstream.port) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => eprintln!("{}: {error:#}", peer.name()),
+            }
+        }
+    }
+    println!(
+        "\n| | 1,000 calls, CPU s | 1,000 streams of {} frames, CPU s | added p50, ms | added p99, ms | first frame, ms | memory, MiB |",
+        upstream::FRAMES
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for peer in Peer::ALL {
+        let of_peer = |value: fn(&Outcome) -> f64| {
+            let mut values: Vec<f64> = outcomes.iter().filter(|outcome| outcome.peer == peer).map(value).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let Some(plain) = of_peer(|outcome| outcome.plain) else { continue };
+        let shown = |value: fn(&Outcome) -> f64| of_peer(value).unwrap_or(f64::NAN);
+        #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+        let memory = shown(|outcome| outcome.memory as f64) / f64::from(1 << 20);
+        println!(
+            "| {} | {plain:.3} | {:.3} | {:.2} | {:.2} | {:.2} | {memory:.0} |",
+            peer.name(),
+            shown(|outcome| outcome.streamed),
+            shown(|outcome| outcome.added_p50),
+            shown(|outcome| outcome.added_p99),
+            shown(|outcome| outcome.first_frame),
+        );
+    }
+    Ok(())
+}
+
+fn measure_one(
+    runtime: &Runtime,
+    cores: Cores,
+    peer: Peer,
+    natter: &Path,
+    peers: &Path,
+    upstream: u16,
+) -> anyhow::Result<Outcome> {
+    let running = peer.start(cores, natter, peers, upstream)?;
+    let load = Load { address: running.server.address, key: running.key.clone(), path: running.path };
+    let direct = Load { address: (std::net::Ipv4Addr::LOCALHOST, upstream).into(), ..load.clone() };
+    runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
+    let process = running.server.process();
+    let cost = |call: Call| -> anyhow::Result<f64> {
+        let before = Cpu::of(process)?;
+        let answered = runtime.block_on(load.all(call, PARALLEL, SLICE))?;
+        Ok(Cpu::of(process)?.since(before).total() / answered * 1_000.0)
+    };
+    let quiet = Quiet::begin(cores)?;
+    let (plain, streamed) = (cost(Call::Plain)?, cost(Call::Streamed)?);
+    let mut lone = runtime.block_on(load.one_by_one(Call::Plain, LONE_CALLS))?;
+    let mut floor = runtime.block_on(direct.one_by_one(Call::Plain, LONE_CALLS))?;
+    let mut first = runtime.block_on(load.one_by_one(Call::Streamed, LONE_CALLS / 5))?;
+    let at = |times: &mut Vec<Duration>, share: f64| {
+        times.sort_unstable();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a place in a short list"
+        )]
+        let place = ((times.len() - 1) as f64 * share) as usize;
+        times[place].as_secs_f64() * 1e3
+    };
+    let outcome = Outcome {
+        peer,
+        plain,
+        streamed,
+        added_p50: at(&mut lone, 0.5) - at(&mut floor, 0.5),
+        added_p99: at(&mut lone, 0.99) - at(&mut floor, 0.99),
+        first_frame: at(&mut first, 0.5),
+        memory: memory(process)?,
+    };
+    eprintln!(
+        "{}: {plain:.3} and {streamed:.3} CPU seconds, p50 +{:.2} ms, others had {:.1} %",
+        peer.name(),
+        outcome.added_p50,
+        quiet.disturbance()? * 100.0
+    );
+    Ok(outcome)
+}

@@ -1,0 +1,155 @@
+//! The gateways, each as it comes, with one worker and no log of calls.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+use support::{Anonymous, Caller, Credentials, PASSWORD, free_port};
+use tempfile::TempDir;
+
+use super::load::{Call, Load};
+use crate::{machine::Cores, server::Server};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The floor: passes bytes on and knows nothing of them.
+    Nginx,
+    Natter,
+    SglangRouter,
+    Portkey,
+    LiteLlm,
+}
+
+/// A gateway that is ready.
+pub struct Running {
+    pub server: Server,
+    pub key: String,
+    pub path: &'static str,
+    _folder: TempDir,
+}
+
+/// Within which a gateway must be ready; LiteLLM takes half a minute.
+const READY: Duration = Duration::from_secs(90);
+/// Where Portkey is told the upstream to be: it has no configuration of its own.
+static UPSTREAM: AtomicU16 = AtomicU16::new(0);
+
+pub fn custom_host() -> String {
+    format!("http://127.0.0.1:{}/v1", UPSTREAM.load(Ordering::Relaxed))
+}
+
+impl Peer {
+    pub const ALL: [Self; 5] = [Self::Nginx, Self::Natter, Self::SglangRouter, Self::Portkey, Self::LiteLlm];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx (floor)",
+            Self::Natter => "Natter",
+            Self::SglangRouter => "sglang-router",
+            Self::Portkey => "Portkey",
+            Self::LiteLlm => "LiteLLM",
+        }
+    }
+
+    pub fn start(self, cores: Cores, natter: &Path, peers: &Path, upstream: u16) -> anyhow::Result<Running> {
+        UPSTREAM.store(upstream, Ordering::Relaxed);
+        let scratch = tempfile::Builder::new().prefix("natter-bench").tempdir()?;
+        let (folder, port) = (scratch.path(), free_port());
+        let start = |program: PathBuf, arguments: &str, environment: &[(&str, String)]| {
+            let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+            let environment: Vec<_> =
+                environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            Server::start(cores.server, folder, port, &program, &arguments, &environment)
+        };
+        let python = peers.join("python/bin");
+        let mut key = "sk-bench".to_owned();
+        let server = match self {
+            Self::Nginx => {
+                let file = folder.join("nginx.conf");
+                let text = include_str!("../../peers/gateway-nginx.conf")
+                    .replace("@FOLDER@", &folder.display().to_string())
+                    .replace("@PORT@", &port.to_string())
+                    .replace("@UPSTREAM@", &upstream.to_string());
+                fs::write(&file, text)?;
+                start("nginx".into(), &format!("-p {} -c {}", folder.display(), file.display()), &[])?
+            }
+            Self::Natter => {
+                let settings = [
+                    ("NATTER__SERVER__PORT", port.to_string()),
+                    ("NATTER__SERVER__DATA_DIR", folder.display().to_string()),
+                    ("NATTER__SERVER__WORKERS", "1".to_owned()),
+                    ("NATTER__AI__PROVIDERS__BENCH__KIND", "openai".to_owned()),
+                    ("NATTER__AI__PROVIDERS__BENCH__BASE_URL", custom_host()),
+                    ("NATTER__AI__PROVIDERS__BENCH__KEYS", "sk-bench".to_owned()),
+                    ("NATTER__AI__PROVIDERS__BENCH__MODELS", "bench-model".to_owned()),
+                ];
+                let server = start(natter.to_owned(), "serve", &settings)?;
+                key = natter_key(&server)?;
+                server
+            }
+            Self::SglangRouter => {
+                let arguments = format!(
+                    "-m sglang_router.launch_router --host 127.0.0.1 --port {port} --policy round_robin --worker-urls http://127.0.0.1:{upstream} --log-level error"
+                );
+                start(python.join("python"), &arguments, &[])?
+            }
+            Self::Portkey => {
+                let script = peers.join("node/node_modules/@portkey-ai/gateway/build/start-server.js");
+                start("node".into(), &format!("{} --port={port} --headless", script.display()), &[])?
+            }
+            Self::LiteLlm => {
+                let config = json!({
+                    "model_list": [{ "model_name": "bench-model", "litellm_params": { "model": "openai/bench-model", "api_base": custom_host(), "api_key": "sk-bench" } }],
+                    "general_settings": { "master_key": key },
+                    "litellm_settings": { "telemetry": false },
+                });
+                let file = folder.join("litellm.yaml");
+                // JSON is YAML.
+                fs::write(&file, config.to_string())?;
+                let arguments = format!("--config {} --host 127.0.0.1 --port {port} --num_workers 1", file.display());
+                start(
+                    python.join("litellm"),
+                    &arguments,
+                    &[("LITELLM_LOG", "ERROR".to_owned()), ("LITELLM_LOCAL_MODEL_COST_MAP", "True".to_owned())],
+                )?
+            }
+        };
+        let running = Running { server, key, path: "/v1/chat/completions", _folder: scratch };
+        running.wait()?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// Until it answers a call.
+    fn wait(&self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let load = Load { address: self.server.address, key: self.key.clone(), path: self.path };
+        let deadline = Instant::now() + READY;
+        while let Err(error) = runtime.block_on(load.one_by_one(Call::Plain, 1)) {
+            ensure!(Instant::now() < deadline, "{error:#}: {}", self.server.last_words());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+}
+
+/// A key with limits and a budget, as one gives it out.
+fn natter_key(server: &Server) -> anyhow::Result<String> {
+    let base = format!("http://{}", server.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let anna = Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
+        let token = anna["access_token"].as_str().context("no access token")?;
+        let key = json!({
+            "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000_000_u64, "parallel": 10_000,
+            "budget": { "limit": 1_000_000_000_000_000_u64, "period": "day" },
+        });
+        let made = Caller::new(&base, Credentials::Bearer(token.to_owned())).post("/r1/api_keys", key).await.data_with(201);
+        made["key"].as_str().map(str::to_owned).context("no key")
+    })
+}
