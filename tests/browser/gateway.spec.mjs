@@ -161,13 +161,15 @@ test('an admin pauses a provider’s key and resumes it', async ({ browser, serv
   const { page } = admin;
   await page.goto('/admin/providers');
   const provider = page.getByRole('region', { name: 'fake' });
-  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Healthy');
+  // Its key is too short for a part of it to be shown.
+  const key = provider.getByRole('row').last();
+  await expect(key).toContainText('Healthy');
   await admin.expectFlawless('the providers');
   await provider.getByRole('button', { name: /^Pause key/ }).click();
   await page.getByRole('menuitem', { name: '30 min' }).click();
-  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Paused');
+  await expect(key).toContainText('Paused');
   await provider.getByRole('button', { name: /^Resume key/ }).click();
-  await expect(provider.getByRole('row', { name: /one/ })).toContainText('Healthy');
+  await expect(key).toContainText('Healthy');
   await provider.getByRole('button', { name: 'Test fake' }).click();
   await expect(provider.getByRole('status')).toContainText(/Answered in|The test failed/);
   await admin.expectFlawless('a tested provider');
