@@ -1,0 +1,192 @@
+// An AI provider that does what a test tells it to, in three dialects: as tests/support/src/upstream, as far as libraries need it.
+
+import { createServer } from 'node:http';
+
+/** What it does with one request. */
+export const answer = (text) => ({ text });
+/** Pairs of a tool's name and its input. */
+export const callTools = (...calls) => ({ calls: calls.map(([name, input]) => ({ name, input })) });
+/** Streams this and then says that it failed. */
+export const fail = (text) => ({ text, fails: true });
+/** Gemini names the wait in the body, others in `Retry-After`. */
+export const refuse = (status, seconds) => ({ status, seconds });
+
+const VECTOR = [0.5, -1, 2];
+const data = (value) => `data: ${JSON.stringify(value)}\n\n`;
+const event = (value) => `event: ${value.type}\n${data(value)}`;
+/** With the spaces, so that together they are the text again. */
+const words = (text) => text.match(/[^ ]* ?/g).filter(Boolean);
+const halves = (text) => [text.slice(0, text.length / 2), text.slice(text.length / 2)];
+
+const openai = {
+  version: 'v1',
+  streams: (_, body) => body?.stream === true,
+  fixed(path, body) {
+    if (path.endsWith('/audio/transcriptions')) return { text: 'What was said.' };
+    if (!path.endsWith('/embeddings')) return undefined;
+    const count = Array.isArray(body.input) ? body.input.length : 1;
+    const embedding = body.encoding_format === 'base64' ? Buffer.from(new Float32Array(VECTOR).buffer).toString('base64') : VECTOR;
+    const list = Array.from({ length: count }, (_, index) => ({ object: 'embedding', index, embedding }));
+    return { object: 'list', data: list, model: body.model, usage: { prompt_tokens: 7, total_tokens: 7 } };
+  },
+  models: (id) => ({ object: 'list', data: [{ id, object: 'model', created: 1, owned_by: 'test' }] }),
+  whole({ text, calls }) {
+    const tool_calls = calls?.map(({ name, input }, at) => this.call(at, name, JSON.stringify(input)));
+    const message = calls ? { role: 'assistant', content: null, tool_calls } : { role: 'assistant', content: text };
+    const choices = [{ index: 0, message, finish_reason: calls ? 'tool_calls' : 'stop' }];
+    return { id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'small', choices, usage: this.usage };
+  },
+  frames({ text, calls, fails }) {
+    const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'small' };
+    const chunk = (delta, finish_reason = null) => data({ ...head, choices: [{ index: 0, delta, finish_reason }] });
+    const frames = [chunk({ role: 'assistant', content: '' })];
+    for (const [index, { name, input }] of (calls ?? []).entries()) {
+      frames.push(chunk({ tool_calls: [{ index, ...this.call(index, name, '') }] }));
+      for (const part of halves(JSON.stringify(input))) frames.push(chunk({ tool_calls: [{ index, function: { arguments: part } }] }));
+    }
+    if (text) frames.push(...words(text).map((content) => chunk({ content })));
+    if (fails) return [...frames, data(this.refusal(500))];
+    const last = data({ ...head, choices: [], usage: this.usage });
+    return [...frames, chunk({}, calls ? 'tool_calls' : 'stop'), last, 'data: [DONE]\n\n'];
+  },
+  refusal(status) {
+    const type = status < 500 ? 'invalid_request_error' : 'server_error';
+    return { error: { message: 'refused by the test', type, param: null, code: null } };
+  },
+  usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
+  call: (at, name, text) => ({ id: `call_${at}`, type: 'function', function: { name, arguments: text } }),
+};
+
+const gemini = {
+  version: 'v1beta',
+  streams: (path) => path.includes('streamGenerateContent'),
+  fixed(path, body) {
+    if (path.includes(':countTokens')) return { totalTokens: 7 };
+    if (!path.includes('mbedContent')) return undefined;
+    return body.requests ? { embeddings: body.requests.map(() => ({ values: VECTOR })) } : { embedding: { values: VECTOR } };
+  },
+  models: (id) => ({ models: [{ name: `models/${id}` }] }),
+  whole(planned) {
+    return { ...this.candidate(this.parts(planned), 'STOP'), usageMetadata: this.usage };
+  },
+  frames(planned) {
+    const frames = this.parts(planned).map((part) => data(this.candidate([part])));
+    if (planned.fails) return [...frames, data(this.refusal(500))];
+    return [...frames, data({ ...this.candidate([{ text: '' }], 'STOP'), usageMetadata: this.usage })];
+  },
+  refusal(status, seconds) {
+    const details = seconds ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: `${seconds}s` }] : [];
+    const name = { 400: 'INVALID_ARGUMENT', 429: 'RESOURCE_EXHAUSTED' }[status] ?? 'INTERNAL';
+    return { error: { code: status, status: name, message: 'refused by the test', details } };
+  },
+  usage: { promptTokenCount: 7, candidatesTokenCount: 3, totalTokenCount: 10 },
+  parts({ text, calls }) {
+    return calls ? calls.map(({ name, input }) => ({ functionCall: { name, args: input } })) : words(text).map((word) => ({ text: word }));
+  },
+  candidate: (parts, finishReason) => ({ candidates: [{ index: 0, content: { role: 'model', parts }, finishReason }] }),
+};
+
+const anthropic = {
+  version: 'v1',
+  streams: (_, body) => body?.stream === true,
+  fixed: (path) => (path.includes('/messages/count_tokens') ? { input_tokens: 7 } : undefined),
+  models(id) {
+    const model = { type: 'model', id, display_name: id, created_at: '2026-01-01T00:00:00Z' };
+    return { data: [model], has_more: false, first_id: id, last_id: id };
+  },
+  whole({ text, calls }) {
+    const content = calls?.map((call, at) => ({ type: 'tool_use', id: `toolu_${at}`, ...call })) ?? [{ type: 'text', text }];
+    return this.message(content, calls ? 'tool_use' : 'end_turn', 3);
+  },
+  frames({ text, calls, fails }) {
+    const blocks = calls?.map(({ name, input }, at) => ({
+      content_block: { type: 'tool_use', id: `toolu_${at}`, name, input: {} },
+      deltas: halves(JSON.stringify(input)).map((partial_json) => ({ type: 'input_json_delta', partial_json })),
+    })) ?? [{ content_block: { type: 'text', text: '' }, deltas: words(text).map((word) => ({ type: 'text_delta', text: word })) }];
+    const frames = [{ type: 'message_start', message: this.message([], null, 1) }];
+    for (const [index, { content_block, deltas }] of blocks.entries()) {
+      frames.push({ type: 'content_block_start', index, content_block });
+      frames.push(...deltas.map((delta) => ({ type: 'content_block_delta', index, delta })));
+      if (fails) return [...frames, this.refusal(529)].map(event);
+      frames.push({ type: 'content_block_stop', index });
+    }
+    const delta = { stop_reason: calls ? 'tool_use' : 'end_turn', stop_sequence: null };
+    return [...frames, { type: 'message_delta', delta, usage: { output_tokens: 3 } }, { type: 'message_stop' }].map(event);
+  },
+  refusal(status) {
+    const type = { 400: 'invalid_request_error', 429: 'rate_limit_error' }[status] ?? 'overloaded_error';
+    return { type: 'error', error: { type, message: 'refused by the test' }, request_id: 'req_1' };
+  },
+  message: (content, stop_reason, output_tokens) => ({
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'small',
+    content,
+    stop_reason,
+    stop_sequence: null,
+    usage: { input_tokens: 7, output_tokens },
+  }),
+};
+
+const DIALECTS = { openai, gemini, anthropic };
+
+export class Upstream {
+  asked = [];
+  #plan = [];
+  #dialect;
+  #server;
+
+  static async start(kind, name = kind) {
+    const upstream = new Upstream();
+    upstream.#dialect = DIALECTS[kind];
+    upstream.model = `${name}-model`;
+    upstream.#server = createServer((request, response) => upstream.#serve(request, response)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => upstream.#server.once('listening', resolve));
+    upstream.url = `http://127.0.0.1:${upstream.#server.address().port}/${upstream.#dialect.version}`;
+    return upstream;
+  }
+
+  /** What it does with the next questions; one for which nothing is planned is refused. */
+  plan(...planned) {
+    this.#plan.push(...planned);
+  }
+
+  /** Takes what is left of the plan. */
+  clear() {
+    return this.#plan.splice(0);
+  }
+
+  /** The last body as text, to look for something in it. */
+  get last() {
+    return JSON.stringify(this.asked.at(-1)?.body);
+  }
+
+  async #serve(request, response) {
+    const chunks = await request.toArray();
+    const text = Buffer.concat(chunks).toString();
+    const isJson = request.headers['content-type']?.includes('json');
+    const body = isJson && text ? JSON.parse(text) : undefined;
+    const path = request.url;
+    const send = (status, value, headers = {}) => {
+      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+    };
+    if (request.method === 'GET') return send(200, this.#dialect.models(this.model));
+    this.asked.push({ path, body });
+    const fixed = this.#dialect.fixed(path, body);
+    if (fixed) return send(200, fixed);
+    const planned = this.#plan.shift() ?? refuse(500);
+    const { status, seconds } = planned;
+    if (status) return send(status, this.#dialect.refusal(status, seconds), seconds ? { 'retry-after': seconds } : {});
+    if (!this.#dialect.streams(path, body)) return send(200, this.#dialect.whole(planned));
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const frame of this.#dialect.frames(planned)) response.write(frame);
+    response.end();
+  }
+
+  async stop() {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
