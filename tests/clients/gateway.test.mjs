@@ -1,6 +1,8 @@
 // The official libraries for AI providers, unchanged but for their base URL, against the gateway: each over all three kinds of upstream.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, afterEach, before, describe, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
@@ -15,6 +17,8 @@ import { z } from 'zod';
 import { Person, startServer } from './server.mjs';
 import { Upstream, answer, callTools, fail, refuse } from './upstream.mjs';
 
+/** Has the Python libraries. */
+const PYTHON = process.env.NATTER_TEST_GATEWAY_PYTHON;
 const KINDS = ['openai', 'gemini', 'anthropic'];
 const CITY = z.object({ city: z.string() });
 const TOOL = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
@@ -399,4 +403,15 @@ test("a key comes by Anthropic's header as well", async () => {
   upstreams.openai.plan(answer('By x-api-key.'));
   const { content } = await byKey.messages.create({ model: 'openai-model', max_tokens: 10, messages: ASK });
   assert.equal(content[0].text, 'By x-api-key.');
+});
+
+test('openai and anthropic (Python) do the same', { skip: !PYTHON && 'NATTER_TEST_GATEWAY_PYTHON is not set' }, async () => {
+  for (const kind of KINDS) {
+    const [hello, counted] = [answer('Hello there.'), answer('One two three.')];
+    upstreams[kind].plan(hello, counted, callTools(HANOI), answer('Plain.'), counted, hello, counted, fail('One two '));
+    const script = new URL('gateway.py', import.meta.url).pathname;
+    const child = spawn(PYTHON, [script, server.url, key, `${kind}-model`], { stdio: ['ignore', 'inherit', 'inherit'] });
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0, kind);
+  }
 });
