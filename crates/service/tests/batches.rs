@@ -314,3 +314,17 @@ async fn the_logs_of_many_conversations_are_begun_in_one_query() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refusal_is_not_given_from_memory() {
+    for fixture in each(true).await {
+        let (chat, ben) = (fixture.open(&fixture.people).await, fixture.people[1]);
+        let run = async |sql: &str| fixture.db.writer().execute_unprepared(sql).await.unwrap();
+        run("UPDATE conversations SET posting = 'admins', last_seq = last_seq + 1").await;
+        let refused = fixture.send(chat, ben, "first", "too soon").await;
+        assert_eq!(refused.err().map(|error| error.code()), Some(Code::Forbidden));
+        // As another instance does it, whose news are still on their way.
+        run("UPDATE conversation_members SET role = 'admin' WHERE role = 'member'").await;
+        fixture.send(chat, ben, "second", "as an admin").await.unwrap();
+    }
+}

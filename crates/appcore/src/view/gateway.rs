@@ -103,8 +103,10 @@ pub struct ModelPrice {
 #[serde(deny_unknown_fields, default)]
 pub struct ModelCapabilities {
     /// Tokens that it can read and write together.
+    #[schema(maximum = 1_000_000_000_i64)]
     pub context_window: Option<u64>,
     /// Tokens that it writes at most.
+    #[schema(maximum = 1_000_000_000_i64)]
     pub max_output: Option<u64>,
     pub images: bool,
     pub audio: bool,
@@ -146,8 +148,9 @@ pub struct ModelFallbacks {
 }
 
 /// A model as administrators define it.
+// It does not refuse unknown fields: its schema is a part of `GatewayModel`'s, which has more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct ModelDefinition {
     /// Other names for it.
     pub aliases: Vec<String>,

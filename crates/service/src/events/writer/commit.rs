@@ -130,6 +130,10 @@ impl Committer {
         }
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
+        // A commit finds out whether what it relied on still holds; a refusal commits nothing, so it relies on nothing that is remembered.
+        if is_remembered && outcomes.iter().any(Result::is_err) {
+            return Ok(Attempt::Outdated);
+        }
         let has_removed_text = batch.has_removed_text;
         let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
         self.storing = Some(Committed { outcomes, envelopes, signals, batch });

@@ -7,7 +7,7 @@ use appcore::{
     auth::Principal,
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
-    view::{GatewayModel, ModelDefinition, ModelPrice, UsableModel},
+    view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelPrice, UsableModel},
 };
 use dbcontext::{constraint::app_error, query::gateway_models as rows};
 
@@ -22,6 +22,8 @@ const MAX_DEPLOYMENTS: usize = 50;
 const MAX_WEIGHT: u32 = 1_000_000;
 /// The highest price of a million tokens: what any number of tokens costs stays within 64 bits.
 const MAX_PRICE: i64 = 1_000_000_000_000;
+/// The longest context window and the longest answer, in tokens.
+const MAX_TOKENS: u64 = 1_000_000_000;
 /// The most models that administrators can define.
 const MAX_MODELS: usize = 2_000;
 
@@ -171,6 +173,11 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
         {
             return Err(AppError::field(field, "unknown", "Name other models of this server."));
         }
+    }
+    let ModelCapabilities { context_window, max_output, .. } = definition.capabilities;
+    if [context_window, max_output].into_iter().flatten().any(|tokens| tokens > MAX_TOKENS) {
+        let message = format!("Context window and longest answer are at most {MAX_TOKENS} tokens.");
+        return Err(AppError::field("capabilities", "invalid", message));
     }
     match definition.price {
         Some(price) if !prices_of(price).all(|amount| (0..=MAX_PRICE).contains(&amount)) => {
