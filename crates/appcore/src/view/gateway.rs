@@ -1,8 +1,11 @@
 //! The gateway: what it can be asked for, models, budgets, and what was used.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -100,7 +103,7 @@ pub struct ModelPrice {
 
 /// What a model can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelCapabilities {
     /// Tokens that it can read and write together.
     #[schema(maximum = 1_000_000_000_i64)]
@@ -137,7 +140,7 @@ const fn one() -> u32 {
 
 /// Models that are asked instead, by what went wrong. They are tried in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelFallbacks {
     /// The request is too long for the model.
     pub context_length: Vec<String>,
@@ -293,3 +296,34 @@ pub struct ProviderTest {
     pub latency_ms: Option<u64>,
     pub error: Option<String>,
 }
+
+/// Reads these from objects only: derived code takes a list of the fields as well, which their schemas forbid.
+macro_rules! from_objects {
+    ($($name:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Object;
+                impl<'de> Visitor<'de> for Object {
+                    type Value = $name;
+
+                    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        formatter.write_str("an object")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                        $name::deserialize(MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(Object)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, serializer)
+            }
+        }
+    )*};
+}
+
+from_objects!(ModelFallbacks, ModelCapabilities);
