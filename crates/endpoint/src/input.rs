@@ -379,5 +379,10 @@ fn named(path: &str, error: &ValidationError) -> FieldError {
     FieldError::new(path.to_owned(), code, error.message.clone().unwrap_or(message))
 }
 
+/// A name from a path. The router leaves an escaped slash as it is.
+pub(crate) fn with_slashes(name: &str) -> String {
+    name.replace("%2F", "/").replace("%2f", "/")
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use service::gateway::models;
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::with_slashes};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListModels>(),
@@ -72,7 +72,7 @@ impl Endpoint for FindGatewayModel {
     type Response = GatewayModel;
 
     async fn handle(ctx: &Ctx, request: FindGatewayModelRequest) -> Result<Reply<GatewayModel>, AppError> {
-        Ok(Reply::of(models::find(ctx.app(), &whole(&request.name))?))
+        Ok(Reply::of(models::find(ctx.app(), &with_slashes(&request.name))?))
     }
 }
 
@@ -109,7 +109,7 @@ impl Endpoint for PutGatewayModel {
             price: request.price,
             capabilities: request.capabilities.unwrap_or_default(),
         };
-        Ok(Reply::of(models::put(ctx.app(), ctx.user()?, &whole(&request.name), definition).await?))
+        Ok(Reply::of(models::put(ctx.app(), ctx.user()?, &with_slashes(&request.name), definition).await?))
     }
 }
 
@@ -129,12 +129,7 @@ impl Endpoint for RemoveGatewayModel {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveGatewayModelRequest) -> Result<Reply<NoData>, AppError> {
-        models::remove(ctx.app(), ctx.user()?, &whole(&request.name)).await?;
+        models::remove(ctx.app(), ctx.user()?, &with_slashes(&request.name)).await?;
         Ok(Reply::of(NoData))
     }
-}
-
-/// The router leaves an escaped slash as it is.
-fn whole(name: &str) -> String {
-    name.replace("%2F", "/").replace("%2f", "/")
 }

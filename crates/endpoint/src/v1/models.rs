@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use service::gateway;
 
 use super::{call::caller, failure};
-use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply, input::with_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
 
@@ -47,7 +47,7 @@ impl Endpoint for ShowV1Model {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
-        let id = request.id.replace("%2F", "/").replace("%2f", "/");
+        let id = with_slashes(&request.id);
         let caller = caller(ctx).await?;
         if !gateway::may_call(ctx.app(), &caller, &id) {
             return Err(AppError::refused(Code::NotFound, "This model doesn't exist, or this key may not use it."));

@@ -348,11 +348,13 @@ impl Drop for Admission {
     }
 }
 
-fn count(tokens: Option<u64>) -> i64 {
+/// Tokens as a row has them.
+pub(super) fn count(tokens: Option<u64>) -> i64 {
     i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX)
 }
 
-fn millis(duration: Duration) -> i64 {
+/// A time as a row has it.
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

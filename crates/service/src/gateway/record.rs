@@ -7,7 +7,11 @@ use appcore::{UserId, WorkspaceId, credits::MicroCredits};
 use dbcontext::entity::usage_request;
 use uuid::Uuid;
 
-use super::{cost, writer::Entry};
+use super::{
+    admission::{count, millis},
+    cost,
+    writer::Entry,
+};
 use crate::App;
 
 /// What stands in a row as its endpoint.
@@ -40,8 +44,6 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
     let deployment = model.as_ref().and_then(|model| model.definition.deployments.first().cloned());
     let (deployment, served) = deployment.map(|first| (first.provider, first.model)).unwrap_or_default();
     let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
-    let count = |tokens: Option<u64>| i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX);
-    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let row = usage_request::Model {
         id: Uuid::now_v7(),
         created_at: app.clock.now(),
