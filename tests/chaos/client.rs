@@ -162,6 +162,10 @@ impl Client {
             if let Some(mut line) = Line::open(&self.member, self.form).await {
                 let mut ways = Ways::default();
                 let Over(code) = self.talk(&mut line, &mut ways, &mut unsent).await;
+                let code = match code {
+                    None => line.goodbye().await,
+                    said => said,
+                };
                 self.notes.saw(Seen::Lost(code));
                 // Sent again in their order, before anything new.
                 for (_, message) in ways.sent.into_iter().rev() {

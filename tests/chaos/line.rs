@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// How long anything may take before the other side counts as gone.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// How long the goodbye of a connection that is over is looked for.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -104,6 +106,18 @@ impl Line {
         Some(id)
     }
 
+    /// The goodbye that came before a write failed: it waits behind frames that nobody has read.
+    pub async fn goodbye(&mut self) -> Option<u16> {
+        let read = async {
+            loop {
+                if let Err(Over(code)) = self.next().await {
+                    return code;
+                }
+            }
+        };
+        tokio::time::timeout(FAREWELL, read).await.ok().flatten()
+    }
+
     /// The next frame. Dropping this in the middle loses nothing.
     pub async fn next(&mut self) -> Result<Incoming, Over> {
         loop {
@@ -153,4 +167,31 @@ fn event(text: &str) -> Option<Incoming> {
         _ => "sync.done",
     };
     Some(Incoming { kind: kind.to_owned(), payload, answers: Some(number.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_write_does_not_hide_the_goodbye() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            let mut stream = tokio_tungstenite::accept_async(socket).await.unwrap();
+            stream.send(Message::text("{}")).await.unwrap();
+            let close = CloseFrame { code: CloseCode::Restart, reason: "".into() };
+            stream.send(Message::Close(Some(close))).await.unwrap();
+        });
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = tokio_tungstenite::client_async(format!("ws://{address}/"), tcp).await.unwrap();
+        let mut line = Line { stream, form: Form::SocketIo, emitted: 0 };
+        server.await.unwrap();
+        while line.send("ping", json!({})).await.is_some() {}
+        assert_eq!(line.goodbye().await, Some(1012));
+    }
 }
