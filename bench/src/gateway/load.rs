@@ -61,7 +61,7 @@ impl Load {
         let stream =
             if call == Call::Streamed { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
         let body = format!(
-            r#"{{"model":"bench-model","messages":[{{"role":"system","content":"You are brief."}},{{"role":"user","content":"{question}"}}],"max_tokens":200,"temperature":0.7{stream}}}"#
+            r#"{{"model":"gpt-4o-mini","messages":[{{"role":"system","content":"You are brief."}},{{"role":"user","content":"{question}"}}],"max_tokens":200,"temperature":0.7{stream}}}"#
         );
         let Self { address, key, path } = self;
         format!(

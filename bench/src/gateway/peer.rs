@@ -82,10 +82,13 @@ impl Peer {
                     ("NATTER__SERVER__PORT", port.to_string()),
                     ("NATTER__SERVER__DATA_DIR", folder.display().to_string()),
                     ("NATTER__SERVER__WORKERS", "1".to_owned()),
+                    // Limits are counted, and high enough for one caller that is all the load.
+                    ("NATTER__RATE_LIMIT__GATEWAY__LIMIT", "1000000".to_owned()),
+                    ("NATTER__RATE_LIMIT__FLOOD_PER_SECOND", "1000000".to_owned()),
                     ("NATTER__AI__PROVIDERS__BENCH__KIND", "openai".to_owned()),
                     ("NATTER__AI__PROVIDERS__BENCH__BASE_URL", custom_host()),
                     ("NATTER__AI__PROVIDERS__BENCH__KEYS", "sk-bench".to_owned()),
-                    ("NATTER__AI__PROVIDERS__BENCH__MODELS", "bench-model".to_owned()),
+                    ("NATTER__AI__PROVIDERS__BENCH__MODELS", "gpt-4o-mini".to_owned()),
                 ];
                 let server = start(natter.to_owned(), "serve", &settings)?;
                 key = natter_key(&server)?;
@@ -103,7 +106,7 @@ impl Peer {
             }
             Self::LiteLlm => {
                 let config = json!({
-                    "model_list": [{ "model_name": "bench-model", "litellm_params": { "model": "openai/bench-model", "api_base": custom_host(), "api_key": "sk-bench" } }],
+                    "model_list": [{ "model_name": "gpt-4o-mini", "litellm_params": { "model": "openai/gpt-4o-mini", "api_base": custom_host(), "api_key": "sk-bench" } }],
                     "general_settings": { "master_key": key },
                     "litellm_settings": { "telemetry": false },
                 });
@@ -146,7 +149,7 @@ fn natter_key(server: &Server) -> anyhow::Result<String> {
         let anna = Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
         let token = anna["access_token"].as_str().context("no access token")?;
         let key = json!({
-            "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000_000_u64, "parallel": 10_000,
+            "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000, "parallel": 10_000,
             "budget": { "limit": 1_000_000_000_000_000_u64, "period": "day" },
         });
         let made = Caller::new(&base, Credentials::Bearer(token.to_owned())).post("/r1/api_keys", key).await.data_with(201);

@@ -48,24 +48,24 @@ impl Answers {
     fn new() -> Self {
         let text = "All the answers are here, and none of them is long. ".repeat(8);
         let whole = format!(
-            r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1750000000,"model":"bench-model","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":100,"total_tokens":300}}}}"#
+            r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1750000000,"model":"gpt-4o-mini","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":100,"total_tokens":300}}}}"#
         );
         let models =
-            r#"{"object":"list","data":[{"id":"bench-model","object":"model","created":1,"owned_by":"bench"}]}"#;
+            r#"{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1,"owned_by":"bench"}]}"#;
         let chunk = |data: &str| {
             let frame = format!("data: {data}\n\n");
             format!("{:x}\r\n{frame}\r\n", frame.len()).into_bytes()
         };
         let delta = |delta: &str, finish: &str| {
             format!(
-                r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1750000000,"model":"bench-model","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
+                r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1750000000,"model":"gpt-4o-mini","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
             )
         };
         let mut frames = vec![chunk(&delta(r#"{"role":"assistant","content":""}"#, "null"))];
         frames.extend((0..FRAMES).map(|n| chunk(&delta(&format!(r#"{{"content":" word{n}"}}"#), "null"))));
         frames.push(chunk(&delta("{}", r#""stop""#)));
         frames.push(chunk(
-            r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1750000000,"model":"bench-model","choices":[],"usage":{"prompt_tokens":200,"completion_tokens":50,"total_tokens":250}}"#,
+            r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1750000000,"model":"gpt-4o-mini","choices":[],"usage":{"prompt_tokens":200,"completion_tokens":50,"total_tokens":250}}"#,
         ));
         let mut end = chunk("[DONE]");
         end.extend_from_slice(b"0\r\n\r\n");
