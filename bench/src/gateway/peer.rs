@@ -146,13 +146,15 @@ fn natter_key(server: &Server) -> anyhow::Result<String> {
     let base = format!("http://{}", server.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let anna = Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
+        let anna =
+            Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
         let token = anna["access_token"].as_str().context("no access token")?;
         let key = json!({
             "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000, "parallel": 10_000,
             "budget": { "limit": 1_000_000_000_000_000_u64, "period": "day" },
         });
-        let made = Caller::new(&base, Credentials::Bearer(token.to_owned())).post("/r1/api_keys", key).await.data_with(201);
+        let made =
+            Caller::new(&base, Credentials::Bearer(token.to_owned())).post("/r1/api_keys", key).await.data_with(201);
         made["key"].as_str().map(str::to_owned).context("no key")
     })
 }

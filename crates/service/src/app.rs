@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use appcore::{AppError, Clock, InstanceId, UserId, config::Config, event::EventBus};
 use dbcontext::Database;
+use outgoing::Outgoing;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,6 +60,8 @@ pub struct App {
     pub assistants: Assistants,
     pub gateway: Arc<Gateway>,
     pub places: Places,
+    /// Requests to addresses that somebody else has chosen.
+    pub outgoing: Outgoing,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
     pub(crate) mailer: Mailer,
@@ -81,6 +84,7 @@ impl App {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let places = Places::load(config.server.geoip_database.as_deref())?;
         let assistants = Assistants::build(&config.ai)?;
+        let outgoing = Outgoing::new(&config.outgoing)?;
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
@@ -120,6 +124,7 @@ impl App {
             assistants,
             gateway,
             places,
+            outgoing,
             stopping: CancellationToken::new(),
             mailer,
             attempts,

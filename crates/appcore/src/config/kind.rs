@@ -6,6 +6,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::Url;
 
+use super::destination::Destination;
+
 /// The shape of a setting.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
@@ -33,6 +35,8 @@ pub(super) enum Kind {
     Origins,
     /// Addresses in CIDR notation; a lone address is a network of one.
     Networks,
+    /// Hosts, addresses and networks.
+    Destinations,
 }
 
 /// What a source says, before it is known to make sense.
@@ -73,7 +77,13 @@ impl Kind {
     pub fn is_list(self) -> bool {
         matches!(
             self,
-            Self::Secrets | Self::Texts | Self::Choices(_) | Self::Numbers(..) | Self::Origins | Self::Networks
+            Self::Secrets
+                | Self::Texts
+                | Self::Choices(_)
+                | Self::Numbers(..)
+                | Self::Origins
+                | Self::Networks
+                | Self::Destinations
         )
     }
 
@@ -109,7 +119,13 @@ impl Kind {
                 let scheme = Url::parse(text).ok()?.scheme().to_owned();
                 schemes.contains(&scheme.as_str()).then(|| Value::Text(text.to_owned()))
             }
-            Self::Secrets | Self::Texts | Self::Choices(_) | Self::Numbers(..) | Self::Origins | Self::Networks => None,
+            Self::Secrets
+            | Self::Texts
+            | Self::Choices(_)
+            | Self::Numbers(..)
+            | Self::Origins
+            | Self::Networks
+            | Self::Destinations => None,
         }
     }
 
@@ -158,6 +174,7 @@ impl Kind {
                 item.parse().ok().filter(|number| (min..=max).contains(number)).map(|number: u64| number.to_string())
             }
             Self::Networks => parse_network(item).map(|network| network.to_string()),
+            Self::Destinations => item.parse::<Destination>().is_ok().then(|| item.to_owned()),
             _ => Some(item.to_owned()),
         }
     }
@@ -177,6 +194,9 @@ impl Kind {
             Self::Numbers(min, max) => format!("a list of whole numbers from {min} to {max}"),
             Self::Origins => "a list of web origins such as https://app.example.org".to_owned(),
             Self::Networks => "a list of networks such as 10.0.0.0/8".to_owned(),
+            Self::Destinations => {
+                "a list of hosts, addresses and networks such as files.example.org, 10.1.0.0/16".to_owned()
+            }
         })
     }
 }
@@ -209,7 +229,7 @@ impl From<Value> for toml::Value {
     }
 }
 
-fn parse_network(text: &str) -> Option<IpNet> {
+pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text).ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 

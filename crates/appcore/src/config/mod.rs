@@ -6,6 +6,7 @@
 //! source it stood in; and each value still knows where it came from.
 
 mod describe;
+mod destination;
 mod error;
 mod key;
 mod key_file;
@@ -22,6 +23,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use self::describe::reference;
+pub use self::destination::Destination;
 pub use self::error::ConfigError;
 use self::key::Key;
 use self::kind::Value;
@@ -29,8 +31,8 @@ use self::resolve::Resolution;
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, Holds, Mail, Messages, OauthKind,
-    OauthProvider, Provider, ProviderKind, RateLimit, Realtime, Redis, Role, Server, SignUp, Titles, UnknownPrice,
-    Workspaces,
+    OauthProvider, Outgoing, Provider, ProviderKind, RateLimit, Realtime, Redis, Role, Server, SignUp, Titles,
+    UnknownPrice, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.

@@ -514,6 +514,12 @@ const LATER: &[Setting] = &[
         "Days after which single requests are forgotten; the sums of days stay. 0: never.",
     ),
     row(
+        "outgoing.allow",
+        Kind::Destinations,
+        Unset("files.example.org,10.1.0.0/16"),
+        "Hosts, addresses and networks of one's own that may be asked for though they are not on the public Internet, also by http: where people choose the address (MCP servers, pictures by address, link previews).",
+    ),
+    row(
         "holds.expiry",
         Kind::Number(1, 86_400),
         Value("80"),

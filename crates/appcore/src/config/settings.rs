@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::error::ConfigError;
+use super::{destination::Destination, error::ConfigError};
 use crate::{
     auth::password::Policy as PasswordPolicy,
     limit::{Limit, RateGroup, Violation},
@@ -39,6 +39,8 @@ pub struct Config {
     pub jobs: Jobs,
     pub ai: Ai,
     pub gateway: Gateway,
+    #[serde(default)]
+    pub outgoing: Outgoing,
     pub holds: Holds,
 }
 
@@ -321,6 +323,15 @@ pub struct Gateway {
     pub assumed_output: u64,
     /// 0: requests are kept for ever.
     pub retention_days: u32,
+}
+
+/// Requests to addresses that somebody else has chosen.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outgoing {
+    /// What may be reached beyond the public Internet.
+    #[serde(default)]
+    pub allow: Vec<Destination>,
 }
 
 /// What is done with a model whose price nobody knows.

@@ -1,0 +1,61 @@
+//! What may be asked for.
+
+use std::net::IpAddr;
+
+use appcore::config::Destination;
+use url::{Host, Url};
+
+use crate::network::{is_public, plain};
+
+/// Who may be reached beyond the public Internet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    allowed: Vec<Destination>,
+}
+
+/// Which addresses a connection may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those of the public Internet, and what is allowed beyond it.
+    Public,
+    /// Only what is allowed by name or address: the request is not encrypted, or goes to an unusual port.
+    Allowed,
+}
+
+impl Rules {
+    pub fn new(allowed: &[Destination]) -> Self {
+        Self { allowed: allowed.to_vec() }
+    }
+
+    /// Which addresses a request for this URL may reach; `None`: it may not be made at all.
+    pub fn reach(&self, url: &Url) -> Option<Reach> {
+        let is_usual = url.scheme() == "https" && url.port().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+            return None;
+        }
+        let reach = if is_usual { Reach::Public } else { Reach::Allowed };
+        let address: IpAddr = match url.host()? {
+            Host::Domain(_) => return Some(reach),
+            Host::Ipv4(address) => address.into(),
+            Host::Ipv6(address) => address.into(),
+        };
+        self.may_reach(address, reach).then_some(reach)
+    }
+
+    /// Whether a host was allowed by its name.
+    pub fn allows_host(&self, name: &str) -> bool {
+        let name = name.trim_end_matches('.');
+        self.allowed.iter().any(|allowed| matches!(allowed, Destination::Host(host) if host.eq_ignore_ascii_case(name)))
+    }
+
+    pub fn may_reach(&self, address: IpAddr, reach: Reach) -> bool {
+        reach == Reach::Public && is_public(address) || self.allows_address(address)
+    }
+
+    fn allows_address(&self, address: IpAddr) -> bool {
+        let address = plain(address);
+        self.allowed
+            .iter()
+            .any(|allowed| matches!(allowed, Destination::Network(network) if network.contains(&address)))
+    }
+}
