@@ -286,3 +286,56 @@ for (const { name, tag = [], options } of LOOKS) {
     await anna.expectFlawless('the form for a channel');
   });
 }
+
+test('a private channel that keeps its past from those who come later, and @all for its admins', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const { apis } = await workspaceOf(server, 'Harbour', anna, ben);
+  const [annaApi, benApi] = apis;
+  const { page } = anna;
+
+  await page.goto('/channels');
+  await page.getByRole('button', { name: 'New channel' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Channel name').fill('board-papers');
+  const history = dialog.getByRole('switch', { name: 'New people see earlier messages' });
+  await expect(history).toHaveCount(0);
+  await dialog.getByRole('radio', { name: /Private/ }).check();
+  await expect(history).toBeChecked();
+  await history.click();
+  await expect(dialog.getByText('They see only what is written after they join.')).toBeVisible();
+  await anna.expectFlawless('the choice of history');
+  await dialog.getByRole('button', { name: 'Create channel' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'board-papers' })).toBeVisible();
+  await anna.write('Before Ben came');
+  await anna.sees('Before Ben came');
+
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  await annaApi.call('POST', `/r1/conversations/${id}/members`, { user_id: benApi.id });
+  await anna.write('Welcome, Ben');
+  await ben.page.goto(`/c/${id}`);
+  await ben.sees('Welcome, Ben');
+  await expect(ben.log.getByText('Before Ben came')).toHaveCount(0);
+  await ben.composer.pressSequentially('@al');
+  await expect(ben.page.getByRole('option', { name: /^all/ })).toBeVisible();
+  await ben.composer.fill('');
+
+  // From now on only admins notify everyone.
+  await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Channel settings' }).click();
+  await expect(dialog.getByText('New members see only what is written after they join.')).toBeVisible();
+  await dialog.getByLabel('Who can mention everyone').selectOption('Only admins');
+  await anna.expectFlawless('who may notify everyone');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByText('Saved.', { exact: true })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect.poll(async () => (await benApi.call('GET', `/r1/conversations/${id}`)).mention_all).toBe('admins');
+  await ben.composer.pressSequentially('@al');
+  await expect(ben.page.getByRole('option', { name: /^all/ })).toHaveCount(0);
+  await ben.composer.fill('@all is only a word here');
+  await ben.composer.press('Enter');
+  await anna.sees('@all is only a word here');
+  await expect(anna.page.getByText('Mentions you')).toHaveCount(0);
+  await anna.composer.pressSequentially('@al');
+  await expect(page.getByRole('option', { name: /^all/ })).toBeVisible();
+});

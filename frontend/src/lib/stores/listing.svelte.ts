@@ -49,14 +49,13 @@ export class Listing<T> {
     return this.#again();
   }
 
-  /** Puts what the server has just answered in its place; something new where `order` puts it, or in front. */
+  /** Puts what the server has just answered where `order` puts it; without an order where it was, or in front. */
   put(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
-    if (this.items.some(isSame)) this.items = this.items.map((other) => (isSame(other) ? item : other));
-    else {
-      const at = order ? this.items.findIndex((other) => order(item, other) < 0) : 0;
-      this.items = this.items.toSpliced(at === -1 ? this.items.length : at, 0, item);
-      this.total += 1;
-    }
+    const before = this.items.findIndex(isSame);
+    const others = before === -1 ? this.items : this.items.toSpliced(before, 1);
+    const at = order ? others.findIndex((other) => order(item, other) < 0) : Math.max(before, 0);
+    this.items = others.toSpliced(at === -1 ? others.length : at, 0, item);
+    if (before === -1) this.total += 1;
   }
 
   drop(isGone: (item: T) => boolean): void {

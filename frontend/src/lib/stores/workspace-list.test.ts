@@ -1,9 +1,8 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Assistant, AssistantWish, Prompt } from '#lib/api/assistants.ts';
-import { Assistants } from './assistants.svelte.ts';
-import { Prompts } from './prompts.svelte.ts';
 import { FakeLine } from './testing.ts';
+import { type Assistants, assistantsOf, promptsOf } from './workspace-list.svelte.ts';
 
 interface Named {
   id: string;
@@ -31,20 +30,21 @@ const names = (assistants: Assistants) => assistants.list.items.map(({ name }) =
 
 it('keeps the usual assistant first, and the others by name', async () => {
   const { api } = fake({ id: 'a', name: 'Natter', is_default: true }, { id: 'b', name: 'Lingo', is_default: false });
-  const assistants = new Assistants(api, 'w1');
+  const assistants = assistantsOf(api, 'w1');
   await assistants.list.load();
   await assistants.create({ name: 'Clause' } as AssistantWish);
   expect(names(assistants)).toEqual(['Natter', 'Clause', 'Lingo']);
-  await assistants.change('b', { name: 'Lingua' } as AssistantWish);
+  await assistants.change('b', { name: 'Babel' } as AssistantWish);
+  expect(names(assistants)).toEqual(['Natter', 'Babel', 'Clause']);
   await assistants.remove('made');
-  expect(names(assistants)).toEqual(['Natter', 'Lingua']);
+  expect(names(assistants)).toEqual(['Natter', 'Babel']);
   expect(assistants.list.total).toBe(2);
 });
 
 it('reads the list again when somebody else changes it, in this workspace alone, until nobody looks', async () => {
   const { api, asked, list } = fake({ id: 'a', name: 'Natter' });
   const line = new FakeLine();
-  const assistants = new Assistants(api, 'w1');
+  const assistants = assistantsOf(api, 'w1');
   const leave = assistants.follow(line);
   line.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
   expect(asked).not.toHaveBeenCalled();
@@ -61,11 +61,11 @@ it('reads the list again when somebody else changes it, in this workspace alone,
 
 it('keeps prompts by their commands', async () => {
   const { api, asked } = fake({ id: 'p1', command: 'standup' });
-  const prompts = new Prompts(api, 'w1');
+  const prompts = promptsOf(api, 'w1');
   await prompts.list.load();
   expect(asked).toHaveBeenCalledWith('/prompts', expect.objectContaining({ workspace_id: 'w1' }));
   await prompts.create({ command: 'note' } as Prompt);
   expect(prompts.list.items.map(({ command }) => command)).toEqual(['note', 'standup']);
   await prompts.change('p1', { command: 'again' } as Prompt);
-  expect(prompts.list.items.map(({ command }) => command)).toEqual(['note', 'again']);
+  expect(prompts.list.items.map(({ command }) => command)).toEqual(['again', 'note']);
 });
