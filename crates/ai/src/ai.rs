@@ -43,8 +43,8 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 pub struct Ai {
     upstreams: Vec<Upstream>,
     demo: Demo,
-    /// Finds an upstream by model; `None`: there is only the demo.
-    routes: Option<Routes>,
+    /// The model of whoever asks for none; `None`: there is only the demo.
+    default: Option<Target>,
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
 }
@@ -58,11 +58,6 @@ pub struct KeyNews {
     /// None: for all models.
     pub model: Option<String>,
     pub fate: KeyFate,
-}
-
-struct Routes {
-    settings: AiSettings,
-    default: Target,
 }
 
 /// A provider with its keys.
@@ -82,10 +77,10 @@ impl Ai {
         let limits = Arc::new(settings.limits.clone());
         let demo = Demo::new(limits.demo_pause);
         if settings.providers.is_empty() {
-            return Ok(Self { upstreams: Vec::new(), demo, routes: None, limits, signatures: Arc::default() });
+            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures: Arc::default() });
         }
         settings.check_map()?;
-        let default = settings.default_target()?;
+        let default = Some(settings.default_target()?);
         let shared = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
         let build = |provider: &ProviderSettings| {
             let http = match &provider.proxy {
@@ -95,8 +90,7 @@ impl Ai {
             Upstream::build(provider, http, limits.backoff)
         };
         let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
-        let routes = Some(Routes { settings, default });
-        Ok(Self { upstreams: upstreams?, demo, routes, limits, signatures: Arc::default() })
+        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures: Arc::default() })
     }
 
     /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
@@ -135,12 +129,16 @@ impl Ai {
 
     /// Whether a model answers, and not the demo.
     pub fn has_provider(&self) -> bool {
-        self.routes.is_some()
+        self.default.is_some()
     }
 
-    /// The name of the model that answers where none is asked for.
-    pub fn default_model(&self) -> &str {
-        self.routes.as_ref().map_or(DEMO, |routes| &routes.default.model)
+    /// Where the question of somebody who asks for no model goes.
+    pub fn default_route(&self) -> Result<Route, AiError> {
+        let deployment = match &self.default {
+            Some(default) => self.deployment(default)?,
+            None => demo_deployment(),
+        };
+        Ok(Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
     }
 
     /// The best that the circuit breakers of the providers say: open when none of them is asked.
@@ -155,52 +153,33 @@ impl Ai {
             .unwrap_or(Circuit::Open)
     }
 
-    /// Whether `model` can be asked for.
-    pub fn has_model(&self, model: &str) -> bool {
-        match &self.routes {
-            Some(routes) => routes.settings.target(model).is_ok(),
-            None => model == DEMO,
-        }
-    }
-
-    /// Where a model leads that the configuration names: directly, by the model map, or as `<provider>/<model>`.
-    pub fn configured(&self, model: &str) -> Result<Deployment, AiError> {
-        let routes = self.routes.as_ref().ok_or(AiError::UnknownModel)?;
-        self.deployment(&routes.settings.target(model)?)
-    }
-
     fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
         let upstream = self.upstreams.get(target.provider).ok_or(AiError::UnknownModel)?;
         Ok(Deployment { provider: upstream.name.clone(), model: target.model.clone(), weight: 1, priority: 0 })
     }
 
-    /// Asks `model`, or the default, and returns once the first token is there.
+    /// Asks along a route, and returns once the first token is there.
     ///
     /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the
     /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
-    /// reader. Dropping the future or the stream ends the request.
-    pub async fn chat(&self, model: Option<&str>, request: ChatRequest) -> Result<ChatStream, AiError> {
-        let Some(routes) = &self.routes else {
-            let known = model.is_none_or(|model| model == DEMO);
-            return if known { Ok(self.demo.answer(&request)) } else { Err(AiError::UnknownModel) };
-        };
-        let deployment = match model {
-            Some(model) => self.configured(model)?,
-            None => self.deployment(&routes.default)?,
-        };
-        let route = Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() };
-        self.chat_by(&route, request).await
-    }
-
-    /// Asks along a route, as [`chat`](Self::chat) does.
-    pub async fn chat_by(&self, route: &Route, request: ChatRequest) -> Result<ChatStream, AiError> {
+    /// reader. Dropping the future or the stream ends the request. The meter says at any moment what has been used.
+    pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
+        if self.default.is_none() {
+            let is_meant = route.deployments.iter().any(|deployment| *deployment == demo_deployment());
+            return if is_meant {
+                Ok(self.demo.answer(&request, Arc::clone(meter)))
+            } else {
+                Err(AiError::UnknownModel)
+            };
+        }
         let deadline = Instant::now() + self.limits.deadline;
         let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
         let question = conversation::request(&request);
         let mut tries = Tries::new(self, route, Persistence { times, wait, patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
-            match self.begin_chat(&attempt, &question, deadline).await {
+            meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            match self.begin_chat(&attempt, &question, meter, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
                     // The key counts as used for as long as the answer streams.
@@ -218,9 +197,10 @@ impl Ai {
         &self,
         attempt: &Attempt<'_>,
         question: &Question,
+        meter: &Arc<Meter>,
         deadline: Instant,
     ) -> Result<ChatStream, Stop> {
-        let (upstream, meter) = (attempt.upstream, Arc::new(Meter::default()));
+        let upstream = attempt.upstream;
         let body = upstream.write(question, attempt.model).map_err(Stop::Told)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
@@ -228,14 +208,14 @@ impl Ai {
         let mut listener = self.listener(attempt);
         if content_type(response.headers()) == "application/json" {
             let body = upstream.http.whole(response, deadline).await?;
-            let events = listener.whole(&body, &meter)?;
-            let ends = listener.conclude(&meter)?;
-            let said = Conversation::new(listener).tell(events, ends, &meter)?;
+            let events = listener.whole(&body, meter)?;
+            let ends = listener.conclude(meter)?;
+            let said = Conversation::new(listener).tell(events, ends, meter)?;
             return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
         }
         check_events(&response)?;
         let (body, limits) = (upstream.http.body(response), Arc::clone(&self.limits));
-        let mut relay = Relay::new(Door::Chat, Conversation::new(listener), body, meter, limits, deadline);
+        let mut relay = Relay::new(Door::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
         relay.first().await?;
         let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
             Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),
@@ -243,6 +223,11 @@ impl Ai {
         };
         Ok(stream::poll_fn(move |cx| relay.poll_out(cx)).flat_map(pieces).boxed())
     }
+}
+
+/// The demo as a route names it.
+fn demo_deployment() -> Deployment {
+    Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0 }
 }
 
 impl Upstream {

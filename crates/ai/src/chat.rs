@@ -1,6 +1,7 @@
 //! What is asked of a model and what comes back, in no provider's dialect.
 
 use futures_util::stream::BoxStream;
+use serde_json::Value;
 
 use crate::{AiError, Usage};
 
@@ -28,12 +29,54 @@ impl ChatMessage {
     }
 }
 
+/// A function that the model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatTool {
+    /// Letters, digits, `_` and `-`, at most 64.
+    pub name: String,
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
+/// A call that the model asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChatCall {
+    /// By which its result finds it; no two calls of a round have the same.
+    pub id: String,
+    pub name: String,
+    /// As the model wrote them: mostly JSON.
+    pub arguments: String,
+    /// By which the provider knows its own thought again.
+    pub signature: Option<String>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatResult {
+    pub call_id: String,
+    pub text: String,
+    pub is_error: bool,
+}
+
+/// What a model said before it asked for calls, the calls, and what came of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChatRound {
+    pub text: String,
+    pub calls: Vec<ChatCall>,
+    pub results: Vec<ChatResult>,
+}
+
 /// A question to a model. `model` is the upstream's own name for it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatRequest {
     pub model: String,
     pub system: Option<String>,
     pub messages: Vec<ChatMessage>,
+    /// What it may call.
+    pub tools: Vec<ChatTool>,
+    /// What has been called for the answer to the last of the messages.
+    pub rounds: Vec<ChatRound>,
     /// The model's own where there is none.
     pub temperature: Option<f64>,
     /// The longest answer. The model's own where there is none.
@@ -87,11 +130,13 @@ pub enum ChatDelta {
     Text(String),
     /// What the model thinks before it speaks, never empty. It is no part of the answer.
     Thought(String),
+    /// The calls that the answer waits for, never none. Its end follows.
+    Calls(Vec<ChatCall>),
     /// The end, said by the provider. Nothing follows.
     Done { finish: Finish, usage: Option<Usage> },
 }
 
-/// An answer on its way: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], then one [`ChatDelta::Done`] or one error, then nothing.
+/// An answer on its way: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], at most one [`ChatDelta::Calls`], then one [`ChatDelta::Done`] or one error, then nothing.
 /// Dropping it ends the request upstream.
 pub type ChatStream = BoxStream<'static, Result<ChatDelta, AiError>>;
 

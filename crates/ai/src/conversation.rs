@@ -1,15 +1,21 @@
 //! A worker's question and its answer, by the same halves of the dialects that the gateway uses.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use crate::{
-    AiError, ChatDelta, ChatRequest, Finish, Role,
+    AiError, ChatCall, ChatDelta, ChatRequest, Finish, Role,
     meter::Meter,
-    neutral::{Event, Part, Request, Speaker},
+    neutral::{Event, Part, Request, Speaker, Tool, ToolCall, ToolResult},
     relay::Tap,
     translate::Listener,
     wire::failure::Failure,
 };
+
+/// The most calls of one answer, and the longest arguments of all of them, in bytes. A model that asks for more has lost its way.
+const MAX_CALLS: usize = 32;
+const MAX_ARGUMENTS: usize = 256 * 1024;
 
 /// The question in the neutral form.
 pub(crate) fn request(asked: &ChatRequest) -> Request {
@@ -23,6 +29,20 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
         };
         request.say(speaker, [Part::Text(turn.text)]);
     }
+    for tool in asked.tools.iter().cloned() {
+        let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
+        request.tools.push(Tool { name, description, parameters, strict: None });
+    }
+    for round in asked.rounds.iter().cloned() {
+        let call =
+            |ChatCall { id, name, arguments, signature }| Part::Call(ToolCall { id, name, arguments, signature });
+        request.say(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
+        let result = |result: crate::ChatResult| {
+            let (id, is_error) = (result.call_id, result.is_error);
+            Part::Result(ToolResult { id, parts: vec![Part::Text(result.text)], is_error })
+        };
+        request.say(Speaker::User, round.results.into_iter().map(result));
+    }
     request
 }
 
@@ -30,31 +50,66 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
 pub(crate) struct Conversation {
     listener: Listener,
     spoke: bool,
+    calls: Vec<ChatCall>,
+    /// Bytes of the calls' arguments.
+    arguments: usize,
 }
 
 impl Conversation {
     pub fn new(listener: Listener) -> Self {
-        Self { listener, spoke: false }
+        Self { listener, spoke: false, calls: Vec::new(), arguments: 0 }
     }
 
     /// The texts of what was read, and how the answer ended.
     pub fn tell(&mut self, events: Vec<Event>, ends: Vec<Event>, meter: &Meter) -> Result<Vec<ChatDelta>, AiError> {
-        let text = |event| match event {
-            Event::Text { choice: 0, text } | Event::Refusal { choice: 0, text } => Some(ChatDelta::Text(text)),
-            Event::Thinking { choice: 0, text } => Some(ChatDelta::Thought(text)),
-            _ => None,
-        };
-        let mut said: Vec<ChatDelta> = events.into_iter().filter_map(text).collect();
+        let mut said = Vec::new();
+        for event in events {
+            match event {
+                Event::Text { choice: 0, text } | Event::Refusal { choice: 0, text } => {
+                    said.push(ChatDelta::Text(text))
+                }
+                Event::Thinking { choice: 0, text } => said.push(ChatDelta::Thought(text)),
+                Event::Call { choice: 0, id, name, signature, .. } => {
+                    self.calls.push(ChatCall { id, name, arguments: String::new(), signature });
+                }
+                Event::Arguments { choice: 0, tool, json } => {
+                    self.arguments += json.len();
+                    if let Some(call) = self.calls.get_mut(tool as usize) {
+                        call.arguments.push_str(&json);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.calls.len() > MAX_CALLS || self.arguments > MAX_ARGUMENTS {
+            return Err(AiError::Garbled);
+        }
         self.spoke |= said.iter().any(|delta| matches!(delta, ChatDelta::Text(_)));
         if let Some(Event::Finish { finish, .. }) = ends.first() {
-            match (self.spoke, finish) {
-                (true, finish) => said.push(ChatDelta::Done { finish: *finish, usage: Some(meter.usage()) }),
+            let calls = if *finish == Finish::ToolCalls { self.take_calls() } else { Vec::new() };
+            match (self.spoke || !calls.is_empty(), finish) {
+                (true, finish) => {
+                    said.extend((!calls.is_empty()).then_some(ChatDelta::Calls(calls)));
+                    said.push(ChatDelta::Done { finish: *finish, usage: Some(meter.usage()) });
+                }
                 // An answer without a word is a failure.
                 (false, Finish::Filtered) => return Err(AiError::Declined),
                 (false, _) => return Err(AiError::Empty),
             }
         }
         Ok(said)
+    }
+
+    /// The calls, each with an id of its own, which not every server gives them.
+    fn take_calls(&mut self) -> Vec<ChatCall> {
+        let mut calls = std::mem::take(&mut self.calls);
+        let mut known = HashSet::new();
+        for (place, call) in calls.iter_mut().enumerate() {
+            if call.id.is_empty() || !known.insert(call.id.clone()) {
+                call.id = format!("call_{place}_{:08x}", rand::random::<u32>());
+            }
+        }
+        calls
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! The same question always gets the same answer, word by word.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 
-use crate::{ChatDelta, ChatRequest, ChatStream, Finish, Role, Usage, estimate_tokens};
+use crate::{
+    ChatDelta, ChatRequest, ChatStream, Finish, Role, Usage, estimate_tokens,
+    meter::{Meter, quarters},
+};
 
 /// So much of the question is repeated in the answer.
 const QUOTED_CHARS: usize = 200;
@@ -25,7 +28,7 @@ impl Demo {
 
 impl Demo {
     /// Answers a question.
-    pub fn answer(&self, request: &ChatRequest) -> ChatStream {
+    pub fn answer(&self, request: &ChatRequest, meter: Arc<Meter>) -> ChatStream {
         let question = request.messages.iter().rev().find(|message| message.role == Role::User);
         let answer = answer_to(question.map_or("", |message| message.text.as_str()));
         let usage = Usage {
@@ -34,6 +37,8 @@ impl Demo {
             estimated: true,
             ..Usage::default()
         };
+        meter.ask("demo", "demo", "");
+        meter.estimate_question(usage.input.unwrap_or_default());
         let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
         let pause = self.pause;
         let text = stream::iter(words).then(move |word| async move {
@@ -41,7 +46,16 @@ impl Demo {
             Ok(ChatDelta::Text(word))
         });
         let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(usage) })]);
-        text.chain(done).boxed()
+        let counted = move |delta: &Result<ChatDelta, _>| match delta {
+            Ok(ChatDelta::Text(word)) => meter.deliver(quarters(word.as_bytes())),
+            Ok(ChatDelta::Done { finish, .. }) => {
+                meter.report(usage);
+                meter.finished(*finish);
+                meter.close();
+            }
+            _ => {}
+        };
+        text.chain(done).inspect(counted).boxed()
     }
 }
 
@@ -79,7 +93,8 @@ mod tests {
 
     async fn ask(question: &str) -> Vec<ChatDelta> {
         let request = ChatRequest { messages: vec![ChatMessage::user(question)], ..ChatRequest::default() };
-        let answer = Demo::new(Duration::ZERO).answer(&request);
+        let meter = Arc::new(Meter::default());
+        let answer = Demo::new(Duration::ZERO).answer(&request, Arc::clone(&meter));
         answer.map(|delta| delta.expect("a delta")).collect().await
     }
 
@@ -92,7 +107,7 @@ mod tests {
             .iter()
             .filter_map(|delta| match delta {
                 ChatDelta::Text(text) => Some(text.as_str()),
-                ChatDelta::Thought(_) | ChatDelta::Done { .. } => None,
+                _ => None,
             })
             .collect();
         assert!(text.contains("no AI provider yet"));

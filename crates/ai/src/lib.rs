@@ -39,7 +39,9 @@ mod wire;
 pub use ai::{Ai, KeyNews};
 pub use appcore::Secret;
 pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
-pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Finish, Role};
+pub use chat::{
+    ChatCall, ChatDelta, ChatMessage, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool, Finish, Role,
+};
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use health::ProviderHealth;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use ai::{
     Ai, AiError, AiSettings, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind, ProviderSettings,
-    Secret, Usage,
+    Route, Secret, Usage,
 };
 use appcore::breaker::Circuit;
 use futures_util::StreamExt;
@@ -55,14 +55,14 @@ fn question() -> ChatRequest {
 /// Everything that an answer says, then how it ended.
 async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
     let mut text = String::new();
-    let mut answer = match ai.chat(None, question()).await {
+    let mut answer = match ai.chat(&ai.default_route().unwrap(), question(), &Arc::default()).await {
         Ok(answer) => answer,
         Err(error) => return (text, Err(error)),
     };
     while let Some(delta) = answer.next().await {
         match delta {
             Ok(ChatDelta::Text(more)) => text.push_str(&more),
-            Ok(ChatDelta::Thought(_)) => {}
+            Ok(ChatDelta::Thought(_) | ChatDelta::Calls(_)) => {}
             Ok(ChatDelta::Done { finish, usage }) => {
                 assert!(answer.next().await.is_none(), "nothing follows the end");
                 return (text, Ok((finish, usage)));
@@ -325,7 +325,7 @@ async fn dropping_the_answer_ends_the_request() {
     let upstream = Upstream::start(vec![waits]).await;
     let limits = Limits { idle: Duration::from_secs(60), ..limits() };
     let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
-    let mut answer = ai.chat(None, question()).await.unwrap();
+    let mut answer = ai.chat(&ai.default_route().unwrap(), question(), &Arc::default()).await.unwrap();
     assert_eq!(answer.next().await, Some(Ok(ChatDelta::Text("Hello".to_owned()))));
     drop(answer);
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the connection is closed");
@@ -384,7 +384,9 @@ async fn requests_go_through_a_socks_proxy_with_the_name_unresolved() {
 async fn without_providers_the_demo_answers() {
     let limits = Limits { demo_pause: Duration::ZERO, ..Limits::default() };
     let ai = Ai::build(AiSettings { limits, ..AiSettings::default() }).unwrap();
-    assert_eq!((ai.default_model(), ai.has_model("demo"), ai.has_model("gpt")), ("demo", true, false));
+    assert_eq!(ai.default_route().unwrap().asked, "demo");
+    let other = Route { asked: "gpt".to_owned(), ..Route::default() };
+    assert_eq!(ai.chat(&other, question(), &Arc::default()).await.err(), Some(AiError::UnknownModel));
     let (text, end) = ask(&ai).await;
     assert!(text.contains("no AI provider yet"));
     assert!(end.is_ok());

@@ -63,6 +63,70 @@ async fn an_assistant_that_leaves_no_choice_answers_by_its_own_model() {
     assert_eq!(chat.upstream.asked()[0].body["model"], "large");
 }
 
+#[tokio::test]
+async fn a_model_that_only_an_admin_defined_answers_along_its_route() {
+    let (first, spare) = (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::Anthropic).await);
+    let setup = Setup::new()
+        .provider(&first)
+        .set("ai.providers.spare.kind", "anthropic")
+        .set("ai.providers.spare.base_url", spare.url())
+        .set("ai.providers.spare.keys", "key-two")
+        .set("ai.providers.spare.models", "haiku");
+    let app = setup.start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let model = json!({
+        "aliases": ["quick"],
+        "deployments": [
+            { "provider": "fake", "model": "tuned", "weight": 1, "priority": 0 },
+            { "provider": "spare", "model": "claude", "weight": 1, "priority": 1 },
+        ],
+        "price": { "input": 1_000_000, "output": 1_000_000 },
+    });
+    admin.put("/r1/admin/models/house", model.clone()).await.data();
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    let path = format!("/r1/conversations/{chat}/messages");
+    first.then(Behaviour::Refuse(500, None));
+    let question = json!({ "client_id": "c1", "content": "Hello?", "model": "quick" });
+    anna.post(&path, question).await.data_with(201);
+    let message = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
+    assert_eq!(message["model"], "house");
+    assert_eq!((&first.asked()[0].body["model"], &spare.asked()[0].body["model"]), (&json!("tuned"), &json!("claude")));
+    let row = anna.get("/r1/usage/requests").await.data()["items"][0].clone();
+    assert_eq!((&row["asked_model"], &row["deployment"]), (&json!("house"), &json!("spare")));
+    assert_eq!((&row["model"], &row["tries"]), (&json!("claude"), &json!(2)));
+    assert_eq!((&message["answer"]["cost"], row["cost"].as_i64() > Some(0)), (&row["cost"], true), "{row}");
+    // The same for an assistant of its own, and what is asked for where nobody names one may be an admin's too.
+    anna.post("/r1/assistants", json!({ "name": "Ada", "model": "house" })).await.data_with(201);
+    admin.put("/r1/admin/models/small", model).await.names_field("aliases");
+    let deployments = json!([{ "provider": "spare", "model": "claude", "weight": 1, "priority": 0 }]);
+    admin.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
+    anna.send_message(&chat, "And now?").await;
+    socket.expect_in("message.completed", &chat).await;
+    assert_eq!((first.asked().len(), spare.asked().len()), (1, 2));
+    // Once it is gone, an answer says so.
+    admin.delete("/r1/admin/models/house").await.data();
+    let question = json!({ "client_id": "c2", "content": "Hello?", "model": "house" });
+    anna.post(&path, question).await.names_field("model");
+}
+
+#[tokio::test]
+async fn an_assistant_that_is_no_member_has_its_face_with_its_message() {
+    let team = Team::start().await;
+    let picture = json!({ "glyph": "🦊", "hue": 20 });
+    team.assistant(&team.anna, json!({ "name": "Ada", "picture": picture })).await;
+    let group = team
+        .open(&team.anna, json!({ "kind": "group", "title": "Three", "member_ids": [team.ben.id, team.guest.id] }))
+        .await;
+    let mut socket = team.ben.connect().await;
+    team.anna.send_message(&group, "Who is it, @Ada?").await;
+    begun(&mut socket, &group).await;
+    let completed = socket.expect_in("message.completed", &group).await.payload["message"].clone();
+    assert_eq!(completed["sender"]["picture"], picture);
+    let history = team.ben.history(&group).await;
+    assert_eq!((&history[1]["sender"], history[0]["sender"].get("picture")), (&completed["sender"], None));
+}
+
 /// Anna, Ben and a guest in a workspace, and whatever answers there.
 struct Team {
     app: Application,

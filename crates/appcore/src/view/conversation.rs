@@ -138,6 +138,8 @@ pub struct AssistantMember {
     pub id: AssistantId,
     pub name: String,
     pub model: Option<String>,
+    /// Whether people may choose another model for a chat or a question.
+    pub model_choice: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub picture: Option<Picture>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::stored_by_name;
+use super::{Picture, stored_by_name};
 use crate::{ConversationId, MessageId, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -136,6 +136,9 @@ pub struct Sender {
     #[schema(value_type = Option<String>, format = Uuid)]
     pub id: Option<uuid::Uuid>,
     pub name: String,
+    /// What an assistant looks like that has a picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub picture: Option<Picture>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -49,7 +49,8 @@ impl TryFrom<Model> for view::Assistant {
 }
 
 /// What an assistant looks like.
-pub(super) fn picture(glyph: Option<String>, hue: Option<i32>) -> Option<view::Picture> {
+#[must_use]
+pub fn picture(glyph: Option<String>, hue: Option<i32>) -> Option<view::Picture> {
     glyph.map(|glyph| view::Picture { glyph, hue: hue.and_then(|hue| u16::try_from(hue).ok()) })
 }
 
@@ -210,7 +211,7 @@ pub async fn mentioned<C: ConnectionTrait>(
     let usable = usable_by("w.user_id");
     let meant = |matches: &str| {
         format!(
-            "SELECT w.user_id, w.conversation_id, a.id AS assistant_id, a.name, a.model, a.glyph, a.hue, a.visibility, a.created_by \
+            "SELECT w.user_id, w.conversation_id, a.id AS assistant_id, a.name, a.model, a.model_choice, a.glyph, a.hue, a.visibility, a.created_by \
              FROM mentioned w JOIN assistants a ON {matches} AND NOT a.is_deleted AND a.answers_mentions"
         )
     };

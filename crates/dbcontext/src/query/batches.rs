@@ -223,7 +223,7 @@ pub async fn repeated<C: ConnectionTrait>(
     });
     let asked = Rows::new(db.get_database_backend(), columns, asked);
     let sql = format!(
-        "SELECT m.*, u.display_name AS sender_name FROM {} \
+        "SELECT m.*, u.display_name AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM {} \
          JOIN messages m ON m.conversation_id = w.conversation_id AND m.sender_id = w.sender_id AND m.client_id = w.client_id \
          JOIN users u ON u.id = m.sender_id",
         asked.table()

@@ -383,6 +383,7 @@ pub struct MemberAssistant {
     pub assistant_id: AssistantId,
     pub name: String,
     pub model: Option<String>,
+    pub model_choice: bool,
     pub glyph: Option<String>,
     pub hue: Option<i32>,
     pub visibility: String,
@@ -400,7 +401,7 @@ impl MemberAssistant {
 impl From<MemberAssistant> for AssistantMember {
     fn from(row: MemberAssistant) -> Self {
         let picture = super::assistants::picture(row.glyph, row.hue);
-        Self { id: row.assistant_id, name: row.name, model: row.model, picture }
+        Self { id: row.assistant_id, name: row.name, model: row.model, model_choice: row.model_choice, picture }
     }
 }
 
@@ -408,7 +409,7 @@ impl From<MemberAssistant> for AssistantMember {
 pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<MemberAssistant>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
-        "SELECT p.conversation_id, p.assistant_id, a.name, a.model, a.glyph, a.hue, a.visibility, a.created_by FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
+        "SELECT p.conversation_id, p.assistant_id, a.name, a.model, a.model_choice, a.glyph, a.hue, a.visibility, a.created_by FROM {} JOIN conversation_assistants p ON p.conversation_id = w.id \
          JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted ORDER BY p.joined_at",
         asked.table()
     );

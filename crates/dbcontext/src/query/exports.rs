@@ -53,7 +53,7 @@ pub async fn messages<C: ConnectionTrait>(
     after_seq: i64,
 ) -> Result<Vec<NamedMessage>, AppError> {
     let sql = format!(
-        "SELECT m.*, u.display_name AS sender_name FROM messages m JOIN users u ON u.id = m.sender_id \
+        "SELECT m.*, u.display_name AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m JOIN users u ON u.id = m.sender_id \
          WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {PART}"
     );
     let values = [id.into(), user_id.into(), after_seq.into()];

@@ -21,6 +21,9 @@ pub struct NamedMessage {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub sender_name: Option<String>,
+    /// An assistant's picture.
+    pub sender_glyph: Option<String>,
+    pub sender_hue: Option<i32>,
     pub client_id: Option<String>,
     pub content: String,
     pub mentions: Option<String>,
@@ -44,15 +47,17 @@ impl TryFrom<NamedMessage> for view::Message {
 
     fn try_from(row: NamedMessage) -> Result<Self, AppError> {
         let kind: view::SenderKind = row.sender_kind.parse().map_err(AppError::internal)?;
+        let picture = super::assistants::picture(row.sender_glyph, row.sender_hue);
         let sender = match (kind, row.sender_name) {
             (view::SenderKind::System, name) => {
-                view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()) }
+                view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()), picture: None }
             }
             (view::SenderKind::Deleted, _) | (view::SenderKind::User, None) => {
-                view::Sender { kind: view::SenderKind::Deleted, id: None, name: "Deleted user".to_owned() }
+                let kind = view::SenderKind::Deleted;
+                view::Sender { kind, id: None, name: "Deleted user".to_owned(), picture: None }
             }
             (kind, name) => {
-                view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()) }
+                view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()), picture }
             }
         };
         Ok(Self {
@@ -90,7 +95,8 @@ impl TryFrom<NamedMessage> for view::Message {
     }
 }
 
-const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name FROM messages m \
+const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name, \
+    a.glyph AS sender_glyph, a.hue AS sender_hue FROM messages m \
     LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
     LEFT JOIN assistants a ON m.sender_kind = 'assistant' AND a.id = m.sender_id";
 

@@ -102,7 +102,7 @@ pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> 
 
 /// What stands behind the versions of a message that are not shown.
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
-    let sql = "SELECT m.*, NULL AS sender_name FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
+    let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
     NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
 }

@@ -181,6 +181,8 @@ mod tests {
             sender_kind: kind.as_str().to_owned(),
             sender_id: Some(sender),
             sender_name: Some(name.to_owned()),
+            sender_glyph: None,
+            sender_hue: None,
             client_id: None,
             content: content.to_owned(),
             mentions: None,

@@ -170,7 +170,7 @@ fn stated<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, AppError>
 
 /// A model that can be asked.
 pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
-    if app.assistants.ai.has_model(model) {
+    if app.gateway.find_model(model).is_some() {
         return Ok(model.to_owned());
     }
     Err(AppError::field("model", "unknown", "This model isn't available on this server."))

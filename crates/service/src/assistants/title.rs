@@ -1,6 +1,6 @@
 //! The title of a chat with an assistant, made after its first answer: by the model that answered, else from the first words of the question.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ai::{ChatDelta, ChatMessage, ChatRequest};
 use appcore::{AppError, AssistantId, ConversationId, MessageId, config::Titles};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     App,
     events::{Change, SuggestTitle},
+    gateway,
     jobs::{Ended, Job, Work},
 };
 
@@ -95,12 +96,13 @@ impl TitleJob {
             ..ChatRequest::default()
         };
         let written = async {
-            let mut said = app.assistants.ai().chat(assistant.model.as_deref(), request).await?;
+            let route = gateway::answering(app, assistant.model.as_deref()).1?;
+            let mut said = app.assistants.ai().chat(&route, request, &Arc::default()).await?;
             let mut text = String::new();
             while let Some(delta) = said.next().await {
                 match delta? {
                     ChatDelta::Text(more) => text.push_str(&more),
-                    ChatDelta::Thought(_) => {}
+                    ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
                     ChatDelta::Done { .. } => break,
                 }
                 if text.len() > WRITTEN_CHARS {

@@ -36,6 +36,7 @@ use dbcontext::{Database, query::gateway_models};
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
 pub use policy::{KeyPolicy, PolicyChange};
 pub(crate) use policy::{endpoints, models as listed_models, whole};
+pub(crate) use record::answering;
 pub use record::{AnswerUse, record};
 
 use self::{

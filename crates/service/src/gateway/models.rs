@@ -17,8 +17,8 @@ use appcore::{
 };
 use dbcontext::entity::gateway_model;
 
+pub(super) use self::define::{default_name, paged, usable_of};
 pub use self::define::{find, list, put, remove, usable};
-pub(super) use self::define::{paged, usable_of};
 use super::prices;
 
 const MAX_NAME_BYTES: usize = 120;

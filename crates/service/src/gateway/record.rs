@@ -2,17 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::Usage;
+use ::ai::{AiError, Route, Served, Usage};
 use appcore::{UserId, WorkspaceId, credits::MicroCredits};
 use dbcontext::entity::usage_request;
 use uuid::Uuid;
 
 use super::{
     admission::{count, millis},
-    cost,
+    cost, models,
     writer::Entry,
 };
 use crate::App;
+
+/// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
+pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
+    let name = asked.or_else(|| models::default_name(app));
+    let found = name.and_then(|name| app.gateway.find_model(name));
+    match (found, asked) {
+        (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
+        (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
+        // The default may be a model that its provider does not list.
+        (None, None) => match app.assistants.ai().default_route() {
+            Ok(route) => (route.asked.clone(), Ok(Arc::new(route))),
+            Err(error) => (String::new(), Err(error)),
+        },
+    }
+}
 
 /// What stands in a row as its endpoint.
 const ENDPOINT: &str = "assistant";
@@ -28,6 +43,9 @@ pub struct AnswerUse {
     /// The name that the model has here.
     pub model: String,
     pub usage: Usage,
+    /// Who answered, after so many tries.
+    pub served: Served,
+    pub tries: u32,
     /// As an HTTP status: 200, 499 where a reader stopped it, 502 where the provider failed.
     pub status: u16,
     pub first_token: Option<Duration>,
@@ -41,8 +59,7 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
     let usage = answer.usage;
     let price = model.as_ref().and_then(|model| model.price);
     let cost = price.map(|price| cost(&price, &usage));
-    let deployment = model.as_ref().and_then(|model| model.definition.deployments.first().cloned());
-    let (deployment, served) = deployment.map(|first| (first.provider, first.model)).unwrap_or_default();
+    gateway.key_tokens.add(&answer.served.provider, &answer.served.key_tail, usage.total());
     let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
     let row = usage_request::Model {
         id: Uuid::now_v7(),
@@ -53,8 +70,8 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
         workspace_id: answer.workspace_id,
         endpoint: ENDPOINT.to_owned(),
         asked_model: answer.model,
-        model: served,
-        deployment,
+        model: answer.served.model,
+        deployment: answer.served.provider,
         input_tokens: count(usage.input),
         cached_tokens: count(usage.cached),
         cache_write_tokens: count(usage.cache_write),
@@ -67,7 +84,7 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
         status: i64::from(answer.status),
         first_token_ms: answer.first_token.map(millis),
         duration_ms: millis(answer.duration),
-        tries: 1,
+        tries: i64::from(answer.tries),
     };
     gateway.writer.push(Entry { row: Some(row), model: name, settlement: None });
     cost

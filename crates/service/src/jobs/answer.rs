@@ -5,9 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ai::{AiError, ChatDelta, ChatRequest, estimate_tokens};
+use ai::{AiError, ChatDelta, ChatRequest, Route};
 use appcore::{
     AppError, Code, MessageId, UserId,
+    credits::MicroCredits,
     event::{BusMessage, Envelope, Event, Topic},
     view::{AnswerFigures, Message, MessageStatus, Visibility},
 };
@@ -21,7 +22,7 @@ use super::{
     draft::Draft,
     kind::{Ended, Work},
     lease::{Lease, Over},
-    measure::Measure,
+    measure::{Measure, Round},
 };
 use crate::{
     App,
@@ -100,7 +101,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         return fail(app, answer, ASSISTANT_GONE).await.map(|_| Ended::Done);
     };
     let chosen = chosen_model(app, answer, &assistant).await?;
-    let model = chosen.clone().unwrap_or_else(|| app.assistants.ai().default_model().to_owned());
+    let (model, route) = gateway::answering(app, chosen.as_deref());
     let begun = begin(app, answer, &model).await?;
     if begun.status != MessageStatus::Streaming {
         return Ok(Ended::Done);
@@ -113,10 +114,13 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let mut draft = Draft::after(begun.content);
     let mut measure = Measure::begin(context);
     let written = tokio::select! {
-        written = write(app, answer, lease, chosen.as_deref(), request, &mut draft, &mut measure) => Ok(written),
+        written = write(app, answer, lease, route, request, &mut draft, &mut measure) => Ok(written),
         interruption = interruption(app, lease, stop.token(), draining) => Err(interruption),
     };
-    let cost = record(app, (answer, claim.owner), (&assistant, &model), &written, (&measure, draft.text()));
+    if let Some(round) = measure.take_round() {
+        let cost = record(app, (answer, claim.owner), (&assistant, &model), &round, status_of(&written));
+        measure.paid(cost);
+    }
     let (status, reason) = match written {
         Ok(Ok(())) => (MessageStatus::Complete, None),
         Ok(Err(Trouble::Provider(error))) => {
@@ -141,42 +145,47 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if !lease.holds() {
         return Ok(Ended::Lost);
     }
-    let figures = AnswerFigures { cost, ..measure.figures(estimate_tokens(draft.text()) as u64) };
     let end = End {
         content: if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() },
         status,
         reason,
-        figures: Some(figures),
+        figures: Some(measure.figures()),
         thoughts: measure.thoughts(),
     };
     finish(app, answer, end).await.map(|()| Ended::Done)
 }
 
-/// Writes down what an attempt used, however it ended; what it cost, where that is known.
-fn record(
-    app: &App,
-    (answer, asker): (&AnswerJob, Option<UserId>),
-    (assistant, model): (&assistant::Model, &str),
-    written: &Result<Result<(), Trouble>, Interruption>,
-    (measure, text): (&Measure, &str),
-) -> Option<i64> {
-    let status = match written {
+/// How a round of the model ended, as an HTTP status.
+fn status_of(written: &Result<Result<(), Trouble>, Interruption>) -> u16 {
+    match written {
         Ok(Ok(())) => 200,
         Ok(Err(Trouble::Provider(_))) => 502,
         // Nobody waits for the rest of it here.
         Ok(Err(Trouble::Moot | Trouble::Lost)) | Err(_) => 499,
-    };
+    }
+}
+
+/// Writes down what a round used, however it ended; what it cost, where that is known.
+fn record(
+    app: &App,
+    (answer, asker): (&AnswerJob, Option<UserId>),
+    (assistant, model): (&assistant::Model, &str),
+    round: &Round,
+    status: u16,
+) -> Option<MicroCredits> {
     let used = AnswerUse {
         user_id: asker?,
         workspace_id: assistant.workspace_id,
         answer_id: answer.answer_id.0,
         model: model.to_owned(),
-        usage: measure.usage(estimate_tokens(text) as u64),
+        usage: round.meter.usage(),
+        served: round.meter.served(),
+        tries: round.meter.tries(),
         status,
-        first_token: measure.first_word(),
-        duration: measure.elapsed(),
+        first_token: round.first_token(),
+        duration: round.elapsed(),
     };
-    gateway::record(app, used).map(|cost| cost.0)
+    gateway::record(app, used)
 }
 
 /// How an answer ended.
@@ -209,12 +218,14 @@ async fn write(
     app: &App,
     answer: &AnswerJob,
     lease: &Lease,
-    model: Option<&str>,
+    route: Result<Arc<Route>, AiError>,
     request: ChatRequest,
     draft: &mut Draft,
     measure: &mut Measure,
 ) -> Result<(), Trouble> {
-    let mut said = app.assistants.ai().chat(model, request).await.map_err(Trouble::Provider)?;
+    let meter = measure.ask();
+    let route = route.map_err(Trouble::Provider)?;
+    let mut said = app.assistants.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
     // The first token is told at once.
     let mut tell_at = Instant::now();
     let mut store_at = tell_at + STORE_EVERY;
@@ -244,6 +255,8 @@ async fn write(
             }
             delta = said.next() => match delta {
                 Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
+                // It was offered none.
+                Some(Ok(ChatDelta::Calls(_))) => {}
                 Some(Ok(ChatDelta::Text(text))) => {
                     measure.wrote();
                     draft.push(&text);
@@ -253,7 +266,6 @@ async fn write(
                 }
                 Some(Ok(ChatDelta::Done { finish, usage })) => {
                     tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "an answer is complete");
-                    measure.used(usage);
                     return Ok(());
                 }
                 Some(Err(error)) => return Err(Trouble::Provider(error)),

@@ -1,9 +1,14 @@
 //! What an answer takes: time, tokens, and what the model thought on the way.
+//!
+//! A model that calls tools is asked several times for one answer. Each time is paid for by itself; the answer's figures are of all together.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use ai::Usage;
-use appcore::view::{AnswerContext, AnswerFigures};
+use ai::{Meter, Usage};
+use appcore::{
+    credits::MicroCredits,
+    view::{AnswerContext, AnswerFigures},
+};
 use tokio::time::Instant;
 
 /// What is kept of the thinking at most, in bytes.
@@ -12,25 +17,68 @@ const MAX_THOUGHTS: usize = 64 * 1024;
 /// Measures one attempt at an answer.
 #[derive(Debug)]
 pub(super) struct Measure {
-    asked: Instant,
+    begun: Instant,
     context: AnswerContext,
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
-    usage: Option<Usage>,
+    /// The time that the model is asked now.
+    round: Option<Round>,
+    usage: Usage,
+    cost: Option<MicroCredits>,
+}
+
+/// One time that a model was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Round {
+    pub meter: Arc<Meter>,
+    began: Instant,
+}
+
+impl Round {
+    pub fn first_token(&self) -> Option<Duration> {
+        self.meter.first_token_at().map(|first| first.saturating_duration_since(self.began.into_std()))
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
 }
 
 impl Measure {
     /// Begins when the model is asked with this context.
     pub fn begin(context: AnswerContext) -> Self {
         Self {
-            asked: Instant::now(),
+            begun: Instant::now(),
             context,
             thought_at: None,
             first_word: None,
             thoughts: String::new(),
-            usage: None,
+            round: None,
+            usage: Usage::default(),
+            cost: None,
         }
+    }
+
+    /// The model is asked; the meter takes what it uses.
+    pub fn ask(&mut self) -> Arc<Meter> {
+        let round = Round { meter: Arc::default(), began: Instant::now() };
+        Arc::clone(&self.round.insert(round).meter)
+    }
+
+    /// The round that has ended, to be paid for once.
+    pub fn take_round(&mut self) -> Option<Round> {
+        let round = self.round.take()?;
+        self.usage = self.usage.plus(round.meter.usage());
+        Some(round)
+    }
+
+    /// What a round has cost.
+    pub fn paid(&mut self, cost: Option<MicroCredits>) {
+        self.cost = match (self.cost, cost) {
+            (Some(before), Some(cost)) => Some(MicroCredits(before.0.saturating_add(cost.0))),
+            (before, cost) => before.or(cost),
+        };
     }
 
     /// The model wrote something.
@@ -46,53 +94,25 @@ impl Measure {
         self.thoughts.extend(thought.chars().filter(|&char| char != '\0'));
     }
 
-    /// The provider said what was used.
-    pub fn used(&mut self, usage: Option<Usage>) {
-        self.usage = usage.or(self.usage);
-    }
-
-    /// What is to be paid for: what the provider counted, else the question and what came of the answer. Nothing where nothing came.
-    pub fn usage(&self, estimated_output: u64) -> Usage {
-        match self.usage {
-            Some(usage) => Usage {
-                input: usage.input.or(Some(self.context.used)),
-                output: usage.output.or(Some(estimated_output)),
-                estimated: usage.estimated || usage.input.is_none() || usage.output.is_none(),
-                ..usage
-            },
-            None if self.first_word.is_none() && self.thought_at.is_none() => Usage::default(),
-            None => Usage {
-                input: Some(self.context.used),
-                output: Some(estimated_output),
-                estimated: true,
-                ..Usage::default()
-            },
-        }
-    }
-
-    pub fn first_word(&self) -> Option<Duration> {
-        self.first_word.map(|first| first - self.asked)
-    }
-
-    pub fn elapsed(&self) -> Duration {
-        self.asked.elapsed()
-    }
-
-    pub fn figures(&self, estimated_output: u64) -> AnswerFigures {
+    /// The figures of the rounds that have ended.
+    pub fn figures(&self) -> AnswerFigures {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let usage = self.usage.unwrap_or_default();
         let thought = self.thought_at.map(|begun| self.first_word.unwrap_or_else(Instant::now) - begun);
+        let usage = self.usage;
         AnswerFigures {
-            first_token_ms: self.first_word.map(|first| millis(first - self.asked)),
-            duration_ms: millis(self.asked.elapsed()),
+            first_token_ms: self.first_word.map(|first| millis(first - self.begun)),
+            duration_ms: millis(self.begun.elapsed()),
             thought_ms: thought.map(millis),
-            input_tokens: usage.input.or(Some(self.context.used)),
+            input_tokens: usage.input,
             cached_tokens: usage.cached,
-            output_tokens: usage.output.or(Some(estimated_output)),
+            output_tokens: usage.output,
             reasoning_tokens: usage.reasoning,
-            cost: None,
-            estimated: usage.estimated || usage.input.is_none() || usage.output.is_none(),
-            context: AnswerContext { used: usage.input.unwrap_or(self.context.used), ..self.context },
+            cost: self.cost.map(|cost| cost.0),
+            estimated: usage.estimated,
+            context: AnswerContext {
+                used: usage.input.filter(|used| *used > 0).unwrap_or(self.context.used),
+                ..self.context
+            },
         }
     }
 
@@ -112,17 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_counted_is_told_and_the_rest_is_estimated() {
+    fn costs_of_all_rounds_are_one_sum_and_each_round_is_taken_once() {
         let mut measure = Measure::begin(context());
-        measure.wrote();
-        let figures = measure.figures(7);
-        assert_eq!((figures.input_tokens, figures.output_tokens, figures.estimated), (Some(120), Some(7), true));
+        for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
+            measure.ask();
+            measure.wrote();
+            assert!(measure.take_round().is_some() && measure.take_round().is_none());
+            measure.paid(cost);
+        }
+        let figures = measure.figures();
+        assert_eq!((figures.cost, figures.input_tokens, figures.estimated), (Some(7), Some(0), false));
         assert!(figures.first_token_ms.is_some() && figures.thought_ms.is_none());
-        measure.used(Some(Usage { input: Some(99), output: Some(5), ..Usage::default() }));
-        measure.used(None);
-        let figures = measure.figures(7);
-        assert_eq!((figures.input_tokens, figures.output_tokens, figures.estimated), (Some(99), Some(5), false));
-        assert_eq!(figures.context, AnswerContext { used: 99, ..context() });
+        assert_eq!(figures.context, context());
     }
 
     #[test]
@@ -131,7 +152,7 @@ mod tests {
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));
-        assert!(measure.figures(0).thought_ms.is_some());
+        assert!(measure.figures().thought_ms.is_some());
         let thoughts = measure.thoughts().unwrap();
         assert!(thoughts.starts_with("hmơ") && thoughts.len() <= MAX_THOUGHTS);
     }

@@ -51,14 +51,16 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     {
         return Err(Code::NotFound.into());
     }
-    let name = query::assistants::get(batch.db, begin.assistant_id).await?.ok_or(Code::NotFound)?.name;
+    let assistant = query::assistants::get(batch.db, begin.assistant_id).await?.ok_or(Code::NotFound)?;
+    let picture = query::assistants::picture(assistant.glyph, assistant.hue);
+    let sender = Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name: assistant.name, picture };
     let mut message = Message {
         id: begin.answer_id,
         conversation_id,
         seq: 0,
         no: batch.next_no(conversation_id)?,
         client_id: None,
-        sender: Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name },
+        sender,
         content: String::new(),
         status: MessageStatus::Streaming,
         reply_to: begin.reply_to,

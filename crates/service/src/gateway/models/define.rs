@@ -60,8 +60,7 @@ pub fn usable(app: &App, page: PageRequest) -> Page<UsableModel> {
 }
 
 pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel> {
-    let default = app.config.ai.default_model.as_deref().or_else(|| first_listed(app)).unwrap_or(DEMO);
-    let default = table.find(default).map(|model| Arc::clone(&model.name));
+    let default = default_name(app).and_then(|default| table.find(default)).map(|model| Arc::clone(&model.name));
     let usable = |model: &Arc<Model>| {
         let definition = &model.definition;
         UsableModel {
@@ -77,8 +76,14 @@ pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel
     table.models().map(usable).collect()
 }
 
-fn first_listed(app: &App) -> Option<&str> {
-    app.config.ai.providers.first().and_then(|provider| provider.models.first()).map(String::as_str)
+/// The model that answers where nobody names one; none where the only provider lists none.
+pub(in crate::gateway) fn default_name(app: &App) -> Option<&str> {
+    let ai = &app.config.ai;
+    let first = || match ai.providers.first() {
+        Some(provider) => provider.models.first().map(String::as_str),
+        None => Some(DEMO),
+    };
+    ai.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).or_else(first)
 }
 
 pub(in crate::gateway) fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {

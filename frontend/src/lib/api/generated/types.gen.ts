@@ -295,6 +295,10 @@ export type AssistantId = string;
 export type AssistantMember = {
     id: AssistantId;
     model?: string | null;
+    /**
+     * Whether people may choose another model for a chat or a question.
+     */
+    model_choice: boolean;
     name: string;
     picture?: Picture | null;
 };
@@ -2547,6 +2551,7 @@ export type Sender = {
     id?: string | null;
     kind: SenderKind;
     name: string;
+    picture?: Picture | null;
 };
 
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
