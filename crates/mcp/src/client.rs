@@ -1,0 +1,97 @@
+//! A connection to a server.
+
+use std::future::Future;
+
+use rmcp::{
+    RoleClient, ServiceExt as _,
+    model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams},
+    service::RunningService,
+    transport::{
+        StreamableHttpClientTransport, async_rw::AsyncRwTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use crate::{
+    CallResult, Limits, McpError, Server, Tool,
+    process::Process,
+    tool::{self, MAX_TOOLS},
+};
+
+/// The most pages of a list of tools.
+const MAX_PAGES: usize = 16;
+/// How much of a refusal over HTTP is read, in bytes.
+const MAX_REFUSAL: usize = 4 * 1024;
+
+/// A connection that serves any number of calls at the same time. It ends when it is dropped.
+pub struct Client {
+    service: RunningService<RoleClient, ClientConfig>,
+    limits: Limits,
+    /// Ends after the service.
+    _process: Option<Process>,
+}
+
+impl Client {
+    /// Connects, and lets the server introduce itself.
+    pub async fn connect(server: Server, limits: Limits) -> Result<Self, McpError> {
+        let introduction =
+            ClientConfig::new(ClientCapabilities::default(), Implementation::new("natter", env!("CARGO_PKG_VERSION")));
+        match server {
+            Server::Program(program) => {
+                let (process, input, output) = Process::start(&program)?;
+                let transport = AsyncRwTransport::new(output, input).with_max_line_length(limits.message);
+                let service = in_time(limits.connect, introduction.serve(transport)).await?;
+                Ok(Self { service, limits, _process: Some(process) })
+            }
+            Server::Address { url, headers, http } => {
+                let config = StreamableHttpClientTransportConfig::with_uri(url)
+                    .custom_headers(headers)
+                    .max_sse_event_size(limits.message)
+                    .max_json_response_size(limits.message)
+                    .max_error_response_size(MAX_REFUSAL);
+                let transport = StreamableHttpClientTransport::with_client(http, config);
+                let service = in_time(limits.connect, introduction.serve(transport)).await?;
+                Ok(Self { service, limits, _process: None })
+            }
+        }
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.service.is_closed() || self.service.is_transport_closed()
+    }
+
+    /// What the server offers.
+    pub async fn tools(&self) -> Result<Vec<Tool>, McpError> {
+        in_time(self.limits.call, async {
+            let (mut offered, mut cursor) = (Vec::new(), None);
+            for _ in 0..MAX_PAGES {
+                let page = self.service.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
+                offered.extend(page.tools);
+                cursor = page.next_cursor;
+                if cursor.is_none() || offered.len() >= MAX_TOOLS {
+                    break;
+                }
+            }
+            Ok::<_, McpError>(tool::kept(offered))
+        })
+        .await
+    }
+
+    /// Calls a tool. Dropping the future tells the server that nobody waits any more.
+    pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<CallResult, McpError> {
+        let call = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
+        let result = in_time(self.limits.call, self.service.peer().call_tool(call)).await?;
+        Ok(tool::result(result, self.limits.result))
+    }
+}
+
+async fn in_time<T, E: Into<McpError>>(
+    limit: std::time::Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, McpError> {
+    timeout(limit, work).await.map_err(|_| McpError::Timeout)?.map_err(Into::into)
+}

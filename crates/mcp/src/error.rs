@@ -1,0 +1,73 @@
+//! What can go wrong with a server of tools, in words for a reader.
+
+use rmcp::service::{ClientInitializeError, ServiceError};
+
+/// The longest text of a server's that a message repeats, in characters.
+const QUOTED: usize = 300;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum McpError {
+    /// The program could not be started.
+    #[error("The program couldn't be started: {0}")]
+    NotStarted(String),
+    /// The connection could not be made, or broke.
+    #[error("The server can't be reached: {0}")]
+    Unreachable(String),
+    #[error("The server didn't answer in time.")]
+    Timeout,
+    /// What came is not what the protocol says.
+    #[error("The server sent something Natter couldn't read.")]
+    Garbled,
+    /// The server wants other credentials.
+    #[error("The server refused the credentials.")]
+    Credentials,
+    /// The server's own words.
+    #[error("The server refused: {0}")]
+    Refused(String),
+}
+
+impl McpError {
+    /// Whether the connection may be of no use any more.
+    #[must_use]
+    pub fn is_of_connection(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+impl From<ServiceError> for McpError {
+    fn from(error: ServiceError) -> Self {
+        if error.is_authorization_required() {
+            return Self::Credentials;
+        }
+        match error {
+            ServiceError::McpError(data) => Self::Refused(quoted(&data.message)),
+            ServiceError::Timeout { .. } => Self::Timeout,
+            ServiceError::TransportSend(error) => Self::Unreachable(quoted(&error.to_string())),
+            ServiceError::TransportClosed | ServiceError::Cancelled { .. } => {
+                Self::Unreachable("the connection was closed".to_owned())
+            }
+            _ => Self::Garbled,
+        }
+    }
+}
+
+impl From<ClientInitializeError> for McpError {
+    fn from(error: ClientInitializeError) -> Self {
+        if error.is_authorization_required() {
+            return Self::Credentials;
+        }
+        match error {
+            ClientInitializeError::JsonRpcError(data) => Self::Refused(quoted(&data.message)),
+            ClientInitializeError::TransportError { error, .. } => Self::Unreachable(quoted(&error.to_string())),
+            ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::Cancelled => {
+                Self::Unreachable("the connection was closed".to_owned())
+            }
+            _ => Self::Garbled,
+        }
+    }
+}
+
+/// The beginning of a text, on one line.
+pub(crate) fn quoted(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(QUOTED).collect()
+}

@@ -1,0 +1,70 @@
+//! A program that is a server of tools.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::{McpError, Program, error::quoted};
+
+/// What a program gets of our own environment.
+const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
+/// So much of what a program says to its operator goes to the log.
+const MAX_TOLD: usize = 4 * 1024;
+
+/// A running program; it and what it has started end when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program, and hands out its input and output.
+    pub fn start(program: &Program) -> Result<(Self, ChildStdin, ChildStdout), McpError> {
+        let failed = |error: std::io::Error| McpError::NotStarted(quoted(&error.to_string()));
+        let Some((path, arguments)) = program.command.split_first() else {
+            return Err(McpError::NotStarted("it has no name".to_owned()));
+        };
+        let mut command = Command::new(path);
+        command.args(arguments).env_clear();
+        for name in INHERITED {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command.envs(program.environment.iter().map(|(name, value)| (name, value.expose())));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // A group of its own, so that what a launcher such as npx has started ends with it.
+        command.process_group(0);
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(McpError::NotStarted("it has no standard streams".to_owned()));
+        };
+        if let Some(told) = child.stderr.take() {
+            tokio::spawn(listen(path.clone(), told));
+        }
+        Ok((Self { child }, input, output))
+    }
+}
+
+/// Writes the beginning of what a program says into the log, and reads the rest, so that it is not held up.
+async fn listen(program: String, mut told: impl AsyncRead + Unpin) {
+    let (mut piece, mut kept) = ([0; 1024], Vec::new());
+    while let Ok(read @ 1..) = told.read(&mut piece).await {
+        let room = MAX_TOLD.saturating_sub(kept.len()).min(read);
+        kept.extend_from_slice(&piece[..room]);
+    }
+    if !kept.is_empty() {
+        tracing::info!(program, said = %String::from_utf8_lossy(&kept).trim(), "a program with tools has ended");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // It may have ended by itself.
+            _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}

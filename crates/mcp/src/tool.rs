@@ -1,0 +1,162 @@
+//! Tools, and what calling one gives.
+
+use std::collections::HashSet;
+
+use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The most tools of a server; more would fill a model's window with what it might call.
+pub(crate) const MAX_TOOLS: usize = 128;
+const MAX_NAME: usize = 128;
+const MAX_TITLE: usize = 120;
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 2_000;
+/// The longest schema of one tool's arguments, and those of all tools, in bytes.
+const MAX_SCHEMA: usize = 32 * 1024;
+const MAX_SCHEMAS: usize = 512 * 1024;
+
+/// Something that a server can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// JSON Schema of the arguments.
+    pub schema: Value,
+    /// By the server's own word: it changes nothing.
+    pub is_read_only: bool,
+    /// By the server's own word: calling it twice is like calling it once.
+    pub is_idempotent: bool,
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallResult {
+    pub text: String,
+    /// The tool says that it failed.
+    pub is_error: bool,
+}
+
+/// The tools as they are kept: each name once, without those whose name or schema no model takes.
+pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
+    let mut names = HashSet::new();
+    let mut schemas = 0;
+    let mut kept = Vec::new();
+    for tool in tools {
+        let is_name =
+            (1..=MAX_NAME).contains(&tool.name.len()) && tool.name.chars().all(|char| char.is_ascii_graphic());
+        let schema = Value::Object((*tool.input_schema).clone());
+        let bytes = schema.to_string().len();
+        if kept.len() == MAX_TOOLS || !is_name || bytes > MAX_SCHEMA || schemas + bytes > MAX_SCHEMAS {
+            tracing::warn!(bytes, "a tool is left out: its name or its schema is too long, or there are too many");
+            continue;
+        }
+        if !names.insert(tool.name.to_string()) {
+            continue;
+        }
+        schemas += bytes;
+        let annotations = tool.annotations.unwrap_or_default();
+        let is_read_only = annotations.read_only_hint.unwrap_or(false);
+        kept.push(Tool {
+            name: tool.name.into_owned(),
+            title: tool.title.or(annotations.title.clone()).map(|title| cut(&title, MAX_TITLE)),
+            description: tool.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            schema: if schema.get("type").is_some() { schema } else { json!({ "type": "object", "properties": {} }) },
+            is_read_only,
+            is_idempotent: is_read_only || annotations.is_idempotent(),
+        });
+    }
+    kept
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    text.chars().filter(|char| *char != '\0').take(chars).collect()
+}
+
+/// A result as text, as far as `limit` bytes go.
+pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
+    let mut texts: Vec<String> = result.content.into_iter().map(block).collect();
+    if texts.iter().all(|text| text.trim().is_empty())
+        && let Some(structured) = result.structured_content
+    {
+        texts = vec![structured.to_string()];
+    }
+    CallResult { text: bounded(&texts.join("\n"), limit), is_error: result.is_error.unwrap_or(false) }
+}
+
+/// What a model can read of a block. Pictures and the like are named, not shown.
+fn block(block: ContentBlock) -> String {
+    let named =
+        |kind: &str, mime: &str, data: &str| format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3);
+    match block {
+        ContentBlock::Text(text) => text.text,
+        ContentBlock::Image(image) => named("image", &image.mime_type, &image.data),
+        ContentBlock::Audio(audio) => named("audio", &audio.mime_type, &audio.data),
+        ContentBlock::Resource(embedded) => match embedded.resource {
+            ResourceContents::TextResourceContents { text, .. } => text,
+            ResourceContents::BlobResourceContents { mime_type, blob, .. } => {
+                named("file", mime_type.as_deref().unwrap_or("unknown"), &blob)
+            }
+            _ => "[a resource, not shown]".to_owned(),
+        },
+        ContentBlock::ResourceLink(link) => format!("[{}: {}]", link.name, link.uri),
+        _ => "[something else, not shown]".to_owned(),
+    }
+}
+
+/// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
+fn bounded(text: &str, limit: usize) -> String {
+    let text = text.replace('\0', "");
+    if text.len() <= limit {
+        return text;
+    }
+    let end = text.floor_char_boundary(limit);
+    format!("{}\n[{} more bytes were left out]", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn offered(name: &str, schema: Value) -> rmcp::model::Tool {
+        let Value::Object(schema) = schema else { panic!("no object") };
+        rmcp::model::Tool::new_with_raw(name.to_owned(), Some("x".repeat(5_000).into()), Arc::new(schema))
+    }
+
+    #[test]
+    fn what_no_model_takes_is_left_out() {
+        let wide = json!({ "type": "object", "properties": { "a": { "description": "x".repeat(MAX_SCHEMA) } } });
+        let tools = kept(vec![
+            offered("add", json!({ "type": "object" })),
+            offered("add", json!({ "type": "object" })),
+            offered("", json!({})),
+            offered("with space", json!({})),
+            offered("wide", wide),
+            offered("bare", json!({})),
+        ]);
+        assert_eq!(tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["add", "bare"]);
+        assert_eq!(tools[1].schema["type"], "object");
+        assert_eq!(tools[0].description.as_ref().map(String::len), Some(MAX_DESCRIPTION));
+        assert!(!tools[0].is_read_only && !tools[0].is_idempotent);
+        let many = (0..500).map(|at| offered(&format!("t{at}"), json!({}))).collect();
+        assert_eq!(kept(many).len(), MAX_TOOLS);
+    }
+
+    #[test]
+    fn a_result_is_text_and_bounded() {
+        let of = |content: Value| serde_json::from_value::<CallToolResult>(content).unwrap();
+        let mixed = of(json!({ "content": [
+            { "type": "text", "text": "a\u{0}b" }, { "type": "image", "data": "AAAA", "mimeType": "image/png" },
+        ], "isError": true }));
+        let text = "ab\n[image, image/png, 3 bytes, not shown]".to_owned();
+        assert_eq!(result(mixed, 100), CallResult { text, is_error: true });
+        let structured = of(json!({ "content": [], "structuredContent": { "sum": 3 } }));
+        assert_eq!(result(structured, 100).text, "{\"sum\":3}");
+        let long = of(json!({ "content": [{ "type": "text", "text": "ơ".repeat(100) }] }));
+        let text = result(long, 51).text;
+        assert!(text.starts_with(&"ơ".repeat(25)) && text.ends_with("[150 more bytes were left out]"), "{text}");
+    }
+}
