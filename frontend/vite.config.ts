@@ -16,7 +16,7 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 /** Opened by a click, so they and their libraries come later. */
 const LATER =
-  /components\/(admin|assistants|models|palette|prompts|new-chat|settings|workspace|auth|form|usage|ui\/(dialog|dropdown-menu|confirm|entries|chart))\/|components\/channels\/(?!channel-icon)|chat\/(markdown\/|message-(tools|sheet)|action-look)|chat\/(clipboard|facts|speech|templates)|avatar\/glyphs|lib\/gateway\/|stores\/(budgets|channels|gateway|models|names|usage|workspace-list)|paraglide\/messages\/(admin_model|assistant_|budget|channel|provider_|usage_|context_|facts_|key_|model|picture|posting|prompt|section|starter|thought|visibility)|icons\/(brain|globe|info|wrench|mic|image|file-text|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
+  /components\/(admin|assistants|models|palette|prompts|new-chat|settings|workspace|auth|form|usage|ui\/(dialog|dropdown-menu|confirm|entries|chart))\/|components\/channels\/(?!channel-icon)|chat\/(markdown\/|message-(tools|sheet)|action-look|tool-)|chat\/(clipboard|facts|speech|templates)|avatar\/glyphs|lib\/gateway\/|stores\/(budgets|tools|channels|gateway|models|names|usage|workspace-list)|paraglide\/messages\/(admin_model|assistant_|budget|channel|provider_|usage_|context_|facts_|key_|model|picture|posting|prompt|section|starter|thought|tool|mcp|visibility)|icons\/(brain|globe|info|wrench|mic|image|file-text|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
 
 /** What the pages beside the conversations share among themselves; a conversation opens without. */
 const BESIDE =

@@ -1,5 +1,6 @@
 /** Assistants, the models behind them, and prompts that are kept. */
 import type * as Described from './generated/types.gen.ts';
+import type { ToolCall, ToolGrant } from './tools.ts';
 import type { Always } from './types.ts';
 
 export type { AnswerContext, Visibility } from './generated/types.gen.ts';
@@ -14,7 +15,10 @@ export type Assistant = Always<
   | 'max_answer_tokens'
   | 'picture'
   | 'created_by'
->;
+> & {
+  /** What it may use while `tools_enabled`. */
+  tools?: ToolGrant[];
+};
 
 /** An icon or an emoji, and a colour. */
 export type Picture = Described.Picture;
@@ -30,7 +34,7 @@ export type AssistantWish = Pick<
   | 'answers_mentions'
   | 'model_choice'
   | 'starters'
-> & { description: string; model: string; system_prompt: string };
+> & { description: string; model: string; system_prompt: string; tools?: ToolGrant[] };
 
 /** A text that one asks often, with `{{variables}}` that are asked for when it is used. */
 export type Prompt = Always<Described.Prompt, 'author'>;
@@ -62,4 +66,7 @@ export type AnswerFacts = Always<
 >;
 
 /** `GET /r1/messages/{id}/details` */
-export type AnswerDetails = Always<Described.AnswerDetails, 'model' | 'thinking'>;
+export type AnswerDetails = Always<Described.AnswerDetails, 'model' | 'thinking'> & {
+  /** With all that was said to tools and by them. */
+  tool_calls?: ToolCall[];
+};

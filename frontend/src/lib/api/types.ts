@@ -13,7 +13,8 @@ export type {
   WorkspaceMember,
   WorkspaceRole
 } from './generated/types.gen.ts';
-import type { AnswerFacts } from './assistants.ts';
+import type { AnswerFacts, Picture } from './assistants.ts';
+import type { ToolCall } from './tools.ts';
 import type { User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
@@ -110,7 +111,8 @@ export type Place = Described.Place;
 /** In which the server writes mail. */
 export type MailLanguage = Described.Language;
 
-export type Sender = Always<Described.Sender, 'id'>;
+/** `picture`: of an assistant; left out, it has the usual face. */
+export type Sender = Always<Described.Sender, 'id'> & { picture?: Picture | null };
 
 export interface Reaction {
   emoji: string;
@@ -119,7 +121,7 @@ export interface Reaction {
 
 export type Message = Omit<
   Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
-  'sender' | 'reactions' | 'attachments' | 'versions' | 'answer'
+  'sender' | 'reactions' | 'attachments' | 'versions' | 'answer' | 'tool_calls'
 > & {
   sender: Sender;
   reactions: Reaction[];
@@ -127,6 +129,8 @@ export type Message = Omit<
   versions?: Versions | null;
   /** What an answer took, once it has ended. */
   answer?: AnswerFacts | null;
+  /** Tools that an answer has called, in order. */
+  tool_calls?: ToolCall[];
 };
 
 export type AssistantMember = Described.AssistantMember & { model_choice?: boolean };
@@ -183,8 +187,12 @@ export type ChannelMemberFrame = Unnumbered<Extract<AnyDurable, { type: MemberTy
 
 export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: MemberType }>;
 
+type ToolCallFrame = Frame<'message.tool_call', { conversation_id: Id; message_id: Id; call: ToolCall }>;
+
 export type PassingFrame =
-  Exclude<Told<Described.ServerFrame>, { type: Described.DurableFrame['type'] }> | ChannelMemberFrame;
+  | Exclude<Told<Described.ServerFrame>, { type: Described.DurableFrame['type'] | ToolCallFrame['type'] }>
+  | ChannelMemberFrame
+  | ToolCallFrame;
 
 /** Every frame from the server, told apart by `type`, and those of members by `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;

@@ -2,8 +2,9 @@
 import { createContext } from 'svelte';
 import type { App } from '#lib/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
+import type { ToolDecision } from '#lib/api/tools.ts';
 import { sentence } from '#lib/api/words.ts';
-import type { AssistantMember, Conversation } from '#lib/api/types.ts';
+import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
@@ -144,8 +145,10 @@ export class Pane {
     this.log = chat.messages.conversation(id);
   }
 
-  pictureOf(assistantId: string | null): Picture | null {
-    return this.conversation?.assistants?.find(({ id }) => id === assistantId)?.picture ?? null;
+  /** The face of an assistant: as a member has it now, else as its message says. */
+  pictureOf({ id, picture }: Sender): Picture | null {
+    const member = this.conversation?.assistants?.find((assistant) => assistant.id === id);
+    return (member ? member.picture : picture) ?? null;
   }
 
   /** Empty while it isn't known; it is asked for then. */
@@ -308,6 +311,15 @@ export class Pane {
 
   async stop(id: string): Promise<void> {
     await this.#attempt(() => this.log.stop(id));
+  }
+
+  /** Whether the reader may decide about a tool that an answer wants to call. */
+  mayDecide(askerId: string): boolean {
+    return askerId === this.#app.session.account?.id;
+  }
+
+  async decide(messageId: string, callId: string, decision: ToolDecision): Promise<void> {
+    await this.#attempt(() => this.log.decide(messageId, callId, decision));
   }
 
   async regenerate(id: string, model?: string): Promise<void> {

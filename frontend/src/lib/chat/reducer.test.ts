@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { reduce, type LogInput } from './reducer.ts';
 import { EMPTY, isBehind, type LogState } from './state.ts';
-import { created, frame, message, ModelServer, outgoing } from './testing.ts';
+import { created, frame, message, ModelServer, outgoing, toolCall } from './testing.ts';
 
 const apply = (state: LogState, ...inputs: LogInput[]) => inputs.reduce(reduce, state);
 const event = (one: ReturnType<typeof created>): LogInput => ({ kind: 'event', frame: one });
@@ -374,5 +374,38 @@ describe('another version of a prompt', () => {
     // What was read for the version before comes too late.
     const late = apply(state, { kind: 'branch', branch: branchOf(left), basis: 5, items: [message(5)] });
     expect(contents(late)).toEqual(['a?']);
+  });
+});
+
+describe('tools that an answer calls', () => {
+  const streaming = message(1, { status: 'streaming', content: 'Let me look.' });
+  const call = (id: string, change: Parameters<typeof toolCall>[1] = {}): LogInput => ({
+    kind: 'tool_call',
+    messageId: 'm1',
+    call: toolCall(id, change)
+  });
+  const statuses = (state: LogState) =>
+    state.entries[0]?.message.tool_calls?.map(({ id, status }) => `${id} ${status}`);
+
+  it('are shown in their order, each as it is now', () => {
+    const state = apply(EMPTY, latest([streaming]), call('a', { status: 'waiting' }), call('b'), call('a'));
+    expect(statuses(state)).toEqual(['a running', 'b running']);
+  });
+
+  it('never go back', () => {
+    const state = apply(EMPTY, latest([streaming]), call('a', { status: 'done' }), call('a', { status: 'queued' }));
+    expect(statuses(state)).toEqual(['a done']);
+  });
+
+  it('stay where the text goes on, and are as the end says', () => {
+    let state = apply(EMPTY, latest([streaming]), call('a'), {
+      kind: 'delta',
+      delta: { message_id: 'm1', offset: 12, text: ' Found.' }
+    });
+    expect(contents(state)).toEqual(['Let me look. Found.']);
+    expect(statuses(state)).toEqual(['a running']);
+    const done = message(1, { tool_calls: [toolCall('a', { status: 'done' })] });
+    state = apply(state, event(frame('message.completed', { seq: 2, message: done })), call('a'));
+    expect(statuses(state)).toEqual(['a done']);
   });
 });

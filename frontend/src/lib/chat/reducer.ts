@@ -6,6 +6,7 @@
  * `early`, what is not beyond the cursor is already there. REST answers carry no version, so the caller states a
  * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
  */
+import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Message } from '#lib/api/types.ts';
 import {
   EMPTY,
@@ -28,6 +29,7 @@ export type LogInput =
   | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
   | { kind: 'delta'; delta: Delta }
+  | { kind: 'tool_call'; messageId: string; call: ToolCall }
   | { kind: 'heard'; seq: number }
   | { kind: 'expired' }
   | { kind: 'queued'; outgoing: Outgoing }
@@ -58,6 +60,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return takeEvent(state, input.frame);
     case 'delta':
       return takeDelta(state, input.delta);
+    case 'tool_call':
+      return takeToolCall(state, input.messageId, input.call);
     case 'heard':
       return input.seq > state.known ? { ...state, known: input.seq } : state;
     case 'expired':
@@ -286,6 +290,32 @@ function takeDelta(state: LogState, delta: Delta): LogState {
   const message = { ...have.message, content: content.slice(0, delta.offset) + delta.text };
   return mend(replaceAt(state, index, { ...have, message }), delta.message_id);
 }
+
+/** What is told of a call while the answer is under way; the answer's end tells all of them once more. */
+function takeToolCall(state: LogState, messageId: string, call: ToolCall): LogState {
+  const index = findIndexById(state.entries, messageId);
+  const have = state.entries[index];
+  if (!have || have.message.status !== 'streaming') return state;
+  const calls = have.message.tool_calls ?? [];
+  const at = calls.findIndex(({ id }) => id === call.id);
+  // The answer to a decision and what is told to everybody come on two ways.
+  if (STAGE[calls[at]?.status ?? 'waiting'] > STAGE[call.status]) return state;
+  const tool_calls = at === -1 ? [...calls, call] : calls.with(at, call);
+  return replaceAt(state, index, { ...have, message: { ...have.message, tool_calls } });
+}
+
+/** A call only goes forward. */
+const STAGE: Record<ToolCallStatus, number> = {
+  waiting: 0,
+  queued: 1,
+  running: 2,
+  done: 3,
+  failed: 3,
+  refused: 3,
+  expired: 3,
+  interrupted: 3,
+  stopped: 3
+};
 
 /** Puts the pieces that were held back onto a text that has grown, and forgets the hole when it is closed. */
 function mend(state: LogState, id: string): LogState {

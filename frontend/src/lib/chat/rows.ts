@@ -4,6 +4,7 @@
  * touches one row of a hundred thousand.
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
+import type { ToolCall } from '#lib/api/tools.ts';
 import type { Mention, MessageStatus, Sender, Versions } from '#lib/api/types.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
@@ -29,6 +30,7 @@ export interface MessageView {
   readonly versions: Versions | null;
   readonly model: string | null;
   readonly answer: AnswerFacts | null;
+  readonly toolCalls: readonly ToolCall[];
   readonly createdAt: string;
   readonly time: number;
 }
@@ -57,6 +59,7 @@ const JOIN_WITHIN = 60_000;
 const GROUP_WITHIN = 5 * 60_000;
 
 const NOBODY: readonly Mention[] = [];
+const NO_CALLS: readonly ToolCall[] = [];
 
 export class RowBuilder {
   #entries: readonly Entry[] = [];
@@ -136,6 +139,7 @@ function toView(entry: Entry, reader: Reader): MessageView {
     versions: message.versions ?? null,
     model: message.model ?? null,
     answer: message.answer ?? null,
+    toolCalls: message.tool_calls ?? NO_CALLS,
     createdAt: message.created_at,
     time: Date.parse(message.created_at)
   };
@@ -159,6 +163,7 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     versions: null,
     model: null,
     answer: null,
+    toolCalls: NO_CALLS,
     createdAt: outgoing.created_at,
     time: Date.parse(outgoing.created_at)
   };

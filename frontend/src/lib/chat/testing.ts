@@ -1,4 +1,5 @@
 /** Messages, frames and a small model of the server's log, for the tests of this folder. */
+import type { ToolCall } from '#lib/api/tools.ts';
 import type { DurableFrame, Message } from '#lib/api/types.ts';
 import type { Outgoing } from './state.ts';
 
@@ -18,6 +19,23 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
     edited_at: null,
     deleted_at: null,
     created_at: '2026-11-20T09:00:00.000Z',
+    ...change
+  };
+}
+
+export function toolCall(id: string, change: Partial<ToolCall> = {}): ToolCall {
+  return {
+    id,
+    server: 'Traces',
+    tool: 'query',
+    title: null,
+    status: 'running',
+    arguments: '{"zone":"eu-west"}',
+    result: null,
+    at: 0,
+    asker_id: 'u1',
+    expires_at: null,
+    duration_ms: null,
     ...change
   };
 }

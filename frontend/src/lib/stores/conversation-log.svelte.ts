@@ -2,6 +2,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { AnswerDetails } from '#lib/api/assistants.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
+import type { ToolCall, ToolDecision } from '#lib/api/tools.ts';
 import type { Cursor, DurableFrame, Member, Mention, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
@@ -233,6 +234,12 @@ export class ConversationLog {
     }
   }
 
+  hearToolCall(messageId: string, call: ToolCall): void {
+    // It stands behind the text that came before it.
+    this.#takeDeltas();
+    this.apply({ kind: 'tool_call', messageId, call });
+  }
+
   hearPosition({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
     this.#place(user_id, { delivered: delivered_seq, read: read_seq });
   }
@@ -353,6 +360,12 @@ export class ConversationLog {
 
   async stop(id: string): Promise<void> {
     await this.#host.api.post(`/messages/${id}/stop`);
+  }
+
+  /** Whether a tool that an answer wants to call may run. */
+  async decide(messageId: string, callId: string, decision: ToolDecision): Promise<void> {
+    const call = await this.#host.api.post<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`, { decision });
+    this.apply({ kind: 'tool_call', messageId, call });
   }
 
   /** Has a prompt answered again; by another model, where one is named. */

@@ -117,6 +117,11 @@ export class MessagesStore {
       case 'message.delta':
         this.#logs.get(frame.payload.conversation_id)?.hearDelta(frame.payload);
         break;
+      case 'message.tool_call': {
+        const { conversation_id, message_id, call } = frame.payload;
+        this.#logs.get(conversation_id)?.hearToolCall(message_id, call);
+        break;
+      }
       case 'receipt':
         this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
         break;

@@ -1,4 +1,5 @@
 import type { Assistant, AssistantWish, Picture, Visibility } from '#lib/api/assistants.ts';
+import type { ToolGrant } from '#lib/api/tools.ts';
 import { Form } from '#lib/components/form/form.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -25,6 +26,9 @@ export class AssistantDraft {
   model = $state('');
   temperature = $state<number | null>(null);
   tools_enabled = $state(false);
+  tools = $state.raw<ToolGrant[]>([]);
+  /** What isn't changed isn't told: somebody else may have given it more meanwhile. */
+  #toolsBefore = this.tools;
   visibility = $state<Visibility>('workspace');
   answers_mentions = $state(true);
   model_choice = $state(true);
@@ -51,6 +55,8 @@ export class AssistantDraft {
       this.model = assistant.model ?? '';
       this.temperature = assistant.temperature ?? null;
       this.tools_enabled = assistant.tools_enabled ?? false;
+      this.tools = assistant.tools ?? [];
+      this.#toolsBefore = this.tools;
       this.visibility = assistant.visibility ?? 'workspace';
       this.answers_mentions = assistant.answers_mentions ?? true;
       this.model_choice = assistant.model_choice ?? true;
@@ -70,6 +76,7 @@ export class AssistantDraft {
       max_answer_tokens: max_answer_tokens.trim() === '' ? null : Number(max_answer_tokens),
       picture: this.picture,
       tools_enabled: this.tools_enabled,
+      ...(this.tools !== this.#toolsBefore && { tools: this.tools }),
       visibility: this.visibility,
       answers_mentions: this.answers_mentions,
       model_choice: this.model_choice,
@@ -84,6 +91,7 @@ export class AssistantDraft {
 
   /** The server has it as it is. */
   keep(): void {
+    this.#toolsBefore = this.tools;
     this.#kept = JSON.stringify(this.wish);
   }
 }

@@ -61,3 +61,13 @@ it('begins a new one that everyone may ask', () => {
     starters: []
   });
 });
+
+it('tells which tools it may use when that was changed', () => {
+  const draft = new AssistantDraft({ ...QUILL, tools: [{ server_id: 's1', tools: null }] });
+  expect(draft.wish).not.toHaveProperty('tools');
+  draft.tools = [];
+  expect(draft.isChanged).toBe(true);
+  expect(draft.wish.tools).toEqual([]);
+  draft.keep();
+  expect(draft.isChanged).toBe(false);
+});

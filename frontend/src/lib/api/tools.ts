@@ -1,0 +1,92 @@
+/** The wire contract of tools: servers that offer them (MCP), what an assistant may use, and what it has called. */
+import type { Id, Timestamp } from './types.ts';
+
+/** `auto`: it runs by itself; `ask`: whoever asked the assistant decides; `off`: nobody can use it. */
+export type ToolMode = 'auto' | 'ask' | 'off';
+
+export interface Tool {
+  name: string;
+  title: string | null;
+  description: string | null;
+  is_read_only: boolean;
+  mode: ToolMode;
+}
+
+export type ToolTransport = 'http' | 'stdio';
+
+/** `GET /r1/admin/mcp_servers` */
+export interface ToolServer {
+  id: Id;
+  name: string;
+  description: string | null;
+  transport: ToolTransport;
+  url: string | null;
+  /** A program that the server's settings name. */
+  command: string | null;
+  /** Headers, or variables of a program's environment. Their values are never shown. */
+  secret_names: string[];
+  is_enabled: boolean;
+  /** Who may give it to assistants. */
+  offered_to: 'everyone' | 'admins';
+  tools: Tool[];
+  checked_at: Timestamp | null;
+  /** Why it could not be reached when it was last tried. */
+  error: string | null;
+}
+
+export interface ToolServerWish {
+  name: string;
+  description: string | null;
+  transport?: ToolTransport;
+  url?: string | null;
+  command?: string | null;
+  /** Null takes one away; what is left out stays. */
+  secrets?: Record<string, string | null>;
+  is_enabled?: boolean;
+  offered_to?: ToolServer['offered_to'];
+  modes?: Record<string, ToolMode>;
+}
+
+/** `GET /r1/admin/mcp_commands` */
+export interface ToolCommand {
+  name: string;
+  env_names: string[];
+}
+
+/** `GET /r1/mcp_servers`: what one may give to an assistant. */
+export interface OfferedServer {
+  id: Id;
+  name: string;
+  description: string | null;
+  tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
+}
+
+/** What an assistant may use of a server; null: all its tools. */
+export interface ToolGrant {
+  server_id: Id;
+  tools: string[] | null;
+}
+
+export type ToolCallStatus =
+  'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'refused' | 'expired' | 'interrupted' | 'stopped';
+
+/** A tool that an answer has called, or wants to. */
+export interface ToolCall {
+  id: Id;
+  server: string;
+  tool: string;
+  title: string | null;
+  status: ToolCallStatus;
+  /** JSON, cut where it is long. */
+  arguments: string;
+  result: string | null;
+  /** Where in the answer's text it stands, in UTF-16 units. */
+  at: number;
+  /** Who may decide about it. */
+  asker_id: Id;
+  /** Until when that has to be. */
+  expires_at: Timestamp | null;
+  duration_ms: number | null;
+}
+
+export type ToolDecision = 'allow' | 'deny';

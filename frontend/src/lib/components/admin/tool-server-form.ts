@@ -1,0 +1,26 @@
+import { m } from '#lib/paraglide/messages.js';
+
+/** A header or a variable that only the server knows. */
+export interface Secret {
+  name: string;
+  /** Empty: as it is stored. */
+  value: string;
+  isKept: boolean;
+}
+
+export function urlProblem(value: string): string | undefined {
+  const url = URL.parse(value.trim());
+  return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.mcp_url_wrong();
+}
+
+/** What has to be told of secrets: those that are new or replaced, and null for those that are gone. */
+export function secretsOf(secrets: readonly Secret[], stored: readonly string[]): Record<string, string | null> {
+  const wish: Record<string, string | null> = {};
+  for (const name of stored) wish[name] = null;
+  for (const { name, value, isKept } of secrets) {
+    const key = name.trim();
+    if (isKept && value === '') delete wish[key];
+    else if (key !== '' && value !== '') wish[key] = value;
+  }
+  return wish;
+}

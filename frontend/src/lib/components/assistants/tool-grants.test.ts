@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { grantOf, withGrant } from './tool-grants.ts';
+
+it('gives all, some or none of the tools of a server', () => {
+  let grants = withGrant([], 's1', null);
+  grants = withGrant(grants, 's2', ['query']);
+  expect(grants).toEqual([
+    { server_id: 's1', tools: null },
+    { server_id: 's2', tools: ['query'] }
+  ]);
+  expect(grantOf(grants, 's1')?.tools).toBeNull();
+  grants = withGrant(grants, 's1', undefined);
+  expect(grantOf(grants, 's1')).toBeUndefined();
+  // Without its last tool it has nothing of the server.
+  expect(withGrant(grants, 's2', [])).toEqual([]);
+});

@@ -1,0 +1,66 @@
+import type { Api } from '#lib/api/client.ts';
+import type { OfferedServer, ToolCommand, ToolMode, ToolServer, ToolServerWish } from '#lib/api/tools.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+import { Listing } from './listing.svelte.ts';
+
+const PAGE_SIZE = 100;
+
+/** Servers that offer tools to assistants, as admins see them. */
+export class ToolServers {
+  readonly list: Listing<ToolServer>;
+  /** Programs that the server's settings name. */
+  readonly commands: Listing<ToolCommand>;
+  /** Those that are being asked for their tools. */
+  checking = $state.raw<ReadonlySet<Id>>(new Set());
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/admin/mcp_servers', { page, page_size: PAGE_SIZE }),
+      ({ id }) => id
+    );
+    this.commands = new Listing((page) => api.get('/admin/mcp_commands', { page, page_size: PAGE_SIZE }));
+  }
+
+  async add(wish: ToolServerWish): Promise<ToolServer> {
+    return this.#put(await this.#api.post<ToolServer>('/admin/mcp_servers', wish));
+  }
+
+  async change(id: Id, wish: Partial<ToolServerWish>): Promise<ToolServer> {
+    return this.#put(await this.#api.patch<ToolServer>(`/admin/mcp_servers/${id}`, wish));
+  }
+
+  setMode(id: Id, tool: string, mode: ToolMode): Promise<ToolServer> {
+    return this.change(id, { modes: { [tool]: mode } });
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/mcp_servers/${id}`);
+    this.list.drop((server) => server.id === id);
+  }
+
+  /** Asks it for its tools; where that fails its `error` says why. */
+  async check(id: Id): Promise<ToolServer> {
+    this.checking = new Set([...this.checking, id]);
+    try {
+      return this.#put(await this.#api.post<ToolServer>(`/admin/mcp_servers/${id}/refresh`));
+    } finally {
+      this.checking = new Set([...this.checking].filter((other) => other !== id));
+    }
+  }
+
+  #put(server: ToolServer): ToolServer {
+    this.list.put(
+      server,
+      ({ id }) => id === server.id,
+      (a, b) => a.name.localeCompare(b.name)
+    );
+    return server;
+  }
+}
+
+/** The servers whose tools one may give to an assistant. */
+export function offeredServers(api: Api): Listing<OfferedServer> {
+  return new Listing((page) => api.get<Page<OfferedServer>>('/mcp_servers', { page, page_size: PAGE_SIZE }));
+}
