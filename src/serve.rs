@@ -19,7 +19,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         let app = state::build(loaded.config).await?;
         let workers = app.start_workers();
         server::run(Arc::clone(&app), workers).await?;
-        if tokio::time::timeout(CLOSING, app.gateway.flush()).await.is_err() {
+        if tokio::time::timeout(CLOSING, app.gateway.end()).await.is_err() {
             let (waiting, _) = app.gateway.backlog();
             tracing::error!(waiting, "not everything could be recorded that was asked of AI providers");
         }

@@ -6,7 +6,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::{Application, Balancer, Follower, Member, PostgresServer, Proxy, Setup, Way, json, new_id, wait_until};
+use support::{
+    Application, Balancer, Behaviour, Follower, Member, PostgresServer, Proxy, Setup, Upstream, UpstreamKind, Way,
+    json, new_id, wait_until,
+};
 use tokio::task::JoinHandle;
 
 async fn two() -> Application {
@@ -396,4 +399,32 @@ async fn a_client_that_tries_the_next_instance_sees_no_error_in_a_rolling_restar
         is_over.store(true, Ordering::SeqCst);
     };
     tokio::join!(futures_util::future::join_all(asking), restarting);
+}
+
+#[tokio::test]
+async fn what_one_instance_learns_of_a_providers_key_the_other_knows() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().instances(2).provider(&upstream).start().await;
+    let admin = app.admin().await;
+    let program = app.sign_up("Anna").await.program(&["gateway"]).await;
+    let there = admin.at(&app.instances[1].url());
+    let state = async || {
+        let providers = there.get("/r1/admin/providers").await.data();
+        providers[0]["keys"][0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state().await, "ready");
+    let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
+    upstream.always(Behaviour::Refuse(429, Some(600)));
+    assert_eq!(program.post("/v1/chat/completions", question.clone()).await.status, 429);
+    wait_until("the other instance knows that the key rests", || async { state().await == "resting" }).await;
+    let asked = upstream.asked().len();
+    let refused = program.at(&app.instances[1].url()).post("/v1/chat/completions", question).await;
+    assert_eq!((refused.status, upstream.asked().len()), (429, asked), "it is not asked in vain");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+
+    let providers = admin.get("/r1/admin/providers").await.data();
+    let key = providers[0]["keys"][0]["id"].as_str().unwrap().to_owned();
+    let name = providers[0]["name"].as_str().unwrap();
+    admin.post(&format!("/r1/admin/providers/{name}/keys/{key}/revive"), json!({})).await.data();
+    wait_until("the other instance knows that the key is used again", || async { state().await == "ready" }).await;
 }

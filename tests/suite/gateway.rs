@@ -2,6 +2,7 @@
 
 mod answers;
 mod budgets;
+mod cache;
 mod keys;
 mod leaving;
 mod models;

@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::breaker::{Breaker, Circuit, Policy};
+use appcore::{
+    breaker::{Breaker, Circuit, Policy},
+    event::KeyFate,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use reqwest::{
     Method, Request, Response, Url,
     header::{self, HeaderMap, HeaderValue},
 };
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     demo::Demo,
     dialect::{anthropic, gemini, openai_chat},
     forward::{Stop, check_events},
-    keys::{KeyFate, KeyLease, KeyPool},
+    keys::{KeyLease, KeyPool},
     meter::Meter,
     neutral::{Reader, Request as Question},
     peek::estimate,
@@ -50,7 +52,7 @@ pub struct Ai {
 }
 
 /// What an instance has learned of a key, for the others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyNews {
     pub provider: String,
     /// Its place in the configuration.
@@ -310,12 +312,33 @@ impl Upstream {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
+        let request = self.request(url, lease, body)?;
+        self.http.send(request, is_stream, deadline).await
+    }
+
+    /// The same, with what the caller of an Anthropic library asks for beside the body.
+    pub(crate) async fn post_message(
+        &self,
+        url: &Url,
+        lease: &KeyLease,
+        body: Bytes,
+        (is_stream, betas): (bool, Option<&str>),
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let mut request = self.request(url, lease, body)?;
+        if let Some(Ok(betas)) = betas.map(HeaderValue::from_str) {
+            request.headers_mut().insert("anthropic-beta", betas);
+        }
+        self.http.send(request, is_stream, deadline).await
+    }
+
+    fn request(&self, url: &Url, lease: &KeyLease, body: Bytes) -> Result<Request, AiError> {
         let mut request = Request::new(Method::POST, url.clone());
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.sign(headers, lease)?;
         *request.body_mut() = Some(body.into());
-        self.http.send(request, is_stream, deadline).await
+        Ok(request)
     }
 
     /// Puts the key where the provider looks for it.

@@ -59,6 +59,8 @@ pub struct Call {
     pub body: Bytes,
     pub route: Arc<Route>,
     pub request_id: String,
+    /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
+    pub betas: Option<String>,
     /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
     pub meter: Arc<Meter>,
 }
@@ -66,7 +68,12 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        Self { door, body, route, request_id, meter: Arc::default() }
+        Self { door, body, route, request_id, betas: None, meter: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn with_betas(self, betas: Option<String>) -> Self {
+        Self { betas, ..self }
     }
 }
 

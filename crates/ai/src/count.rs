@@ -57,7 +57,8 @@ async fn ask(call: &Call, request: &Request, attempt: &Attempt<'_>, deadline: In
             (url, body, "totalTokens")
         }
     };
-    let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
+    let betas = call.betas.as_deref().filter(|_| upstream.flavor == ProviderKind::Anthropic);
+    let response = upstream.post_message(&url, &attempt.lease, body, (false, betas), deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))

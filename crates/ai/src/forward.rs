@@ -132,8 +132,9 @@ impl Ai {
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
         let request = anthropic::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
+        let wishes = (request.stream, call.betas.as_deref());
         let response =
-            upstream.post(&upstream.chat_url, &attempt.lease, request.body, request.stream, deadline).await?;
+            upstream.post_message(&upstream.chat_url, &attempt.lease, request.body, wishes, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             anthropic::pass::meter_whole(&body, &call.meter)?;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use appcore::event::KeyFate;
 use tokio::time::Instant;
 
 use crate::{AiError, Secret};
@@ -86,18 +86,6 @@ struct Off {
     probing: bool,
 }
 
-/// What was learned of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyFate {
-    /// It rests for so many milliseconds.
-    Rests(u64),
-    /// The provider refuses it.
-    Off,
-    /// The provider takes it again.
-    On,
-}
-
 /// Hears the key's place, the model that the news is about (none: all), and the news.
 type Tell = Box<dyn Fn(usize, Option<&str>, KeyFate) + Send + Sync>;
 
@@ -152,7 +140,8 @@ impl KeyPool {
         match (fate, model) {
             (KeyFate::Rests(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
-                state.rest(key, model, until, 0);
+                let in_a_row = model.and_then(|model| slot.models.get(model)).map_or(0, |rest| rest.in_a_row);
+                state.rest(key, model, until, in_a_row);
             }
             (KeyFate::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
             (KeyFate::Off, _) => {}

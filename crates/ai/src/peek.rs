@@ -14,6 +14,8 @@ use crate::{call::Door, gateway_error::GatewayError, meter::quarters};
 pub struct Peek<'a> {
     pub model: Cow<'a, str>,
     pub stream: bool,
+    /// Whether the caller wants the same answer each time: by a temperature of zero, or a seed.
+    pub is_repeatable: bool,
     /// The most tokens that the caller lets the answer have, over all choices.
     pub max_output: Option<u64>,
     /// Tokens of the question by our estimate.
@@ -32,6 +34,10 @@ struct Head<'a> {
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     n: Option<u64>,
+    #[serde(borrow)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow)]
+    seed: Option<&'a RawValue>,
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
@@ -50,9 +56,14 @@ pub fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
     Ok(Peek {
         model,
         stream: head.stream.unwrap_or(false),
+        is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
         max_output: most.map(|most| most.saturating_mul(choices)),
         estimated_input: estimate(body),
     })
+}
+
+fn is_zero(raw: &RawValue) -> bool {
+    raw.get().parse::<f64>().is_ok_and(|number| number == 0.0)
 }
 
 fn model_name(raw: Option<&RawValue>) -> Result<Cow<'_, str>, GatewayError> {
@@ -121,6 +132,17 @@ mod tests {
         assert_eq!(look(Door::Responses, body), Ok(("m".to_owned(), false, Some(18))));
         assert_eq!(look(Door::Messages, body), Ok(("m".to_owned(), false, Some(10))));
         assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None)));
+    }
+
+    #[test]
+    fn a_question_without_chance_is_known() {
+        let is_repeatable = |rest: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
+            peek(Door::Chat, &body).unwrap().is_repeatable
+        };
+        assert!([r#","temperature":0"#, r#","temperature":0.0"#, r#","seed":7"#].into_iter().all(is_repeatable));
+        let others = ["", r#","temperature":0.1"#, r#","temperature":null,"seed":null"#, r#","temperature":"0""#];
+        assert!(!others.into_iter().any(is_repeatable));
     }
 
     #[test]

@@ -508,6 +508,12 @@ const LATER: &[Setting] = &[
         "Tokens that are held in a budget for an answer whose caller sets no limit.",
     ),
     row(
+        "gateway.cache_seconds",
+        Kind::Number(0, 86_400),
+        Value("300"),
+        "Seconds for which an answer under /v1 is given again to the same question of the same key, where that asks for it. 0: never.",
+    ),
+    row(
         "gateway.retention_days",
         Kind::Number(0, 36_500),
         Value("90"),

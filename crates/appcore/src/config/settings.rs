@@ -321,6 +321,9 @@ pub struct Gateway {
     pub unknown_price: UnknownPrice,
     /// Tokens that an answer is assumed to have at most where the caller sets no limit.
     pub assumed_output: u64,
+    /// How long an answer is given again to the same question. Zero: never.
+    #[serde(rename = "cache_seconds", deserialize_with = "seconds")]
+    pub cache: Duration,
     /// 0: requests are kept for ever.
     pub retention_days: u32,
 }

@@ -324,6 +324,17 @@ impl EventId {
     }
 }
 
+/// What becomes of a provider's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyFate {
+    /// It rests for so many milliseconds.
+    Rests(u64),
+    /// The provider refuses it.
+    Off,
+    /// The provider takes it again.
+    On,
+}
+
 /// Messages between instances that clients don't see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
@@ -347,6 +358,9 @@ pub enum Signal {
     ModelsChanged,
     /// An administrator lets a provider's key rest until then, or use it again at once.
     ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
+    /// What the gateway of an instance, `by`, has learned of a provider's key by using it; `key` is its place in the configuration, and
+    /// without a model it is about all of them.
+    ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: KeyFate },
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }

@@ -42,6 +42,7 @@ pub struct Hold {
     pub scope: String,
     pub scope_id: Uuid,
     pub amount: MicroCredits,
+    pub expires_at: Timestamp,
 }
 
 /// These budgets, where there are such, locked until the transaction ends.
@@ -119,7 +120,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
 pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
-        "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, scope, scope_id, amount",
+        "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, scope, scope_id, amount, expires_at",
         asked.table()
     );
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
@@ -127,8 +128,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
 
 /// Holds that nobody has settled or renewed in time.
 pub async fn expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
-    let sql =
-        "SELECT id, scope, scope_id, amount FROM budget_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+    let sql = "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
     let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
@@ -141,7 +141,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
     let asked = Rows::new(backend, [Field::Uuid("id"), Field::Int("now")], rows);
     let sql = format!(
         "DELETE FROM budget_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = budget_holds.id AND budget_holds.expires_at <= w.now) \
-         RETURNING id, scope, scope_id, amount",
+         RETURNING id, scope, scope_id, amount, expires_at",
         asked.table()
     );
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)

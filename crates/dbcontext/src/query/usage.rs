@@ -209,6 +209,7 @@ pub struct Group {
 pub async fn grouped<C: ConnectionTrait>(
     db: &C,
     filter: UsageFilter,
+    model: Option<&str>,
     by: UsageGrouping,
     page: PageRequest,
 ) -> Result<(Vec<Group>, u64), AppError> {
@@ -220,6 +221,10 @@ pub async fn grouped<C: ConnectionTrait>(
             values.push(id.into());
             conditions.push_str(&format!(" AND {column} = ${}", values.len()));
         }
+    }
+    if let Some(model) = model {
+        values.push(model.into());
+        conditions.push_str(&format!(" AND model = ${}", values.len()));
     }
     let (column, shown, order) = match by {
         UsageGrouping::Day => ("day", "day", "day"),

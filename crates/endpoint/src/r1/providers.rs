@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use appcore::{
     AppError,
-    page::{Page, PageRequest},
     view::{AiProvider, ProviderTest},
 };
 use natter_macro::{dto, endpoint};
 use service::gateway::providers;
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListProviders>(),
@@ -19,22 +18,16 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<TestProvider>(),
 ];
 
-#[dto(request)]
-pub struct ListProvidersRequest {
-    #[from(page)]
-    pub page: PageRequest,
-}
-
 /// List the providers of models
 ///
 /// With how their keys fare on the instance that answers.
 #[endpoint(GET "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListProviders {
-    type Request = ListProvidersRequest;
-    type Response = Page<AiProvider>;
+    type Request = NoInput;
+    type Response = Vec<AiProvider>;
 
-    async fn handle(ctx: &Ctx, request: ListProvidersRequest) -> Result<Reply<Page<AiProvider>>, AppError> {
-        Ok(Reply::of(providers::list(ctx.app(), request.page)))
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<AiProvider>>, AppError> {
+        Ok(Reply::of(providers::list(ctx.app())))
     }
 }
 

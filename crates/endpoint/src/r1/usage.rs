@@ -25,6 +25,9 @@ pub struct ReadUsageRequest {
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
+    /// Only this model, by the name that the groups of `model` have.
+    #[from(query)]
+    pub model: Option<String>,
     /// Somebody else's is for administrators.
     #[from(query)]
     pub user_id: Option<UserId>,
@@ -41,9 +44,10 @@ impl Endpoint for ReadUsage {
     type Response = Page<UsageGroup>;
 
     async fn handle(ctx: &Ctx, request: ReadUsageRequest) -> Result<Reply<Page<UsageGroup>>, AppError> {
-        let ReadUsageRequest { from, to, group, key_id, user_id, page } = request;
+        let ReadUsageRequest { from, to, group, key_id, model, user_id, page } = request;
         let query = UsageQuery { from, to, key_id, user_id };
-        let groups = usage::grouped(ctx.app(), ctx.user()?, query, group.unwrap_or_default(), page).await?;
+        let (model, group) = (model.as_deref(), group.unwrap_or_default());
+        let groups = usage::grouped(ctx.app(), ctx.user()?, query, model, group, page).await?;
         Ok(Reply::of(groups))
     }
 }

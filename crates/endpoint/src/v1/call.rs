@@ -2,20 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use middleware::{auth::find_key, tracing::request_id};
 use service::{
-    gateway::{self, Admission, Asked, Caller},
+    gateway::{self, Admission, Asked, CacheWish, Caller, Question},
     limits::{Figure, Figures},
 };
 
 use super::{failure, settling::Settling, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
+/// The longest list of betas that is passed on, in bytes.
+const MAX_BETAS: usize = 1_000;
 const MODEL: HeaderName = HeaderName::from_static("x-natter-model");
+/// `hit`, or `miss` where an answer that is kept would have done.
+const CACHE: HeaderName = HeaderName::from_static("x-natter-cache");
+const HIT: HeaderValue = HeaderValue::from_static("hit");
+const MISS: HeaderValue = HeaderValue::from_static("miss");
 /// In micro-credits.
 const COST: HeaderName = HeaderName::from_static("x-natter-cost");
 
@@ -35,6 +41,13 @@ const TOKENS: [HeaderName; 3] = [
 pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
     gateway::authenticate(ctx.app(), &key.token).await
+}
+
+/// A call that was let in, and what it wants of the cache.
+struct Entered {
+    admission: Admission,
+    call: Call,
+    wish: CacheWish,
 }
 
 /// A call under way, and what is left of its key's limits.
@@ -64,12 +77,39 @@ impl<'a> Asking<'a> {
     }
 
     /// Reads what is asked, and lets it in.
-    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<(Admission, Call), GatewayError> {
-        let Peek { model, max_output, estimated_input, .. } = ai::peek(self.door, &body)?;
+    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
+        let Peek { model, stream, is_repeatable, max_output, estimated_input } = ai::peek(self.door, &body)?;
         let admission = self.admit(endpoint, &model, max_output, estimated_input).await?;
         drop(model);
-        let call = Call::new(self.door, body, admission.route(), self.request_id.clone());
-        Ok((admission, call))
+        let wish = if stream {
+            CacheWish::NOTHING
+        } else {
+            let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
+            CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
+        };
+        let call = Call::new(self.door, body, admission.route(), self.request_id.clone()).with_betas(betas(self.ctx));
+        Ok(Entered { admission, call, wish })
+    }
+
+    /// The answer: one that is kept, or a new one.
+    async fn answer<F>(&self, entered: Entered, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
+    where
+        F: Future<Output = Result<Forwarded, GatewayError>>,
+    {
+        let Entered { admission, call, wish } = entered;
+        if wish == CacheWish::NOTHING {
+            let meter = Arc::clone(&call.meter);
+            return self.serve(admission, meter, forward(call), None).await;
+        }
+        let question = admission.question(call.body.clone(), call.betas.clone());
+        if let Some(kept) = admission.kept(&question, wish).await {
+            let cost = admission.settle_kept(&kept);
+            let reply = Reply::bytes(kept.content_type, kept.body.clone()).header(COST, HeaderValue::from(cost.0));
+            return Ok(named(reply, &kept.model).header(CACHE, HIT));
+        }
+        let meter = Arc::clone(&call.meter);
+        let reply = self.serve(admission, meter, forward(call), wish.keeps.then_some(question)).await?;
+        Ok(reply.header(CACHE, MISS))
     }
 
     pub async fn admit(
@@ -86,12 +126,13 @@ impl<'a> Asking<'a> {
         Ok(admitted?)
     }
 
-    /// Waits for an answer that was asked for, and has it counted.
+    /// Waits for an answer that was asked for, and has it counted, and kept for its question where there is one.
     pub async fn serve(
         &self,
         admission: Admission,
         meter: Arc<Meter>,
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
+        question: Option<Question>,
     ) -> Result<Reply<Raw>, GatewayError> {
         // Here it ends whatever becomes of it; where the client leaves, this is dropped.
         let settling = Settling::new(admission, Arc::clone(&meter));
@@ -104,6 +145,10 @@ impl<'a> Asking<'a> {
         };
         let reply = match body {
             AnswerBody::Whole(body) => {
+                if let Some(question) = question {
+                    let (app, model) = (self.ctx.app(), meter.served().model);
+                    gateway::keep(app, question, content_type, body.clone(), model).await;
+                }
                 Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.end(200).0))
             }
             AnswerBody::Stream(frames) => {
@@ -111,7 +156,7 @@ impl<'a> Asking<'a> {
                 Reply::stream(content_type, LiveStream::new(self.door, frames, every, settling))
             }
         };
-        Ok(served(reply, &meter))
+        Ok(named(reply, &meter.served().model))
     }
 }
 
@@ -119,9 +164,8 @@ impl<'a> Asking<'a> {
 pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = Asking::new(ctx, door);
     let answer = async {
-        let (admission, call) = asking.let_in(endpoint(door), body).await?;
-        let meter = Arc::clone(&call.meter);
-        asking.serve(admission, meter, asking.ai().forward(call)).await
+        let entered = asking.let_in(endpoint(door), body).await?;
+        asking.answer(entered, |call| asking.ai().forward(call)).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))
@@ -131,9 +175,8 @@ pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = Asking::new(ctx, Door::Chat);
     let answer = async {
-        let (admission, call) = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
-        let meter = Arc::clone(&call.meter);
-        asking.serve(admission, meter, asking.ai().forward_embeddings(call)).await
+        let entered = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
+        asking.answer(entered, |call| asking.ai().forward_embeddings(call)).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))
@@ -143,12 +186,26 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = Asking::new(ctx, Door::Messages);
     let answer = async {
-        let (_admission, call) = asking.let_in(GatewayEndpoint::Messages, body).await?;
+        let Entered { admission: _admission, call, .. } = asking.let_in(GatewayEndpoint::Messages, body).await?;
         let tokens = asking.ai().count_tokens(call).await?;
         Ok(Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()))
     };
     let answer = answer.await;
     Ok(asking.reply(answer))
+}
+
+/// The betas that an Anthropic library asks for, as one list.
+fn betas(ctx: &Ctx) -> Option<String> {
+    let lists = ctx.http().headers().get_all("anthropic-beta").filter_map(|list| list.to_str().ok());
+    let mut all = lists.fold(String::new(), |mut all, list| {
+        if !all.is_empty() {
+            all.push(',');
+        }
+        all.push_str(list);
+        all
+    });
+    all.truncate(all.floor_char_boundary(MAX_BETAS));
+    (!all.is_empty()).then_some(all)
 }
 
 const fn endpoint(door: Door) -> GatewayEndpoint {
@@ -184,8 +241,8 @@ fn spelled(duration: Duration) -> String {
 }
 
 /// With the upstream's name of the model that answers.
-fn served(reply: Reply<Raw>, meter: &Meter) -> Reply<Raw> {
-    match HeaderValue::from_str(&meter.served().model) {
+fn named(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
+    match HeaderValue::from_str(model) {
         Ok(model) => reply.header(MODEL, model),
         Err(_) => reply,
     }

@@ -8,29 +8,68 @@ use serde_json::{Value, json};
 use service::gateway;
 
 use super::{call::caller, failure};
-use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply, input::with_slashes};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::with_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
 
+/// The most models of one page in Anthropic's form.
+const MOST: usize = 1_000;
+/// How many there are where nobody says.
+const USUAL: usize = 20;
+
+#[dto(request)]
+pub struct ListV1ModelsRequest {
+    /// In Anthropic's form: how many at most, 20 unless said.
+    #[from(query)]
+    pub limit: Option<u64>,
+    /// In Anthropic's form: those before this one.
+    #[from(query)]
+    pub before_id: Option<String>,
+    /// In Anthropic's form: those after this one.
+    #[from(query)]
+    pub after_id: Option<String>,
+}
+
 /// List the models that this key may ask
 ///
-/// In OpenAI's form, or in Anthropic's where `anthropic-version` is sent.
+/// In OpenAI's form, which has no pages, or in Anthropic's where `anthropic-version` is sent.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ListV1Models {
-    type Request = NoInput;
+    type Request = ListV1ModelsRequest;
     type Response = Raw;
 
-    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
+    async fn handle(ctx: &Ctx, request: ListV1ModelsRequest) -> Result<Reply<Raw>, AppError> {
         let door = failure::door_of(ctx.http());
         let names = names(ctx).await?;
-        let data: Vec<Value> = names.iter().map(|name| described(door, name)).collect();
+        let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| described(door, name)).collect() };
         Ok(written(&match door {
             Door::Messages => {
-                json!({ "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last() })
+                let (page, has_more) = page(&names, &request)?;
+                let (first, last) = (page.first(), page.last());
+                json!({ "data": described(page), "has_more": has_more, "first_id": first, "last_id": last })
             }
-            Door::Chat | Door::Responses => json!({ "object": "list", "data": data }),
+            Door::Chat | Door::Responses => json!({ "object": "list", "data": described(&names) }),
         }))
     }
+}
+
+/// The page that is asked for, and whether there is more in its direction.
+fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [String], bool), AppError> {
+    let limit = request.limit.map_or(USUAL, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if !(1..=MOST).contains(&limit) {
+        return Err(AppError::field("limit", "invalid", format!("Choose a number from 1 to {MOST}.")));
+    }
+    let place = |id: &String| names.binary_search(id);
+    let start = request.after_id.as_ref().map_or(0, |id| place(id).map_or_else(|at| at, |at| at + 1));
+    let end = request.before_id.as_ref().map_or(names.len(), |id| place(id).unwrap_or_else(|at| at));
+    let between = names.get(start..end).unwrap_or_default();
+    // Whoever goes back wants those that come right before.
+    Ok(if request.before_id.is_some() && request.after_id.is_none() {
+        let from = between.len().saturating_sub(limit);
+        (&between[from..], from > 0)
+    } else {
+        (&between[..limit.min(between.len())], between.len() > limit)
+    })
 }
 
 #[dto(request)]
@@ -77,4 +116,28 @@ fn described(door: Door, name: &str) -> Value {
 
 fn written(body: &Value) -> Reply<Raw> {
     Reply::bytes("application/json", Bytes::from(body.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_from_either_end() {
+        let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let page = |limit, before: Option<&str>, after: Option<&str>| {
+            let (before_id, after_id) = (before.map(str::to_owned), after.map(str::to_owned));
+            let request = ListV1ModelsRequest { limit, before_id, after_id };
+            super::page(&names, &request).map(|(page, more)| (page.concat(), more)).ok()
+        };
+        let found = |names: &str, more: bool| Some((names.to_owned(), more));
+        assert_eq!(page(None, None, None), found("abcd", false));
+        assert_eq!(page(Some(3), None, None), found("abc", true));
+        assert_eq!(page(Some(3), None, Some("c")), found("d", false));
+        assert_eq!(page(Some(2), Some("d"), None), found("bc", true));
+        assert_eq!(page(Some(2), Some("b"), None), found("a", false));
+        assert_eq!(page(Some(2), None, Some("zz")), found("", false));
+        assert_eq!(page(Some(2), Some("b"), Some("c")), found("", false));
+        assert_eq!((page(Some(0), None, None), page(Some(1_001), None, None)), (None, None));
+    }
 }

@@ -56,7 +56,7 @@ async fn transcribe(ctx: &Ctx, asking: &mut Asking<'_>, body: Bytes) -> Result<R
         fields,
         meter: Arc::clone(&meter),
     };
-    asking.serve(admission, meter, asking.ai().forward_transcription(recording)).await
+    asking.serve(admission, meter, asking.ai().forward_transcription(recording), None).await
 }
 
 /// What was sent, in whatever order.

@@ -227,7 +227,8 @@ impl Shard {
                 | Signal::BanLifted(_)
                 | Signal::KeysChanged(_)
                 | Signal::ModelsChanged
-                | Signal::ProviderKeyRests { .. },
+                | Signal::ProviderKeyRests { .. }
+                | Signal::ProviderKeyLearned { .. },
             ) => {}
         }
     }

@@ -121,7 +121,7 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
     };
     audit::record(&tx, Entry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok((view(row, budget, now), key.into()))
+    Ok((view(app, row, budget), key.into()))
 }
 
 /// Changes one of the caller's keys; what it may do is another at once, on every instance.
@@ -157,7 +157,7 @@ pub async fn update(app: &App, by: &Principal, id: ApiKeyId, change: KeyChange) 
     audit::record(&tx, Entry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_changed(app, vec![id.0]).await;
-    Ok(view(row, budget, now))
+    Ok(view(app, row, budget))
 }
 
 /// Gives one of the caller's keys another secret. The one before is accepted for the grace that is asked for; the key is the same, with its
@@ -185,7 +185,7 @@ pub async fn rotate(app: &App, by: &Principal, id: ApiKeyId, grace: Duration) ->
     audit::record(&tx, Entry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_changed(app, vec![id.0]).await;
-    Ok((view(row, budget, now), key.into()))
+    Ok((view(app, row, budget), key.into()))
 }
 
 /// One of the caller's keys, which nobody else changes until the transaction ends.
@@ -226,10 +226,9 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<A
     let ids: Vec<Uuid> = keys.iter().map(|key| key.id.0).collect();
     let budgets = budget_rows::of_keys(app.db.reader(), &ids).await?;
     let mut budgets: HashMap<Uuid, budget::Model> = budgets.into_iter().map(|row| (row.scope_id, row)).collect();
-    let now = app.clock.now();
     let items = keys.into_iter().map(|key| {
         let budget = budgets.remove(&key.id.0);
-        view(key, budget, now)
+        view(app, key, budget)
     });
     Ok(Page::new(items.collect(), page, total))
 }
@@ -259,6 +258,7 @@ pub(crate) async fn tell_revoked(app: &App, ids: Vec<ApiKeyId>) {
 /// Makes known that what keys may do has changed: those that have one of these ids, or whose owner or workspace has.
 pub(crate) async fn tell_changed(app: &App, ids: Vec<Uuid>) {
     app.accounts.standings.change(&ids).await;
+    app.gateway.budgets_changed(&ids);
     tell(app, Signal::KeysChanged(ids)).await;
 }
 
@@ -371,7 +371,8 @@ fn principal(standing: KeyStanding) -> Principal {
     }
 }
 
-fn view(row: api_key::Model, budget: Option<budget::Model>, now: Timestamp) -> ApiKey {
+fn view(app: &App, row: api_key::Model, budget: Option<budget::Model>) -> ApiKey {
+    let (id, now) = (own_budget(row.id), app.clock.now());
     ApiKey {
         id: row.id,
         name: row.name,
@@ -386,7 +387,7 @@ fn view(row: api_key::Model, budget: Option<budget::Model>, now: Timestamp) -> A
         rpm: gateway::whole(row.rpm),
         tpm: gateway::whole(row.tpm),
         parallel: gateway::whole(row.parallel),
-        budget: budget.map(|row| gateway::budgets::view(row, now)),
+        budget: budget.map(|row| gateway::budgets::view(app, id, row)),
         previous_until: row.previous_until.filter(|until| *until > now),
     }
 }

@@ -14,12 +14,13 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice},
 };
+use bytes::Bytes;
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use uuid::Uuid;
 
 use super::{
-    Caller, Gateway,
-    budgets::{HeldFor, Settlement, UsedUp},
+    CacheWish, Caller, Gateway, KeptAnswer, Question,
+    budgets::{HeldFor, UsedUp},
     cost,
     models::Model,
     writer::Entry,
@@ -29,6 +30,8 @@ use crate::{
     limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
 };
 
+/// What stands in the row of a call as its deployment that no provider was asked for.
+const CACHE: &str = "cache";
 /// The longest text of a caller's that a row keeps.
 const MAX_TEXT: usize = 200;
 
@@ -264,15 +267,16 @@ impl Gateway {
 
     async fn hold(&self, budgets: &[BudgetId], amount: MicroCredits) -> Result<Option<HeldFor>, Refusal> {
         let taken = self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?;
-        match taken {
-            Ok(held) => Ok(held),
-            // What ended a moment ago may still be held.
-            Err(_) if self.writer.is_behind() => {
-                self.writer.flush().await;
-                self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?.map_err(Refusal::OutOfBudget)
-            }
-            Err(used_up) => Err(Refusal::OutOfBudget(used_up)),
+        let Err(used_up) = taken else { return taken.map_err(Refusal::OutOfBudget) };
+        // What ended a moment ago may still be held, and something may be held in advance.
+        let is_behind = self.writer.is_behind();
+        if is_behind {
+            self.writer.flush().await;
         }
+        if self.holds.give_back(Some(budgets)).await.map_err(Refusal::Failed)? || is_behind {
+            return self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?.map_err(Refusal::OutOfBudget);
+        }
+        Err(Refusal::OutOfBudget(used_up))
     }
 }
 
@@ -287,6 +291,25 @@ impl Admission {
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.figures
+    }
+
+    /// What is asked, as the cache knows it.
+    #[must_use]
+    pub fn question(&self, body: Bytes, betas: Option<String>) -> Question {
+        Question { key_id: self.key_id, endpoint: self.endpoint, betas, body }
+    }
+
+    /// The answer that the same question got before.
+    pub async fn kept(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+        self.gateway.answers.find(question, wish).await
+    }
+
+    /// Counts a call that got its answer from the cache. It costs nothing, and no token was used for it.
+    pub fn settle_kept(self, answer: &KeptAnswer) -> MicroCredits {
+        let none = Usage { input: Some(0), output: Some(0), ..Usage::default() };
+        let deployment = CACHE.to_owned();
+        let model = answer.model.clone();
+        self.settle(Outcome { status: 200, usage: none, model, deployment, ..Outcome::default() })
     }
 
     /// What the call costs with this usage.
@@ -331,10 +354,7 @@ impl Admission {
     }
 
     fn end(&mut self, row: Option<usage_request::Model>, cost: MicroCredits) {
-        let settlement = self.held.take().map(|held| {
-            self.gateway.holds.ended(held);
-            Settlement { held, cost }
-        });
+        let settlement = self.held.take().and_then(|held| self.gateway.holds.end(held, cost));
         if row.is_some() || settlement.is_some() {
             self.gateway.writer.push(Entry { row, model: Arc::clone(&self.model.name), settlement });
         }

@@ -1,9 +1,10 @@
 //! Budgets: before a request goes out its worst case is held in every budget that it counts against, and after it the true cost is booked.
 //!
-//! Requests that ask at the same time are decided in one transaction, so that a busy key costs a few transactions a second and not one for
-//! each request. The transaction locks the budgets, so two instances never hold more than there is. A hold that nobody settles, because its
-//! instance died, expires; those of requests that are still under way are renewed.
+//! Requests that ask at the same time are decided in one transaction, which locks the budgets, so two instances never hold more than there is.
+//! For a busy budget that has much left, an instance holds a block in advance, from which requests take without a transaction ([`blocks`]).
+//! A hold that nobody settles, because its instance died, expires; those of requests that are still under way are renewed.
 
+mod blocks;
 mod limit;
 mod period;
 
@@ -29,17 +30,32 @@ use dbcontext::{
     },
 };
 use sea_orm::ConnectionTrait;
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
 use uuid::Uuid;
 
 pub use self::limit::{lift, list, set};
 pub(crate) use self::limit::{put, view};
-use self::period::{resets_at, start_of};
+use self::{
+    blocks::{Blocks, Grant, Wish},
+    period::{resets_at, start_of},
+};
 use crate::batcher::Batcher;
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;
 /// The most budgets that one request counts against: of its key, its person and its workspace.
 const MOST: usize = 3;
+/// A block has at most this part of what its budget has left.
+const BLOCK_SHARE: i64 = 20;
+/// How often blocks are looked after.
+const TEND: Duration = Duration::from_millis(500);
+
+/// The budgets that one request counts against.
+type Named = [Option<BudgetId>; MOST];
 
 /// The holds of this instance.
 pub(super) struct Holds {
@@ -49,6 +65,11 @@ pub(super) struct Holds {
     takes: Arc<Batcher<Take, Verdict>>,
     /// Those of requests that are under way here.
     live: DashMap<Uuid, ()>,
+    blocks: Blocks,
+    /// What changes blocks in the database goes one after the other, each with what it changes here.
+    turn: Mutex<()>,
+    /// The runtime of the instance. That of a caller may end sooner.
+    runtime: Handle,
 }
 
 /// What one request asks for.
@@ -56,7 +77,7 @@ pub(super) struct Holds {
 struct Take {
     id: Uuid,
     amount: MicroCredits,
-    budgets: [Option<BudgetId>; MOST],
+    budgets: Named,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,33 +101,57 @@ pub struct UsedUp {
 /// What is held for a request. It is settled with its usage row, or released when it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HeldFor {
-    pub id: Uuid,
-    pub budgets: [Option<BudgetId>; MOST],
+    /// The holds, each in its budget.
+    holds: [Option<(BudgetId, Uuid)>; MOST],
+    amount: MicroCredits,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Held for this request alone.
+    Own,
+    /// Taken from blocks.
+    Blocks,
 }
 
 /// What a finished request changes in its budgets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settlement {
-    pub held: HeldFor,
-    pub cost: MicroCredits,
+    held: HeldFor,
+    cost: MicroCredits,
+}
+
+impl Settlement {
+    /// Whether others may be refused until it is booked.
+    pub fn is_urgent(&self) -> bool {
+        self.held.origin == Origin::Own
+    }
 }
 
 impl Holds {
     pub fn start(db: Database, clock: Clock, expiry: Duration) -> Arc<Self> {
-        let holds = Arc::new(Self { db, clock, expiry, takes: Arc::default(), live: DashMap::new() });
+        let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), Blocks::default(), Mutex::default());
+        let runtime = Handle::current();
+        let holds = Arc::new(Self { db, clock, expiry, takes, live, blocks, turn, runtime });
         tokio::spawn(keep(Arc::downgrade(&holds), expiry / 4));
+        tokio::spawn(tend(Arc::downgrade(&holds)));
         holds
     }
 
     /// Holds an amount in all of these budgets, or in none.
     pub async fn take(
-        &self,
+        self: &Arc<Self>,
         budgets: &[BudgetId],
         amount: MicroCredits,
     ) -> Result<Result<Option<HeldFor>, UsedUp>, AppError> {
         let mut named = [None; MOST];
         for (place, budget) in named.iter_mut().zip(budgets) {
             *place = Some(*budget);
+        }
+        if let Some((held, due)) = self.blocks.take(&named, amount, Instant::now()) {
+            self.reserve_soon(due);
+            return Ok(Ok(Some(held)));
         }
         let take = Take { id: Uuid::now_v7(), amount, budgets: named };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
@@ -117,17 +162,129 @@ impl Holds {
         Ok(match self.takes.ask(take, decide).await? {
             Verdict::Held => {
                 self.live.insert(take.id, ());
-                Ok(Some(HeldFor { id: take.id, budgets: named }))
+                self.reserve_soon(self.blocks.note(&named, amount, Instant::now()));
+                let holds = named.map(|budget| budget.map(|budget| (budget, take.id)));
+                Ok(Some(HeldFor { holds, amount, origin: Origin::Own }))
             }
             Verdict::Refused(scope, resets_at) => Err(UsedUp { scope, resets_at }),
             Verdict::Unlimited => Ok(None),
         })
     }
 
-    /// The request is over: its hold is not renewed any more.
-    pub fn ended(&self, held: HeldFor) {
-        self.live.remove(&held.id);
+    /// The request is over and cost this. What is to be booked, if anything is.
+    pub fn end(&self, held: HeldFor, cost: MicroCredits) -> Option<Settlement> {
+        match held.origin {
+            Origin::Own => {
+                for (_, id) in held.holds.iter().flatten() {
+                    self.live.remove(id);
+                }
+            }
+            Origin::Blocks => self.blocks.end(&held, cost),
+        }
+        let is_booked = held.origin == Origin::Own || cost != MicroCredits::ZERO;
+        is_booked.then_some(Settlement { held, cost })
     }
+
+    /// Whoever books settlements has this for as long as that takes.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// These settlements stand in the database.
+    pub fn booked<'a>(&self, settlements: impl IntoIterator<Item = &'a Settlement>) {
+        for Settlement { held, cost } in settlements.into_iter().filter(|one| !one.is_urgent()) {
+            self.blocks.booked(held, *cost);
+        }
+    }
+
+    /// This settlement will never stand there.
+    pub fn forgotten(&self, Settlement { held, cost }: &Settlement) {
+        if held.origin == Origin::Blocks {
+            self.blocks.forgotten(held, *cost);
+        }
+    }
+
+    /// Nothing more is taken from the blocks of these budgets, or of those of these keys, people and workspaces: they are others now.
+    pub fn changed(self: &Arc<Self>, ids: &[Uuid]) {
+        self.reserve_soon(self.blocks.close(|budget| ids.contains(&budget.id)));
+    }
+
+    /// News may have been lost.
+    pub fn all_changed(self: &Arc<Self>) {
+        self.reserve_soon(self.blocks.close(|_| true));
+    }
+
+    /// Gives back what blocks have free, of these budgets, or of all. Whether there was something.
+    pub async fn give_back(&self, budgets: Option<&[BudgetId]>) -> Result<bool, AppError> {
+        let closed = self.blocks.close(|budget| budgets.is_none_or(|meant| meant.contains(budget)));
+        self.reserve(&closed).await?;
+        Ok(!closed.is_empty())
+    }
+
+    fn reserve_soon(self: &Arc<Self>, due: Vec<BudgetId>) {
+        if due.is_empty() {
+            return;
+        }
+        let holds = Arc::clone(self);
+        self.runtime.spawn(async move { holds.reserve_or_say(&due).await });
+    }
+
+    async fn reserve_or_say(&self, due: &[BudgetId]) {
+        if let Err(error) = self.reserve(due).await {
+            tracing::warn!(%error, "nothing could be reserved for the next requests");
+        }
+    }
+
+    /// Reserves blocks anew.
+    async fn reserve(&self, due: &[BudgetId]) -> Result<(), AppError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        let wishes = self.blocks.wishes(due);
+        let now = self.clock.now();
+        match grant(&self.db, &wishes, now, now.plus(self.expiry)).await {
+            Ok(grants) => {
+                self.blocks.granted(&grants, Instant::now());
+                Ok(())
+            }
+            Err(error) => {
+                self.blocks.not_granted(&wishes, Instant::now());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Sets what is held for blocks. What calls took meanwhile stays theirs: only a closed block becomes smaller.
+async fn grant(db: &Database, wishes: &[Wish], now: Timestamp, expires_at: Timestamp) -> Result<Vec<Grant>, AppError> {
+    let tx = db.begin().await.map_err(app_error)?;
+    let mut budgets = locked(&tx, wishes.iter().map(|wish| wish.budget), now).await?;
+    let ids: Vec<Uuid> = wishes.iter().map(|wish| wish.id).collect();
+    let removed = rows::remove_holds(&tx, &ids).await?;
+    let before: HashMap<Uuid, MicroCredits> = removed.iter().map(|hold| (hold.id, hold.amount)).collect();
+    release(&mut budgets, removed)?;
+    let (mut grants, mut holds) = (Vec::with_capacity(wishes.len()), Vec::new());
+    for wish in wishes {
+        let before = before.get(&wish.id).copied().unwrap_or_default();
+        let Some(row) = budgets.get_mut(&wish.budget) else {
+            grants.push(Grant { wish: *wish, amount: MicroCredits::ZERO, is_covered: true });
+            continue;
+        };
+        let left = row.most - row.spent - row.held;
+        let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
+        let extra = if share < wish.least { MicroCredits::ZERO } else { share.min(wish.extra) };
+        let amount = if wish.is_closed { wish.needed } else { before.max(wish.needed + extra) };
+        row.held += amount;
+        if amount > MicroCredits::ZERO {
+            holds.push(NewHold { id: wish.id, budget: wish.budget, amount, expires_at });
+        }
+        grants.push(Grant { wish: *wish, amount, is_covered: wish.is_closed || amount <= left });
+    }
+    rows::store(&tx, &budgets.into_values().collect::<Vec<_>>()).await?;
+    rows::insert_holds(&tx, &holds).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(grants)
 }
 
 /// Decides takes in their order: the first that fits gets what there is.
@@ -191,17 +348,37 @@ pub(super) async fn settle<C: ConnectionTrait>(
     if settlements.is_empty() {
         return Ok(());
     }
-    let concerned = || settlements.iter().flat_map(|settlement| settlement.held.budgets.into_iter().flatten());
-    let mut budgets = locked(txn, concerned(), now).await?;
-    for settlement in settlements {
-        for id in settlement.held.budgets.iter().flatten() {
-            if let Some(row) = budgets.get_mut(id) {
-                row.spent += settlement.cost;
-            }
+    let holds = || settlements.iter().flat_map(|one| one.held.holds.into_iter().flatten().map(move |hold| (one, hold)));
+    let mut budgets = locked(txn, holds().map(|(_, (budget, _))| budget), now).await?;
+    let mut drawn: HashMap<Uuid, MicroCredits> = HashMap::new();
+    let mut ids: Vec<Uuid> = Vec::new();
+    for (Settlement { held, cost }, (budget, id)) in holds() {
+        if let Some(row) = budgets.get_mut(&budget) {
+            row.spent += *cost;
+        }
+        if held.origin == Origin::Blocks {
+            *drawn.entry(id).or_default() += *cost;
+        } else {
+            ids.push(id);
         }
     }
-    let ids: Vec<Uuid> = settlements.iter().map(|settlement| settlement.held.id).collect();
-    release(&mut budgets, rows::remove_holds(txn, &ids).await?)?;
+    ids.extend(drawn.keys());
+    ids.sort_unstable();
+    ids.dedup();
+    let removed = rows::remove_holds(txn, &ids).await?;
+    let mut kept = Vec::new();
+    // What is left of a block stays reserved.
+    for hold in &removed {
+        let Some(cost) = drawn.get(&hold.id) else { continue };
+        let budget = BudgetId { scope: scope(&hold.scope)?, id: hold.scope_id };
+        let amount = (hold.amount - *cost).max(MicroCredits::ZERO);
+        if let Some(row) = budgets.get_mut(&budget).filter(|_| amount > MicroCredits::ZERO) {
+            row.held += amount;
+            kept.push(NewHold { id: hold.id, budget, amount, expires_at: hold.expires_at });
+        }
+    }
+    release(&mut budgets, removed)?;
+    rows::insert_holds(txn, &kept).await?;
     rows::store(txn, &budgets.into_values().collect::<Vec<_>>()).await
 }
 
@@ -253,15 +430,34 @@ async fn keep(holds: Weak<Holds>, every: Duration) {
     }
 }
 
+/// Keeps blocks as large as they are used.
+async fn tend(holds: Weak<Holds>) {
+    let mut tick = tokio::time::interval(TEND);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(holds) = holds.upgrade() else { return };
+        let due = holds.blocks.due(Instant::now());
+        holds.reserve_or_say(&due).await;
+    }
+}
+
 impl Holds {
     /// As if this instance had died.
     #[cfg(test)]
     pub fn forget_all(&self) {
         self.live.clear();
+        self.blocks.forget_all();
+    }
+
+    #[cfg(test)]
+    pub fn has_nothing_reserved(&self) -> bool {
+        self.blocks.ids().is_empty()
     }
 
     pub(super) async fn renew(&self) -> Result<(), AppError> {
-        let live: Vec<Uuid> = self.live.iter().map(|entry| *entry.key()).collect();
+        let mut live: Vec<Uuid> = self.live.iter().map(|entry| *entry.key()).collect();
+        live.extend(self.blocks.ids());
         if live.is_empty() {
             return Ok(());
         }

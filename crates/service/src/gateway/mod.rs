@@ -3,10 +3,11 @@
 //! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
 //! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
 //! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`crate::limits`]), and rows are written in groups
-//! ([`writer`]). Only where there is a budget is there a transaction, gathered with those of others ([`budgets`]).
+//! ([`writer`]). Only where there is a budget may there be a transaction, gathered with those of others ([`budgets`]).
 
 mod admission;
 pub mod budgets;
+mod cache;
 pub mod models;
 mod policy;
 mod prices;
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use ::ai::{Ai, Usage};
+use ::ai::{Ai, KeyNews, Usage};
 use appcore::{
     ApiKeyId, AppError, Clock, Code,
     auth::{Credential, Principal},
@@ -31,9 +32,12 @@ use appcore::{
     event::{BusMessage, EventBus, Listener, Signal},
     view::{ModelPrice, UsableModel},
 };
+use bytes::Bytes;
 use dbcontext::{Database, query::gateway_models};
+use uuid::Uuid;
 
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
+pub use cache::{CacheWish, KeptAnswer, Question};
 pub use policy::{KeyPolicy, PolicyChange};
 pub(crate) use policy::{endpoints, models as listed_models, whole};
 pub(crate) use record::answering;
@@ -41,6 +45,7 @@ pub use record::{AnswerUse, record};
 
 use self::{
     budgets::Holds,
+    cache::Answers,
     models::{Model, Models, Table},
     writer::Writer,
 };
@@ -55,6 +60,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// What an instance keeps for the gateway.
 pub struct Gateway {
+    /// Tells what this instance said from what others did.
+    id: Uuid,
     db: Database,
     clock: Clock,
     settings: config::Gateway,
@@ -63,6 +70,7 @@ pub struct Gateway {
     key_tokens: providers::KeyTokens,
     models: Models,
     limits: KeyLimits,
+    answers: Answers,
     holds: Arc<Holds>,
     writer: Writer,
 }
@@ -77,18 +85,22 @@ impl Gateway {
         clock: Clock,
         redis: Option<Redis>,
     ) -> Result<Arc<Self>, AppError> {
+        let holds = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
         let gateway = Arc::new(Self {
+            id: Uuid::now_v7(),
             settings: config.gateway.clone(),
             ai,
             key_tokens: providers::KeyTokens::default(),
             models: Models::new(&config.ai),
             limits: KeyLimits::start(redis),
-            holds: Holds::start(db.clone(), clock.clone(), config.holds.expiry),
-            writer: Writer::start(db.clone(), clock.clone()),
+            answers: Answers::new(config.gateway.cache),
+            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds)),
+            holds,
             db,
             clock,
         });
         gateway.reload().await?;
+        gateway.tell_of_keys(Arc::downgrade(bus));
         tokio::spawn(follow(Arc::downgrade(&gateway), bus.listen(), Arc::downgrade(bus)));
         if gateway.settings.retention_days > 0 {
             tokio::spawn(forget_old(Arc::downgrade(&gateway)));
@@ -112,13 +124,40 @@ impl Gateway {
 
     async fn reload(&self) -> Result<(), AppError> {
         let defined = gateway_models::all(self.db.writer()).await?;
-        self.models.replace(&defined);
+        if self.models.replace(&defined) {
+            self.answers.forget_all();
+        }
         Ok(())
     }
 
     /// Waits until what was used so far is written.
     pub async fn flush(&self) {
         self.writer.flush().await;
+    }
+
+    /// Before the program ends: writes what was used, and gives back what is held in advance.
+    pub async fn end(&self) {
+        self.writer.flush().await;
+        if let Err(error) = self.holds.give_back(None).await {
+            tracing::warn!(%error, "what is held in advance is free only when it expires");
+        }
+    }
+
+    /// Has the other instances hear what this one learns of the providers' keys.
+    fn tell_of_keys(&self, bus: Weak<dyn EventBus>) {
+        let by = self.id;
+        self.ai.tell_to(move |KeyNews { provider, key, model, fate }| {
+            if let Some(bus) = bus.upgrade() {
+                let signal = Signal::ProviderKeyLearned { by, provider, key, model, fate };
+                // Whoever does not hear it learns it by itself.
+                drop(bus.publish(vec![BusMessage::Signal(signal)]));
+            }
+        });
+    }
+
+    /// The budgets of these keys, people or workspaces are others now.
+    pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
+        self.holds.changed(ids);
     }
 
     /// Requests that wait to be recorded, and those that never were, because too many waited.
@@ -135,10 +174,28 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
     loop {
         let is_due = tokio::select! {
             message = listener.recv() => match message {
-                Some(BusMessage::Signal(Signal::ModelsChanged | Signal::Gap)) => true,
+                Some(BusMessage::Signal(Signal::ModelsChanged)) => true,
+                Some(BusMessage::Signal(Signal::Gap)) => {
+                    if let Some(gateway) = gateway.upgrade() {
+                        gateway.holds.all_changed();
+                    }
+                    true
+                }
+                Some(BusMessage::Signal(Signal::KeysChanged(ids))) => {
+                    if let Some(gateway) = gateway.upgrade() {
+                        gateway.budgets_changed(&ids);
+                    }
+                    false
+                }
                 Some(BusMessage::Signal(Signal::ProviderKeyRests { provider, key, until })) => {
                     if let Some(gateway) = gateway.upgrade() {
                         gateway.rest_key(&provider, &key, until);
+                    }
+                    false
+                }
+                Some(BusMessage::Signal(Signal::ProviderKeyLearned { by, provider, key, model, fate })) => {
+                    if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
+                        gateway.ai.hear(&KeyNews { provider, key, model, fate });
                     }
                     false
                 }
@@ -205,6 +262,11 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
 pub fn may_call(app: &App, caller: &Caller, name: &str) -> bool {
     let table = app.gateway.table();
     table.find(name).is_some_and(|model| table.allows(&caller.policy.models, &model))
+}
+
+/// Keeps the answer to a question for those who ask it again.
+pub async fn keep(app: &App, question: Question, content_type: &'static str, body: Bytes, model: String) {
+    app.gateway.answers.keep(question, content_type, body, model).await;
 }
 
 /// What so many tokens cost.

@@ -8,7 +8,7 @@ mod define;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use appcore::{
@@ -17,7 +17,7 @@ use appcore::{
 };
 use dbcontext::entity::gateway_model;
 
-pub(super) use self::define::{default_name, paged, usable_of};
+pub(super) use self::define::{default_name, usable_of};
 pub use self::define::{find, list, put, remove, usable};
 use super::prices;
 
@@ -66,6 +66,7 @@ pub struct Table {
 /// The table of this instance.
 pub(super) struct Models {
     table: RwLock<Arc<Table>>,
+    defined: Mutex<Vec<gateway_model::Model>>,
     configured: BTreeMap<String, ModelDefinition>,
     providers: Vec<(String, Vec<String>)>,
 }
@@ -76,7 +77,7 @@ impl Models {
             config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
         let configured = configured(config);
         let table = RwLock::new(Arc::new(Table::build(&configured, &[], &providers)));
-        Self { table, configured, providers }
+        Self { table, defined: Mutex::default(), configured, providers }
     }
 
     pub fn table(&self) -> Arc<Table> {
@@ -87,10 +88,16 @@ impl Models {
         self.configured.contains_key(name)
     }
 
-    /// Takes over what administrators defined.
-    pub fn replace(&self, defined: &[gateway_model::Model]) {
+    /// Takes over what administrators defined. Whether something is another than before.
+    pub fn replace(&self, defined: &[gateway_model::Model]) -> bool {
+        let known =
+            std::mem::replace(&mut *self.defined.lock().unwrap_or_else(PoisonError::into_inner), defined.to_vec());
+        if known == defined {
+            return false;
+        }
         let table = Arc::new(Table::build(&self.configured, defined, &self.providers));
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        true
     }
 }
 

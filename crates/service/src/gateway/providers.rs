@@ -14,7 +14,6 @@ use appcore::{
     AppError, Code, Timestamp,
     auth::Principal,
     event::{BusMessage, Signal},
-    page::{Page, PageRequest},
     view::{AiProvider, ProviderKey, ProviderKeyState, ProviderTest},
 };
 
@@ -61,7 +60,7 @@ impl Gateway {
 
 /// The providers with their keys, as they fare on this instance.
 #[must_use]
-pub fn list(app: &App, page: PageRequest) -> Page<AiProvider> {
+pub fn list(app: &App) -> Vec<AiProvider> {
     let (gateway, now) = (&app.gateway, app.clock.now());
     let view = |provider: ProviderHealth| {
         let key = |key: KeyHealth| ProviderKey {
@@ -80,7 +79,7 @@ pub fn list(app: &App, page: PageRequest) -> Page<AiProvider> {
         let keys = provider.keys.into_iter().map(key).collect();
         AiProvider { keys, kind: kind(provider.kind).into(), name: provider.name.clone() }
     };
-    super::models::paged(gateway.ai.health().into_iter().map(view), page)
+    gateway.ai.health().into_iter().map(view).collect()
 }
 
 const fn kind(kind: ProviderKind) -> &'static str {

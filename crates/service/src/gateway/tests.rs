@@ -137,10 +137,15 @@ async fn a_call_is_counted_once_by_every_grouping_and_a_dropped_one_never() {
             (UsageGrouping::Key, id.to_string()),
             (UsageGrouping::User, anna.user_id.to_string()),
         ] {
-            let groups = usage::grouped(&app, &anna, query, grouping, first_page()).await.unwrap();
+            let groups = usage::grouped(&app, &anna, query, None, grouping, first_page()).await.unwrap();
             assert_eq!(groups.total, 1, "{grouping}");
             let group = &groups.items[0];
             assert_eq!((&group.key, group.requests, group.cost), (&expected, 3, MicroCredits(450)));
+        }
+        for (model, total) in [("small", 1), ("large", 0)] {
+            let by = UsageGrouping::Day;
+            let groups = usage::grouped(&app, &anna, query, Some(model), by, first_page()).await.unwrap();
+            assert_eq!(groups.total, total, "{model}");
         }
         let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
         assert_eq!(usage::requests(&app, &stranger, UsageQuery::default(), first_page()).await.unwrap().total, 0);
@@ -190,6 +195,95 @@ async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
         assert!(matches!(ask(&app, &callers[0], "small").await, Err(Refusal::OutOfBudget(_))));
         stage.pass(86_400);
         assert!(ask(&app, &callers[0], "small").await.is_ok(), "the next day begins anew");
+    }
+}
+
+/// A model whose calls cost 200 at most, and two instances of which each knows a key with this budget. SQLite has one instance.
+async fn pair(stage: &Stage, limit: i64) -> ([(Arc<App>, Caller); 2], Principal, BudgetId) {
+    let app = instance(stage).await;
+    let other = if stage.is_sqlite() { Arc::clone(&app) } else { instance(stage).await };
+    let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+    priced(&app, &anna).await;
+    let (id, secret) = key(&app, &anna, with_budget(limit)).await;
+    let callers = [caller(&app, &secret).await, caller(&other, &secret).await];
+    until(async || other.gateway.find_model("small").is_some_and(|model| model.price.is_some())).await;
+    let [one, two] = callers;
+    ([(app, one), (other, two)], anna, BudgetId { scope: BudgetScope::Key, id: id.0 })
+}
+
+/// Calls until there is something reserved for the next ones.
+async fn make_busy(app: &App, caller: &Caller) {
+    until(async || {
+        drop(ask(app, caller, "small").await.ok().unwrap());
+        !app.gateway.holds.has_nothing_reserved()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_of_a_busy_key_take_from_blocks_and_never_overdraw_either() {
+    const CALLS: i64 = 1_000;
+    for stage in stages().await {
+        let (instances, _, budget) = pair(&stage, 200 * CALLS).await;
+        for (app, caller) in &instances {
+            make_busy(app, caller).await;
+        }
+        let racing = instances.iter().flat_map(|instance| std::iter::repeat_n(instance, 4)).map(|(app, caller)| {
+            let (app, caller) = (Arc::clone(app), caller.clone());
+            tokio::spawn(async move {
+                let mut admitted = Vec::new();
+                while let Ok(admission) = ask(&app, &caller, "small").await {
+                    admitted.push(admission);
+                }
+                admitted
+            })
+        });
+        let mut admitted = Vec::new();
+        for calls in racing.collect::<Vec<_>>() {
+            admitted.extend(calls.await.unwrap());
+        }
+        assert!(admitted.len() as i64 <= CALLS, "{}", admitted.len());
+        // What one instance had reserved is the other's after a moment.
+        until(async || {
+            for (app, caller) in &instances {
+                while let Ok(admission) = ask(app, caller, "small").await {
+                    admitted.push(admission);
+                }
+            }
+            admitted.len() as i64 >= CALLS
+        })
+        .await;
+        assert_eq!(admitted.len() as i64, CALLS);
+        let (app, _) = &instances[0];
+        assert_eq!(spent_and_held(app, budget).await, (0, 200 * CALLS));
+        admitted.into_iter().for_each(|admission| _ = admission.settle(used(100, 5)));
+        for (app, _) in &instances {
+            app.gateway.end().await;
+        }
+        assert_eq!(spent_and_held(app, budget).await, (150 * CALLS, 0), "nothing is booked twice or lost");
+    }
+}
+
+#[tokio::test]
+async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
+    for stage in stages().await {
+        let ([(app, caller), _], anna, budget) = pair(&stage, 1_000_000).await;
+        make_busy(&app, &caller).await;
+        app.gateway.flush().await;
+        assert!(spent_and_held(&app, budget).await.1 > 0);
+        let call = ask(&app, &caller, "small").await.ok().unwrap();
+        let shown = async || {
+            let keys = api_keys::list(&app, &caller.principal, first_page()).await.unwrap();
+            let budget = keys.items[0].budget.clone().unwrap();
+            (budget.spent.0, budget.held.0)
+        };
+        assert_eq!(shown().await, (0, 200));
+        call.settle(used(100, 5));
+        assert_eq!(shown().await, (150, 0));
+        let smaller = KeyChange { policy: with_budget(150), ..KeyChange::default() };
+        api_keys::update(&app, &anna, caller.key_id, smaller).await.unwrap();
+        assert!(matches!(ask(&app, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
+        until(async || spent_and_held(&app, budget).await == (150, 0)).await;
     }
 }
 

@@ -51,19 +51,24 @@ impl UsageQuery {
     }
 }
 
-/// The sums of whole days, put together.
+/// The sums of whole days, put together; of one model, where one is named.
 pub async fn grouped(
     app: &App,
     by: &Principal,
     query: UsageQuery,
+    model: Option<&str>,
     grouping: UsageGrouping,
     page: PageRequest,
 ) -> Result<Page<UsageGroup>, AppError> {
     let mut filter = query.filter(by, app.clock.now())?;
     // A day that was begun counts as a whole.
     filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
+    // No name has a NUL, which databases can't look for.
+    if model.is_some_and(|model| model.contains('\0')) {
+        return Ok(Page::new(Vec::new(), page, 0));
+    }
     catch_up(app).await;
-    let (groups, total) = rows::grouped(app.db.reader(), filter, grouping, page).await?;
+    let (groups, total) = rows::grouped(app.db.reader(), filter, model, grouping, page).await?;
     Ok(Page::new(groups.into_iter().map(group).collect(), page, total))
 }
 

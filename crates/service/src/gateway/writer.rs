@@ -1,7 +1,7 @@
 //! The ledger of requests: what finished requests used, written in groups.
 //!
 //! Whoever has finished a request leaves its row here and goes on at once. Rows wait a moment for each other, unless something was held for
-//! one of them in a budget; a group is one transaction with its rows, the sums of its days and its budgets, so none of these is ever counted
+//! one of them alone in a budget; a group is one transaction with its rows, the sums of its days and its budgets, so none of these is ever counted
 //! without the others. While the database is away rows wait, up to a bound. What comes beyond it is not written; it is counted and logged.
 
 use std::{
@@ -23,7 +23,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, watch};
 
-use super::budgets::{self, Settlement};
+use super::budgets::{self, Holds, Settlement};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;
@@ -52,6 +52,7 @@ pub(super) struct Writer(Arc<Shared>);
 struct Shared {
     db: Database,
     clock: Clock,
+    holds: Arc<Holds>,
     queue: Mutex<Queue>,
     /// There is something to write.
     wake: Notify,
@@ -70,10 +71,11 @@ struct Queue {
 }
 
 impl Writer {
-    pub fn start(db: Database, clock: Clock) -> Self {
+    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>) -> Self {
         let writer = Self(Arc::new(Shared {
             db,
             clock,
+            holds,
             queue: Mutex::default(),
             wake: Notify::new(),
             hurry: Notify::new(),
@@ -86,12 +88,12 @@ impl Writer {
 
     /// Takes an entry over. Never waits.
     pub fn push(&self, entry: Entry) {
-        let is_urgent = entry.settlement.is_some();
+        let is_urgent = entry.settlement.is_some_and(|settlement| settlement.is_urgent());
         let waiting = {
             let mut queue = self.0.lock();
             if queue.waiting.len() >= BOUND {
                 drop(queue);
-                self.0.lose(1);
+                self.0.lose(&entry);
                 return;
             }
             queue.waiting.push_back(entry);
@@ -146,12 +148,15 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lose(&self, count: u64) {
-        let before = self.lost.fetch_add(count, Ordering::Relaxed);
+    fn lose(&self, entry: &Entry) {
+        if let Some(settlement) = &entry.settlement {
+            self.holds.forgotten(settlement);
+        }
+        let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // A line for each doubling: an outage must not fill the log.
-        if before == 0 || before.ilog2() != (before + count).ilog2() {
+        if before == 0 || before.ilog2() != (before + 1).ilog2() {
             tracing::error!(
-                lost = before + count,
+                lost = before + 1,
                 "requests were not recorded, because the database takes too few of them"
             );
         }
@@ -168,12 +173,13 @@ impl Shared {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                     if self.is_stored(&group).await {
+                        self.holds.booked(group.iter().filter_map(|entry| entry.settlement.as_ref()));
                         return;
                     }
                 }
                 Err(error) if group.len() == 1 => {
                     tracing::error!(%error, "what a request used could not be written");
-                    self.lose(1);
+                    group.iter().for_each(|entry| self.lose(entry));
                     return;
                 }
                 // One of them is what the database refuses.
@@ -190,6 +196,7 @@ impl Shared {
     async fn store(&self, group: &[Entry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
         let settlements: Vec<Settlement> = group.iter().filter_map(|entry| entry.settlement).collect();
+        let _turn = self.holds.turn().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
             let backend = tx.get_database_backend();
@@ -198,7 +205,9 @@ impl Shared {
             query::execute(&tx, pieces).await?;
         }
         budgets::settle(&tx, &settlements, self.clock.now()).await?;
-        tx.commit().await.map_err(app_error)
+        tx.commit().await.map_err(app_error)?;
+        self.holds.booked(&settlements);
+        Ok(())
     }
 
     /// Whether a commit succeeded whose answer got lost. A group without rows only releases, which may be done twice.

@@ -46,7 +46,10 @@ export class Providers {
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/providers', { page, page_size: PAGE_SIZE }));
+    this.list = new Listing(async () => {
+      const items = await api.get<AiProvider[]>('/admin/providers');
+      return { items, page: 1, page_size: items.length, total: items.length };
+    });
   }
 
   /** Not asked for so many seconds. */

@@ -16,6 +16,10 @@ const LEAST_BUDGET: u64 = 1_024;
 const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
+    if request.choices.is_some_and(|choices| choices > 1) {
+        let message = "This model gives one answer at a time. Leave `n` out, and ask as often as you want answers.";
+        return Err(GatewayError::invalid_param("n", message));
+    }
     let mut system = request.system_text();
     let mut messages = Vec::with_capacity(request.turns.len());
     if request.turns.first().is_some_and(|turn| turn.speaker == Speaker::Assistant) {

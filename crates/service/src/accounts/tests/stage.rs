@@ -138,7 +138,7 @@ pub(crate) async fn principal(app: &App, pair: &TokenPair) -> Principal {
 }
 
 /// Gives other tasks their turn until something has come true.
-pub(crate) async fn until(come_true: impl AsyncFn() -> bool) {
+pub(crate) async fn until(mut come_true: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !come_true().await {
             tokio::task::yield_now().await;

@@ -31,11 +31,14 @@ use crate::{
     gateway::policy::check_budget,
 };
 
-/// The budget as it stands.
-pub(crate) fn view(mut row: budget::Model, now: Timestamp) -> Budget {
+/// The budget as it stands. What this instance holds in advance is not shown as held.
+pub(crate) fn view(app: &App, id: BudgetId, mut row: budget::Model) -> Budget {
+    let now = app.clock.now();
     begin_anew(&mut row, now);
     let period = period(&row);
-    Budget { limit: row.most, period, spent: row.spent, held: row.held, resets_at: resets_at(period, now) }
+    let (unused, owed) = app.gateway.holds.blocks.unseen(id);
+    let held = (row.held - unused).max(MicroCredits::ZERO);
+    Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }
 
 /// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
@@ -72,10 +75,10 @@ pub(crate) async fn put<C: ConnectionTrait>(
 /// The budgets of people and workspaces.
 pub async fn list(app: &App, page: PageRequest) -> Result<Page<ScopedBudget>, AppError> {
     let (found, total) = rows::list(app.db.reader(), page).await?;
-    let now = app.clock.now();
     let mut items = Vec::with_capacity(found.len());
     for row in found {
-        items.push(ScopedBudget { scope: scope(&row.scope)?, id: row.scope_id, budget: view(row, now) });
+        let id = BudgetId { scope: scope(&row.scope)?, id: row.scope_id };
+        items.push(ScopedBudget { scope: id.scope, id: id.id, budget: view(app, id, row) });
     }
     Ok(Page::new(items, page, total))
 }
@@ -98,7 +101,7 @@ pub async fn set(
     audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_changed(app, vec![id]).await;
-    Ok(ScopedBudget { scope, id, budget: view(row, now) })
+    Ok(ScopedBudget { scope, id, budget: view(app, BudgetId { scope, id }, row) })
 }
 
 /// Lifts the budget of a person or a workspace.

@@ -86,7 +86,7 @@ pub(in crate::gateway) fn default_name(app: &App) -> Option<&str> {
     ai.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).or_else(first)
 }
 
-pub(in crate::gateway) fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
+fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
     let all: Vec<T> = all.collect();
     let total = all.len() as u64;
     let (offset, size) = (usize::try_from(page.offset()), usize::try_from(page.page_size));

@@ -53,27 +53,11 @@ export type AddWorkspaceMemberRequest = {
  */
 export type AddedMember = Member | AssistantMember;
 
-/**
- * A provider of models.
- */
-export type AiProvider = {
+export type AiProviderVec = Array<{
     keys: Array<ProviderKey>;
     kind: string;
     name: string;
-};
-
-/**
- * A page of a list.
- */
-export type AiProviderPage = {
-    items: Array<AiProvider>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
-};
+}>;
 
 export type AnswerChallengeRequest = {
     /**

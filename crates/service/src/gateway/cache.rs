@@ -1,0 +1,152 @@
+//! Answers that are given again: to the same question of the same key, for a few minutes.
+//!
+//! A question is the same where its endpoint and every byte of it are. An answer is kept for its key alone. Streams are never kept. Of other
+//! questions those are answered from here that want the same answer each time (a `temperature` of zero, a `seed`, embeddings), and those that
+//! say so by `Cache-Control: max-age`; `no-cache` and `no-store` mean what they do everywhere.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use appcore::{ApiKeyId, view::GatewayEndpoint};
+use bytes::Bytes;
+use moka::future::Cache;
+
+/// What all answers with their questions take at most.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// What is longer than this is not kept.
+const LONGEST: usize = 1024 * 1024;
+/// What an entry takes beside its texts, about.
+const OVERHEAD: usize = 512;
+
+/// What was asked, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    pub key_id: ApiKeyId,
+    pub endpoint: GatewayEndpoint,
+    /// What beside the body changes the answer.
+    pub betas: Option<String>,
+    pub body: Bytes,
+}
+
+/// An answer that was given before.
+#[derive(Debug)]
+pub struct KeptAnswer {
+    pub content_type: &'static str,
+    pub body: Bytes,
+    /// The upstream's name of the model that answered.
+    pub model: String,
+    since: Instant,
+}
+
+/// What a caller wants of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheWish {
+    /// How old an answer may be; `None`: a new one is wanted.
+    pub max_age: Option<Duration>,
+    /// Whether the answer may be kept.
+    pub keeps: bool,
+}
+
+impl CacheWish {
+    pub const NOTHING: Self = Self { max_age: None, keeps: false };
+
+    /// By the header `Cache-Control`; without a word of it those want the same answer whose question is `repeatable`.
+    #[must_use]
+    pub fn of(cache_control: Option<&str>, is_repeatable: bool) -> Self {
+        let mut wish = if is_repeatable { Self { max_age: Some(Duration::MAX), keeps: true } } else { Self::NOTHING };
+        for directive in cache_control.unwrap_or_default().split(',') {
+            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "no-store" => return Self::NOTHING,
+                "no-cache" => return Self { max_age: None, ..wish },
+                "max-age" => {
+                    let age = value.trim().trim_matches('"').parse().ok().map(Duration::from_secs);
+                    wish = Self { max_age: age.filter(|age| !age.is_zero()), keeps: true };
+                }
+                _ => {}
+            }
+        }
+        wish
+    }
+}
+
+/// The answers that this instance keeps.
+pub(super) struct Answers(Option<Cache<Question, Arc<KeptAnswer>>>);
+
+impl Answers {
+    /// Keeps answers for this time; for none, it keeps nothing.
+    pub fn new(lifetime: Duration) -> Self {
+        let build = || {
+            let weigh = |question: &Question, answer: &Arc<KeptAnswer>| {
+                u32::try_from(question.body.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+            };
+            Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_live(lifetime).build()
+        };
+        Self((!lifetime.is_zero()).then(build))
+    }
+
+    pub async fn find(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+        let (answers, max_age) = (self.0.as_ref()?, wish.max_age?);
+        answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
+    }
+
+    pub async fn keep(&self, question: Question, content_type: &'static str, body: Bytes, model: String) {
+        let is_short = question.body.len().saturating_add(body.len()) <= LONGEST;
+        if let Some(answers) = self.0.as_ref().filter(|_| is_short) {
+            let answer = KeptAnswer { content_type, body, model, since: Instant::now() };
+            answers.insert(question, Arc::new(answer)).await;
+        }
+    }
+
+    /// The models are others now.
+    pub fn forget_all(&self) {
+        if let Some(answers) = &self.0 {
+            answers.invalidate_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(key_id: ApiKeyId, body: &'static str) -> Question {
+        Question { key_id, endpoint: GatewayEndpoint::Chat, betas: None, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    #[test]
+    fn a_caller_says_what_it_wants() {
+        let wish = |header, repeatable| CacheWish::of(header, repeatable);
+        assert_eq!(wish(None, false), CacheWish::NOTHING);
+        assert_eq!(wish(None, true), CacheWish { max_age: Some(Duration::MAX), keeps: true });
+        assert_eq!(wish(Some("max-age=60"), false), CacheWish { max_age: Some(Duration::from_secs(60)), keeps: true });
+        assert_eq!(wish(Some("max-age=0"), true), CacheWish { max_age: None, keeps: true });
+        assert_eq!(wish(Some("No-Cache"), true), CacheWish { max_age: None, keeps: true });
+        assert_eq!(wish(Some("max-age=60, no-store"), true), CacheWish::NOTHING);
+        assert_eq!(wish(Some("max-age=soon"), false), CacheWish { max_age: None, keeps: true });
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_its_keys_alone_and_no_older_than_is_wanted() {
+        let (answers, key) = (Answers::new(Duration::from_secs(300)), ApiKeyId::new());
+        let any = CacheWish::of(None, true);
+        answers.keep(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;
+        assert_eq!(answers.find(&question(key, "a"), any).await.unwrap().body, "1");
+        assert!(answers.find(&question(key, "b"), any).await.is_none());
+        assert!(answers.find(&question(ApiKeyId::new(), "a"), any).await.is_none());
+        let elsewhere = Question { endpoint: GatewayEndpoint::Responses, ..question(key, "a") };
+        assert!(answers.find(&elsewhere, any).await.is_none());
+        let young = CacheWish { max_age: Some(Duration::ZERO), keeps: true };
+        assert!(answers.find(&question(key, "a"), young).await.is_none());
+        answers.forget_all();
+        assert!(answers.find(&question(key, "a"), any).await.is_none());
+        let long = Bytes::from(vec![b' '; LONGEST]);
+        answers.keep(question(key, "a"), "application/json", long, "m".to_owned()).await;
+        assert!(answers.find(&question(key, "a"), any).await.is_none());
+        let off = Answers::new(Duration::ZERO);
+        off.keep(question(key, "a"), "application/json", Bytes::new(), "m".to_owned()).await;
+        assert!(off.find(&question(key, "a"), any).await.is_none());
+    }
+}
