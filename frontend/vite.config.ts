@@ -16,7 +16,10 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 /** Opened by a click, so they and their libraries come later. */
 const LATER =
-  /components\/(admin|assistants|models|palette|prompts|new-chat|settings|workspace|auth|form|usage|ui\/(dialog|dropdown-menu|confirm|entries|chart))\/|components\/channels\/(?!channel-icon)|chat\/(markdown\/|message-(tools|sheet)|action-look|tool-)|chat\/(clipboard|facts|speech|templates)|avatar\/glyphs|lib\/gateway\/|stores\/(budgets|tools|channels|gateway|models|names|usage|workspace-list)|paraglide\/messages\/(admin_model|assistant_|budget|channel|provider_|usage_|context_|facts_|key_|model|picture|posting|prompt|section|starter|thought|tool|mcp|visibility)|icons\/(brain|globe|info|wrench|mic|image|file-text|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
+  /components\/(admin|assistants|files|models|palette|prompts|new-chat|settings|workspace|auth|form|usage|ui\/(dialog|dropdown-menu|confirm|entries|chart))\/|components\/channels\/(?!channel-icon)|shell\/sub-nav|ui\/copy\/|chat\/(markdown\/|message-(tools|sheet)|action-look|tool-)|chat\/(attached|bytes|clipboard|facts|file-storage|peaks|recorder|speech|table-paste|templates|uploader)|api\/(files|upload)\.|avatar\/glyphs|lib\/gateway\/|stores\/(budgets|tools|channels|gateway|models|names|usage|workspace-list)|paraglide\/messages\/(admin_model|assistant_|attach_|budget|channel|provider_|usage_|context_|facts_|group_take|history_|key_|model|picture|posting|prompt|section|scope_|starter|thought|tool|mcp|viewer_|visibility|voice_)|icons\/(archive|book-open|brain|bug|building-complex|calendar|chart-line|code|coffee|compass|eye(-off)?|feather|folder-plus|keyboard|log-in|plug|settings|shield|user-plus|flask-conical|globe|graduation-cap|heart-pulse|info|landmark|languages|leaf|lightbulb|music|palette|pen-tool|rocket|scale|terminal|wrench|image(-off)?|file(-[a-z]+)?|download|external-link|shield-alert|play|pause|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
+/** Where one reads and writes: the pages beside the conversations open without. */
+const CONVERSATION =
+  /components\/chat\/(attach-button|chat-header|composer|connection-strip|drop-target|empty-conversation|mention-list|model-choice|typing-indicator)|lib\/chat\/(length|mention-search|pane|picking|slash)|paraglide\/messages\/(chat_(ask_|char|composer|delivered|empty|enter|idea|placeholder|reply|send\.|slow|too_long|typing)|files_(attach|drop|failed|no_folder|record))|icons\/(arrow-up|cpu|mic|panel-right|reply|slash|timer)\./;
 
 /** What the pages beside the conversations share among themselves; a conversation opens without. */
 const BESIDE =
@@ -37,10 +40,15 @@ export default defineConfig({
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
                 {
                   name: 'shared',
-                  test: (id) => /\/src\/lib\/|@lucide\/svelte/.test(id) && !LATER.test(id) && !BESIDE.test(id),
+                  test: (id) =>
+                    /\/src\/lib\/|@lucide\/svelte/.test(id) &&
+                    !LATER.test(id) &&
+                    !BESIDE.test(id) &&
+                    !CONVERSATION.test(id),
                   minShareCount: 2,
                   priority: 1
                 },
+                { name: 'conversation', test: CONVERSATION, minShareCount: 2, priority: 0 },
                 { name: 'beside', test: BESIDE, minShareCount: 2, priority: 0 }
               ]
             }
@@ -72,6 +80,7 @@ export default defineConfig({
     watch: { ignored: ['**/build/**'] },
     proxy: {
       '/r1': { target: server, ws: true },
+      '/files': { target: server },
       '/health': { target: server }
     }
   }

@@ -223,34 +223,40 @@ export class Api {
     } catch {
       throw new ApiError(0, 'network', 'The server could not be reached.');
     }
-    const envelope = await readEnvelope(response);
+    const text = await response.text().catch(() => undefined);
+    const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
-    const error = failure(response, envelope);
+    const error = failureOf(response.status, text, (header) => response.headers.get(header));
     if (error.code === 'address_banned') this.onBanned?.(error.retryAfter ?? 60);
     throw error;
   }
 }
 
-async function readEnvelope(response: Response): Promise<Envelope | undefined> {
+function readEnvelope(text: string | undefined): Envelope | undefined {
+  if (text === '') return {};
   try {
-    const text = await response.text();
-    if (text === '') return {};
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text ?? '');
     return typeof value === 'object' && value !== null ? (value as Envelope) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function failure(response: Response, envelope: Envelope | undefined): ApiError {
+/** What an answer that is none of ours, or no success, says went wrong. */
+export function failureOf(
+  answered: number,
+  text: string | undefined,
+  header: (name: string) => string | null
+): ApiError {
+  const envelope = readEnvelope(text);
   // A proxy before the server may answer with a page instead of the envelope.
-  const status = response.ok ? 502 : response.status;
-  const wait = Number(response.headers.get('retry-after'));
+  const status = answered >= 200 && answered < 300 ? 502 : answered;
+  const wait = Number(header('retry-after'));
   return new ApiError(
     status,
     envelope?.code ?? `http_${status}`,
     envelope?.message ?? 'The server gave an answer that this app does not understand.',
-    envelope?.request_id ?? response.headers.get('x-request-id') ?? undefined,
+    envelope?.request_id ?? header('x-request-id') ?? undefined,
     envelope?.errors ?? [],
     Number.isFinite(wait) && wait > 0 ? wait : undefined
   );

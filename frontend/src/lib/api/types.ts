@@ -15,6 +15,7 @@ export type {
 } from './generated/types.gen.ts';
 import type { AnswerFacts, Picture } from './assistants.ts';
 import type { ToolCall } from './tools.ts';
+import type { Upload } from './files.ts';
 import type { User } from './generated/types.gen.ts';
 
 /** A description can't tell what is null from what is left out: these fields are always there. */
@@ -64,6 +65,7 @@ export interface Policy {
   mail: 'smtp' | 'outbox';
   password: PasswordPolicy;
   messages?: TextLimits;
+  uploads?: { max_bytes: number };
 }
 
 /** How many characters a message may have, and one to an assistant. */
@@ -125,7 +127,7 @@ export type Message = Omit<
 > & {
   sender: Sender;
   reactions: Reaction[];
-  attachments: unknown[];
+  attachments: Upload[];
   versions?: Versions | null;
   /** What an answer took, once it has ended. */
   answer?: AnswerFacts | null;

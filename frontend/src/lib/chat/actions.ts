@@ -15,7 +15,12 @@ export interface Rights {
 }
 
 /** What can be done with a message, in the order in which it is shown. */
-export function actionsOf(
+export function actionsOf(view: MessageView, rights: Rights): Action[] {
+  const actions = possible(view, rights);
+  return view.content === '' ? actions.filter((action) => action !== 'copy') : actions;
+}
+
+function possible(
   view: MessageView,
   { canWrite, canDelete, canRead = false, canChooseModel = false }: Rights
 ): Action[] {

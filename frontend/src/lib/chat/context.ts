@@ -1,5 +1,6 @@
 import { createContext, onDestroy } from 'svelte';
 import type { App } from '#lib/app.ts';
+import { Attachments } from '#lib/stores/attachments.svelte.ts';
 import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
 import { MessagesStore } from '#lib/stores/messages.svelte.ts';
 import { People } from '#lib/stores/people.svelte.ts';
@@ -12,15 +13,19 @@ export interface Chat {
   drafts: DraftsStore;
   typing: TypingStore;
   people: People;
+  files: Attachments;
 }
 
 const [useChat, setChat] = createContext<Chat>();
 export { useChat };
 
-export function provideChat({ api, connection, session, conversations }: App): Chat {
+export function provideChat({ api, connection, session, conversations, entrance }: App): Chat {
   const { id, display_name: name } = session.user;
   const people = new People(api);
-  const messages = new MessagesStore(api, connection, people);
+  const files = new Attachments(api, entrance);
+  files.open(id);
+  const leave = connection.onHello(() => files.resume());
+  const messages = new MessagesStore(api, connection, people, files);
   messages.open({ kind: 'user', id, name });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
@@ -30,8 +35,10 @@ export function provideChat({ api, connection, session, conversations }: App): C
   onDestroy(() => {
     messages.close();
     typing.close();
+    leave();
+    files.close();
   });
-  return setChat({ messages, drafts, typing, people });
+  return setChat({ messages, drafts, typing, people, files });
 }
 
 function browserStorage(): Storage | undefined {

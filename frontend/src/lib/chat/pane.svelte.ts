@@ -3,6 +3,7 @@ import { createContext } from 'svelte';
 import type { App } from '#lib/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
 import type { ToolDecision } from '#lib/api/tools.ts';
+import type { Upload } from '#lib/api/files.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
@@ -10,6 +11,7 @@ import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
 import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
+import type { Taken } from './attached.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
@@ -31,7 +33,7 @@ export interface Reader {
 export interface Beginning {
   readonly conversation: Conversation;
   /** Makes it, says the first thing in it, and shows it. */
-  readonly begin: (content: string) => Promise<void>;
+  readonly begin: (content: string, files: readonly Taken[]) => Promise<void>;
   /** Another model than the assistant's own; null for that one. */
   readonly choose: (model: string | null) => void;
   /** First questions that its assistant offers. */
@@ -41,6 +43,14 @@ export interface Beginning {
 /** An answer that another model is to give again; null: the model of this conversation. */
 export interface Choosing {
   readonly answer: MessageView | null;
+}
+
+/** Pictures of one message. */
+export interface Viewing {
+  readonly pictures: readonly Upload[];
+  readonly at: number;
+  readonly by: string;
+  readonly time: number;
 }
 
 export const [usePane, setPane] = createContext<Pane>();
@@ -58,6 +68,8 @@ export class Pane {
   found = $state<string | null>(null);
   /** The answer whose details are shown, by its key. */
   detailed = $state<string | null>(null);
+  /** The pictures that are looked at, and which of them. */
+  viewing = $state.raw<Viewing | null>(null);
   /** What a model is being chosen for: another answer, or what comes next. */
   choosing = $state.raw<Choosing | null>(null);
   /** Set by the list: brings a message into view. */
@@ -247,9 +259,9 @@ export class Pane {
   }
 
   /** Says something here. Only the first word of a new conversation has to be waited for. */
-  send(content: string): Promise<void> | undefined {
-    if (this.beginning) return this.beginning.begin(content);
-    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names));
+  send(content: string, files: readonly Taken[] = []): Promise<void> | undefined {
+    if (this.beginning) return this.beginning.begin(content, files);
+    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files);
     this.replyTo = null;
     return undefined;
   }

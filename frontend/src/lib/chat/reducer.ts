@@ -8,6 +8,7 @@
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Message } from '#lib/api/types.ts';
+import type { Taken } from './attached.ts';
 import {
   EMPTY,
   findIndexById,
@@ -37,6 +38,7 @@ export type LogInput =
   | { kind: 'sending'; client_id: string }
   | { kind: 'acked'; client_id: string; seq: number }
   | { kind: 'refused'; client_id: string; failure: Failure }
+  | { kind: 'files'; client_id: string; files: readonly Taken[] }
   | { kind: 'discarded'; client_id: string };
 
 /** Beyond this many waiting events the gap is simply asked for again once it has been closed. */
@@ -79,6 +81,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
         : alter(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
     case 'refused':
       return alter(state, input.client_id, { state: 'failed', failure: input.failure });
+    case 'files':
+      return alter(state, input.client_id, { files: input.files });
     case 'discarded':
       return settle(state, input.client_id);
   }

@@ -5,7 +5,9 @@
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
+import type { Upload } from '#lib/api/files.ts';
 import type { Mention, MessageStatus, Sender, Versions } from '#lib/api/types.ts';
+import type { Taken } from './attached.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
 /** A message as it is shown, whether the server has it or not. */
@@ -26,6 +28,9 @@ export interface MessageView {
   readonly replyTo: string | null;
   /** Whom it calls, as its sender said. */
   readonly mentions: readonly Mention[];
+  readonly attachments: readonly Upload[];
+  /** Files that go up with it. */
+  readonly files: readonly Taken[];
   readonly isEdited: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
@@ -33,6 +38,11 @@ export interface MessageView {
   readonly toolCalls: readonly ToolCall[];
   readonly createdAt: string;
   readonly time: number;
+}
+
+/** It has files, there or on their way. */
+export function carries({ attachments, files }: MessageView): boolean {
+  return attachments.length > 0 || files.length > 0;
 }
 
 export interface Row {
@@ -60,6 +70,7 @@ const GROUP_WITHIN = 5 * 60_000;
 
 const NOBODY: readonly Mention[] = [];
 const NO_CALLS: readonly ToolCall[] = [];
+const NOTHING: readonly never[] = [];
 
 export class RowBuilder {
   #entries: readonly Entry[] = [];
@@ -135,6 +146,8 @@ function toView(entry: Entry, reader: Reader): MessageView {
     failure: reason === null ? null : { code: 'answer_failed', message: reason },
     replyTo: message.reply_to,
     mentions: message.mentions ?? NOBODY,
+    attachments: message.attachments,
+    files: NOTHING,
     isEdited: message.edited_at !== null,
     versions: message.versions ?? null,
     model: message.model ?? null,
@@ -159,6 +172,8 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     failure: outgoing.failure,
     replyTo: outgoing.reply_to,
     mentions: outgoing.mentions ?? NOBODY,
+    attachments: NOTHING,
+    files: outgoing.files ?? NOTHING,
     isEdited: false,
     versions: null,
     model: null,

@@ -3,6 +3,7 @@
  * what it has heard of too early, and what it wants to send. `reducer.ts` is the only place that makes a new one.
  */
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
+import type { Taken } from './attached.ts';
 
 /** A message and the last event of the log that is surely reflected in it. */
 export interface Entry {
@@ -35,6 +36,8 @@ export interface Outgoing {
   readonly reply_to: string | null;
   /** Whom it calls; none in what an older version of the app has kept. */
   readonly mentions?: readonly Mention[];
+  /** Files that it takes along. */
+  readonly files?: readonly Taken[];
   /** It may call many. */
   readonly confirm?: boolean;
   readonly created_at: string;

@@ -4,6 +4,7 @@ import type { AnswerDetails } from '#lib/api/assistants.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ToolCall, ToolDecision } from '#lib/api/tools.ts';
 import type { Cursor, DurableFrame, Member, Mention, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
+import type { Taken } from '#lib/chat/attached.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
 import { EMPTY, findIndexById, findIndexBySeq, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
@@ -325,15 +326,24 @@ export class ConversationLog {
 
   // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  send(content: string, replyTo: string | null = null, mentions: readonly Mention[] = []): void {
+  send(
+    content: string,
+    replyTo: string | null = null,
+    mentions: readonly Mention[] = [],
+    files: readonly Taken[] = []
+  ): void {
     // Who answers has seen what was new, also where it is still being loaded.
     this.#unreadFrom = null;
     this.#readBefore = Number.POSITIVE_INFINITY;
-    this.#host.outbox.send(this.id, content, replyTo, mentions);
+    this.#host.outbox.send(this.id, content, replyTo, mentions, files);
   }
 
   retry(clientId: string): void {
     this.#host.outbox.retry(clientId);
+  }
+
+  sendWithout(clientId: string): void {
+    void this.#host.outbox.sendWithout(clientId);
   }
 
   discard(clientId: string): void {

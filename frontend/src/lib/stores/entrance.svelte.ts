@@ -58,6 +58,11 @@ export class Entrance {
     return this.#policy.messages ?? USUAL_LIMITS;
   }
 
+  /** How large a file may be; undefined while that isn't known. */
+  get uploads(): Policy['uploads'] {
+    return this.#policy.uploads;
+  }
+
   /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([

@@ -6,6 +6,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import type { OutgoingFiles } from './attachments.svelte.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
 import type { People } from './people.svelte.ts';
 import { Outbox, type OutboxLine } from './outbox.svelte.ts';
@@ -54,6 +55,7 @@ export class MessagesStore {
     api: Api,
     line: MessagesLine,
     people: Pick<People, 'learn'>,
+    files: OutgoingFiles,
     storage: OutboxStorage = new BrowserOutboxStorage()
   ) {
     this.#line = line;
@@ -61,7 +63,8 @@ export class MessagesStore {
       line,
       storage,
       (id, input) => this.conversation(id).apply(input),
-      (id, message) => api.post<Message>(`/conversations/${id}/messages`, message)
+      (id, message) => api.post<Message>(`/conversations/${id}/messages`, message),
+      files
     );
     this.#host = {
       api,

@@ -3,7 +3,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Message } from '#lib/api/types.ts';
 import { created, frame, message, ModelServer } from '#lib/chat/testing.ts';
 import { MessagesStore } from './messages.svelte.ts';
-import { FakeLine, MemoryOutboxStorage } from './testing.ts';
+import { FakeFiles, FakeLine, MemoryOutboxStorage } from './testing.ts';
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
@@ -15,7 +15,13 @@ async function open(server = new ModelServer()) {
     const page = server.page(query.before_seq ?? Infinity, query.limit ?? 50);
     return Promise.resolve({ items: page.items, has_more: page.hasMore });
   });
-  const store = new MessagesStore({ get } as unknown as Api, line, { learn: vi.fn() }, new MemoryOutboxStorage());
+  const store = new MessagesStore(
+    { get } as unknown as Api,
+    line,
+    { learn: vi.fn() },
+    new FakeFiles(),
+    new MemoryOutboxStorage()
+  );
   store.open({ kind: 'user', id: 'me', name: 'Elena' });
   const log = store.conversation('c1');
   const texts = () => log.items.map((row) => row.view.content);

@@ -5,9 +5,11 @@
  */
 import { ApiError, newId } from '#lib/api/client.ts';
 import type { AckPayload, Mention } from '#lib/api/types.ts';
+import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { LogInput } from '#lib/chat/reducer.ts';
 import type { Failure, Outgoing } from '#lib/chat/state.ts';
+import type { OutgoingFiles } from './attachments.svelte.ts';
 
 /** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
 const LONG = 8_000;
@@ -44,17 +46,20 @@ export class Outbox {
   readonly #storage: OutboxStorage;
   readonly #tell: (conversationId: string, input: LogInput) => void;
   readonly #post: Post;
+  readonly #files: OutgoingFiles;
 
   constructor(
     line: OutboxLine,
     storage: OutboxStorage,
     tell: (conversationId: string, input: LogInput) => void,
-    post: Post
+    post: Post,
+    files: OutgoingFiles
   ) {
     this.#line = line;
     this.#storage = storage;
     this.#tell = tell;
     this.#post = post;
+    this.#files = files;
   }
 
   /** Messages that will be sent when the connection is back. */
@@ -92,7 +97,13 @@ export class Outbox {
     this.#slowedUntil = 0;
   }
 
-  send(conversationId: string, content: string, replyTo: string | null, mentions: readonly Mention[] = []): void {
+  send(
+    conversationId: string,
+    content: string,
+    replyTo: string | null,
+    mentions: readonly Mention[] = [],
+    files: readonly Taken[] = []
+  ): void {
     // The order in which they are kept is the order of their times.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
     const outgoing: Outgoing = {
@@ -101,6 +112,7 @@ export class Outbox {
       content,
       reply_to: replyTo,
       ...(mentions.length > 0 && { mentions }),
+      ...(files.length > 0 && { files }),
       created_at: new Date(this.#lastTime).toISOString(),
       state: 'waiting',
       failure: null,
@@ -126,7 +138,21 @@ export class Outbox {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
     this.#drop(clientId);
+    this.#files.drop(outgoing.files ?? []);
     this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
+  }
+
+  /** Sends it without the files that could not be uploaded. */
+  async sendWithout(clientId: string): Promise<void> {
+    const files = this.#find(clientId)?.files ?? [];
+    const hopeful = await this.#files.hopeful(files);
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    if (hopeful.length === 0 && outgoing.content === '') return this.discard(clientId);
+    this.#files.drop(files.filter((file) => !hopeful.includes(file)));
+    this.#change(outgoing, { files: hopeful });
+    this.#tell(outgoing.conversation_id, { kind: 'files', client_id: clientId, files: hopeful });
+    this.retry(clientId);
   }
 
   /** The connection stands (again). */
@@ -154,14 +180,18 @@ export class Outbox {
 
   /** True where the next one may go. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
-    const { client_id, conversation_id, content, reply_to, mentions, confirm } = outgoing;
+    const { client_id, conversation_id, content, reply_to, mentions, confirm, files = [] } = outgoing;
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
+      const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
+      // Discarded while its files went up.
+      if (!this.#find(client_id)) return true;
       const message = {
         client_id,
         content,
         ...(reply_to === null ? {} : { reply_to }),
         ...(mentions && { mentions }),
+        ...(attachment_ids && { attachment_ids }),
         ...(confirm && { confirm })
       };
       const ack: { seq?: number | null } =
@@ -170,6 +200,7 @@ export class Outbox {
           : await this.#line.request('message.send', { conversation_id, ...message });
       this.#pauses = 0;
       this.#drop(client_id);
+      this.#files.sent(files);
       this.#tell(conversation_id, { kind: 'acked', client_id, seq: ack.seq ?? 0 });
       return true;
     } catch (error) {

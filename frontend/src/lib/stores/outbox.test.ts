@@ -2,13 +2,16 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { EMPTY, type LogState } from '#lib/chat/state.ts';
 import { Outbox } from './outbox.svelte.ts';
-import { FakeLine, MemoryOutboxStorage } from './testing.ts';
+import { FakeFiles, FakeLine, MemoryOutboxStorage } from './testing.ts';
+
+const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
 class Desk {
   readonly line = new FakeLine();
   readonly post = vi.fn(async () => ({ seq: 7 }));
+  readonly files = new FakeFiles();
   readonly logs = new Map<string, LogState>();
   readonly outbox: Outbox;
 
@@ -17,7 +20,8 @@ class Desk {
       this.line,
       storage,
       (id, input: LogInput) => this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input)),
-      this.post
+      this.post,
+      this.files
     );
   }
 
@@ -55,6 +59,50 @@ describe('the outbox', () => {
     expect(desk.shown('c1')).toEqual([['@all, hello', 'failed']]);
     desk.outbox.retry(id);
     expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
+  });
+
+  it('sends a message once its files are there, and what was written behind it after that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '', null, [], [taken('a'), taken('b')]);
+    desk.outbox.send('c1', 'behind', null);
+    await settled();
+    expect(desk.line.requests).toHaveLength(0);
+    desk.files.arrive();
+    await settled();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: '', attachment_ids: ['upload-a', 'upload-b'] });
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.files.gone).toEqual(['a', 'b']);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'behind' });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('attachment_ids');
+  });
+
+  it('gives a message back whose file is refused, and sends it without', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.files.refuse('bad');
+    desk.outbox.send('c1', 'text', null, [], [taken('good'), taken('bad')]);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['text', 'failed']]);
+    await desk.outbox.sendWithout(desk.logs.get('c1')?.outbox[0]?.client_id ?? '');
+    expect(desk.files.gone).toEqual(['bad']);
+    desk.files.arrive();
+    await settled();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'text', attachment_ids: ['upload-good'] });
+  });
+
+  it('sends nothing that was discarded while its files went up', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '', null, [], [taken('a')]);
+    desk.outbox.send('c1', 'next', null);
+    await settled();
+    desk.outbox.discard(desk.logs.get('c1')?.outbox[0]?.client_id ?? '');
+    desk.files.arrive();
+    await settled();
+    expect(desk.files.gone).toEqual(['a']);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['next']);
   });
 
   it('posts what no frame can hold, in its turn', async () => {

@@ -1,8 +1,10 @@
 /** A server's end of the line, for the tests of the stores. */
 import { ApiError } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
+import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { Outgoing } from '#lib/chat/state.ts';
+import type { OutgoingFiles } from './attachments.svelte.ts';
 import type { MessagesLine } from './messages.svelte.ts';
 
 interface Request {
@@ -82,5 +84,40 @@ export class MemoryOutboxStorage implements OutboxStorage {
   remove(userId: string, clientId: string): Promise<void> {
     this.kept.delete(`${userId}/${clientId}`);
     return Promise.resolve();
+  }
+}
+
+/** Files that arrive when the test says so. */
+export class FakeFiles implements OutgoingFiles {
+  /** Those that need no more room: sent, or dropped. */
+  readonly gone: string[] = [];
+  readonly #refused = new Set<string>();
+  #waiting: (() => void)[] = [];
+
+  async deliver(taken: readonly Taken[]): Promise<string[]> {
+    const refused = taken.find(({ key }) => this.#refused.has(key));
+    if (refused) throw new ApiError(422, 'upload_failed', `${refused.name} is too large.`);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return taken.map(({ key }) => `upload-${key}`);
+  }
+
+  sent(taken: readonly Taken[]): void {
+    this.gone.push(...taken.map(({ key }) => key));
+  }
+
+  drop(taken: readonly Taken[]): void {
+    this.sent(taken);
+  }
+
+  hopeful(taken: readonly Taken[]): Promise<readonly Taken[]> {
+    return Promise.resolve(taken.filter(({ key }) => !this.#refused.has(key)));
+  }
+
+  arrive(): void {
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  refuse(key: string): void {
+    this.#refused.add(key);
   }
 }

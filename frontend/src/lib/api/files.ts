@@ -1,0 +1,29 @@
+/** Files as the server keeps them. */
+import type { Id, Timestamp } from './types.ts';
+
+export interface Upload {
+  id: Id;
+  name: string;
+  media_type: string;
+  size: number;
+  width?: number | null;
+  height?: number | null;
+  duration_ms?: number | null;
+  /** 64 numbers from 0 to 255, for its wave form. */
+  peaks?: readonly number[] | null;
+  /** A blurred picture of some 30 bytes, in base64. */
+  thumbhash?: string | null;
+  /** `pending`: it is being looked through. `refused`: a scanner found something in it. */
+  status: 'pending' | 'ready' | 'refused';
+  kind?: 'file' | 'voice' | null;
+  /** What is said in it, where a provider has written that down. */
+  transcript?: string | null;
+  created_at?: Timestamp;
+}
+
+export type Width = 320 | 1280;
+
+/** Where its bytes are; with a width, those of a smaller picture. */
+export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
+  return `/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;
+}

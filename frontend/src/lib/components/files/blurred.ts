@@ -1,0 +1,23 @@
+import { thumbHashToDataURL } from 'thumbhash';
+
+const made = new Map<string, string | null>();
+const MOST = 300;
+
+/** The picture that a hash stands for, as an address; null where it is none. */
+export function blurred(hash: string): string | null {
+  let url = made.get(hash);
+  if (url === undefined) {
+    if (made.size >= MOST) made.clear();
+    url = draw(hash);
+    made.set(hash, url);
+  }
+  return url;
+}
+
+function draw(hash: string): string | null {
+  try {
+    return thumbHashToDataURL(Uint8Array.from(atob(hash), (char) => char.charCodeAt(0)));
+  } catch {
+    return null;
+  }
+}

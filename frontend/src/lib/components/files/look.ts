@@ -1,0 +1,49 @@
+/** What kind of file it is, by its type and its name. */
+import File from '@lucide/svelte/icons/file';
+import FileArchive from '@lucide/svelte/icons/file-archive';
+import FileAudio from '@lucide/svelte/icons/file-music';
+import FileCode from '@lucide/svelte/icons/file-code';
+import FileImage from '@lucide/svelte/icons/file-image';
+import FileSheet from '@lucide/svelte/icons/file-spreadsheet';
+import FileText from '@lucide/svelte/icons/file-text';
+import FileType from '@lucide/svelte/icons/file-type';
+import FileVideo from '@lucide/svelte/icons/file-play';
+import type { Upload } from '#lib/api/files.ts';
+
+export type Look = 'picture' | 'video' | 'voice' | 'audio' | 'file';
+
+/** As the server serves it: other pictures and films are brought as files. */
+const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
+const VIDEOS = /^video\/(mp4|webm)$/;
+const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
+
+type Known = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'width' | 'height'>>;
+
+export function lookOf({ media_type, status = 'ready', kind, peaks, width, height }: Known): Look {
+  if (status !== 'ready') return 'file';
+  if (kind === 'voice' || peaks?.length) return 'voice';
+  if (PICTURES.test(media_type) && width && height) return 'picture';
+  if (VIDEOS.test(media_type)) return 'video';
+  return AUDIOS.test(media_type) ? 'audio' : 'file';
+}
+
+const ICONS: readonly (readonly [RegExp, typeof File])[] = [
+  [/^image\//, FileImage],
+  [/^video\//, FileVideo],
+  [/^audio\//, FileAudio],
+  [/pdf$/, FileType],
+  [/spreadsheet|excel|csv/, FileSheet],
+  [/zip|compressed|x-tar|gzip|x-7z|rar/, FileArchive],
+  [/json|javascript|xml|html|x-sh|typescript|yaml|toml|x-python|x-rust/, FileCode],
+  [/^text\/|word|document|rtf/, FileText]
+];
+
+export function iconOf(mediaType: string): typeof File {
+  return ICONS.find(([type]) => type.test(mediaType))?.[1] ?? File;
+}
+
+/** Its ending, as people call its type: PDF. */
+export function typeOf(name: string): string {
+  const ending = /\.([a-z0-9]{1,5})$/i.exec(name)?.[1];
+  return ending ? ending.toUpperCase() : '';
+}

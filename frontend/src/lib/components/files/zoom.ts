@@ -1,0 +1,25 @@
+/** How large a picture is shown, and which part of it: pure arithmetic, in pixels from the middle of the stage. */
+
+export interface Zoom {
+  readonly scale: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+export const WHOLE: Zoom = { scale: 1, x: 0, y: 0 };
+const MOST = 8;
+
+/** Once more as large by `factor`, while what is at (x, y) stays there. */
+export function zoomed(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
+  const scale = Math.min(MOST, Math.max(1, zoom.scale * factor));
+  if (scale === 1) return WHOLE;
+  const grown = scale / zoom.scale;
+  return { scale, x: x - (x - zoom.x) * grown, y: y - (y - zoom.y) * grown };
+}
+
+/** Its edges don't leave the stage further than they must. */
+export function kept(zoom: Zoom, picture: { width: number; height: number }): Zoom {
+  const reach = (size: number) => (size * (zoom.scale - 1)) / 2;
+  const within = (value: number, most: number) => Math.max(-most, Math.min(most, value));
+  return { ...zoom, x: within(zoom.x, reach(picture.width)), y: within(zoom.y, reach(picture.height)) };
+}

@@ -1,0 +1,138 @@
+/**
+ * Files that are chosen for messages. They go up while one writes; a message that is sent takes them along and waits for
+ * them in the outbox. What does the work comes later than the page (`chat/uploader.ts`).
+ */
+import { SvelteMap } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { Attached, Picked, Taken } from '#lib/chat/attached.ts';
+import type { Uploader } from '#lib/chat/uploader.ts';
+import type { Entrance } from './entrance.svelte.ts';
+
+/** What the outbox asks of the files of a message. */
+export interface OutgoingFiles {
+  /** Their ids, once the server has them all. */
+  deliver(taken: readonly Taken[]): Promise<string[]>;
+  /** The message is there. */
+  sent(taken: readonly Taken[]): void;
+  /** The message, or only these of its files, won't be sent. */
+  drop(taken: readonly Taken[]): void;
+  /** Those that may still arrive. */
+  hopeful(taken: readonly Taken[]): Promise<readonly Taken[]>;
+}
+
+export interface Choice {
+  readonly blob: Blob;
+  readonly picked: Picked;
+}
+
+const NONE: readonly Attached[] = [];
+
+export class Attachments implements OutgoingFiles {
+  /** All of them, by key. */
+  readonly all = new SvelteMap<string, Attached>();
+  /** Which of them are not sent yet, by conversation. */
+  readonly begun = new SvelteMap<string, readonly string[]>();
+  /** Pictures that this browser has sent itself and need not load, by the upload's id. */
+  readonly previews = new Map<string, string>();
+
+  readonly #api: Api;
+  readonly #entrance: Entrance;
+  #userId = '';
+  #uploader: Promise<Uploader> | undefined;
+
+  constructor(api: Api, entrance: Entrance) {
+    this.#api = api;
+    this.#entrance = entrance;
+  }
+
+  open(userId: string): void {
+    this.#userId = userId;
+  }
+
+  close(): void {
+    void this.#uploader?.then((uploader) => uploader.close());
+    this.#uploader = undefined;
+    this.all.clear();
+    this.begun.clear();
+  }
+
+  of(conversationId: string): readonly Attached[] {
+    const keys = this.begun.get(conversationId);
+    return keys?.flatMap((key) => this.all.get(key) ?? []) ?? NONE;
+  }
+
+  /** Has what uploads brought, with what was begun before the page was loaded. */
+  bring(): Promise<Uploader> {
+    this.#uploader ??= import('#lib/chat/uploader.ts').then(
+      async ({ Uploader }) => {
+        const uploader = new Uploader(this, this.#api, this.#entrance, this.#userId);
+        await uploader.restore();
+        return uploader;
+      },
+      (error: unknown) => {
+        this.#uploader = undefined;
+        throw error;
+      }
+    );
+    return this.#uploader;
+  }
+
+  /** The connection is back. */
+  resume(): void {
+    void this.#uploader?.then((uploader) => uploader.resume());
+  }
+
+  /** Begins to upload these. What can't be taken is said in the answer; empty: all were. */
+  async add(conversationId: string, choices: readonly Choice[]): Promise<string> {
+    const uploader = await this.bring();
+    return uploader.add(conversationId, choices);
+  }
+
+  remove(key: string): void {
+    void this.bring().then((uploader) => uploader.remove(key));
+  }
+
+  retry(key: string): void {
+    void this.bring().then((uploader) => uploader.retry(key));
+  }
+
+  /** What a message from this conversation takes along. */
+  chosen(conversationId: string): readonly Taken[] {
+    return this.of(conversationId).map(toTaken);
+  }
+
+  /** A message has taken it. */
+  handOver(conversationId: string): void {
+    const taken = this.chosen(conversationId);
+    this.begun.delete(conversationId);
+    if (taken.length > 0) void this.bring().then((uploader) => uploader.handOver(taken));
+  }
+
+  /** A recording, which is a message by itself. */
+  async takeVoice(choice: Choice): Promise<Taken> {
+    const uploader = await this.bring();
+    return toTaken(uploader.begin(null, choice));
+  }
+
+  async deliver(taken: readonly Taken[]): Promise<string[]> {
+    const uploader = await this.bring();
+    return uploader.deliver(taken);
+  }
+
+  sent(taken: readonly Taken[]): void {
+    void this.bring().then((uploader) => uploader.sent(taken));
+  }
+
+  drop(taken: readonly Taken[]): void {
+    for (const { key } of taken) this.remove(key);
+  }
+
+  async hopeful(taken: readonly Taken[]): Promise<readonly Taken[]> {
+    const uploader = await this.bring();
+    return taken.filter(({ key }) => uploader.isHopeful(key));
+  }
+}
+
+function toTaken({ key, name, media_type, size, voice }: Attached): Taken {
+  return { key, name, media_type, size, ...(voice && { voice }) };
+}
