@@ -95,42 +95,6 @@ test('the finger that opened the actions of a message does not take one of them 
   await ben.sees('second of Anna');
 });
 
-test('a dropped file leaves the app where it is, and a pasted picture is answered', async ({ arrive, server }) => {
-  const { anna } = await annaWithBen(arrive, server);
-  const { page, composer } = anna;
-  const prevented = await page.evaluate(() => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File(['x'], 'x.html', { type: 'text/html' }));
-    return ['dragover', 'drop'].map((type) => {
-      const event = new DragEvent(type, {
-        bubbles: true,
-        cancelable: true,
-        dataTransfer,
-      });
-      document.body.dispatchEvent(event);
-      return event.defaultPrevented;
-    });
-  });
-  expect(prevented).toEqual([true, true]);
-  await expect(page.getByText('Files can’t be sent yet.')).toBeVisible();
-  await page.reload();
-  await expect(composer).toBeVisible();
-  await composer.evaluate((element) => {
-    const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File(['x'], 'x.png', { type: 'image/png' }));
-    element.dispatchEvent(
-      new ClipboardEvent('paste', {
-        bubbles: true,
-        cancelable: true,
-        clipboardData,
-      }),
-    );
-  });
-  await expect(page.getByRole('alert').filter({ hasText: 'Files can’t be sent yet.' })).toBeVisible();
-  await composer.fill('x');
-  await expect(page.getByText('Files can’t be sent yet.')).toHaveCount(0);
-});
-
 test('the open conversation keeps its place in the list, and the tab has its name', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');

@@ -126,7 +126,7 @@ describe('the list', () => {
   it('names a conversation by its title, else by the others in it', () => {
     expect(store.nameOf(conversation())).toBe('Mai Trần');
     expect(store.nameOf(conversation({ title: 'Release' }))).toBe('Release');
-    const assistants = [{ id: 'a', name: 'Quill', model: null }];
+    const assistants = [{ id: 'a', name: 'Quill', model: null, model_choice: true }];
     expect(store.nameOf(conversation({ kind: 'assistant', members: [member('me', 'Elena')], assistants }))).toBe(
       'Quill'
     );

@@ -1,0 +1,231 @@
+// Files in messages: choosing, dropping, pasting, uploading, looking at them, and voice.
+
+import { readFile } from 'node:fs/promises';
+import { crc32, deflateSync } from 'node:zlib';
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+test.use({
+  launchOptions: async ({ launchOptions }, use) => {
+    const fake = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+    await use({ ...launchOptions, args: [...launchOptions.args, ...fake] });
+  },
+});
+
+/** A picture of one colour. */
+function png(name, width, height, colour) {
+  const piece = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 2, 0, 0, 0], 8);
+  const row = Buffer.concat([Buffer.from([0]), ...Array.from({ length: width }, () => Buffer.from(colour))]);
+  const pixels = deflateSync(Buffer.concat(Array.from({ length: height }, () => row)));
+  const parts = [piece('IHDR', head), piece('IDAT', pixels), piece('IEND', Buffer.alloc(0))];
+  const buffer = Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), ...parts]);
+  return { name, mimeType: 'image/png', buffer };
+}
+
+const text = (name, content) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) });
+
+const tray = (visitor) => visitor.page.getByRole('list', { name: 'Attached files' });
+
+async function attach(visitor, ...files) {
+  await visitor.page.locator('form input[type=file]').setInputFiles(files);
+  for (const { name } of files) await expect(tray(visitor).getByText(name)).toBeVisible();
+}
+
+async function annaWithBen(arrive, server, options = {}) {
+  const anna = await arrive('Anna', options);
+  const ben = await arrive('Ben');
+  const [annasApi, bensApi] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const id = await annasApi.openSingle(bensApi);
+  await anna.page.goto(`/c/${id}`);
+  await ben.page.goto(`/c/${id}`);
+  for (const { composer } of [anna, ben]) await expect(composer).toBeVisible();
+  return { anna, ben, id, bensApi };
+}
+
+test('pictures and a file go with a message, and are looked at, zoomed and saved', async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
+  await attach(anna, text('notes.md', 'what we decided'));
+  await anna.write('From the workshop');
+  await expect(tray(anna)).toHaveCount(0);
+  await ben.sees('From the workshop');
+  for (const name of ['harbour.png', 'wall.png']) {
+    const picture = ben.log.getByRole('img', { name });
+    await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBeGreaterThan(0);
+  }
+  await ben.expectFlawless('a message with files');
+
+  const saving = ben.page.waitForEvent('download');
+  await ben.log.getByRole('link', { name: 'Download notes.md' }).click();
+  const saved = await saving;
+  expect(saved.suggestedFilename()).toBe('notes.md');
+  expect(await readFile(await saved.path(), 'utf8')).toBe('what we decided');
+
+  const thumbnail = ben.log.getByRole('button', { name: 'harbour.png, open' });
+  await thumbnail.focus();
+  await ben.page.keyboard.press('Enter');
+  const viewer = ben.page.getByRole('dialog', { name: 'harbour.png' });
+  await expect(viewer.getByText('1 of 2')).toBeVisible();
+  await ben.expectFlawless('the viewer');
+  await ben.page.keyboard.press('+');
+  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeEnabled();
+  await ben.page.keyboard.press('-');
+  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeDisabled();
+  await ben.page.keyboard.press('ArrowRight');
+  await expect(ben.page.getByRole('dialog', { name: 'wall.png' }).getByText('2 of 2')).toBeVisible();
+  await ben.page.keyboard.press('Escape');
+  await expect(ben.page.getByRole('dialog')).toHaveCount(0);
+  await expect(thumbnail).toBeFocused();
+});
+
+test('what is attached stays through another conversation and a reload, and goes up meanwhile', async ({ arrive, server }) => {
+  const { anna, ben, id } = await annaWithBen(arrive, server);
+  const { page, composer } = anna;
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route('**/r1/uploads', async (route) => {
+    await held;
+    await route.continue().catch(() => {}); // The page was loaded anew.
+  });
+  await attach(anna, text('plan.txt', 'the plan'));
+  await composer.fill('half a sentence');
+  await page.goto('/');
+  await page.goto(`/c/${id}`);
+  await expect(tray(anna).getByText('plan.txt')).toBeVisible();
+  await expect(composer).toHaveValue('half a sentence');
+  await expect(tray(anna).getByText('Uploading, 0%')).toBeVisible();
+  release();
+  await expect(tray(anna).getByText('Uploading')).toHaveCount(0);
+  await composer.press('Enter');
+  await expect(ben.log.getByRole('link', { name: 'Download plan.txt' })).toBeVisible();
+});
+
+test('a message waits for its files, and those behind it for it; what is refused can be left out', async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  const { page } = anna;
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await page.route('**/r1/uploads', async (route) => {
+    const how = await held;
+    if (how === 'refuse') await route.fulfill({ status: 415, json: { status: 'error', code: 'type_refused', message: 'No.' } });
+    else await route.continue();
+  });
+  await attach(anna, text('trace.bin', 'bytes'));
+  await anna.write('with a trace');
+  await anna.write('right behind it');
+  await expect(anna.log.getByText('Uploading, ')).toBeVisible();
+  await expect(ben.log.getByText('right behind it')).toHaveCount(0);
+  answer('refuse');
+  await expect(anna.log.getByText('Files like trace.bin aren’t allowed here.')).toBeVisible();
+  await ben.sees('right behind it');
+  await anna.log.getByRole('button', { name: 'Send without the file' }).click();
+  await ben.sees('with a trace');
+  await expect(anna.log.getByText('Not sent')).toHaveCount(0);
+});
+
+test('what was chosen offline is sent when the connection is back', async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  await anna.page.context().setOffline(true);
+  await expect(anna.page.getByText('Offline:')).toBeVisible();
+  await attach(anna, png('graph.png', 320, 200, [30, 140, 90]));
+  await anna.write('from the train');
+  await expect(anna.log.getByText('Will be uploaded when you’re back online.')).toBeVisible();
+  await anna.page.context().setOffline(false);
+  await expect(ben.log.getByRole('img', { name: 'graph.png' })).toBeVisible();
+  await ben.sees('from the train');
+});
+
+test('a file is dropped, pictures and tables are pasted, and limits are said before sending', async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  const { page, composer } = anna;
+  await expect(async () => {
+    const isKept = await page.evaluate(() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['dropped'], 'dropped.html', { type: 'text/html' }));
+      return ['dragenter', 'dragover', 'drop'].every((type) => {
+        const event = new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer });
+        document.body.dispatchEvent(event);
+        return event.defaultPrevented;
+      });
+    });
+    expect(isKept).toBe(true);
+    await expect(tray(anna).getByText('dropped.html').first()).toBeVisible({ timeout: 1_000 });
+  }).toPass();
+  const paste = (files, html) =>
+    composer.evaluate(
+      (element, { files, html }) => {
+        const clipboardData = new DataTransfer();
+        for (const name of files) clipboardData.items.add(new File(['x'], name, { type: 'image/png' }));
+        if (html) clipboardData.setData('text/html', html);
+        if (html) clipboardData.setData('text/plain', 'plain');
+        element.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData }));
+      },
+      { files, html },
+    );
+  await paste(['pasted.png']);
+  await expect(tray(anna).getByText('pasted.png')).toBeVisible();
+  await paste([], '<table><tr><th>Region</th><th>p95</th></tr><tr><td>eu-west</td><td>131 | 84</td></tr></table>');
+  await expect(composer).toHaveValue('| Region | p95 |\n| --- | --- |\n| eu-west | 131 \\| 84 |\n');
+  await page.locator('form input[type=file]').setInputFiles(Array.from({ length: 10 }, (_, at) => text(`many${at}.txt`, 'x')));
+  await expect(page.getByRole('alert').filter({ hasText: 'A message can have up to 10 files.' })).toBeVisible();
+  await expect(tray(anna).getByRole('listitem')).toHaveCount(10);
+  await page.locator('form input[type=file]').setInputFiles(text('empty.txt', ''));
+  await expect(page.getByRole('alert').filter({ hasText: 'empty.txt is empty.' })).toBeVisible();
+  await tray(anna).getByRole('button', { name: 'Remove dropped.html' }).first().click();
+  await expect(tray(anna).getByText('dropped.html')).toHaveCount(0);
+  await anna.expectFlawless('files that are attached');
+  await composer.press('Enter');
+  await expect(ben.log.getByRole('table')).toBeVisible();
+  await expect(ben.log.getByRole('link', { name: /^Download many/ }).first()).toBeVisible();
+});
+
+for (const [size, options] of [['a desk', {}], ['a phone', PHONE]])
+  test(`a voice message is recorded, heard before it is sent, and played, on ${size}`, async ({ arrive, server }) => {
+    const { anna, ben } = await annaWithBen(arrive, server, { permissions: ['microphone'], ...options });
+    const { page } = anna;
+    await anna.composer.fill('a text that stays');
+    await page.getByRole('button', { name: 'Record voice message' }).click();
+    const bar = page.getByRole('group', { name: 'Recording a voice message' });
+    await expect(bar.getByRole('timer')).toHaveText('0:01');
+    await anna.expectFlawless('recording');
+    await bar.getByRole('button', { name: 'Stop and listen' }).click();
+    await bar.getByRole('button', { name: 'Play', exact: true }).click();
+    await expect(bar.getByRole('button', { name: 'Pause' }).or(bar.getByRole('slider'))).not.toHaveCount(0);
+    await bar.getByRole('button', { name: 'Send voice message' }).click();
+    await expect(anna.composer).toHaveValue('a text that stays');
+    const heard = ben.log.getByRole('group', { name: 'Voice message' });
+    await expect(heard.locator('rect')).toHaveCount(64);
+    await heard.getByRole('button', { name: 'Play', exact: true }).click();
+    await expect.poll(() => heard.getByRole('slider').getAttribute('aria-valuetext')).not.toMatch(/^0:00/);
+    await heard.getByRole('button', { name: 'Speed, 1×' }).click();
+    await expect(heard.getByRole('button', { name: 'Speed, 1.5×' })).toBeVisible();
+    await ben.expectFlawless('a voice message');
+  });
+
+test('a recording is discarded, and a microphone that is refused says how to allow it', async ({ arrive, server }) => {
+  const { anna } = await annaWithBen(arrive, server);
+  const { page, composer } = anna;
+  const record = page.getByRole('button', { name: 'Record voice message' });
+  const bar = page.getByRole('group', { name: 'Recording a voice message' });
+  await record.click();
+  await expect(bar.getByRole('timer')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(bar).toHaveCount(0);
+  await expect(composer).toBeFocused();
+  await page.evaluate(() => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+  });
+  await record.click();
+  await expect(bar.getByRole('alert')).toContainText('Allow it in your browser’s settings');
+  await bar.getByRole('button', { name: 'Close' }).click();
+  await expect(composer).toBeFocused();
+});
