@@ -12,7 +12,7 @@ use dbcontext::Database;
 
 use service::{
     accounts::{self, SignUp},
-    firewall,
+    firewall, ledger,
 };
 
 use crate::{logging, schema, serve};
@@ -55,6 +55,12 @@ enum Command {
     Openapi,
 }
 
+#[derive(Subcommand)]
+enum Ledger {
+    /// Recompute every account from its entries; ends with 1 where one differs
+    Verify,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Role {
     All,
@@ -93,6 +99,11 @@ enum Admin {
     },
     /// Sign access tokens with a new key from now on; what the old one has signed stays good, so nobody is signed out
     RotateKeys,
+    /// Look after the ledger of credits
+    Ledger {
+        #[command(subcommand)]
+        action: Ledger,
+    },
     /// Give an account a new password and end its sessions
     ResetPassword {
         #[arg(long)]
@@ -182,6 +193,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
                 "Access tokens are signed with the key {kid} from now on. Running instances notice within seconds.\n"
             )
         }
+        Admin::Ledger { action: Ledger::Verify } => verify_ledger(&database).await?,
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
             accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;
@@ -190,6 +202,29 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     };
     print(&said)?;
     Ok(database.close().await?)
+}
+
+/// What is said of a ledger that is right. A difference is a failure.
+async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
+    let (extent, differences) = ledger::verify(database).await.map_err(explain)?;
+    if differences.is_empty() {
+        return Ok(format!("{} accounts and {} entries: everything adds up.\n", extent.accounts, extent.entries));
+    }
+    for one in &differences {
+        print(&format!(
+            "{}: balance {} (entries {}, grants {}), held {} (entries {}, holds {}), owed {} (entries {})\n",
+            one.id,
+            one.balance,
+            one.booked,
+            one.granted,
+            one.held,
+            one.booked_held,
+            one.holds,
+            one.owed,
+            one.booked_owed,
+        ))?;
+    }
+    Err(anyhow!("The ledger doesn't add up on {} of {} accounts.", differences.len(), extent.accounts))
 }
 
 impl Password {

@@ -20,6 +20,7 @@ mod hosts;
 mod large;
 mod limits;
 mod messages;
+mod payments;
 mod raw;
 mod removed;
 mod socketio;

@@ -70,6 +70,11 @@ actions! {
     BudgetChanged = "gateway.budget_changed";
     BudgetRemoved = "gateway.budget_removed";
     ProviderKeyChanged = "gateway.provider_key_changed";
+    PlanChanged = "payment.plan_changed";
+    PaymentRefunded = "payment.refunded";
+    PaymentReleased = "payment.released";
+    CreditsGiven = "payment.credits_given";
+    GatewaySwitched = "payment.gateway_switched";
     /// By the firewall.
     AddressBanned = "firewall.address_banned";
 }

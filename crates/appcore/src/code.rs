@@ -45,6 +45,7 @@ codes! {
     MfaInvalid = "mfa_invalid", 401, "That code is wrong, expired or already used. Wait for the next one, or sign in again.";
     OauthInvalid = "oauth_invalid", 401, "Couldn't verify your sign-in with this provider. Try again.";
     OutOfCredits = "out_of_credits", 402, "You don't have enough credits for this.";
+    QuotaReached = "quota_reached", 402, "Your plan's limit for today is reached.";
     BudgetExceeded = "budget_exceeded", 402, "The budget for this is used up.";
     Forbidden = "forbidden", 403, "You don't have permission to do this.";
     CrossSite = "cross_site", 403, "This request was blocked because it came from another site.";
@@ -67,6 +68,7 @@ codes! {
     AlreadyMember = "already_member", 409, "This person is already a member.";
     OwnerMustTransfer = "owner_must_transfer", 409, "Make someone else the owner first.";
     NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
+    GatewayOff = "gateway_off", 409, "This way to pay is off right now. Choose another one.";
     Archived = "archived", 409, "This channel is archived, so it can only be read.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";

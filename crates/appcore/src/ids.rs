@@ -79,6 +79,10 @@ id! {
     BanId,
     /// One line of the audit log.
     AuditEntryId,
+    /// Something that can be bought.
+    PlanId,
+    /// A payment.
+    PaymentId,
     /// One open real-time connection.
     ConnectionId,
 }

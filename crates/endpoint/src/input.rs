@@ -5,9 +5,9 @@ use std::{borrow::Cow, marker::PhantomData};
 use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
-    MessageId, PasskeyId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
+    MessageId, PasskeyId, PaymentId, PlanId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{BudgetScope, ConversationKind, JobStatus, MemberRole, UsageGrouping},
+    view::{BudgetScope, ConversationKind, JobStatus, MemberRole, PaymentStatus, UsageGrouping},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -78,6 +78,9 @@ from_text!(
     MemberRole,
     MessageId,
     PasskeyId,
+    PaymentId,
+    PaymentStatus,
+    PlanId,
     SectionId,
     SessionId,
     UsageGrouping,

@@ -17,12 +17,15 @@ use crate::{
     audit,
     batcher::Batcher,
     conversations::Following,
+    entitlements::Tellings,
     events::{Relay, Writer, retention},
     firewall::Firewall,
     gateway::Gateway,
     jobs::{self, AnswerJob, Kind, Workers},
+    ledger,
     limits::Limits,
     mail::{MailJob, Mailer},
+    payments::{self, Payments},
     places::Places,
     presence::{self, MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
@@ -59,6 +62,12 @@ pub struct App {
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
     pub gateway: Arc<Gateway>,
+    pub payments: Payments,
+    /// Credits that are kept back for what is under way.
+    #[expect(dead_code, reason = "the gateway holds credits next")]
+    pub(crate) credit_holds: Arc<ledger::Holds>,
+    /// Whom there is something to tell of what they have.
+    pub(crate) tellings: Tellings,
     pub places: Places,
     /// Requests to addresses that somebody else has chosen.
     pub outgoing: Outgoing,
@@ -97,6 +106,8 @@ impl App {
         let gateway = Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone())
             .await
             .map_err(stated)?;
+        let payments = Payments::build(&config)?;
+        let credit_holds = ledger::Holds::start(db.clone(), clock.clone(), config.holds.expiry);
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(redis) => Arc::new(RedisTickets::new(redis.clone())),
@@ -123,6 +134,9 @@ impl App {
             firewall,
             assistants,
             gateway,
+            payments,
+            credit_holds,
+            tellings: Tellings::default(),
             places,
             outgoing,
             stopping: CancellationToken::new(),
@@ -138,6 +152,12 @@ impl App {
         }
         if app.config.audit.retention_days > 0 {
             tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
+        }
+        app.tellings.serve(&app);
+        if app.payments.is_charging() {
+            payments::plans::seed(&app.db, app.clock.now()).await.map_err(stated)?;
+            tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
+            tokio::spawn(payments::keep(Arc::clone(&app)));
         }
         Ok(app)
     }

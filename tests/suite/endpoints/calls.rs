@@ -66,6 +66,7 @@ impl World {
             .set("auth.oauth.example.kind", "oidc")
             .set("auth.oauth.example.issuer", "http://127.0.0.1:9")
             .set("auth.oauth.example.client_id", "natter")
+            .set("payment.demo.enabled", true)
             .start()
             .await;
         let [owner, friend, third, guest, stranger, foreign_admin] = [
@@ -167,6 +168,21 @@ impl World {
             }
             // There is no provider.
             "RestProviderKey" | "ReviveProviderKey" | "TestProvider" => with_id(def, "0").replace("{name}", "none"),
+            "ReadPayment" | "EndDemoPayment" | "ReconcilePayment" => with_id(def, &self.payment().await),
+            "RefundPayment" => {
+                let id = self.payment().await;
+                let end = format!("/r1/payments/{id}/demo");
+                self.owner.post(&end, json!({ "outcome": "paid" })).await.data_with(200);
+                with_id(def, &id)
+            }
+            "FinishPayment" | "ReceivePaymentEvent" => def.path.replace("{gateway}", "demo"),
+            // It is off here.
+            "ReceivePaymentEventByQuery" => def.path.replace("{gateway}", "vnpay"),
+            "SwitchGateway" => def.path.replace("{name}", "demo"),
+            "ChangePlan" => {
+                let body = self.body("CreatePlan").await.unwrap_or_default();
+                with_id(def, &id_of(&self.admin.post("/r1/admin/pricing_plans", body).await.data_with(201)))
+            }
             "PutBudget" | "LiftBudget" => {
                 let path = with_id(def, &self.third.id).replace("{scope}", "user");
                 if def.name == "LiftBudget" {
@@ -248,8 +264,28 @@ impl World {
         Call { path, body, ends_session: def.name == "LogOut" }
     }
 
+    /// A payment of the owner's that waits.
+    async fn payment(&self) -> String {
+        let body = self.body("BeginPayment").await.unwrap_or_default();
+        let begun = self.owner.post("/r1/payments/checkout", body).await.data_with(201);
+        begun["payment_id"].as_str().expect("it has an id").to_owned()
+    }
+
     async fn body(&self, name: &str) -> Option<Value> {
         Some(match name {
+            "BeginPayment" => {
+                let plans = self.owner.get("/r1/pricing_plans").await.data();
+                json!({ "plan_id": plans["items"][0]["id"], "gateway": "demo" })
+            }
+            "EndDemoPayment" => json!({ "outcome": "paid" }),
+            "ReceivePaymentEvent" => json!({ "id": "forged" }),
+            "RefundPayment" => json!({ "reason": "Bought by mistake" }),
+            "SwitchGateway" => json!({ "enabled": true }),
+            "GiveCredits" => json!({ "user_id": self.third.id, "amount": 1_000_000, "reason": "A present" }),
+            "CreatePlan" => json!({
+                "name": "Small", "kind": "credits", "prices": [{ "currency": "USD", "amount": 100 }], "credits": 1_000_000,
+            }),
+            "ChangePlan" => json!({ "credits": 2_000_000 }),
             "SignUp" => json!({ "email": new_email("new"), "password": support::PASSWORD, "display_name": "New" }),
             "SignIn" => json!({ "email": self.owner.email, "password": support::PASSWORD }),
             "Refresh" => json!({ "refresh_token": self.owner.another_device().await.refresh_token() }),

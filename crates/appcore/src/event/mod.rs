@@ -24,8 +24,8 @@ pub use schema::EventSchema;
 use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
     view::{
-        AssistantMember, ConversationKind, HistoryScope, Member, MentionAll, Message, OwnSettings, Posting, Presence,
-        Section,
+        AssistantMember, ConversationKind, Entitlements, HistoryScope, Member, MentionAll, Message, OwnSettings,
+        Posting, Presence, Section,
     },
 };
 
@@ -215,6 +215,9 @@ pub enum Event {
     AssistantsChanged {
         workspace_id: WorkspaceId,
     },
+    /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
+    #[schema(title = "quota.updated")]
+    QuotaUpdated(Box<Entitlements>),
     /// Prompts of a workspace are others than they were: written, changed, deleted.
     #[schema(title = "prompts.changed")]
     PromptsChanged {
@@ -252,6 +255,7 @@ impl Event {
             Self::WorkspaceChanged { .. } => "workspace.changed",
             Self::AssistantsChanged { .. } => "assistants.changed",
             Self::PromptsChanged { .. } => "prompts.changed",
+            Self::QuotaUpdated(_) => "quota.updated",
         }
     }
 
@@ -301,7 +305,8 @@ impl Event {
             | Self::Presences { .. }
             | Self::WorkspaceChanged { .. }
             | Self::AssistantsChanged { .. }
-            | Self::PromptsChanged { .. } => None,
+            | Self::PromptsChanged { .. }
+            | Self::QuotaUpdated(_) => None,
         }
     }
 }
@@ -356,6 +361,8 @@ pub enum Signal {
     KeysChanged(Vec<Uuid>),
     /// The gateway's models are others.
     ModelsChanged,
+    /// A way to pay was switched on or off.
+    PaymentSwitchesChanged,
     /// An administrator lets a provider's key rest until then, or use it again at once.
     ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
     /// What the gateway of an instance, `by`, has learned of a provider's key by using it; `key` is its place in the configuration, and

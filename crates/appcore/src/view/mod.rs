@@ -12,6 +12,7 @@ mod invitation;
 mod job;
 mod kind;
 mod message;
+mod money;
 mod user;
 mod workspace;
 
@@ -36,6 +37,10 @@ pub use kind::{Capabilities, ConversationKind};
 pub use message::{
     AnswerContext, AnswerDetails, AnswerFigures, Mention, MentionKind, Message, MessageStatus, Sender, SenderKind,
     Versions,
+};
+pub use money::{
+    AdminPayment, Credits, CurrentPlan, Entitlements, LedgerEntry, Payment, PaymentGateway, PaymentStatus,
+    PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric, QuotaUse,
 };
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};

@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_jobs;
+mod admin_payments;
 mod api_keys;
 mod assistants;
 mod auth;
@@ -9,6 +10,7 @@ mod budgets;
 mod channels;
 mod confirm;
 mod conversations;
+mod entitlements;
 mod events;
 mod gateway_models;
 mod identities;
@@ -16,6 +18,8 @@ mod invitations;
 mod mailbox;
 mod messages;
 mod passkeys;
+mod payments;
+mod plans;
 mod policy;
 mod prompts;
 mod providers;
@@ -55,6 +59,10 @@ const RESOURCES: &[&[EndpointDef]] = &[
     gateway_models::ENDPOINTS,
     budgets::ENDPOINTS,
     providers::ENDPOINTS,
+    entitlements::ENDPOINTS,
+    plans::ENDPOINTS,
+    payments::ENDPOINTS,
+    admin_payments::ENDPOINTS,
     admin::ENDPOINTS,
     admin_jobs::ENDPOINTS,
     websocket::ENDPOINTS,

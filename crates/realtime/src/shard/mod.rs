@@ -227,6 +227,7 @@ impl Shard {
                 | Signal::BanLifted(_)
                 | Signal::KeysChanged(_)
                 | Signal::ModelsChanged
+                | Signal::PaymentSwitchesChanged
                 | Signal::ProviderKeyRests { .. }
                 | Signal::ProviderKeyLearned { .. },
             ) => {}

@@ -1,0 +1,21 @@
+//! Credits that somebody got, and what is left of them.
+
+use appcore::{Timestamp, credits::MicroCredits};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_grants")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub amount: MicroCredits,
+    pub remaining: MicroCredits,
+    pub expires_at: Option<Timestamp>,
+    pub source: String,
+    pub source_id: String,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,19 @@
+//! Accounts of people and workspaces in the ledger.
+
+use appcore::{Timestamp, credits::MicroCredits};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "ledger_accounts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub kind: String,
+    pub balance: MicroCredits,
+    pub held: MicroCredits,
+    pub owed: MicroCredits,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,342 @@
+//! The ledger of credits: accounts, entries, grants and holds.
+//!
+//! Whoever changes an account locks its row first, in the order of the ids, so no two transactions can deadlock. That there is enough is
+//! checked once more by the statement that takes it, and by a constraint of the table.
+
+use appcore::{AppError, Timestamp, credits::MicroCredits, page::PageRequest};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
+};
+use uuid::Uuid;
+
+use super::{
+    page,
+    pieces::{Change, execute},
+    rows::{Column as Field, Rows},
+};
+use crate::{
+    constraint::app_error,
+    entity::{credit_grant, ledger_account, ledger_entry},
+};
+
+/// An amount that is kept back on an account.
+#[derive(Clone, Copy, Debug)]
+pub struct NewHold {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub amount: MicroCredits,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Hold {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub amount: MicroCredits,
+}
+
+/// An account whose figures are not what its entries come to.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Difference {
+    pub id: Uuid,
+    pub balance: i64,
+    pub booked: i64,
+    pub held: i64,
+    pub booked_held: i64,
+    pub holds: i64,
+    pub owed: i64,
+    pub booked_owed: i64,
+    pub granted: i64,
+}
+
+/// How much there is of what.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Extent {
+    pub accounts: i64,
+    pub entries: i64,
+}
+
+/// Opens accounts that are not there yet.
+pub async fn open<C: ConnectionTrait>(
+    db: &C,
+    ids: &[Uuid],
+    kind: &'static str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    static OPEN: Change<3> = Change::new(
+        [Field::Uuid("id"), Field::Text("kind"), Field::Int("created_at")],
+        "INSERT INTO ledger_accounts (id, kind, created_at) SELECT w.id, w.kind, w.created_at FROM {} WHERE true \
+         ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO ledger_accounts (id, kind, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+    );
+    let rows = ids.iter().map(|id| [(*id).into(), kind.into(), now.0.into()]);
+    execute(db, vec![OPEN.piece(db.get_database_backend(), rows)?]).await
+}
+
+pub async fn account<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<ledger_account::Model>, AppError> {
+    ledger_account::Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+/// These accounts, where they are there, locked until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledger_account::Model>, AppError> {
+    let backend = txn.get_database_backend();
+    let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF a" } else { "" };
+    let asked = Rows::ids(backend, ids.iter().copied());
+    let sql = format!(
+        "SELECT a.* FROM ledger_accounts a WHERE a.id IN (SELECT w.id FROM {}) ORDER BY a.id{suffix}",
+        asked.table()
+    );
+    ledger_account::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// Keeps amounts back on accounts, each where there is enough. It yields the accounts where there was, with their balance.
+pub async fn take<C: ConnectionTrait>(txn: &C, amounts: &[(Uuid, MicroCredits)]) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Taken {
+        id: Uuid,
+    }
+    let rows = amounts.iter().map(|(id, amount)| [(*id).into(), amount.0.into()]);
+    let asked = Rows::new(txn.get_database_backend(), [Field::Uuid("id"), Field::Int("amount")], rows);
+    let sql = format!(
+        "UPDATE ledger_accounts SET held = held + w.amount FROM {} \
+         WHERE ledger_accounts.id = w.id AND balance - held >= w.amount RETURNING ledger_accounts.id",
+        asked.table()
+    );
+    let taken = Taken::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)?;
+    Ok(taken.into_iter().map(|taken| taken.id).collect())
+}
+
+/// Writes locked accounts back.
+pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Model]) -> Result<(), AppError> {
+    static UPDATE: Change<4> = Change::new(
+        [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Uuid("id")],
+        "UPDATE ledger_accounts SET balance = w.balance, held = w.held, owed = w.owed FROM {} WHERE ledger_accounts.id = w.id",
+        "UPDATE ledger_accounts SET balance = ?, held = ?, owed = ? WHERE id = ?",
+    );
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = changed.iter().map(|row| [row.balance.0.into(), row.held.0.into(), row.owed.0.into(), row.id.into()]);
+    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// Entries are only ever added.
+pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_entry::Model>) -> Result<(), AppError> {
+    static INSERT: Change<11> = Change::insert(
+        "ledger_entries",
+        [
+            Field::Uuid("id"),
+            Field::Uuid("account_id"),
+            Field::Uuid("from_account"),
+            Field::Uuid("to_account"),
+            Field::Text("kind"),
+            Field::Int("amount"),
+            Field::Int("balance_after"),
+            Field::Text("source"),
+            Field::Text("source_id"),
+            Field::Text("note"),
+            Field::Int("created_at"),
+        ],
+    );
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows = entries.into_iter().map(|row| {
+        [
+            row.id.into(),
+            row.account_id.into(),
+            row.from_account.into(),
+            row.to_account.into(),
+            row.kind.into(),
+            row.amount.0.into(),
+            row.balance_after.0.into(),
+            row.source.into(),
+            row.source_id.into(),
+            row.note.into(),
+            row.created_at.0.into(),
+        ]
+    });
+    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// What is left of the credits of locked accounts: what expires first comes first.
+pub async fn grants<C: ConnectionTrait>(txn: &C, accounts: &[Uuid]) -> Result<Vec<credit_grant::Model>, AppError> {
+    let asked = Rows::ids(txn.get_database_backend(), accounts.iter().copied());
+    let sql = format!(
+        "SELECT g.* FROM credit_grants g WHERE g.account_id IN (SELECT w.id FROM {}) AND g.remaining > 0 \
+         ORDER BY CASE WHEN g.expires_at IS NULL THEN 1 ELSE 0 END, g.expires_at, g.id",
+        asked.table()
+    );
+    credit_grant::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+pub async fn insert_grants<C: ConnectionTrait>(txn: &C, grants: Vec<credit_grant::Model>) -> Result<(), AppError> {
+    static INSERT: Change<8> = Change::insert(
+        "credit_grants",
+        [
+            Field::Uuid("id"),
+            Field::Uuid("account_id"),
+            Field::Int("amount"),
+            Field::Int("remaining"),
+            Field::Int("expires_at"),
+            Field::Text("source"),
+            Field::Text("source_id"),
+            Field::Int("created_at"),
+        ],
+    );
+    if grants.is_empty() {
+        return Ok(());
+    }
+    let rows = grants.into_iter().map(|row| {
+        [
+            row.id.into(),
+            row.account_id.into(),
+            row.amount.0.into(),
+            row.remaining.0.into(),
+            row.expires_at.map(|at| at.0).into(),
+            row.source.into(),
+            row.source_id.into(),
+            row.created_at.0.into(),
+        ]
+    });
+    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+}
+
+pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCredits)]) -> Result<(), AppError> {
+    static UPDATE: Change<2> = Change::new(
+        [Field::Int("remaining"), Field::Uuid("id")],
+        "UPDATE credit_grants SET remaining = w.remaining FROM {} WHERE credit_grants.id = w.id",
+        "UPDATE credit_grants SET remaining = ? WHERE id = ?",
+    );
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = changed.iter().map(|(id, remaining)| [remaining.0.into(), (*id).into()]);
+    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// Accounts with credits that have expired.
+pub async fn with_expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        account_id: Uuid,
+    }
+    let sql = "SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
+               WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held LIMIT $2";
+    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.account_id).collect())
+}
+
+pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Result<(), AppError> {
+    static INSERT: Change<4> = Change::insert(
+        "credit_holds",
+        [Field::Uuid("id"), Field::Uuid("account_id"), Field::Int("amount"), Field::Int("expires_at")],
+    );
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let rows = holds
+        .iter()
+        .map(|hold| [hold.id.into(), hold.account_id.into(), hold.amount.0.into(), hold.expires_at.0.into()]);
+    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+}
+
+/// Removes holds, where they are still there: one that has expired is not.
+pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+    let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// Holds that nobody has settled or renewed in time.
+pub async fn expired_holds<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
+    let sql = "SELECT id, account_id, amount FROM credit_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Hold::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Those of these holds that are still expired, removed.
+pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
+    let rows = ids.iter().map(|id| [(*id).into(), now.0.into()]);
+    let asked = Rows::new(txn.get_database_backend(), [Field::Uuid("id"), Field::Int("now")], rows);
+    let sql = format!(
+        "DELETE FROM credit_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = credit_holds.id AND credit_holds.expires_at <= w.now) \
+         RETURNING id, account_id, amount",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+}
+
+/// What is under way keeps its holds until then.
+pub async fn renew<C: ConnectionTrait>(db: &C, ids: &[Uuid], expires_at: Timestamp) -> Result<(), AppError> {
+    static UPDATE: Change<2> = Change::new(
+        [Field::Int("expires_at"), Field::Uuid("id")],
+        "UPDATE credit_holds SET expires_at = w.expires_at FROM {} WHERE credit_holds.id = w.id",
+        "UPDATE credit_holds SET expires_at = ? WHERE id = ?",
+    );
+    let rows = ids.iter().map(|id| [expires_at.0.into(), (*id).into()]);
+    execute(db, vec![UPDATE.piece(db.get_database_backend(), rows)?]).await
+}
+
+/// Whether something was booked before.
+pub async fn is_booked<C: ConnectionTrait>(
+    db: &C,
+    source: &str,
+    source_id: &str,
+    kind: &str,
+) -> Result<bool, AppError> {
+    let found = ledger_entry::Entity::find()
+        .filter(ledger_entry::Column::Source.eq(source))
+        .filter(ledger_entry::Column::SourceId.eq(source_id))
+        .filter(ledger_entry::Column::Kind.eq(kind))
+        .one(db)
+        .await;
+    Ok(found.map_err(app_error)?.is_some())
+}
+
+/// An account's entries, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    account_id: Uuid,
+    page: PageRequest,
+) -> Result<(Vec<ledger_entry::Model>, u64), AppError> {
+    let query = ledger_entry::Entity::find()
+        .filter(ledger_entry::Column::AccountId.eq(account_id))
+        .order_by_desc(ledger_entry::Column::Id);
+    page::select(db, query, page).await
+}
+
+/// Recomputes every account from its entries, in one statement: what changes meanwhile is seen as a whole or not at all.
+pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<Difference>, AppError> {
+    let sql = "SELECT * FROM (SELECT k.id, COALESCE(a.balance, 0) AS balance, COALESCE(e.booked, 0) AS booked, \
+         COALESCE(a.held, 0) AS held, COALESCE(e.booked_held, 0) AS booked_held, COALESCE(h.holds, 0) AS holds, \
+         COALESCE(a.owed, 0) AS owed, COALESCE(e.booked_owed, 0) AS booked_owed, COALESCE(g.granted, 0) AS granted \
+         FROM (SELECT id FROM ledger_accounts UNION SELECT account_id FROM ledger_entries \
+         UNION SELECT account_id FROM credit_holds UNION SELECT account_id FROM credit_grants) k \
+         LEFT JOIN ledger_accounts a ON a.id = k.id \
+         LEFT JOIN (SELECT account_id, \
+         CAST(SUM(CASE WHEN kind IN ('hold', 'release') THEN 0 WHEN to_account = account_id THEN amount ELSE -amount END) AS BIGINT) AS booked, \
+         CAST(SUM(CASE kind WHEN 'hold' THEN amount WHEN 'release' THEN -amount ELSE 0 END) AS BIGINT) AS booked_held, \
+         CAST(SUM(CASE kind WHEN 'owed' THEN amount WHEN 'owed_paid' THEN -amount ELSE 0 END) AS BIGINT) AS booked_owed \
+         FROM ledger_entries GROUP BY account_id) e ON e.account_id = k.id \
+         LEFT JOIN (SELECT account_id, CAST(SUM(amount) AS BIGINT) AS holds FROM credit_holds GROUP BY account_id) h ON h.account_id = k.id \
+         LEFT JOIN (SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS granted FROM credit_grants GROUP BY account_id) g ON g.account_id = k.id) s \
+         WHERE balance <> booked OR held <> booked_held OR held <> holds OR owed <> booked_owed OR balance <> granted \
+         OR held < 0 OR balance < held OR owed < 0 ORDER BY id LIMIT 1000";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    Difference::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
+    let sql =
+        "SELECT (SELECT COUNT(*) FROM ledger_accounts) AS accounts, (SELECT COUNT(*) FROM ledger_entries) AS entries";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let extent = Extent::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(extent.unwrap_or(Extent { accounts: 0, entries: 0 }))
+}

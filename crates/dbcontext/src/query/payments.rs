@@ -1,0 +1,248 @@
+//! Payments, what gateways have told of them, refunds and disputes.
+
+use appcore::{AppError, Timestamp, UserId, page::PageRequest};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::page;
+use crate::{
+    constraint::app_error,
+    entity::{
+        payment::{Column, Entity, Model},
+        payment_dispute, payment_event, payment_refund,
+    },
+};
+
+/// Adds a payment. False: the payer has begun one by this key already.
+pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<bool, AppError> {
+    let again = OnConflict::columns([Column::UserId, Column::IdempotencyKey]).do_nothing().to_owned();
+    let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db);
+    Ok(done.await.map_err(app_error)? > 0)
+}
+
+pub async fn by_key<C: ConnectionTrait>(db: &C, user_id: UserId, key: &str) -> Result<Option<Model>, AppError> {
+    let query = Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::IdempotencyKey.eq(key));
+    query.one(db).await.map_err(app_error)
+}
+
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+pub async fn by_reference<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    reference: &str,
+) -> Result<Option<Model>, AppError> {
+    let query = Entity::find().filter(Column::Gateway.eq(gateway)).filter(Column::Reference.eq(reference));
+    query.one(db).await.map_err(app_error)
+}
+
+pub async fn by_charge<C: ConnectionTrait>(db: &C, gateway: &str, charge: &str) -> Result<Option<Model>, AppError> {
+    let query = Entity::find().filter(Column::Gateway.eq(gateway)).filter(Column::Charge.eq(charge));
+    query.one(db).await.map_err(app_error)
+}
+
+/// The same, locked until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+/// Writes a locked payment back.
+pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
+    Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Somebody's payments, or all, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user_id: Option<UserId>,
+    status: Option<&str>,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    let mut query = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
+    if let Some(user_id) = user_id {
+        query = query.filter(Column::UserId.eq(user_id));
+    }
+    if let Some(status) = status {
+        query = query.filter(Column::Status.eq(status));
+    }
+    page::select(db, query, page).await
+}
+
+/// Takes payments that are to be asked about; nobody else does so until `next`.
+pub async fn claim_due<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    claim(db, "payments", now, next, most).await
+}
+
+/// The same of refunds.
+pub async fn claim_due_refunds<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    claim(db, "payment_refunds", now, next, most).await
+}
+
+async fn claim<C: ConnectionTrait>(
+    db: &C,
+    table: &'static str,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+    }
+    let sql = format!(
+        "UPDATE {table} SET check_at = $1 WHERE id IN (SELECT id FROM {table} WHERE check_at IS NOT NULL AND check_at <= $2 \
+         ORDER BY check_at LIMIT $3) AND check_at <= $4 RETURNING id"
+    );
+    let values = [next.0.into(), now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into(), now.0.into()];
+    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
+}
+
+/// The next number of a year's receipts.
+pub async fn next_receipt<C: ConnectionTrait>(txn: &C, year: i64) -> Result<i64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        last: i64,
+    }
+    let sql = "INSERT INTO receipt_years (year, last) VALUES ($1, 1) \
+               ON CONFLICT (year) DO UPDATE SET last = receipt_years.last + 1 RETURNING last";
+    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, [year.into()]);
+    let row = Row::find_by_statement(statement).one(txn).await.map_err(app_error)?;
+    Ok(row.map_or(1, |row| row.last))
+}
+
+/// Keeps an event. False: it came before.
+pub async fn insert_event<C: ConnectionTrait>(txn: &C, row: payment_event::Model) -> Result<bool, AppError> {
+    use payment_event::Column;
+    let again = OnConflict::columns([Column::Gateway, Column::EventId]).do_nothing().to_owned();
+    let done = payment_event::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
+    Ok(done.await.map_err(app_error)? > 0)
+}
+
+/// Says what became of an event.
+pub async fn mark_event<C: ConnectionTrait>(
+    txn: &C,
+    gateway: &str,
+    event_id: &str,
+    payment_id: Option<Uuid>,
+    waits_for: Option<&str>,
+    applied_at: Option<Timestamp>,
+) -> Result<(), AppError> {
+    let sql = "UPDATE payment_events SET payment_id = $1, waits_for = $2, applied_at = $3 WHERE gateway = $4 AND event_id = $5";
+    let values = [
+        payment_id.into(),
+        waits_for.map(str::to_owned).into(),
+        applied_at.map(|at| at.0).into(),
+        gateway.into(),
+        event_id.into(),
+    ];
+    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, values);
+    txn.execute_raw(statement).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Events that wait for one of these, the oldest first.
+pub async fn waiting<C: ConnectionTrait>(
+    txn: &C,
+    gateway: &str,
+    waits_for: Vec<String>,
+) -> Result<Vec<payment_event::Model>, AppError> {
+    use payment_event::Column;
+    payment_event::Entity::find()
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::WaitsFor.is_in(waits_for))
+        .filter(Column::AppliedAt.is_null())
+        .order_by_asc(Column::VerifiedAt)
+        .all(txn)
+        .await
+        .map_err(app_error)
+}
+
+/// Payments for which an event waits, though what it waits for is there.
+pub async fn awaited<C: ConnectionTrait>(db: &C, most: u64) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+    }
+    let sql = "SELECT DISTINCT p.id FROM payment_events e JOIN payments p ON p.gateway = e.gateway AND p.stage = 'paid' \
+               AND e.waits_for = 'charge:' || p.charge WHERE e.applied_at IS NULL AND e.waits_for IS NOT NULL LIMIT $1";
+    let values = [i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
+}
+
+pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_refund::Model>, AppError> {
+    payment_refund::Entity::find()
+        .filter(payment_refund::Column::PaymentId.eq(payment_id))
+        .order_by_asc(payment_refund::Column::Id)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+pub async fn refund<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payment_refund::Model>, AppError> {
+    payment_refund::Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+/// Adds a refund, or writes one back.
+pub async fn put_refund<C: ConnectionTrait>(txn: &C, row: payment_refund::Model) -> Result<(), AppError> {
+    use payment_refund::Column;
+    let again = OnConflict::column(Column::Id)
+        .update_columns([Column::Reference, Column::Credits, Column::State, Column::CheckAt])
+        .to_owned();
+    let done = payment_refund::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
+    done.await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn disputes<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_dispute::Model>, AppError> {
+    let query = payment_dispute::Entity::find().filter(payment_dispute::Column::PaymentId.eq(payment_id));
+    query.all(db).await.map_err(app_error)
+}
+
+/// Adds a dispute, or writes one back.
+pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Model) -> Result<(), AppError> {
+    use payment_dispute::Column;
+    let again = OnConflict::columns([Column::PaymentId, Column::Reference])
+        .update_columns([Column::Credits, Column::State])
+        .to_owned();
+    let done = payment_dispute::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
+    done.await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Ways to pay that an administrator has switched on or off.
+pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        gateway: String,
+        enabled: i64,
+    }
+    let statement = Statement::from_string(db.get_database_backend(), "SELECT gateway, enabled FROM payment_switches");
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| (row.gateway, row.enabled != 0)).collect())
+}
+
+pub async fn put_switch<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
+    let sql = "INSERT INTO payment_switches (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = $3";
+    let values = [gateway.into(), i64::from(enabled).into(), i64::from(enabled).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.execute_raw(statement).await.map_err(app_error)?;
+    Ok(())
+}

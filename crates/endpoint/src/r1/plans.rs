@@ -1,0 +1,140 @@
+//! What can be bought.
+
+use std::collections::BTreeMap;
+
+use appcore::{
+    AppError, PlanId,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{PaymentGateway, PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
+};
+use natter_macro::{dto, endpoint};
+use service::payments::{
+    self,
+    plans::{self, Definition},
+};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListPlans>(),
+    EndpointDef::of::<ListPaymentGateways>(),
+    EndpointDef::of::<ListAllPlans>(),
+    EndpointDef::of::<CreatePlan>(),
+    EndpointDef::of::<ChangePlan>(),
+];
+
+/// All of them on one page: there are a few.
+fn whole<T>(items: Vec<T>) -> Page<T> {
+    let total = items.len() as u64;
+    Page::new(items, PageRequest::new(None, Some(total.max(1))), total)
+}
+
+/// List the plans
+///
+/// What is offered, in the order in which it is shown. None where nothing is charged.
+#[endpoint(GET "/r1/pricing_plans", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
+impl Endpoint for ListPlans {
+    type Request = NoInput;
+    type Response = Page<PricingPlan>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
+        let found = if ctx.app().payments.is_charging() { plans::list(ctx.app(), false).await? } else { Vec::new() };
+        Ok(Reply::of(whole(found)))
+    }
+}
+
+/// List the ways to pay
+#[endpoint(GET "/r1/payment_gateways", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
+impl Endpoint for ListPaymentGateways {
+    type Request = NoInput;
+    type Response = Page<PaymentGateway>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PaymentGateway>>, AppError> {
+        Ok(Reply::of(whole(payments::gateways(ctx.app()))))
+    }
+}
+
+/// List all plans, those that are no longer offered too
+#[endpoint(GET "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListAllPlans {
+    type Request = NoInput;
+    type Response = Page<PricingPlan>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
+        Ok(Reply::of(whole(plans::list(ctx.app(), true).await?)))
+    }
+}
+
+#[dto(request)]
+pub struct CreatePlanRequest {
+    pub name: String,
+    pub kind: PlanKind,
+    /// Of subscriptions.
+    pub interval: Option<PlanInterval>,
+    /// One for each currency.
+    pub prices: Vec<Price>,
+    /// Micro-credits: once, or for each period.
+    pub credits: MicroCredits,
+    /// What is not in it has no limit.
+    pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
+    pub features: Option<Vec<String>>,
+    /// Left out: true.
+    pub is_active: Option<bool>,
+}
+
+/// Add a plan
+#[endpoint(POST "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201)]
+impl Endpoint for CreatePlan {
+    type Request = CreatePlanRequest;
+    type Response = PricingPlan;
+
+    async fn handle(ctx: &Ctx, request: CreatePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
+        let CreatePlanRequest { name, kind, interval, prices, credits, quotas, features, is_active } = request;
+        let definition = Definition {
+            name,
+            kind,
+            interval,
+            prices,
+            credits,
+            quotas: quotas.unwrap_or_default(),
+            features: features.unwrap_or_default(),
+            is_active: is_active.unwrap_or(true),
+        };
+        Ok(Reply::of(plans::create(ctx.app(), ctx.user()?, definition).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangePlanRequest {
+    #[from(path)]
+    pub id: PlanId,
+    pub name: Option<String>,
+    pub prices: Option<Vec<Price>>,
+    pub credits: Option<MicroCredits>,
+    pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
+    pub features: Option<Vec<String>>,
+    pub is_active: Option<bool>,
+}
+
+/// Change a plan
+///
+/// One that was sold stays as it is, inactive; the answer is the plan that takes its place, with an id of its own.
+#[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for ChangePlan {
+    type Request = ChangePlanRequest;
+    type Response = PricingPlan;
+
+    async fn handle(ctx: &Ctx, request: ChangePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
+        let ChangePlanRequest { id, name, prices, credits, quotas, features, is_active } = request;
+        let edit = |plan: &mut Definition| {
+            plan.name = name.unwrap_or_else(|| std::mem::take(&mut plan.name));
+            plan.prices = prices.unwrap_or_else(|| std::mem::take(&mut plan.prices));
+            plan.credits = credits.unwrap_or(plan.credits);
+            plan.quotas = quotas.unwrap_or_else(|| std::mem::take(&mut plan.quotas));
+            plan.features = features.unwrap_or_else(|| std::mem::take(&mut plan.features));
+            plan.is_active = is_active.unwrap_or(plan.is_active);
+        };
+        Ok(Reply::of(plans::change(ctx.app(), ctx.user()?, id.0, edit).await?))
+    }
+}

@@ -1,0 +1,93 @@
+//! Requests to gateways, with a time-out and a size limit, and without following redirects.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::GatewayError;
+
+/// The longest answer.
+const MAX_BYTES: usize = 1024 * 1024;
+/// As much of a refusal as the log gets.
+const MAX_REASON: usize = 300;
+
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub client: Client,
+    base: Url,
+}
+
+/// An answer of the gateway's.
+pub(crate) struct Reply {
+    pub status: StatusCode,
+    pub body: Vec<u8>,
+}
+
+impl Http {
+    /// `base` has no version segment.
+    pub fn new(base: &Url, timeout: Duration) -> Result<Self, GatewayError> {
+        let client = Client::builder()
+            .user_agent(concat!("natter/", env!("CARGO_PKG_VERSION")))
+            .timeout(timeout)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|error| GatewayError::Refused(format!("requests can't be made: {error}")))?;
+        Ok(Self { client, base: base.clone() })
+    }
+
+    /// An address of the gateway's.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base.as_str().trim_end_matches('/'))
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Result<Reply, GatewayError> {
+        let mut response = request.send().await.map_err(away)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(away)? {
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err(GatewayError::Away("its answer is too long".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, body })
+    }
+
+    /// The answer of a request that went well. A refusal (4xx) means that nothing was done; after anything else nobody knows.
+    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, GatewayError> {
+        self.send(request).await?.json()
+    }
+}
+
+impl Reply {
+    pub fn json<T: DeserializeOwned>(self) -> Result<T, GatewayError> {
+        if !self.status.is_success() {
+            return Err(self.failure());
+        }
+        serde_json::from_slice(&self.body).map_err(|_| GatewayError::Away("its answer can't be read".to_owned()))
+    }
+
+    pub fn failure(&self) -> GatewayError {
+        let reason: String = String::from_utf8_lossy(&self.body).chars().take(MAX_REASON).collect();
+        let text = format!("{}: {reason}", self.status.as_u16());
+        let is_certain = self.status.is_client_error()
+            && !matches!(
+                self.status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
+            );
+        if is_certain { GatewayError::Refused(text) } else { GatewayError::Away(text) }
+    }
+}
+
+fn away(error: reqwest::Error) -> GatewayError {
+    // The address is left out, because it may contain secrets.
+    let reason = match () {
+        () if error.is_timeout() => "it took too long",
+        () if error.is_connect() => "no connection",
+        () => "the connection broke",
+    };
+    GatewayError::Away(reason.to_owned())
+}

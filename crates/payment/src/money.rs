@@ -1,0 +1,148 @@
+//! Amounts of money: integers of a currency's smallest unit, so that no sum is ever off by a rounding error.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! currencies {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $decimals:literal;)*) => {
+        /// A currency that plans may have prices in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Currency { $($(#[$doc])* #[serde(rename = $code)] $name),* }
+
+        impl Currency {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// ISO 4217.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// Digits behind the point.
+            #[must_use]
+            pub const fn decimals(self) -> u32 {
+                match self { $(Self::$name => $decimals),* }
+            }
+        }
+    };
+}
+
+currencies! {
+    Aud = "AUD", 2;
+    Cad = "CAD", 2;
+    Eur = "EUR", 2;
+    Gbp = "GBP", 2;
+    Jpy = "JPY", 0;
+    Krw = "KRW", 0;
+    Sgd = "SGD", 2;
+    Usd = "USD", 2;
+    Vnd = "VND", 0;
+}
+
+/// A currency that is not in the table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the currency is not known here")]
+pub struct UnknownCurrency;
+
+impl std::str::FromStr for Currency {
+    type Err = UnknownCurrency;
+
+    /// In capitals or not: Stripe writes them small.
+    fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
+        Self::ALL.iter().copied().find(|currency| currency.code().eq_ignore_ascii_case(text)).ok_or(UnknownCurrency)
+    }
+}
+
+impl std::fmt::Display for Currency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// An amount in a currency's smallest unit: cents, but whole yen and dong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    pub amount: i64,
+    pub currency: Currency,
+}
+
+impl Money {
+    #[must_use]
+    pub const fn new(amount: i64, currency: Currency) -> Self {
+        Self { amount, currency }
+    }
+
+    /// As a decimal number: `12.34`, `500`.
+    #[must_use]
+    pub fn decimal(self) -> String {
+        let decimals = self.currency.decimals() as usize;
+        let (sign, digits) = (if self.amount < 0 { "-" } else { "" }, self.amount.unsigned_abs().to_string());
+        if decimals == 0 {
+            return format!("{sign}{digits}");
+        }
+        let digits = format!("{digits:0>width$}", width = decimals + 1);
+        let (whole, part) = digits.split_at(digits.len() - decimals);
+        format!("{sign}{whole}.{part}")
+    }
+
+    /// Reads a decimal number. More digits behind the point than the currency has must be zeros.
+    #[must_use]
+    pub fn parse(text: &str, currency: Currency) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let decimals = currency.decimals() as usize;
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !is_number(whole) || !is_number(part) || text.ends_with('.') {
+            return None;
+        }
+        let (kept, rest) = part.split_at(part.len().min(decimals));
+        if rest.bytes().any(|byte| byte != b'0') {
+            return None;
+        }
+        let amount = format!("{whole}{kept:0<decimals$}").parse().ok()?;
+        Some(Self { amount, currency })
+    }
+}
+
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.decimal(), self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_and_read_as_the_currency_has_digits() {
+        for (amount, currency, text) in [
+            (1234, Currency::Usd, "12.34"),
+            (5, Currency::Usd, "0.05"),
+            (100, Currency::Eur, "1.00"),
+            (500, Currency::Jpy, "500"),
+            (249_000, Currency::Vnd, "249000"),
+        ] {
+            assert_eq!(Money::new(amount, currency).decimal(), text);
+            assert_eq!(Money::parse(text, currency), Some(Money::new(amount, currency)));
+        }
+        assert_eq!(Money::parse("12.3", Currency::Usd), Some(Money::new(1230, Currency::Usd)));
+        assert_eq!(Money::parse("500.00", Currency::Jpy), Some(Money::new(500, Currency::Jpy)));
+        for (text, currency) in [
+            ("", Currency::Usd),
+            (".5", Currency::Usd),
+            ("1.", Currency::Usd),
+            ("-1", Currency::Usd),
+            ("1e3", Currency::Usd),
+            ("1.005", Currency::Usd),
+            ("1.5", Currency::Vnd),
+            ("99999999999999999999", Currency::Usd),
+        ] {
+            assert_eq!(Money::parse(text, currency), None, "{text} {currency}");
+        }
+    }
+
+    #[test]
+    fn currencies_are_read_in_small_letters_too() {
+        assert_eq!("vnd".parse(), Ok(Currency::Vnd));
+        assert_eq!("XXX".parse::<Currency>(), Err(UnknownCurrency));
+    }
+}

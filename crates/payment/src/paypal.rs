@@ -1,0 +1,463 @@
+//! PayPal: orders (v2) that we capture when the payer has agreed.
+//!
+//! That an order is completed doesn't mean that it is paid: its capture says so. A notice is signed over a checksum of its raw body, with a
+//! certificate whose address comes with it; [`paypal_certificate`](crate::paypal_certificate) says which of them are believed.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use appcore::{Secret, Timestamp};
+use async_trait::async_trait;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
+    GatewayName, Known, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable,
+    Verified,
+    http::{Http, Reply},
+    paypal_certificate::{Certificates, Roots},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long before its end a token is no longer used.
+const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+
+/// How a notice is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Here, by the certificate that it was signed with.
+    Certificate,
+    /// By asking PayPal.
+    Api,
+}
+
+pub struct Paypal {
+    http: Http,
+    client_id: String,
+    client_secret: Secret,
+    webhook_id: String,
+    check: Check,
+    certificates: Certificates,
+    /// Locked while it is fetched, so that it is fetched once.
+    token: Mutex<Option<(Secret, std::time::Instant)>>,
+}
+
+impl Paypal {
+    pub fn new(
+        base_url: &Url,
+        client_id: String,
+        client_secret: Secret,
+        webhook_id: String,
+        check: Check,
+    ) -> Result<Self, GatewayError> {
+        let http = Http::new(base_url, TIMEOUT)?;
+        let certificates = Certificates::new(http.clone(), Roots::public());
+        Ok(Self { http, client_id, client_secret, webhook_id, check, certificates, token: Mutex::default() })
+    }
+
+    async fn token(&self) -> Result<Secret, GatewayError> {
+        #[derive(Deserialize)]
+        struct Token {
+            access_token: String,
+            expires_in: u64,
+        }
+        let mut kept = self.token.lock().await;
+        if let Some((token, until)) = kept.as_ref()
+            && *until > std::time::Instant::now()
+        {
+            return Ok(token.clone());
+        }
+        let request = self
+            .http
+            .client
+            .post(self.http.url("/v1/oauth2/token"))
+            .basic_auth(&self.client_id, Some(self.client_secret.expose()))
+            .form(&[("grant_type", "client_credentials")]);
+        let Token { access_token, expires_in } = self.http.json(request).await?;
+        let lasts = Duration::from_secs(expires_in).saturating_sub(TOKEN_MARGIN);
+        let token = Secret::from(access_token);
+        *kept = Some((token.clone(), std::time::Instant::now() + lasts));
+        Ok(token)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        id: Option<String>,
+        body: Option<Vec<u8>>,
+    ) -> Result<Reply, GatewayError> {
+        let token = self.token().await?;
+        let mut request = self
+            .http
+            .client
+            .request(method, self.http.url(path))
+            .bearer_auth(token.expose())
+            .header("content-type", "application/json")
+            .header("prefer", "return=representation");
+        if let Some(id) = id {
+            request = request.header("PayPal-Request-Id", id);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let reply = self.http.send(request).await?;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            *self.token.lock().await = None;
+            return Err(GatewayError::Away("its token was refused".to_owned()));
+        }
+        Ok(reply)
+    }
+
+    async fn order(&self, reference: &str) -> Result<PaypalOrder, GatewayError> {
+        self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?.json()
+    }
+}
+
+#[derive(Deserialize)]
+struct Link {
+    rel: String,
+    href: String,
+}
+
+#[derive(Deserialize)]
+struct Amount {
+    currency_code: String,
+    value: String,
+}
+
+impl Amount {
+    fn money(&self) -> Option<Money> {
+        Money::parse(&self.value, self.currency_code.parse().ok()?)
+    }
+}
+
+#[derive(Deserialize)]
+struct PaypalOrder {
+    id: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    links: Vec<Link>,
+    #[serde(default)]
+    purchase_units: Vec<Unit>,
+}
+
+#[derive(Deserialize)]
+struct Unit {
+    #[serde(default)]
+    payments: Option<Payments>,
+}
+
+#[derive(Deserialize)]
+struct Payments {
+    #[serde(default)]
+    captures: Vec<Capture>,
+}
+
+#[derive(Deserialize)]
+struct Capture {
+    id: String,
+    #[serde(default)]
+    status: String,
+    amount: Amount,
+    #[serde(default)]
+    custom_id: Option<String>,
+}
+
+impl PaypalOrder {
+    fn snapshot(&self) -> Result<Snapshot, GatewayError> {
+        let captures =
+            || self.purchase_units.iter().filter_map(|unit| unit.payments.as_ref()).flat_map(|all| &all.captures);
+        // What was refunded was paid before.
+        let is_paid =
+            |capture: &&Capture| matches!(capture.status.as_str(), "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED");
+        if let Some(capture) = captures().find(is_paid) {
+            let money = capture.amount.money();
+            let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
+            return Ok(Snapshot { remote: Remote::Paid(money), charge: Some(capture.id.clone()) });
+        }
+        let last = captures().last();
+        let remote = match (self.status.as_str(), last.map(|capture| capture.status.as_str())) {
+            (_, Some("DECLINED" | "FAILED")) => Remote::Failed,
+            (_, Some(_)) => Remote::Open,
+            ("APPROVED", None) => Remote::Approved,
+            ("VOIDED", None) => Remote::Expired,
+            _ => Remote::Open,
+        };
+        Ok(Snapshot { remote, charge: last.map(|capture| capture.id.clone()) })
+    }
+}
+
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+    event_type: String,
+    #[serde(default)]
+    resource: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    id: String,
+    #[serde(default)]
+    status: String,
+    amount: Amount,
+    #[serde(default)]
+    custom_id: Option<String>,
+    #[serde(default)]
+    links: Vec<Link>,
+}
+
+fn refund_state(status: &str) -> RefundState {
+    match status {
+        "COMPLETED" => RefundState::Done,
+        "FAILED" | "CANCELLED" => RefundState::Failed,
+        _ => RefundState::Pending,
+    }
+}
+
+#[derive(Deserialize)]
+struct Dispute {
+    dispute_id: String,
+    #[serde(default)]
+    disputed_transactions: Vec<Disputed>,
+    #[serde(default)]
+    dispute_amount: Option<Amount>,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    dispute_outcome: Option<Ruling>,
+}
+
+#[derive(Deserialize)]
+struct Disputed {
+    #[serde(default)]
+    seller_transaction_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Ruling {
+    #[serde(default)]
+    outcome_code: String,
+}
+
+#[async_trait]
+impl Gateway for Paypal {
+    fn name(&self) -> GatewayName {
+        GatewayName::Paypal
+    }
+
+    /// It has neither dong nor won.
+    fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
+        (!matches!(currency, Currency::Vnd | Currency::Krw)).then_some(1..=1_000_000_000)
+    }
+
+    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+        let id = order.payment_id.to_string();
+        let body = json!({
+            "intent": "CAPTURE",
+            "purchase_units": [{
+                "custom_id": id, "invoice_id": id, "description": order.title,
+                "amount": { "currency_code": order.price.currency.code(), "value": order.price.decimal() },
+            }],
+            "payment_source": { "paypal": { "experience_context": {
+                "return_url": order.return_url.as_str(), "cancel_url": order.return_url.as_str(),
+                "user_action": "PAY_NOW", "shipping_preference": "NO_SHIPPING",
+            } } },
+        });
+        let request = Some(format!("order-{id}"));
+        let reply = self.ask(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
+        let made: PaypalOrder = reply.json()?;
+        let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
+        let redirect_url = link("payer-action").or_else(|| link("approve"));
+        let redirect_url = redirect_url.ok_or_else(|| GatewayError::Away("the order has no address".to_owned()))?;
+        Ok(Checkout { reference: made.id, redirect_url })
+    }
+
+    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
+        // It forgets orders that nobody has agreed to.
+        if reply.status == StatusCode::NOT_FOUND && payment.now >= payment.expires_at {
+            return Ok(Snapshot { remote: Remote::Expired, charge: None });
+        }
+        let snapshot = reply.json::<PaypalOrder>()?.snapshot()?;
+        if snapshot.remote == Remote::Open && snapshot.charge.is_none() && payment.now >= payment.expires_at {
+            return Ok(Snapshot { remote: Remote::Expired, charge: None });
+        }
+        Ok(snapshot)
+    }
+
+    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        let path = format!("/v2/checkout/orders/{}/capture", payment.reference);
+        let request = Some(format!("capture-{}", payment.payment_id));
+        let reply = self.ask(Method::POST, &path, request, Some(b"{}".to_vec())).await?;
+        if reply.status.is_success() {
+            return reply.json::<PaypalOrder>()?.snapshot();
+        }
+        match reply.failure() {
+            // Captured before, or not agreed to: the order says which.
+            GatewayError::Refused(_) => self.order(payment.reference).await?.snapshot(),
+            away => Err(away),
+        }
+    }
+
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let body = json!({
+            "amount": { "currency_code": order.money.currency.code(), "value": order.money.decimal() },
+            "custom_id": order.refund_id.to_string(),
+        });
+        let path = format!("/v2/payments/captures/{charge}/refund");
+        let request = Some(format!("refund-{}", order.refund_id));
+        let reply = self.ask(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
+        let refund: Refund = reply.json()?;
+        Ok(Refunded { state: refund_state(&refund.status), reference: refund.id })
+    }
+
+    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+        let header = |name: &str| (delivery.header)(name).ok_or(Forged::Signature("a header is missing"));
+        let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
+        let (algorithm, signature) = (header("paypal-auth-algo")?, header("paypal-transmission-sig")?);
+        let certificate = header("paypal-cert-url")?;
+        let moment = Timestamp::parse(&time).map_err(|_| Forged::Signature("the time can't be read"))?;
+        // It sends an event again for three days, and signs it anew each time.
+        if delivery.now.0.abs_diff(moment.0) > 4 * 86_400_000 {
+            return Err(Forged::Signature("the signature is too old, or from the future"));
+        }
+        if !algorithm.eq_ignore_ascii_case("SHA256withRSA") {
+            return Err(Forged::Signature("the algorithm is another"));
+        }
+        match self.check {
+            Check::Certificate => {
+                let checksum = crc32fast::hash(delivery.body);
+                let message = format!("{id}|{time}|{}|{checksum}", self.webhook_id);
+                self.certificates.check(&certificate, message.as_bytes(), &signature, delivery.now).await?;
+            }
+            Check::Api => {
+                let text = |value: &str| serde_json::Value::from(value).to_string();
+                let (id, time, algorithm, signature, certificate, webhook) = (
+                    text(&id),
+                    text(&time),
+                    text(&algorithm),
+                    text(&signature),
+                    text(&certificate),
+                    text(&self.webhook_id),
+                );
+                // The body goes in as it came: written anew, it would be another one.
+                let mut body = format!(
+                    r#"{{"transmission_id":{id},"transmission_time":{time},"auth_algo":{algorithm},"transmission_sig":{signature},"cert_url":{certificate},"webhook_id":{webhook},"webhook_event":"#
+                )
+                .into_bytes();
+                if serde_json::from_slice::<serde::de::IgnoredAny>(delivery.body).is_err() {
+                    return Err(Forged::Signature("the body is not JSON"));
+                }
+                body.extend_from_slice(delivery.body);
+                body.push(b'}');
+                #[derive(Deserialize)]
+                struct Verdict {
+                    verification_status: String,
+                }
+                let path = "/v1/notifications/verify-webhook-signature";
+                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(Forged::Unchecked)?;
+                let verdict: Verdict = reply.json().map_err(Forged::Unchecked)?;
+                if verdict.verification_status != "SUCCESS" {
+                    return Err(Forged::Signature("PayPal says that the signature is wrong"));
+                }
+            }
+        }
+        Ok(Verified(delivery.body.to_vec()))
+    }
+
+    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+        let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
+        let (about, news) = read(&event.event_type, event.resource)?;
+        Ok(Notice { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
+    }
+
+    fn answer(&self, outcome: Acknowledged) -> Answer {
+        Answer::by_status(outcome, 200)
+    }
+}
+
+fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unreadable> {
+    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
+        serde_json::from_value(resource).map_err(|_| Unreadable)
+    }
+    let of_payment = |id: Option<String>| id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment);
+    Ok(match kind {
+        "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
+        "PAYMENT.CAPTURE.COMPLETED" => {
+            let capture: Capture = parsed(resource)?;
+            let money = capture.amount.money().ok_or(Unreadable)?;
+            (of_payment(capture.custom_id), News::Paid { money, charge: Some(capture.id) })
+        }
+        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
+        "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
+            (of_payment(parsed::<Capture>(resource)?.custom_id), News::Failed)
+        }
+        // Reversed: the buyer's bank took the money back, which is for good.
+        "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
+            let refund: Refund = parsed(resource)?;
+            let money = refund.amount.money().ok_or(Unreadable)?;
+            let charge =
+                refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
+            let about = charge.map_or(About::Nothing, |charge| About::Charge(charge.to_owned()));
+            let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
+            let ours = refund.custom_id.and_then(|id| id.parse().ok());
+            (about, News::Refund { reference: refund.id, ours, money, state })
+        }
+        "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
+            let dispute: Dispute = parsed(resource)?;
+            let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
+            let money = dispute.dispute_amount.and_then(|amount| amount.money()).ok_or(Unreadable)?;
+            let state = match dispute.dispute_outcome {
+                Some(ruling) if dispute.status == "RESOLVED" => {
+                    if ruling.outcome_code == "RESOLVED_BUYER_FAVOUR" {
+                        DisputeState::Lost
+                    } else {
+                        DisputeState::Won
+                    }
+                }
+                _ => DisputeState::Open,
+            };
+            (
+                charge.map_or(About::Nothing, About::Charge),
+                News::Dispute { reference: dispute.dispute_id, money, state },
+            )
+        }
+        _ => (About::Nothing, News::Other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_paypal() {
+        assert_eq!(crc32fast::hash(b"{\"id\":\"evt_1\"}"), 2_394_574_875);
+    }
+
+    #[test]
+    fn an_order_is_paid_when_its_capture_is() {
+        let snapshot = |status: &str, capture: Option<&str>| {
+            let captures = capture.map_or_else(Vec::new, |status| {
+                vec![json!({ "id": "C1", "status": status, "amount": { "currency_code": "USD", "value": "9.99" } })]
+            });
+            let order =
+                json!({ "id": "O1", "status": status, "purchase_units": [{ "payments": { "captures": captures } }] });
+            serde_json::from_value::<PaypalOrder>(order).unwrap().snapshot().unwrap().remote
+        };
+        let paid = Remote::Paid(Money::new(999, Currency::Usd));
+        assert_eq!(snapshot("COMPLETED", Some("COMPLETED")), paid);
+        assert_eq!(snapshot("COMPLETED", Some("PARTIALLY_REFUNDED")), paid);
+        assert_eq!(snapshot("COMPLETED", Some("PENDING")), Remote::Open);
+        assert_eq!(snapshot("COMPLETED", Some("DECLINED")), Remote::Failed);
+        assert_eq!(snapshot("COMPLETED", None), Remote::Open);
+        assert_eq!(snapshot("APPROVED", None), Remote::Approved);
+    }
+}

@@ -1,0 +1,176 @@
+//! The certificate that PayPal signs its notices with.
+//!
+//! Its address comes with the notice, so anybody may have written it: only PayPal's own hosts are asked, and only below one path; and what is
+//! there counts only where a public authority vouches for it, it is in date, and it is made out to a name of PayPal's.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use appcore::Timestamp;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
+use url::Url;
+use webpki::{EndEntityCert, KeyUsage, aws_lc_rs::RSA_PKCS1_2048_8192_SHA256};
+
+use crate::{Forged, http::Http};
+
+const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com", "api-m.sandbox.paypal.com"];
+const PATH: &str = "/v1/notifications/certs/";
+const DOMAIN: &str = ".paypal.com";
+/// Certificates that are kept. PayPal has a few.
+const MOST: usize = 16;
+/// Certificates in one file.
+const CHAIN: usize = 8;
+
+/// Whom we trust to say who somebody is.
+pub struct Roots(Vec<TrustAnchor<'static>>);
+
+impl Roots {
+    /// The authorities that browsers trust.
+    #[must_use]
+    pub fn public() -> Self {
+        Self(webpki_roots::TLS_SERVER_ROOTS.to_vec())
+    }
+}
+
+type Chain = Arc<Vec<CertificateDer<'static>>>;
+
+pub(crate) struct Certificates {
+    http: Http,
+    roots: Roots,
+    kept: Mutex<HashMap<String, Chain>>,
+}
+
+impl Certificates {
+    pub fn new(http: Http, roots: Roots) -> Self {
+        Self { http, roots, kept: Mutex::default() }
+    }
+
+    /// Whether the message was signed with the certificate at this address, and that certificate is PayPal's.
+    pub async fn check(&self, address: &str, message: &[u8], signature: &str, now: Timestamp) -> Result<(), Forged> {
+        if !is_paypals(address) {
+            return Err(Forged::Signature("the certificate's address is not PayPal's"));
+        }
+        let signature = STANDARD.decode(signature).map_err(|_| Forged::Signature("the signature can't be read"))?;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+        let (chain, is_new) = match kept {
+            Some(chain) => (chain, false),
+            None => (Arc::new(self.fetch(address).await?), true),
+        };
+        check_chain(&chain, &self.roots, message, &signature, now)?;
+        if is_new {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() == MOST {
+                kept.clear();
+            }
+            kept.insert(address.to_owned(), chain);
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, address: &str) -> Result<Vec<CertificateDer<'static>>, Forged> {
+        let reply = self.http.send(self.http.client.get(address)).await.map_err(Forged::Unchecked)?;
+        if !reply.status.is_success() {
+            return Err(Forged::Unchecked(reply.failure()));
+        }
+        let unreadable = Forged::Signature("the certificate can't be read");
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(CHAIN).collect();
+        chain.map_err(|_| unreadable)
+    }
+}
+
+fn is_paypals(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    url.scheme() == "https"
+        && url.port().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.host_str().is_some_and(|host| HOSTS.contains(&host))
+        && url.path().starts_with(PATH)
+}
+
+fn check_chain(
+    chain: &[CertificateDer<'_>],
+    roots: &Roots,
+    message: &[u8],
+    signature: &[u8],
+    now: Timestamp,
+) -> Result<(), Forged> {
+    let (leaf, others) = chain.split_first().ok_or(Forged::Signature("there is no certificate"))?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(|_| Forged::Signature("the certificate can't be read"))?;
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds().max(0).unsigned_abs()));
+    leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &roots.0, others, time, KeyUsage::server_auth(), None, None)
+        .map_err(|_| Forged::Signature("nobody vouches for the certificate"))?;
+    if !leaf.valid_dns_names().any(|name| name.ends_with(DOMAIN)) {
+        return Err(Forged::Signature("the certificate is somebody else's"));
+    }
+    leaf.verify_signature(RSA_PKCS1_2048_8192_SHA256, message, signature)
+        .map_err(|_| Forged::Signature("the signature is wrong"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paypals_own_addresses_are_asked() {
+        for (address, good) in [
+            ("https://api.paypal.com/v1/notifications/certs/CERT-1", true),
+            ("https://api-m.sandbox.paypal.com/v1/notifications/certs/CERT-1", true),
+            ("http://api.paypal.com/v1/notifications/certs/CERT-1", false),
+            ("https://api.paypal.com:8443/v1/notifications/certs/CERT-1", false),
+            ("https://api.paypal.com.evil.example/v1/notifications/certs/CERT-1", false),
+            ("https://api.paypal.com@evil.example/v1/notifications/certs/CERT-1", false),
+            ("https://evil.example/v1/notifications/certs/CERT-1", false),
+            ("https://api.paypal.com/v1/notifications/certs/../../other", false),
+            ("https://www.paypal.com/v1/notifications/certs/CERT-1", false),
+            ("file:///v1/notifications/certs/CERT-1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_paypals(address), good, "{address}");
+        }
+    }
+
+    /// Made for the test, with keys that nobody has any more: an authority, a certificate of PayPal's by it, somebody else's, and one that
+    /// vouches for itself; and the same message signed with each.
+    const AUTHORITY: &str = include_str!("../tests/certificates/ca.pem");
+    const PAYPAL: [&str; 2] =
+        [include_str!("../tests/certificates/paypal.pem"), include_str!("../tests/certificates/paypal.sig")];
+    const OTHER: [&str; 2] =
+        [include_str!("../tests/certificates/other.pem"), include_str!("../tests/certificates/other.sig")];
+    const SELF_MADE: [&str; 2] =
+        [include_str!("../tests/certificates/self.pem"), include_str!("../tests/certificates/self.sig")];
+    const MESSAGE: &[u8] = b"t-1|2026-11-23T06:00:00Z|WH-1|2394574875";
+    /// In 2030.
+    const NOW: Timestamp = Timestamp(1_900_000_000_000);
+
+    fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_signature_counts_with_a_certificate_of_paypals_that_somebody_vouches_for() {
+        let authority = chain(AUTHORITY);
+        let roots = Roots(vec![webpki::anchor_from_trusted_cert(&authority[0]).unwrap().to_owned()]);
+        let check = |[pem, signature]: [&str; 2], message: &[u8], now: Timestamp| {
+            check_chain(&chain(pem), &roots, message, &STANDARD.decode(signature).unwrap(), now)
+        };
+        assert!(check(PAYPAL, MESSAGE, NOW).is_ok());
+        for (what, checked) in [
+            ("another message", check(PAYPAL, b"t-1|2026-11-23T06:00:00Z|WH-2|2394574875", NOW)),
+            ("another's signature", check([PAYPAL[0], OTHER[1]], MESSAGE, NOW)),
+            ("somebody else's certificate", check(OTHER, MESSAGE, NOW)),
+            ("nobody vouches for it", check(SELF_MADE, MESSAGE, NOW)),
+            ("not yet good", check(PAYPAL, MESSAGE, Timestamp(1_700_000_000_000))),
+            ("no longer good", check(PAYPAL, MESSAGE, Timestamp(4_990_000_000_000))),
+        ] {
+            assert!(checked.is_err(), "{what}");
+        }
+        let public =
+            check_chain(&chain(PAYPAL[0]), &Roots::public(), MESSAGE, &STANDARD.decode(PAYPAL[1]).unwrap(), NOW);
+        assert!(public.is_err(), "no public authority vouches for it");
+    }
+}

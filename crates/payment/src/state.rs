@@ -1,0 +1,196 @@
+//! What a payment is, and what can become of it.
+//!
+//! How far the payer got is a [`Stage`], which only goes forward: the table [`STEPS`] says from where to where. What was taken back afterwards are
+//! facts of their own: refunds and disputes. From all of them together follows the [status](PaymentStatus) that people see, so it is the same
+//! in whatever order the facts came.
+
+use appcore::view::PaymentStatus;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),* }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// As it is stored, and stands on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownState;
+
+            fn from_str(text: &str) -> Result<Self, UnknownState> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(UnknownState)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+/// A word that is none of a state's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such state")]
+pub struct UnknownState;
+
+words! {
+    /// How far the payer got.
+    Stage {
+        /// It was asked for; the gateway may not know of it.
+        Created = "created",
+        /// The gateway waits for the payer, or for the payer's bank.
+        Pending = "pending",
+        Paid = "paid",
+        Failed = "failed",
+        Expired = "expired",
+    }
+}
+
+words! {
+    /// What became of a refund.
+    RefundState {
+        Pending = "pending",
+        Done = "done",
+        /// It may come after `done`: the money came back.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What became of a dispute.
+    DisputeState {
+        Open = "open",
+        Won = "won",
+        Lost = "lost",
+    }
+}
+
+/// Every step that a payment can take. A payment that has failed or expired here may have been paid all the same: then it is paid.
+const STEPS: &[(Stage, Stage)] = &[
+    (Stage::Created, Stage::Pending),
+    (Stage::Created, Stage::Paid),
+    (Stage::Created, Stage::Failed),
+    (Stage::Created, Stage::Expired),
+    (Stage::Pending, Stage::Paid),
+    (Stage::Pending, Stage::Failed),
+    (Stage::Pending, Stage::Expired),
+    (Stage::Failed, Stage::Paid),
+    (Stage::Expired, Stage::Paid),
+];
+
+impl Stage {
+    /// The stage after a piece of news. News that came late changes nothing.
+    #[must_use]
+    pub fn step(self, to: Self) -> Self {
+        if STEPS.contains(&(self, to)) { to } else { self }
+    }
+
+    /// Whether the gateway may still have something to say.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Created | Self::Pending)
+    }
+}
+
+impl RefundState {
+    /// The state after a piece of news: a refund fails after it was done, but is never done after it has failed.
+    #[must_use]
+    pub const fn step(self, to: Self) -> Self {
+        match (self, to) {
+            (Self::Pending, to) => to,
+            (Self::Done, Self::Failed) => Self::Failed,
+            (state, _) => state,
+        }
+    }
+}
+
+impl DisputeState {
+    /// The state after a piece of news: what was decided is not open again.
+    #[must_use]
+    pub const fn step(self, to: Self) -> Self {
+        match self {
+            Self::Open => to,
+            decided => decided,
+        }
+    }
+}
+
+/// All that is known of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub stage: Stage,
+    pub amount: i64,
+    /// What went back, refunds that are under way left out.
+    pub refunded: i64,
+    /// Whether there is a dispute that is open or lost.
+    pub is_disputed: bool,
+    pub is_quarantined: bool,
+}
+
+impl Standing {
+    #[must_use]
+    pub const fn status(self) -> PaymentStatus {
+        if self.is_quarantined {
+            return PaymentStatus::Quarantined;
+        }
+        match self.stage {
+            Stage::Created => PaymentStatus::Created,
+            Stage::Pending => PaymentStatus::Pending,
+            Stage::Failed => PaymentStatus::Failed,
+            Stage::Expired => PaymentStatus::Expired,
+            Stage::Paid if self.is_disputed => PaymentStatus::Disputed,
+            Stage::Paid if self.refunded >= self.amount => PaymentStatus::Refunded,
+            Stage::Paid if self.refunded > 0 => PaymentStatus::PartlyRefunded,
+            Stage::Paid => PaymentStatus::Paid,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paid_is_where_every_order_of_news_ends_that_has_it() {
+        let news = [Stage::Pending, Stage::Paid, Stage::Failed, Stage::Expired];
+        for first in news {
+            for second in news {
+                for third in news {
+                    let order = [first, second, third];
+                    let last = order.into_iter().fold(Stage::Created, Stage::step);
+                    assert_eq!(last == Stage::Paid, order.contains(&Stage::Paid), "{order:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_goes_back() {
+        for &(from, to) in STEPS {
+            assert_eq!(to.step(from), to, "{to} goes back to {from}");
+        }
+        assert_eq!(RefundState::Failed.step(RefundState::Done), RefundState::Failed);
+        assert_eq!(RefundState::Done.step(RefundState::Pending), RefundState::Done);
+        assert_eq!(DisputeState::Lost.step(DisputeState::Open), DisputeState::Lost);
+    }
+
+    #[test]
+    fn the_status_follows_from_the_facts() {
+        let paid = Standing { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
+        assert_eq!(paid.status(), PaymentStatus::Paid);
+        assert_eq!(Standing { refunded: 3, ..paid }.status(), PaymentStatus::PartlyRefunded);
+        assert_eq!(Standing { refunded: 10, ..paid }.status(), PaymentStatus::Refunded);
+        assert_eq!(Standing { refunded: 3, is_disputed: true, ..paid }.status(), PaymentStatus::Disputed);
+        assert_eq!(Standing { is_quarantined: true, ..paid }.status(), PaymentStatus::Quarantined);
+    }
+}

@@ -1,0 +1,374 @@
+//! Stripe: a small client of our own on a pinned version of its API.
+//!
+//! The version is pinned on our calls; the webhook endpoint at Stripe must be made with the same one. What is not known is passed over, so that
+//! new values break nothing. Events come in any order and more than once; each of them says something that stays true, so it can be applied
+//! as it comes.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use appcore::{Secret, Timestamp};
+use async_trait::async_trait;
+use serde::Deserialize;
+use url::Url;
+use uuid::Uuid;
+
+use crate::{
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
+    GatewayName, Known, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable,
+    Verified, http::Http, signature::Hash,
+};
+
+const VERSION: &str = "2026-10-28.endive";
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How far a signature's time may be from ours, in both directions.
+const TOLERANCE_SECONDS: i64 = 300;
+
+pub struct Stripe {
+    http: Http,
+    secret_key: Secret,
+    /// Two while one of them is being replaced.
+    webhook_secrets: Vec<Secret>,
+}
+
+impl Stripe {
+    pub fn new(base_url: &Url, secret_key: Secret, webhook_secrets: Vec<Secret>) -> Result<Self, GatewayError> {
+        Ok(Self { http: Http::new(base_url, TIMEOUT)?, secret_key, webhook_secrets })
+    }
+
+    fn is_live(&self) -> bool {
+        let key = self.secret_key.expose();
+        key.starts_with("sk_live_") || key.starts_with("rk_live_")
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .client
+            .request(method, self.http.url(path))
+            .bearer_auth(self.secret_key.expose())
+            .header("Stripe-Version", VERSION)
+    }
+}
+
+/// A checkout session.
+#[derive(Deserialize)]
+struct Session {
+    id: String,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    payment_status: Option<String>,
+    #[serde(default)]
+    amount_total: Option<i64>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+    #[serde(default)]
+    client_reference_id: Option<String>,
+}
+
+/// An object of Stripe's: by its id, or with all that is in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Reference {
+    Id(String),
+    Whole { id: String },
+}
+
+impl Reference {
+    fn into_id(self) -> String {
+        match self {
+            Self::Id(id) | Self::Whole { id } => id,
+        }
+    }
+}
+
+impl Session {
+    fn is_paid(&self) -> bool {
+        matches!(self.payment_status.as_deref(), Some("paid" | "no_payment_required"))
+    }
+
+    fn money(&self) -> Option<Money> {
+        Some(Money::new(self.amount_total?, self.currency.as_deref()?.parse().ok()?))
+    }
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    id: String,
+    amount: i64,
+    currency: String,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+    #[serde(default)]
+    metadata: Option<RefundMetadata>,
+}
+
+#[derive(Deserialize)]
+struct RefundMetadata {
+    #[serde(default)]
+    refund_id: Option<Uuid>,
+}
+
+impl Refund {
+    fn state(&self) -> RefundState {
+        match self.status.as_deref() {
+            Some("succeeded") => RefundState::Done,
+            Some("failed" | "canceled") => RefundState::Failed,
+            _ => RefundState::Pending,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Dispute {
+    id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    livemode: bool,
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: &'a serde_json::value::RawValue,
+}
+
+impl Data<'_> {
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Unreadable> {
+        serde_json::from_str(self.object.get()).map_err(|_| Unreadable)
+    }
+}
+
+#[async_trait]
+impl Gateway for Stripe {
+    fn name(&self) -> GatewayName {
+        GatewayName::Stripe
+    }
+
+    fn limits(&self, _: Currency) -> Option<RangeInclusive<i64>> {
+        Some(1..=99_999_999)
+    }
+
+    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+        let id = order.payment_id.to_string();
+        let (amount, currency) = (order.price.amount.to_string(), order.price.currency.code().to_ascii_lowercase());
+        let expires_at = order.expires_at.seconds().to_string();
+        let form = [
+            ("mode", "payment"),
+            ("client_reference_id", &id),
+            ("metadata[payment_id]", &id),
+            // It is not copied down by itself.
+            ("payment_intent_data[metadata][payment_id]", &id),
+            ("line_items[0][quantity]", "1"),
+            ("line_items[0][price_data][currency]", &currency),
+            ("line_items[0][price_data][unit_amount]", &amount),
+            ("line_items[0][price_data][product_data][name]", order.title),
+            ("success_url", order.return_url.as_str()),
+            ("cancel_url", order.return_url.as_str()),
+            ("expires_at", &expires_at),
+        ];
+        let request = self
+            .request(reqwest::Method::POST, "/v1/checkout/sessions")
+            .header("Idempotency-Key", format!("checkout-{id}"))
+            .form(&form);
+        let session: Session = self.http.json(request).await?;
+        let redirect_url = session.url.ok_or_else(|| GatewayError::Away("the session has no address".to_owned()))?;
+        Ok(Checkout { reference: session.id, redirect_url })
+    }
+
+    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        let path = format!("/v1/checkout/sessions/{}", payment.reference);
+        let session: Session = self.http.json(self.request(reqwest::Method::GET, &path)).await?;
+        let remote = match session.status.as_deref() {
+            _ if session.is_paid() => {
+                Remote::Paid(session.money().ok_or_else(|| GatewayError::Away("the amount is missing".to_owned()))?)
+            }
+            Some("expired") => Remote::Expired,
+            _ => Remote::Open,
+        };
+        Ok(Snapshot { remote, charge: session.payment_intent.map(Reference::into_id) })
+    }
+
+    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        self.fetch(payment).await
+    }
+
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
+        let form = [("payment_intent", charge), ("amount", &amount), ("metadata[refund_id]", &id)];
+        let request = self
+            .request(reqwest::Method::POST, "/v1/refunds")
+            .header("Idempotency-Key", format!("refund-{id}"))
+            .form(&form);
+        let refund: Refund = self.http.json(request).await?;
+        Ok(Refunded { state: refund.state(), reference: refund.id })
+    }
+
+    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+        let header = (delivery.header)("stripe-signature").ok_or(Forged::Signature("there is no signature"))?;
+        check(&header, delivery.body, &self.webhook_secrets, delivery.now)?;
+        Ok(Verified(delivery.body.to_vec()))
+    }
+
+    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+        let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
+        let is_ours = event.livemode == self.is_live();
+        let (about, news) = match event.kind.as_str() {
+            kind if kind.starts_with("checkout.session.") => of_session(kind, event.data.read()?)?,
+            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+                let refund: Refund = event.data.read()?;
+                let Ok(currency) = refund.currency.parse() else { return Err(Unreadable) };
+                let (state, money) = (refund.state(), Money::new(refund.amount, currency));
+                let about = refund.payment_intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()));
+                let ours = refund.metadata.and_then(|metadata| metadata.refund_id);
+                (about, News::Refund { reference: refund.id, ours, money, state })
+            }
+            kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?)?,
+            _ => (About::Nothing, News::Other),
+        };
+        Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
+    }
+
+    fn answer(&self, outcome: Acknowledged) -> Answer {
+        Answer::by_status(outcome, 200)
+    }
+}
+
+fn of_session(kind: &str, session: Session) -> Result<(About, News), Unreadable> {
+    let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
+    let about = ours.map_or_else(|| About::Reference(session.id.clone()), About::Payment);
+    let news = match kind {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            if session.is_paid() {
+                let money = session.money().ok_or(Unreadable)?;
+                News::Paid { money, charge: session.payment_intent.map(Reference::into_id) }
+            } else {
+                News::Pending
+            }
+        }
+        "checkout.session.async_payment_failed" => News::Failed,
+        "checkout.session.expired" => News::Expired,
+        _ => News::Other,
+    };
+    Ok((about, news))
+}
+
+fn of_dispute(dispute: Dispute) -> Result<(About, News), Unreadable> {
+    let money = Money::new(dispute.amount, dispute.currency.parse().map_err(|_| Unreadable)?);
+    let about = dispute.payment_intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()));
+    let state = match dispute.status.as_str() {
+        "won" => DisputeState::Won,
+        "lost" => DisputeState::Lost,
+        // Somebody asks; no money has moved.
+        status if status.starts_with("warning_") => return Ok((about, News::Other)),
+        _ => DisputeState::Open,
+    };
+    Ok((about, News::Dispute { reference: dispute.id, money, state }))
+}
+
+/// `t=…,v1=…`, with several `v1` while a secret is being replaced.
+fn check(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> Result<(), Forged> {
+    let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
+    let stamp = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);
+    let stamp = stamp.ok_or(Forged::Signature("the signature has no time"))?;
+    let seconds: i64 = stamp.parse().map_err(|_| Forged::Signature("the signature's time can't be read"))?;
+    let mut message = format!("{stamp}.").into_bytes();
+    message.extend_from_slice(body);
+    let is_signed = parts().filter(|(name, _)| *name == "v1").any(|(_, signature)| {
+        secrets.iter().any(|secret| Hash::Sha256.is_signed(secret.expose(), &message, signature))
+    });
+    if !is_signed {
+        return Err(Forged::Signature("the signature is wrong"));
+    }
+    if now.seconds().abs_diff(seconds) > TOLERANCE_SECONDS.unsigned_abs() {
+        return Err(Forged::Signature("the signature is too old, or from the future"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn secrets(secrets: &[&str]) -> Vec<Secret> {
+        secrets.iter().map(|secret| Secret::from(*secret)).collect()
+    }
+
+    #[test]
+    fn the_signature_is_that_of_the_official_package() {
+        let signature = Hash::Sha256.sign("whsec_test", b"1700000000.{\"id\":\"evt_1\"}");
+        assert!(signature.starts_with("c89214b5b5da833d"), "{signature}");
+        let header = format!("t=1700000000,v1={signature}");
+        let body = b"{\"id\":\"evt_1\"}";
+        assert!(check(&header, body, &secrets(&["whsec_test"]), NOW).is_ok());
+        assert!(check(&header, body, &secrets(&["whsec_new", "whsec_test"]), NOW).is_ok(), "while it is replaced");
+        let two = format!("t=1700000000,v1={},v1={signature}", "00".repeat(32));
+        assert!(check(&two, body, &secrets(&["whsec_test"]), NOW).is_ok(), "any of several");
+        for (header, body, secret) in [
+            (header.as_str(), &b"{\"id\":\"evt_2\"}"[..], "whsec_test"),
+            (&header, body, "whsec_other"),
+            (&header, body, ""),
+            (&header.replace("v1=", "v0="), body, "whsec_test"),
+            (&header.replace("t=17", "t=16"), body, "whsec_test"),
+            ("", body, "whsec_test"),
+            ("t=,v1=", body, "whsec_test"),
+        ] {
+            assert!(check(header, body, &secrets(&[secret]), NOW).is_err(), "{header} {secret}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_good_for_five_minutes_in_both_directions() {
+        let body = b"{}";
+        for (seconds, good) in [(0, true), (299, true), (-299, true), (301, false), (-301, false), (100_000, false)] {
+            let stamp = 1_700_000_000 + seconds;
+            let signature = Hash::Sha256.sign("whsec_test", format!("{stamp}.{{}}").as_bytes());
+            let header = format!("t={stamp},v1={signature}");
+            assert_eq!(check(&header, body, &secrets(&["whsec_test"]), NOW).is_ok(), good, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_only_paid_when_it_says_so() {
+        let stripe =
+            Stripe::new(&Url::parse("http://localhost").unwrap(), "sk_test_x".into(), secrets(&["whsec_test"]))
+                .unwrap();
+        let id = Uuid::from_u128(7);
+        let event = |kind: &str, status: &str, live: bool| {
+            let body = format!(
+                r#"{{"id":"evt_1","type":"{kind}","livemode":{live},"data":{{"object":{{"id":"cs_1","payment_status":"{status}",
+                   "amount_total":500,"currency":"vnd","payment_intent":"pi_1","client_reference_id":"{id}"}}}}}}"#
+            );
+            stripe.classify(&Verified(body.into_bytes())).unwrap()
+        };
+        let paid = event("checkout.session.completed", "paid", false);
+        let money = Money::new(500, Currency::Vnd);
+        assert_eq!(paid.news, News::Paid { money, charge: Some("pi_1".to_owned()) });
+        assert_eq!((paid.about, paid.is_ours), (About::Payment(id), true));
+        assert_eq!(event("checkout.session.completed", "unpaid", false).news, News::Pending);
+        assert_eq!(event("checkout.session.something_new", "paid", false).news, News::Other);
+        assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money, where tests are meant");
+        assert_eq!(stripe.classify(&Verified(b"[]".to_vec())), Err(Unreadable));
+    }
+}

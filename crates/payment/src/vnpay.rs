@@ -1,0 +1,375 @@
+//! VNPay 2.1.0: payments in Vietnamese dong by Vietnamese banks.
+//!
+//! The payer is sent to an address that we sign ourselves; nothing is asked of VNPay for it. It tells of the result by a GET whose query is signed
+//! in the same way: all its fields, sorted and encoded as in a form. Amounts are written times 100, moments in the time of Vietnam.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use appcore::{Secret, Timestamp};
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::json;
+use time::{OffsetDateTime, UtcOffset, macros::format_description};
+use url::{Url, form_urlencoded};
+use uuid::Uuid;
+
+use crate::{
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
+    Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified, http::Http,
+    signature::Hash,
+};
+
+const VERSION: &str = "2.1.0";
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// What it writes for one dong.
+const SCALE: i64 = 100;
+
+pub struct Vnpay {
+    http: Http,
+    tmn_code: String,
+    hash_secret: Secret,
+}
+
+impl Vnpay {
+    pub fn new(base_url: &Url, tmn_code: String, hash_secret: Secret) -> Result<Self, GatewayError> {
+        Ok(Self { http: Http::new(base_url, TIMEOUT)?, tmn_code, hash_secret })
+    }
+
+    fn sign(&self, message: &str) -> String {
+        Hash::Sha512.sign(self.hash_secret.expose(), message.as_bytes())
+    }
+
+    async fn ask(&self, body: serde_json::Value) -> Result<Answered, GatewayError> {
+        let url = self.http.url("/merchant_webapi/api/transaction");
+        let answered: Answered = self.http.json(self.http.client.post(url).json(&body)).await?;
+        if !Hash::Sha512.is_signed(
+            self.hash_secret.expose(),
+            answered.message().as_bytes(),
+            answered.vnp_secure_hash.as_deref().unwrap_or_default(),
+        ) {
+            return Err(GatewayError::Away("the signature of its answer is wrong".to_owned()));
+        }
+        Ok(answered)
+    }
+}
+
+/// What VNPay says about a transaction.
+#[derive(Deserialize)]
+struct Answered {
+    #[serde(flatten)]
+    fields: BTreeMap<String, serde_json::Value>,
+    #[serde(rename = "vnp_SecureHash", default)]
+    vnp_secure_hash: Option<String>,
+}
+
+impl Answered {
+    fn text(&self, name: &str) -> String {
+        match self.fields.get(name) {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(serde_json::Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// What is signed: refunds have one field less.
+    fn message(&self) -> String {
+        let mut names = vec![
+            "vnp_ResponseId",
+            "vnp_Command",
+            "vnp_ResponseCode",
+            "vnp_Message",
+            "vnp_TmnCode",
+            "vnp_TxnRef",
+            "vnp_Amount",
+            "vnp_BankCode",
+            "vnp_PayDate",
+            "vnp_TransactionNo",
+            "vnp_TransactionType",
+            "vnp_TransactionStatus",
+            "vnp_OrderInfo",
+        ];
+        if self.text("vnp_Command") == "querydr" {
+            names.extend(["vnp_PromotionCode", "vnp_PromotionAmount"]);
+        }
+        names.iter().map(|name| self.text(name)).collect::<Vec<_>>().join("|")
+    }
+}
+
+/// `yyyyMMddHHmmss` in Vietnam.
+fn local(moment: Timestamp) -> String {
+    let format = format_description!("[year][month][day][hour][minute][second]");
+    OffsetDateTime::from_unix_timestamp(moment.seconds())
+        .ok()
+        .zip(UtcOffset::from_hms(7, 0, 0).ok())
+        .and_then(|(moment, offset)| moment.to_offset(offset).format(format).ok())
+        .unwrap_or_default()
+}
+
+/// Fields as in a form, which sorts them.
+fn encoded(fields: &BTreeMap<String, String>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// The fields of a notice that are signed, and the signature.
+fn read(query: &str) -> Option<(BTreeMap<String, String>, String)> {
+    let (mut fields, mut signature) = (BTreeMap::new(), None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "vnp_SecureHash" => signature = Some(value.into_owned()),
+            "vnp_SecureHashType" => {}
+            name if name.starts_with("vnp_") => {
+                if fields.insert(name.to_owned(), value.into_owned()).is_some() {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+    }
+    Some((fields, signature?))
+}
+
+#[async_trait]
+impl Gateway for Vnpay {
+    fn name(&self) -> GatewayName {
+        GatewayName::Vnpay
+    }
+
+    fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
+        (currency == Currency::Vnd).then_some(5_000..=999_999_999)
+    }
+
+    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+        let id = order.payment_id.simple().to_string();
+        let address =
+            order.address.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_canonical().to_string());
+        let fields: BTreeMap<String, String> = [
+            ("vnp_Version", VERSION.to_owned()),
+            ("vnp_Command", "pay".to_owned()),
+            ("vnp_TmnCode", self.tmn_code.clone()),
+            ("vnp_Amount", order.price.amount.saturating_mul(SCALE).to_string()),
+            ("vnp_CurrCode", "VND".to_owned()),
+            ("vnp_TxnRef", id.clone()),
+            ("vnp_OrderInfo", order.title.to_owned()),
+            ("vnp_OrderType", "other".to_owned()),
+            ("vnp_Locale", "vn".to_owned()),
+            ("vnp_ReturnUrl", order.return_url.to_string()),
+            ("vnp_IpAddr", address),
+            ("vnp_CreateDate", local(order.created_at)),
+            ("vnp_ExpireDate", local(order.expires_at)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let query = encoded(&fields);
+        let signature = self.sign(&query);
+        let redirect_url = format!("{}?{query}&vnp_SecureHash={signature}", self.http.url("/paymentv2/vpcpay.html"));
+        Ok(Checkout { reference: id, redirect_url })
+    }
+
+    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        let (request, created, now) =
+            (Uuid::now_v7().simple().to_string(), local(payment.created_at), local(payment.now));
+        let message = [
+            &request,
+            VERSION,
+            "querydr",
+            &self.tmn_code,
+            payment.reference,
+            &created,
+            &now,
+            "127.0.0.1",
+            payment.reference,
+        ]
+        .join("|");
+        let found = self
+            .ask(json!({
+                "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "querydr", "vnp_TmnCode": self.tmn_code,
+                "vnp_TxnRef": payment.reference, "vnp_OrderInfo": payment.reference, "vnp_TransactionDate": created,
+                "vnp_CreateDate": now, "vnp_IpAddr": "127.0.0.1", "vnp_SecureHash": self.sign(&message),
+            }))
+            .await?;
+        let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
+            ("00", "00") => Remote::Paid(
+                amount(&found.text("vnp_Amount"))
+                    .map_err(|_| GatewayError::Away("the amount can't be read".to_owned()))?,
+            ),
+            ("00", "02") => Remote::Failed,
+            ("00", _) => Remote::Open,
+            // It doesn't know the payment: nobody came.
+            ("91", _) if payment.now >= payment.expires_at => Remote::Expired,
+            ("91", _) => Remote::Open,
+            (code, _) => return Err(GatewayError::Away(format!("{code}: {}", found.text("vnp_Message")))),
+        };
+        Ok(Snapshot { remote, charge: Some(found.text("vnp_TransactionNo")).filter(|charge| !charge.is_empty()) })
+    }
+
+    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        self.fetch(payment).await
+    }
+
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+        let payment = order.payment;
+        let (request, created, now) =
+            (order.refund_id.simple().to_string(), local(payment.created_at), local(payment.now));
+        let amount = order.money.amount.saturating_mul(SCALE).to_string();
+        // 02: all of it; 03: a part.
+        let kind = if order.money.amount == payment.price.amount { "02" } else { "03" };
+        let charge = payment.charge.unwrap_or_default();
+        let message = [
+            &request,
+            VERSION,
+            "refund",
+            &self.tmn_code,
+            kind,
+            payment.reference,
+            &amount,
+            charge,
+            &created,
+            "natter",
+            &now,
+            "127.0.0.1",
+            payment.reference,
+        ]
+        .join("|");
+        let done = self
+            .ask(json!({
+                "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "refund", "vnp_TmnCode": self.tmn_code,
+                "vnp_TransactionType": kind, "vnp_TxnRef": payment.reference, "vnp_Amount": amount,
+                "vnp_TransactionNo": charge, "vnp_TransactionDate": created, "vnp_CreateBy": "natter",
+                "vnp_CreateDate": now, "vnp_IpAddr": "127.0.0.1", "vnp_OrderInfo": payment.reference,
+                "vnp_SecureHash": self.sign(&message),
+            }))
+            .await?;
+        match done.text("vnp_ResponseCode").as_str() {
+            "00" => Ok(Refunded { reference: request, state: RefundState::Done }),
+            // 94: this refund was asked for before, and is being processed.
+            "94" => Ok(Refunded { reference: request, state: RefundState::Pending }),
+            code => Err(GatewayError::Refused(format!("{code}: {}", done.text("vnp_Message")))),
+        }
+    }
+
+    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+        let (fields, signature) = read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
+        let message = encoded(&fields);
+        if !Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature) {
+            return Err(Forged::Signature("the signature is wrong"));
+        }
+        Ok(Verified(message.into_bytes()))
+    }
+
+    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+        let fields: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
+        let text = |name: &str| fields.get(name).map_or("", String::as_str);
+        let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
+        let transaction = text("vnp_TransactionNo");
+        let news = match (code, status) {
+            ("00", "00") => News::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) },
+            ("11" | "15", _) => News::Expired,
+            // 07: the money was taken, but VNPay looks into it.
+            ("07", _) | (_, "01" | "04" | "07") => News::Pending,
+            _ => News::Failed,
+        };
+        Ok(Notice {
+            event_id: format!("{order}:{transaction}:{code}:{status}"),
+            kind: format!("ipn.{code}.{status}"),
+            about: order.parse().map_or_else(|_| About::Reference(order.to_owned()), About::Payment),
+            is_ours: text("vnp_TmnCode") == self.tmn_code,
+            news,
+        })
+    }
+
+    /// 200 whatever is wrong; the code tells.
+    fn answer(&self, outcome: Acknowledged) -> Answer {
+        let (code, message) = match outcome {
+            Acknowledged::Applied => ("00", "Confirm Success"),
+            Acknowledged::AppliedBefore => ("02", "Order already confirmed"),
+            Acknowledged::UnknownPayment => ("01", "Order not Found"),
+            Acknowledged::WrongAmount => ("04", "Invalid amount"),
+            Acknowledged::BadSignature => ("97", "Invalid signature"),
+            Acknowledged::OurFailure => ("99", "Unknown error"),
+        };
+        let body = format!(r#"{{"RspCode":"{code}","Message":"{message}"}}"#);
+        Answer { status: 200, content_type: "application/json", body }
+    }
+}
+
+/// Dong of an amount that is written times 100.
+fn amount(text: &str) -> Result<Money, Unreadable> {
+    let scaled: i64 = text.parse().map_err(|_| Unreadable)?;
+    if scaled < 0 || scaled % SCALE != 0 {
+        return Err(Unreadable);
+    }
+    Ok(Money::new(scaled / SCALE, Currency::Vnd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vnpay() -> Vnpay {
+        Vnpay::new(&Url::parse("https://sandbox.test").unwrap(), "TMN".to_owned(), "SECRET".into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_address_is_signed_over_its_sorted_fields() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (back, notify) = (url("https://x.test/back"), url("https://x.test/ipn"));
+        let order = Order {
+            payment_id: Uuid::from_u128(7),
+            price: Money::new(249_000, Currency::Vnd),
+            title: "250 credits",
+            return_url: &back,
+            notify_url: &notify,
+            created_at: Timestamp(1_700_000_000_000),
+            expires_at: Timestamp(1_700_001_800_000),
+            address: None,
+        };
+        let checkout = vnpay().create_checkout(&order).await.unwrap();
+        let query = checkout.redirect_url.split_once('?').unwrap().1;
+        for part in [
+            "vnp_Amount=24900000&vnp_Command=pay&vnp_CreateDate=20231115051320&",
+            "vnp_OrderInfo=250+credits&",
+            "vnp_ReturnUrl=https%3A%2F%2Fx.test%2Fback&",
+        ] {
+            assert!(query.contains(part), "{query}");
+        }
+        let (signed, signature) = query.split_once("&vnp_SecureHash=").unwrap();
+        assert_eq!(signature.len(), 128);
+        assert!(Hash::Sha512.is_signed("SECRET", signed.as_bytes(), signature));
+    }
+
+    #[tokio::test]
+    async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so() {
+        let vnpay = vnpay();
+        let header = |_: &str| None;
+        let verify =
+            async |query: &str| vnpay.verify(&Delivery { header: &header, query, body: b"", now: Timestamp(0) }).await;
+        let signed = |code: &str, status: &str| {
+            let fields = format!(
+                "vnp_Amount=24900000&vnp_OrderInfo=250+credits&vnp_ResponseCode={code}&vnp_TmnCode=TMN&vnp_TransactionNo=9\
+                 &vnp_TransactionStatus={status}&vnp_TxnRef=00000000000000000000000000000007"
+            );
+            let signature = vnpay.sign(&fields);
+            // In whatever order, with what is not signed among it.
+            let (first, rest) = fields.split_once('&').unwrap();
+            format!("{rest}&{first}&vnp_SecureHash={signature}&utm=1")
+        };
+        let paid = vnpay.classify(&verify(&signed("00", "00")).await.unwrap()).unwrap();
+        assert_eq!((paid.about, paid.is_ours), (About::Payment(Uuid::from_u128(7)), true));
+        let money = Money::new(249_000, Currency::Vnd);
+        assert_eq!(paid.news, News::Paid { money, charge: Some("9".to_owned()) });
+        for (code, status, news) in [
+            ("00", "02", News::Failed),
+            ("24", "02", News::Failed),
+            ("11", "02", News::Expired),
+            ("07", "07", News::Pending),
+        ] {
+            let read = vnpay.classify(&verify(&signed(code, status)).await.unwrap()).unwrap();
+            assert_eq!(read.news, news, "{code} {status}");
+        }
+        let good = signed("00", "00");
+        for bad in [good.replace("24900000", "24900100"), good.replace("vnp_SecureHash", "vnp_Hash"), String::new()] {
+            assert!(verify(&bad).await.is_err(), "{bad}");
+        }
+        assert!(verify(&format!("{good}&vnp_Amount=100")).await.is_err(), "a field that is there twice");
+    }
+}

@@ -1,0 +1,108 @@
+//! What somebody may use: their plan, their credits, and what is left of quotas.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use appcore::{
+    AppError, UserId,
+    event::{BusMessage, Envelope, Event, Topic},
+    view::{CurrentPlan, Entitlements},
+};
+use dbcontext::query::plans as plan_rows;
+
+use crate::{App, ledger};
+
+/// How often one person is told at most.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Whom there is something to tell.
+#[derive(Default)]
+pub struct Tellings {
+    /// Those who were told within the last second, and whether there is more to tell since.
+    recent: Mutex<HashMap<UserId, bool>>,
+    /// The instance, for what is told later.
+    app: std::sync::OnceLock<std::sync::Weak<App>>,
+}
+
+impl Tellings {
+    pub(crate) fn serve(&self, app: &Arc<App>) {
+        // It is built once.
+        let _ = self.app.set(Arc::downgrade(app));
+    }
+
+    /// Whether somebody can be told now; otherwise they are told at the end of their second.
+    fn begin(&self, user_id: UserId) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        match recent.get_mut(&user_id) {
+            Some(more) => {
+                *more = true;
+                false
+            }
+            None => {
+                recent.insert(user_id, false);
+                true
+            }
+        }
+    }
+
+    /// Whether there is more to tell at the end of a second.
+    fn goes_on(&self, user_id: UserId) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = recent.get_mut(&user_id).is_some_and(std::mem::take);
+        if !more {
+            recent.remove(&user_id);
+        }
+        more
+    }
+}
+
+/// What somebody has.
+pub async fn read(app: &App, user_id: UserId) -> Result<Entitlements, AppError> {
+    if !app.payments.is_charging() {
+        return Ok(Entitlements { plan: None, credits: None, quotas: Vec::new(), trial_ends_at: None });
+    }
+    let now = app.clock.now();
+    let subscription = plan_rows::subscription(app.db.reader(), user_id).await?.filter(|row| row.ends_at > now);
+    let plan = match subscription {
+        Some(row) => plan_rows::by_id(app.db.reader(), row.plan_id).await?.map(|plan| CurrentPlan {
+            id: plan.id,
+            name: plan.name,
+            renews_at: None,
+            cancel_at: Some(row.ends_at),
+        }),
+        None => None,
+    };
+    let credits = ledger::credits(app, user_id).await?;
+    Ok(Entitlements { plan, credits: Some(credits), quotas: Vec::new(), trial_ends_at: None })
+}
+
+/// Tells somebody's own connections what they have now, at most once a second.
+pub(crate) fn tell(app: &App, user_id: UserId) {
+    let Some(app) = app.tellings.app.get().and_then(std::sync::Weak::upgrade) else { return };
+    if !app.tellings.begin(user_id) {
+        return;
+    }
+    tokio::spawn(async move {
+        loop {
+            match read(&app, user_id).await {
+                Ok(entitlements) => publish(&app, user_id, entitlements),
+                Err(error) => tracing::warn!(%error, "somebody could not be told what they have"),
+            }
+            tokio::time::sleep(PACE).await;
+            if !app.tellings.goes_on(user_id) {
+                return;
+            }
+        }
+    });
+}
+
+fn publish(app: &App, user_id: UserId, entitlements: Entitlements) {
+    let event = Event::QuotaUpdated(Box::new(entitlements));
+    match Envelope::seal(&event, Topic::User(user_id), app.clock.now()) {
+        Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+        Err(error) => tracing::error!(%error, "what somebody has could not be sealed"),
+    }
+}

@@ -1,0 +1,114 @@
+//! What gateways tell: verified, then stored and applied in one transaction.
+
+use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice};
+use appcore::{AppError, Code};
+use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
+
+use super::{apply, reconcile};
+use crate::App;
+
+/// The longest event that is kept.
+const MAX_RAW: usize = 256 * 1024;
+
+/// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
+pub async fn receive(app: &App, name: GatewayName, delivery: &Delivery<'_>) -> Result<Answer, AppError> {
+    let gateway = app.payments.gateway(name).ok_or(Code::NotFound)?;
+    let outcome = match take(app, gateway.as_ref(), delivery).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(%error, gateway = name.as_str(), "an event of a payment gateway could not be applied");
+            Acknowledged::OurFailure
+        }
+    };
+    Ok(gateway.answer(outcome))
+}
+
+async fn take(app: &App, gateway: &dyn Gateway, delivery: &Delivery<'_>) -> Result<Acknowledged, AppError> {
+    let name = gateway.name().as_str();
+    let verified = match gateway.verify(delivery).await {
+        Ok(verified) => verified,
+        Err(Forged::Signature(reason)) => {
+            tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
+            return Ok(Acknowledged::BadSignature);
+        }
+        Err(Forged::Unchecked(error)) => return Err(AppError::unavailable(error)),
+    };
+    let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
+        tracing::error!(gateway = name, "an event is signed, but can't be read");
+        return Ok(Acknowledged::BadSignature);
+    };
+    if raw.len() > MAX_RAW || raw.contains('\0') {
+        tracing::error!(gateway = name, event = notice.event_id, "an event is too long to be kept");
+        return Ok(Acknowledged::BadSignature);
+    }
+    let raw = raw.to_owned();
+    store(app, gateway, notice, raw).await
+}
+
+/// Stores an event and applies it. Both happen, or neither.
+async fn store(app: &App, gateway: &dyn Gateway, notice: Notice, raw: String) -> Result<Acknowledged, AppError> {
+    let (name, now) = (gateway.name().as_str(), app.clock.now());
+    // What has to be asked is asked before anything is locked.
+    let captured = match (&notice.news, &notice.about) {
+        (News::Approved, About::Reference(reference)) => {
+            match rows::by_reference(app.db.writer(), name, reference).await? {
+                Some(row) => reconcile::capture(app, &row).await?,
+                None => None,
+            }
+        }
+        _ => None,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let event = payment_event::Model {
+        gateway: name.to_owned(),
+        event_id: notice.event_id.clone(),
+        kind: notice.kind.clone(),
+        raw,
+        notice: serde_json::to_string(&notice).map_err(AppError::internal)?,
+        waits_for: None,
+        payment_id: None,
+        verified_at: now,
+        applied_at: Some(now),
+    };
+    if !rows::insert_event(&tx, event).await? {
+        return Ok(Acknowledged::AppliedBefore);
+    }
+    let id = match &notice.about {
+        About::Payment(id) => rows::by_id(&tx, *id).await?.filter(|row| row.gateway == name).map(|row| row.id),
+        About::Reference(reference) => rows::by_reference(&tx, name, reference).await?.map(|row| row.id),
+        About::Charge(charge) => rows::by_charge(&tx, name, charge).await?.map(|row| row.id),
+        About::Nothing => None,
+    };
+    let locked = match id {
+        Some(id) => rows::lock(&tx, id).await?,
+        None => None,
+    };
+    let Some(mut row) = locked else {
+        let waits_for = match &notice.about {
+            About::Charge(charge) if notice.news != News::Other => Some(format!("charge:{charge}")),
+            _ => None,
+        };
+        let applied_at = waits_for.is_none().then_some(now);
+        rows::mark_event(&tx, name, &notice.event_id, None, waits_for.as_deref(), applied_at).await?;
+        tx.commit().await.map_err(app_error)?;
+        let is_known = matches!(notice.about, About::Nothing) || notice.news == News::Other || waits_for.is_some();
+        return Ok(if is_known { Acknowledged::Applied } else { Acknowledged::UnknownPayment });
+    };
+    let payment_id = row.id;
+    let before = row.clone();
+    let notice = match captured {
+        Some(news) => Notice { news, ..notice },
+        None => notice,
+    };
+    let applied = apply::apply(&tx, &mut row, &notice, now).await?;
+    let waits_for = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
+    let applied_at = waits_for.is_none().then_some(now);
+    rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), waits_for.as_deref(), applied_at).await?;
+    if applied == apply::Applied::Done {
+        apply::waiting(&tx, &mut row, now).await?;
+    }
+    rows::store(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(app, &before, &row);
+    Ok(if applied == apply::Applied::WrongAmount { Acknowledged::WrongAmount } else { Acknowledged::Applied })
+}

@@ -1,0 +1,221 @@
+//! Payments: what can be bought, how it is paid, and what follows from it.
+//!
+//! A [checkout](checkout) sends a payer to a gateway. What becomes of it the gateway tells in its [inbox](inbox), where each event is verified, and then
+//! stored and applied in one transaction, exactly once; and it is [asked](reconcile) about what it hasn't told. Both say [news](apply) about a
+//! payment, which change it under the lock of its row, in whatever order they come. Which steps there are stands in the crate `payment`.
+
+mod apply;
+mod checkout;
+mod demo;
+mod inbox;
+pub mod plans;
+mod reconcile;
+mod refund;
+mod switches;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use ::payment::{
+    Currency, Demo, Gateway, GatewayError, GatewayName, Known, Momo, Money, Paypal, PaypalCheck, Stage, Stripe, Vnpay,
+};
+use appcore::{
+    AppError, Code, Secret,
+    auth::{Principal, token},
+    config::{Config, PaypalVerify},
+    page::{Page, PageRequest},
+    view::{AdminPayment, Payment, PaymentStatus},
+};
+use dbcontext::{
+    entity::payment,
+    query::{payments as rows, plans as plan_rows},
+};
+use url::Url;
+use uuid::Uuid;
+
+pub use self::{
+    checkout::{Begun, Order, begin, finish},
+    demo::end_demo,
+    inbox::receive,
+    reconcile::reconcile,
+    refund::refund,
+    switches::{gateways, switch},
+};
+pub(crate) use self::{reconcile::keep, switches::follow};
+use crate::App;
+
+/// The gateways of this instance.
+pub struct Payments {
+    gateways: BTreeMap<GatewayName, Arc<dyn Gateway>>,
+    demo: Option<Arc<Demo>>,
+    /// What administrators have switched; what isn't in it is on.
+    switches: RwLock<HashMap<GatewayName, bool>>,
+}
+
+impl Payments {
+    pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
+        let settings = &config.payment;
+        let mut gateways: BTreeMap<GatewayName, Arc<dyn Gateway>> = BTreeMap::new();
+        let mut demo = None;
+        if settings.demo.enabled {
+            // Only this instance signs with it, and only this instance verifies it.
+            let secret = Secret::from(token::random_text()?);
+            let gateway = Arc::new(Demo::new(secret, public_url(config)?));
+            demo = Some(Arc::clone(&gateway));
+            gateways.insert(GatewayName::Demo, gateway);
+        }
+        let stripe = &settings.stripe;
+        if stripe.enabled {
+            let gateway = Stripe::new(&stripe.base_url, stripe.secret_key.clone(), stripe.webhook_secret.clone())?;
+            gateways.insert(GatewayName::Stripe, Arc::new(gateway));
+        }
+        let paypal = &settings.paypal;
+        if paypal.enabled {
+            let check = match paypal.verify {
+                PaypalVerify::Certificate => PaypalCheck::Certificate,
+                PaypalVerify::Api => PaypalCheck::Api,
+            };
+            let (id, secret, webhook) =
+                (paypal.client_id.clone(), paypal.client_secret.clone(), paypal.webhook_id.clone());
+            gateways.insert(GatewayName::Paypal, Arc::new(Paypal::new(&paypal.base_url, id, secret, webhook, check)?));
+        }
+        let momo = &settings.momo;
+        if momo.enabled {
+            let (partner, access) = (momo.partner_code.clone(), momo.access_key.expose().to_owned());
+            gateways.insert(
+                GatewayName::Momo,
+                Arc::new(Momo::new(&momo.base_url, partner, access, momo.secret_key.clone())?),
+            );
+        }
+        let vnpay = &settings.vnpay;
+        if vnpay.enabled {
+            let gateway = Vnpay::new(&vnpay.base_url, vnpay.tmn_code.clone(), vnpay.hash_secret.clone())?;
+            gateways.insert(GatewayName::Vnpay, Arc::new(gateway));
+        }
+        Ok(Self { gateways, demo, switches: RwLock::default() })
+    }
+
+    /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.
+    #[must_use]
+    pub fn is_charging(&self) -> bool {
+        !self.gateways.is_empty()
+    }
+
+    fn gateway(&self, name: GatewayName) -> Option<&Arc<dyn Gateway>> {
+        self.gateways.get(&name)
+    }
+
+    fn is_on(&self, name: GatewayName) -> bool {
+        let switches = self.switches.read().unwrap_or_else(PoisonError::into_inner);
+        self.gateways.contains_key(&name) && switches.get(&name).copied().unwrap_or(true)
+    }
+}
+
+fn public_url(config: &Config) -> anyhow::Result<Url> {
+    Ok(Url::parse(&config.server.public_url())?)
+}
+
+/// A stored payment, with its words read.
+fn stage(row: &payment::Model) -> Result<Stage, AppError> {
+    row.stage.parse().map_err(AppError::internal)
+}
+
+fn price(row: &payment::Model) -> Result<Money, AppError> {
+    Ok(Money::new(row.amount, row.currency.parse::<Currency>().map_err(AppError::internal)?))
+}
+
+fn gateway_of<'a>(app: &'a App, row: &payment::Model) -> Result<&'a Arc<dyn Gateway>, AppError> {
+    let name = row.gateway.parse().map_err(AppError::internal)?;
+    app.payments.gateway(name).ok_or_else(|| Code::GatewayOff.into())
+}
+
+fn known<'a>(app: &App, row: &'a payment::Model) -> Result<Known<'a>, AppError> {
+    Ok(Known {
+        payment_id: row.id,
+        reference: row.reference.as_deref().unwrap_or_default(),
+        charge: row.charge.as_deref(),
+        price: price(row)?,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        now: app.clock.now(),
+    })
+}
+
+/// What a gateway's failure is to those who asked for something.
+fn failed(error: GatewayError) -> AppError {
+    match error {
+        GatewayError::Away(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
+        GatewayError::Refused(reason) => {
+            tracing::warn!(reason, "a payment gateway refuses");
+            AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another way to pay.")
+        }
+    }
+}
+
+/// A person's payments, the newest first.
+pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<Payment>, AppError> {
+    let (found, total) = rows::list(app.db.reader(), Some(by.user_id), None, page).await?;
+    Ok(Page::new(views(app, found).await?, page, total))
+}
+
+/// One of them.
+pub async fn read(app: &App, by: &Principal, id: Uuid) -> Result<Payment, AppError> {
+    view(app, own(app, by, id).await?).await
+}
+
+/// Everybody's payments, the newest first.
+pub async fn list_all(
+    app: &App,
+    status: Option<PaymentStatus>,
+    page: PageRequest,
+) -> Result<Page<AdminPayment>, AppError> {
+    let (found, total) = rows::list(app.db.reader(), None, status.map(PaymentStatus::as_str), page).await?;
+    let beside: Vec<_> = found.iter().map(|row| (row.user_id, row.quarantine.clone(), row.reference.clone())).collect();
+    let items = views(app, found).await?.into_iter().zip(beside);
+    let items = items
+        .map(|(payment, (user_id, quarantine, reference))| AdminPayment { payment, user_id, quarantine, reference })
+        .collect();
+    Ok(Page::new(items, page, total))
+}
+
+/// A payment of the caller's own.
+async fn own(app: &App, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
+    let row = rows::by_id(app.db.reader(), id).await?.filter(|row| row.user_id == by.user_id);
+    row.ok_or_else(|| Code::NotFound.into())
+}
+
+async fn view(app: &App, row: payment::Model) -> Result<Payment, AppError> {
+    views(app, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+async fn views(app: &App, found: Vec<payment::Model>) -> Result<Vec<Payment>, AppError> {
+    let mut ids: Vec<Uuid> = found.iter().map(|row| row.plan_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let names: HashMap<Uuid, String> =
+        plan_rows::by_ids(app.db.reader(), ids).await?.into_iter().map(|plan| (plan.id, plan.name)).collect();
+    let now = app.clock.now();
+    found
+        .into_iter()
+        .map(|row| {
+            let can_pay = stage(&row)?.is_open() && now < row.expires_at && row.quarantine.is_none();
+            Ok(Payment {
+                status: row.status.parse().map_err(AppError::internal)?,
+                plan_name: names.get(&row.plan_id).cloned().unwrap_or_default(),
+                redirect_url: row.redirect_url.filter(|_| can_pay),
+                receipt: row.receipt_year.zip(row.receipt_number).map(|(year, number)| format!("{year}-{number:04}")),
+                id: row.id,
+                gateway: row.gateway,
+                amount: row.amount,
+                currency: row.currency,
+                plan_id: row.plan_id,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+                paid_at: row.paid_at,
+                refunded_amount: row.refunded,
+            })
+        })
+        .collect()
+}

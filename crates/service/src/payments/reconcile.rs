@@ -1,0 +1,126 @@
+//! Asking gateways about what they haven't told.
+
+use std::{sync::Arc, time::Duration};
+
+use ::payment::{News, RefundOrder, Remote, Snapshot, Stage};
+use appcore::{AppError, Code};
+use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
+use uuid::Uuid;
+
+use super::{apply, failed, gateway_of, known, refund, stage};
+use crate::App;
+
+/// Payments that one look asks about.
+const MOST: u64 = 100;
+/// How often the switches are read anew, should the bus have said nothing.
+pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
+/// How long after its end a payment is asked about: a payment that was made in the last moment may be told late.
+const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
+
+/// Looks for payments that are due, as long as the program runs. Every instance looks; each payment is asked about by one.
+pub(crate) async fn keep(app: Arc<App>) {
+    let mut tick = tokio::time::interval(app.config.payment.reconcile_every);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = app.stopping.cancelled() => return,
+        }
+        if let Err(error) = look(&app).await {
+            tracing::warn!(%error, "payments could not be reconciled");
+        }
+    }
+}
+
+async fn look(app: &App) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let next = now.plus(app.config.payment.reconcile_after);
+    for id in rows::claim_due(app.db.writer(), now, next, MOST).await? {
+        if let Err(error) = reconcile(app, id).await {
+            tracing::warn!(%error, payment = %id, "a payment could not be reconciled");
+        }
+    }
+    for id in rows::claim_due_refunds(app.db.writer(), now, next, MOST).await? {
+        if let Err(error) = refund::complete(app, id).await {
+            tracing::warn!(%error, refund = %id, "a refund could not be completed");
+        }
+    }
+    for id in rows::awaited(app.db.reader(), MOST).await? {
+        let tx = app.db.begin().await.map_err(app_error)?;
+        let Some(mut row) = rows::lock(&tx, id).await? else { continue };
+        let before = row.clone();
+        apply::waiting(&tx, &mut row, now).await?;
+        rows::store(&tx, row.clone()).await?;
+        tx.commit().await.map_err(app_error)?;
+        apply::tell(app, &before, &row);
+    }
+    Ok(())
+}
+
+/// Asks the gateway about a payment, whatever is known of it.
+pub async fn reconcile(app: &App, id: Uuid) -> Result<(), AppError> {
+    let row = rows::by_id(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    ask(app, row).await
+}
+
+/// The same.
+pub(super) async fn ask(app: &App, row: payment::Model) -> Result<(), AppError> {
+    let now = app.clock.now();
+    // Nobody was told where to pay.
+    let news = if row.reference.is_none() {
+        (now >= row.expires_at).then_some(News::Expired)
+    } else {
+        let gateway = gateway_of(app, &row)?;
+        let found = gateway.fetch(&known(app, &row)?).await.map_err(failed)?;
+        match found.remote {
+            Remote::Approved => capture(app, &row).await?,
+            _ => news_of(found),
+        }
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
+    let before = locked.clone();
+    if let Some(news) = news {
+        apply::news(&tx, &mut locked, &news, now).await?;
+        apply::waiting(&tx, &mut locked, now).await?;
+    }
+    if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(AFTERTHOUGHT) {
+        // Should it be paid all the same, it counts.
+        apply::step(&mut locked, Stage::Expired)?;
+    }
+    if locked != before {
+        rows::store(&tx, locked.clone()).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(app, &before, &locked);
+    Ok(())
+}
+
+/// Takes what a payer has agreed to.
+pub(super) async fn capture(app: &App, row: &payment::Model) -> Result<Option<News>, AppError> {
+    let gateway = gateway_of(app, row)?;
+    Ok(news_of(gateway.capture(&known(app, row)?).await.map_err(failed)?))
+}
+
+fn news_of(snapshot: Snapshot) -> Option<News> {
+    match snapshot.remote {
+        Remote::Open | Remote::Approved => None,
+        Remote::Paid(money) => Some(News::Paid { money, charge: snapshot.charge }),
+        Remote::Failed => Some(News::Failed),
+        Remote::Expired => Some(News::Expired),
+    }
+}
+
+/// What a refund is to its gateway.
+pub(super) async fn give_back(
+    app: &App,
+    row: &payment::Model,
+    refund_id: Uuid,
+    amount: i64,
+) -> Result<::payment::Refunded, ::payment::GatewayError> {
+    let refused = |error: AppError| ::payment::GatewayError::Away(error.to_string());
+    let gateway = gateway_of(app, row).map_err(refused)?;
+    let payment = known(app, row).map_err(refused)?;
+    let money = ::payment::Money::new(amount, payment.price.currency);
+    gateway.refund(&RefundOrder { refund_id, money, payment }).await
+}

@@ -1,0 +1,82 @@
+//! Which ways to pay are on: a row, and a copy of it on every instance.
+
+use std::sync::{PoisonError, Weak};
+
+use ::payment::{Currency, GatewayName};
+use appcore::{
+    AppError, Code,
+    auth::Principal,
+    event::{BusMessage, Listener, Signal},
+    view::PaymentGateway,
+};
+use dbcontext::{constraint::app_error, query::payments as rows};
+
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+};
+
+/// The ways to pay of this installation.
+#[must_use]
+pub fn gateways(app: &App) -> Vec<PaymentGateway> {
+    let payments = &app.payments;
+    let takes = |name: GatewayName| {
+        let gateway = payments.gateway(name)?;
+        Some(
+            Currency::ALL
+                .iter()
+                .filter(|one| gateway.limits(**one).is_some())
+                .map(|one| one.code().to_owned())
+                .collect(),
+        )
+    };
+    payments
+        .gateways
+        .keys()
+        .map(|name| PaymentGateway {
+            name: name.as_str().to_owned(),
+            enabled: payments.is_on(*name),
+            currencies: takes(*name).unwrap_or_default(),
+            is_demo: *name == GatewayName::Demo,
+        })
+        .collect()
+}
+
+/// Switches a way to pay on or off, on all instances.
+pub async fn switch(app: &App, by: &Principal, name: GatewayName, enabled: bool) -> Result<PaymentGateway, AppError> {
+    app.payments.gateway(name).ok_or(Code::NotFound)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::put_switch(&tx, name.as_str(), enabled).await?;
+    audit::record(&tx, Entry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    read(app).await?;
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::PaymentSwitchesChanged)]));
+    gateways(app).into_iter().find(|gateway| gateway.name == name.as_str()).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Reads the switches anew.
+pub(crate) async fn read(app: &App) -> Result<(), AppError> {
+    let found = rows::switches(app.db.writer()).await?;
+    let switches = found.into_iter().filter_map(|(name, enabled)| Some((name.parse().ok()?, enabled))).collect();
+    *app.payments.switches.write().unwrap_or_else(PoisonError::into_inner) = switches;
+    Ok(())
+}
+
+/// Learns of switches that other instances have changed.
+pub(crate) async fn follow(app: Weak<App>, mut listener: Listener) {
+    loop {
+        {
+            let Some(app) = app.upgrade() else { return };
+            if let Err(error) = read(&app).await {
+                tracing::warn!(%error, "the switches of the ways to pay could not be read");
+            }
+        }
+        loop {
+            match tokio::time::timeout(super::reconcile::READ_AGAIN, listener.recv()).await {
+                Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+            }
+        }
+    }
+}

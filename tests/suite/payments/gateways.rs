@@ -1,0 +1,260 @@
+//! Every gateway in the same way: what it tells twice, late, in another order, wrong or not at all.
+
+use support::{Application, Member, Setup, json};
+
+use super::{
+    adds_up, begun, check_out, credits,
+    fake::{ALL, Fake, Kind, Mood, Outcome, paypal_signed, stripe_signed},
+    payment, status,
+};
+
+/// An application that takes money by one gateway, and somebody who pays.
+async fn stage(kind: Kind) -> (Application, Fake, Member) {
+    let fake = Fake::start(kind).await;
+    let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 3600);
+    let app = fake.configure(setup).start().await;
+    let anna = app.sign_up("Anna").await;
+    (app, fake, anna)
+}
+
+#[tokio::test]
+async fn each_event_is_applied_once_though_it_comes_twenty_times_at_once() {
+    for kind in ALL {
+        let (app, _fake, anna) = stage(kind).await;
+        let id = begun(&app, &anna, kind.name()).await;
+        let paid = kind.event(&id, Outcome::Paid, kind.price().1, 1);
+        let answers = futures_util::future::join_all((0..20).map(|_| paid.send(&app))).await;
+        let first = answers.iter().filter(|answer| kind.is_content(answer, false)).count();
+        let again = answers.iter().filter(|answer| kind.is_content(answer, true)).count();
+        assert!(first >= 1 && (kind != Kind::Vnpay || (first, again) == (1, 19)), "{kind:?} {answers:?}");
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        // Another event that says the same.
+        kind.event(&id, Outcome::Paid, kind.price().1, 2).send(&app).await;
+        assert_eq!(credits(&anna).await, 500, "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_forged_is_refused_and_changes_nothing() {
+    for kind in ALL {
+        let (app, _fake, anna) = stage(kind).await;
+        let id = begun(&app, &anna, kind.name()).await;
+        let amount = kind.price().1;
+        let (real, cheaper) = match kind {
+            Kind::Paypal => ("6.00", "0.06"),
+            Kind::Stripe => ("600", "6"),
+            Kind::Momo => ("149000", "1490"),
+            Kind::Vnpay => ("14900000", "14900100"),
+        };
+        for forged in [
+            kind.event(&id, Outcome::Paid, amount, 1).forged(real, cheaper),
+            kind.event(&id, Outcome::Failed, amount, 1).forged(&id.replace('-', "")[..8], "00000000"),
+        ] {
+            let answer = forged.send(&app).await;
+            assert!(kind.is_refused(&answer), "{kind:?} {answer:?}");
+        }
+        assert_eq!(status(&anna, &id).await, "pending");
+        let good = kind.event(&id, Outcome::Paid, amount, 1).send(&app).await;
+        assert!(kind.is_content(&good, false), "{kind:?} {good:?}: what was refused was not kept");
+        assert_eq!(credits(&anna).await, 500);
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn another_amount_is_quarantined_and_seen_by_administrators() {
+    for kind in ALL {
+        let (app, _fake, anna) = stage(kind).await;
+        let id = begun(&app, &anna, kind.name()).await;
+        let amount = kind.price().1;
+        kind.event(&id, Outcome::Paid, amount - 100, 1).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("quarantined", 0), "{kind:?}");
+        kind.event(&id, Outcome::Paid, amount, 2).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("quarantined", 0), "{kind:?}");
+        let seen = app.admin().await.get("/r1/admin/payments?status=quarantined").await.data();
+        assert_eq!((&seen["items"][0]["id"], &seen["items"][0]["quarantine"]), (&json!(id), &json!("amount")));
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_in_another_order_ends_the_same() {
+    for kind in ALL {
+        let (app, _fake, anna) = stage(kind).await;
+        let amount = kind.price().1;
+        for (number, order) in [
+            [Outcome::Paid, Outcome::Open, Outcome::Failed],
+            [Outcome::Failed, Outcome::Paid, Outcome::Open],
+            [Outcome::Open, Outcome::Failed, Outcome::Paid],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let id = begun(&app, &anna, kind.name()).await;
+            for outcome in order {
+                let number = outcome as u32;
+                let answer = kind.event(&id, outcome, amount, number).send(&app).await;
+                assert!(kind.is_content(&answer, false), "{kind:?} {order:?} {answer:?}");
+            }
+            assert_eq!(status(&anna, &id).await, "paid", "{kind:?} {order:?}");
+            assert_eq!(credits(&anna).await, 500 * (i64::try_from(number).unwrap() + 1));
+        }
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_has_paid_only_if_the_gateway_says_so() {
+    for kind in ALL {
+        let (app, fake, anna) = stage(kind).await;
+        let id = begun(&app, &anna, kind.name()).await;
+        let back = format!("/r1/payments/callback/{}?payment={id}", kind.name());
+        // PayPal takes what the payer has agreed to only when we say so: an order that nobody has agreed to stays.
+        fake.say(Outcome::Open);
+        assert_eq!(anna.get(&back).await.status, 303);
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("pending", 0), "{kind:?}");
+        fake.say(Outcome::Paid);
+        for _ in 0..3 {
+            assert_eq!(anna.get(&back).await.header("location"), Some(format!("/plans/result?payment={id}").as_str()));
+        }
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        // The event comes late.
+        kind.event(&id, Outcome::Paid, kind.price().1, 1).send(&app).await;
+        assert_eq!(credits(&anna).await, 500, "{kind:?}");
+        let other = format!("/r1/payments/callback/{}?payment={}", kind.name(), support::new_id());
+        assert_eq!(anna.get(&other).await.header("location"), Some("/plans/result"));
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_fails_after_it_has_booked_is_asked_again_with_the_same_key() {
+    for kind in [Kind::Stripe, Kind::Paypal, Kind::Momo] {
+        let (app, fake, anna) = stage(kind).await;
+        fake.mood(Mood::Confused);
+        check_out(&app, &anna, kind.name(), "key-1").await.refused(503, "unavailable");
+        let listed = anna.get("/r1/payments").await.data();
+        assert_eq!((&listed["total"], &listed["items"][0]["status"]), (&json!(1), &json!("created")), "{kind:?}");
+        fake.mood(Mood::Well);
+        let begun = check_out(&app, &anna, kind.name(), "key-1").await.data_with(201);
+        assert_eq!(begun["payment_id"], listed["items"][0]["id"], "{kind:?}");
+
+        fake.mood(Mood::Refusing);
+        check_out(&app, &anna, kind.name(), "key-2").await.refused(409, "wrong_state");
+        assert_eq!(anna.get("/r1/payments").await.data()["items"][0]["status"], "failed", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn refunds_are_no_more_than_was_paid_though_they_race() {
+    for kind in ALL {
+        let (app, fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        let id = begun(&app, &anna, kind.name()).await;
+        let amount = kind.price().1;
+        let refund = format!("/r1/admin/payments/{id}/refund");
+        let body = |part: i64| json!({ "amount": amount / part, "reason": "bought by mistake" });
+        admin.post(&refund, body(4)).await.refused(409, "wrong_state");
+        kind.event(&id, Outcome::Paid, amount, 1).send(&app).await;
+        anna.post(&refund, body(4)).await.refused(403, "forbidden");
+        let asked = futures_util::future::join_all((0..10).map(|_| admin.post(&refund, body(4)))).await;
+        let done = asked.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!((done, fake.refunds()), (4, 4), "{kind:?} {asked:?}");
+        let left = payment(&anna, &id).await;
+        assert_eq!((&left["status"], &left["refunded_amount"]), (&json!("refunded"), &json!(amount)), "{kind:?}");
+        assert_eq!(credits(&anna).await, 0, "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_the_gateway_refuses_gives_the_credits_back() {
+    for kind in ALL {
+        let (app, fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        let id = begun(&app, &anna, kind.name()).await;
+        kind.event(&id, Outcome::Paid, kind.price().1, 1).send(&app).await;
+        fake.mood(Mood::Refusing);
+        let refund = format!("/r1/admin/payments/{id}/refund");
+        let body = json!({ "reason": "bought by mistake" });
+        let refused = admin.post(&refund, body.clone()).await;
+        if kind != Kind::Vnpay {
+            assert_eq!((refused.data()["status"].as_str(), credits(&anna).await), (Some("paid"), 500), "{kind:?}");
+        }
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refund_or_a_dispute_may_be_told_before_the_payment_and_a_refund_may_fail_later() {
+    let (app, _fake, anna) = stage(Kind::Stripe).await;
+    let id = begun(&app, &anna, "stripe").await;
+    let refund = |event: &str, status: &str| {
+        stripe_signed(json!({
+            "id": event, "type": "refund.updated", "livemode": false,
+            "data": { "object": { "id": "re_1", "amount": 300, "currency": "usd", "status": status, "payment_intent": format!("pi_{id}") } },
+        }))
+    };
+    let dispute = |event: &str, status: &str| {
+        stripe_signed(json!({
+            "id": event, "type": "charge.dispute.updated", "livemode": false,
+            "data": { "object": { "id": "dp_1", "amount": 300, "currency": "usd", "status": status, "payment_intent": format!("pi_{id}") } },
+        }))
+    };
+    assert_eq!(refund("evt_1", "succeeded").send(&app).await.status, 200);
+    Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
+    refund("evt_2", "failed").send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "the money came back");
+    refund("evt_3", "succeeded").send(&app).await;
+    assert_eq!(credits(&anna).await, 500, "what has failed is not done afterwards");
+
+    dispute("evt_4", "needs_response").send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 250));
+    dispute("evt_5", "won").send(&app).await;
+    dispute("evt_6", "under_review").send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
+    // Real money, where tests are meant.
+    let other = begun(&app, &anna, "stripe").await;
+    let live = json!({ "id": "evt_7", "type": "checkout.session.completed", "livemode": true, "data": { "object": {
+        "id": format!("cs_{other}"), "payment_status": "paid", "amount_total": 600, "currency": "usd", "client_reference_id": other,
+    } } });
+    assert_eq!(stripe_signed(live).send(&app).await.status, 200);
+    assert_eq!(status(&anna, &other).await, "quarantined");
+    let unknown = json!({ "id": "evt_8", "type": "something.new", "livemode": false, "data": { "object": {} } });
+    assert_eq!(stripe_signed(unknown).send(&app).await.status, 200);
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn paypal_is_captured_when_the_payer_has_agreed() {
+    let (app, fake, anna) = stage(Kind::Paypal).await;
+    let id = begun(&app, &anna, "paypal").await;
+    let approved = json!({ "id": "WH-9", "event_type": "CHECKOUT.ORDER.APPROVED", "resource": { "id": format!("O-{id}"), "status": "APPROVED" } });
+    fake.mood(Mood::Confused);
+    assert_eq!(paypal_signed(approved.clone()).send(&app).await.status, 503, "it has to come again");
+    fake.mood(Mood::Well);
+    for _ in 0..2 {
+        assert_eq!(paypal_signed(approved.clone()).send(&app).await.status, 200);
+    }
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
+    assert!(fake.asked("/capture") >= 2);
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_has_not_told_is_asked_about() {
+    for kind in ALL {
+        let fake = Fake::start(kind).await;
+        let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
+        let app = fake.configure(setup).start().await;
+        let anna = app.sign_up("Anna").await;
+        let mut socket = anna.connect().await;
+        let id = begun(&app, &anna, kind.name()).await;
+        fake.say(Outcome::Paid);
+        socket.find("credits", |frame| frame.kind == "quota.updated" && frame.payload["credits"]["balance"] != 0).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        adds_up(&app).await;
+    }
+}
