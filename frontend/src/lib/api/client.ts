@@ -103,8 +103,8 @@ export class Api {
     return this.#call<T>('GET', path + search(query));
   }
 
-  post<T>(path: string, body?: unknown): Promise<T> {
-    return this.#call<T>('POST', path, body);
+  post<T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+    return this.#call<T>('POST', path, body, headers);
   }
 
   patch<T>(path: string, body?: unknown): Promise<T> {
@@ -132,28 +132,33 @@ export class Api {
     this.#early.clear();
   }
 
-  async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
     const renewedBefore = this.#renewedAt();
     try {
-      return await this.#sendPatiently<T>(method, path, body);
+      return await this.#sendPatiently<T>(method, path, body, headers);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'fresh_sign_in_required') {
         if (!(await this.onStale?.())) throw error;
-        return await this.#sendPatiently<T>(method, path, body);
+        return await this.#sendPatiently<T>(method, path, body, headers);
       }
       const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
       if (!isAboutSession || ENTRANCES.some((entrance) => path.startsWith(entrance))) throw error;
       // Another tab may have renewed the cookies while this request was on its way.
       if (this.#renewedAt() === renewedBefore) await this.refresh();
-      return await this.#sendPatiently<T>(method, path, body);
+      return await this.#sendPatiently<T>(method, path, body, headers);
     }
   }
 
   /** What only reads waits by itself when it was too fast; whoever changes something is told, and decides. */
-  async #sendPatiently<T>(method: string, path: string, body: unknown): Promise<T> {
+  async #sendPatiently<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string> | undefined
+  ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#send<T>(method, path, body);
+        return await this.#send<T>(method, path, body, headers);
       } catch (error) {
         const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
         const isPatient = method === 'GET' && asked !== undefined && asked <= PATIENCE_LONGEST;

@@ -14,6 +14,7 @@ export type {
   WorkspaceRole
 } from './generated/types.gen.ts';
 import type { AnswerFacts, Picture } from './assistants.ts';
+import type { Entitlements } from './money.ts';
 import type { ToolCall } from './tools.ts';
 import type { Upload } from './files.ts';
 import type { User } from './generated/types.gen.ts';
@@ -189,12 +190,17 @@ export type ChannelMemberFrame = Unnumbered<Extract<AnyDurable, { type: MemberTy
 
 export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: MemberType }>;
 
+type QuotaFrame = Frame<'quota.updated', Entitlements>;
 type ToolCallFrame = Frame<'message.tool_call', { conversation_id: Id; message_id: Id; call: ToolCall }>;
 
 export type PassingFrame =
-  | Exclude<Told<Described.ServerFrame>, { type: Described.DurableFrame['type'] | ToolCallFrame['type'] }>
+  | Exclude<
+      Told<Described.ServerFrame>,
+      { type: Described.DurableFrame['type'] | ToolCallFrame['type'] | QuotaFrame['type'] }
+    >
   | ChannelMemberFrame
-  | ToolCallFrame;
+  | ToolCallFrame
+  | QuotaFrame;
 
 /** Every frame from the server, told apart by `type`, and those of members by `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;

@@ -1,0 +1,14 @@
+import type { QuotaMetric } from '#lib/api/money.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** What a plan limits in a day. */
+export function quotaName(metric: QuotaMetric): string {
+  switch (metric) {
+    case 'answers':
+      return m.money_quota_answers();
+    case 'gateway_calls':
+      return m.money_quota_calls();
+    case 'tokens':
+      return m.money_quota_tokens();
+  }
+}

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { localCurrency, money, priceIn, tag } from './amounts.ts';
+
+it('writes money in the smallest unit that its currency has', () => {
+  expect(money({ amount: 1_100, currency: 'EUR' }, 'en-GB')).toBe('€11.00');
+  expect(money({ amount: 290_000, currency: 'VND' }, 'vi-VN')).toBe('290.000\u00a0₫');
+  expect(money({ amount: 1_500, currency: 'JPY' }, 'en-GB')).toBe('¥1,500');
+});
+
+it('leaves empty decimals out of a price tag', () => {
+  expect(tag({ amount: 2_400, currency: 'USD' }, 'en-US')).toBe('$24');
+  expect(tag({ amount: 2_450, currency: 'USD' }, 'en-US')).toBe('$24.50');
+  expect(tag({ amount: 590_000, currency: 'VND' }, 'en-US')).toBe('₫590,000');
+});
+
+it('knows what is paid with where the reader lives', () => {
+  expect(localCurrency(['vi'])).toBe('VND');
+  expect(localCurrency(['ja-JP'])).toBe('JPY');
+  expect(localCurrency(['en-GB', 'de'])).toBe('GBP');
+  expect(localCurrency(['de'])).toBe('EUR');
+  expect(localCurrency(['en-CH', 'fr'])).toBe('EUR');
+  expect(localCurrency(['xx-', 'tlh'])).toBeUndefined();
+});
+
+it('finds the price in a currency, else the first', () => {
+  const prices = [
+    { amount: 24, currency: 'USD' },
+    { amount: 590_000, currency: 'VND' }
+  ];
+  expect(priceIn({ prices }, 'VND')).toBe(prices[1]);
+  expect(priceIn({ prices }, 'EUR')).toBe(prices[0]);
+  expect(priceIn({ prices: [] }, 'EUR')).toBeUndefined();
+});

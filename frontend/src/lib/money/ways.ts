@@ -1,0 +1,44 @@
+/** How something can be paid: by which gateway, in which currency. */
+import type { PaymentGateway, Plan, Price } from '#lib/api/money.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+export interface Way {
+  readonly gateway: string;
+  readonly price: Price;
+  readonly isDemo: boolean;
+}
+
+/** The gateways that take the plan: in the currency asked for where they can, else in one that they take. */
+export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currency: string | undefined): Way[] {
+  return gateways
+    .filter(({ enabled }) => enabled)
+    .flatMap(({ name, currencies, is_demo }) => {
+      const taken = plan.prices.filter((price) => currencies.includes(price.currency));
+      const price = taken.find((one) => one.currency === currency) ?? taken[0];
+      return price ? [{ gateway: name, price, isDemo: is_demo }] : [];
+    });
+}
+
+const NAMES: Record<string, string> = { paypal: 'PayPal', momo: 'MoMo', vnpay: 'VNPAY' };
+
+/** What a way to pay is called. */
+export function wayName(gateway: string): string {
+  if (gateway === 'stripe') return m.money_card();
+  if (gateway === 'demo') return m.money_demo();
+  return NAMES[gateway] ?? gateway;
+}
+
+/** What one has to expect of it. */
+export function wayAbout(gateway: string): string {
+  switch (gateway) {
+    case 'stripe':
+      return m.money_card_about();
+    case 'momo':
+      return m.money_momo_about();
+    case 'vnpay':
+      return m.money_vnpay_about();
+    case 'demo':
+      return m.money_demo_about();
+  }
+  return m.money_continue_at({ name: wayName(gateway) });
+}
