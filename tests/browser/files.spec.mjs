@@ -37,7 +37,7 @@ const tray = (visitor) => visitor.page.getByRole('list', { name: 'Attached files
 
 async function attach(visitor, ...files) {
   await visitor.page.locator('form input[type=file]').setInputFiles(files);
-  for (const { name } of files) await expect(tray(visitor).getByText(name)).toBeVisible();
+  for (const { name } of files) await expect(tray(visitor).getByText(name, { exact: true })).toBeVisible();
 }
 
 async function annaWithBen(arrive, server, options = {}) {
@@ -144,6 +144,27 @@ test('what was chosen offline is sent when the connection is back', async ({ arr
   await ben.sees('from the train');
 });
 
+test('a large file goes on after a lost connection where it was', async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  const asked = [];
+  let lost = 1;
+  await anna.page.route('**/r1/uploads/tus**', async (route) => {
+    asked.push(route.request().method());
+    if (route.request().method() === 'PATCH' && lost-- > 0) await route.abort('connectionreset');
+    else await route.continue();
+  });
+  const large = { ...text('trace.txt', ''), buffer: Buffer.alloc(6 * 1024 * 1024, 'many words ') };
+  await attach(anna, large);
+  await anna.write('the whole trace');
+  const link = ben.log.getByRole('link', { name: 'Download trace.txt, TXT, 6 MB' });
+  await expect(link).toBeVisible();
+  expect(asked).toEqual(['POST', 'PATCH', 'HEAD', 'PATCH']);
+  const saving = ben.page.waitForEvent('download');
+  await link.click();
+  const saved = await readFile(await (await saving).path());
+  expect(saved.equals(large.buffer)).toBe(true);
+});
+
 test('a file is dropped, pictures and tables are pasted, and limits are said before sending', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
@@ -228,4 +249,23 @@ test('a recording is discarded, and a microphone that is refused says how to all
   await expect(bar.getByRole('alert')).toContainText('Allow it in your browser’s settings');
   await bar.getByRole('button', { name: 'Close' }).click();
   await expect(composer).toBeFocused();
+});
+
+test('a chat whose model can’t see pictures says so before they are sent', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.route('**/r1/models?*', async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    for (const model of body.data.items) model.capabilities = { ...model.capabilities, images: false };
+    await route.fulfill({ response: answer, json: body });
+  });
+  await anna.openAssistant();
+  await attach(anna, png('graph.png', 320, 200, [30, 140, 90]));
+  await expect(page.getByText('can’t see pictures. Its answer will only use the text.')).toBeVisible();
+  await page.getByRole('button', { name: 'Choose another model' }).click();
+  await expect(page.getByRole('dialog').getByRole('option').first()).toBeVisible();
+  await page.keyboard.press('Escape');
+  await tray(anna).getByRole('button', { name: 'Remove graph.png' }).click();
+  await expect(page.getByText('can’t see pictures')).toHaveCount(0);
 });

@@ -23,6 +23,11 @@ export interface Upload {
 
 export type Width = 320 | 1280;
 
+/** A picture of that width; the picture itself where there is no smaller one. */
+export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, width: Width): string {
+  return fileUrl(upload, upload.thumbhash ? width : undefined);
+}
+
 /** Where its bytes are; with a width, those of a smaller picture. */
 export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
   return `/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;

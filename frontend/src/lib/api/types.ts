@@ -66,7 +66,7 @@ export interface Policy {
   mail: 'smtp' | 'outbox';
   password: PasswordPolicy;
   messages?: TextLimits;
-  uploads?: { max_bytes: number };
+  uploads?: { max_bytes: number; refused_types?: string[] };
 }
 
 /** How many characters a message may have, and one to an assistant. */

@@ -1,4 +1,7 @@
-/** Brings a file to the server, with progress: `fetch` tells none of what goes up. */
+/**
+ * Brings a file to the server, with progress: `fetch` tells none of what goes up. A small one goes in one request; a large
+ * one by the protocol tus 1.0.0, so that after a lost connection only what is missing follows.
+ */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';
 
@@ -6,52 +9,114 @@ export interface Request {
   readonly blob: Blob;
   readonly name: string;
   readonly mediaType: string;
-  readonly peaks?: readonly number[] | undefined;
+  readonly voice?: { readonly peaks: readonly number[]; readonly duration_ms: number } | undefined;
+  /** Where an earlier try has brought a part of it. */
+  readonly begunAt: string | null;
+  readonly onbegun: (at: string | null) => void;
   readonly onprogress: (share: number) => void;
   readonly signal: AbortSignal;
 }
 
+/** A file of which the server has so many bytes, and where. */
+interface Part {
+  readonly at: string;
+  readonly offset: number;
+}
+
+const IN_ONE_UP_TO = 5 * 1024 * 1024;
+const WHOLE = '/r1/uploads';
+const PARTS = '/r1/uploads/tus';
+const MOST_CONFLICTS = 3;
+const TUS = { 'Tus-Resumable': '1.0.0' };
+
 export async function upload(api: Api, request: Request): Promise<Upload> {
+  const go = () => (request.blob.size > IN_ONE_UP_TO ? sendParts(api, request) : sendWhole(request));
   try {
-    return await send(request);
+    return await go();
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
     await api.refresh();
-    return await send(request);
+    return await go();
   }
 }
 
-function send({ blob, name, mediaType, peaks, onprogress, signal }: Request): Promise<Upload> {
+async function sendWhole({ blob, name, mediaType, voice, onprogress, signal }: Request): Promise<Upload> {
+  const query = voice ? `?kind=voice&peaks=${voice.peaks.join(',')}&duration_ms=${voice.duration_ms}` : '';
+  const headers = { 'Content-Type': mediaType || 'application/octet-stream', 'X-Filename': encodeURIComponent(name) };
+  const answer = await ask('POST', WHOLE + query, headers, signal, blob, (loaded) => onprogress(loaded / blob.size));
+  return (JSON.parse(answer.responseText) as { data: Upload }).data;
+}
+
+async function sendParts(api: Api, request: Request): Promise<Upload> {
+  const { blob, onprogress, signal } = request;
+  let { begunAt } = request;
+  for (let tries = 1; ; tries++) {
+    const { at, offset } = (await goOn(request, begunAt)) ?? (await begin(request));
+    begunAt = at;
+    try {
+      if (offset < blob.size) {
+        const headers = { ...TUS, 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' };
+        const told = (loaded: number) => onprogress((offset + loaded) / blob.size);
+        await ask('PATCH', at, headers, signal, blob.slice(offset), told);
+      }
+      return await api.get<Upload>(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
+    } catch (error) {
+      // More of an earlier try has arrived than the server said at first.
+      if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MOST_CONFLICTS) throw error;
+    }
+  }
+}
+
+async function begin({ blob, name, mediaType, onbegun, signal }: Request): Promise<Part> {
+  const metadata = `filename ${inBase64(name)},filetype ${inBase64(mediaType)}`;
+  const headers = { ...TUS, 'Upload-Length': String(blob.size), 'Upload-Metadata': metadata };
+  const answer = await ask('POST', PARTS, headers, signal);
+  const at = new URL(answer.getResponseHeader('Location') ?? '', location.origin).pathname;
+  onbegun(at);
+  return { at, offset: 0 };
+}
+
+/** Null where there is nothing to go on with: nothing has come, or the server has forgotten it. */
+async function goOn({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
+  if (begunAt === null) return null;
+  try {
+    const answer = await ask('HEAD', begunAt, TUS, signal);
+    return { at: begunAt, offset: Number(answer.getResponseHeader('Upload-Offset')) };
+  } catch (error) {
+    if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 410)) throw error;
+    onbegun(null);
+    return null;
+  }
+}
+
+function ask(
+  method: string,
+  url: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+  body: Blob | null = null,
+  onprogress?: (loaded: number) => void
+): Promise<XMLHttpRequest> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
-    const lost = () => {
-      signal.removeEventListener('abort', stop);
-      reject(signal.aborted ? signal.reason : new ApiError(0, 'network', 'The server could not be reached.'));
-    };
+    const lost = () => reject(new ApiError(0, 'network', 'The server could not be reached.'));
     signal.addEventListener('abort', stop);
-    request.open('POST', `/r1/uploads${peaks ? `?kind=voice&peaks=${peaks.join(',')}` : ''}`);
-    request.setRequestHeader('Accept', 'application/json');
-    request.setRequestHeader('X-Natter-Transport', 'cookie');
-    request.setRequestHeader('Content-Type', mediaType || 'application/octet-stream');
-    request.setRequestHeader('X-Filename', encodeURIComponent(name));
-    request.upload.onprogress = ({ loaded }) => onprogress(blob.size > 0 ? Math.min(1, loaded / blob.size) : 0);
+    request.open(method, url);
+    const all = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...headers };
+    for (const [name, value] of Object.entries(all)) request.setRequestHeader(name, value);
+    if (onprogress) request.upload.onprogress = ({ loaded }) => onprogress(Math.min(loaded, body?.size ?? loaded));
     request.onerror = lost;
     request.onabort = lost;
     request.onload = () => {
-      signal.removeEventListener('abort', stop);
-      const made = dataOf(request.responseText);
-      if (request.status === 201 && made) resolve(made);
-      else reject(failureOf(request.status, request.responseText, (header) => request.getResponseHeader(header)));
+      if (request.status >= 200 && request.status < 300) resolve(request);
+      else reject(failureOf(request.status, request.responseText, (name) => request.getResponseHeader(name)));
     };
-    request.send(blob);
+    request.onloadend = () => signal.removeEventListener('abort', stop);
+    request.send(body);
   });
 }
 
-function dataOf(text: string): Upload | undefined {
-  try {
-    return (JSON.parse(text) as { data?: Upload }).data;
-  } catch {
-    return undefined;
-  }
+function inBase64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }

@@ -10,6 +10,8 @@ export interface KeptFile {
   /** Until the server has it. */
   readonly blob: Blob | null;
   readonly upload: Upload | null;
+  /** Where the server has a part of it. */
+  readonly begunAt?: string | null;
   readonly keptAt: number;
 }
 

@@ -27,6 +27,7 @@ interface Job {
   readonly blob: Blob | null;
   conversationId: string | null;
   readonly keptAt: number;
+  begunAt: string | null;
   readonly abort: AbortController;
   tries: number;
   timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,13 +64,13 @@ export class Uploader {
 
   /** Takes up what was chosen before the page was loaded. */
   async restore(): Promise<void> {
-    for (const { taken, conversationId, blob, upload, keptAt } of await this.#storage.load(this.#userId)) {
+    for (const { taken, conversationId, blob, upload, keptAt, begunAt } of await this.#storage.load(this.#userId)) {
       const isForgotten = upload !== null && Date.now() - keptAt > FORGOTTEN_AFTER;
       if (isForgotten || (!blob && !upload)) {
         void this.#storage.remove(this.#userId, taken.key);
         continue;
       }
-      this.#hold(taken, { blob, conversationId, upload, keptAt });
+      this.#hold(taken, { blob, conversationId, upload, keptAt, begunAt });
     }
     this.#go();
   }
@@ -96,6 +97,8 @@ export class Uploader {
     for (const choice of choices) {
       const { name, size } = choice.picked;
       if (size === 0) problems.push(m.attach_empty({ name }));
+      else if (this.#entrance.uploads?.refused_types?.includes(choice.picked.media_type))
+        problems.push(m.attach_type_refused({ name }));
       else if (size > this.#most) problems.push(m.attach_too_large({ name, most: inBytes(this.#most) }));
       else if (room-- > 0) this.begin(conversationId, choice);
     }
@@ -111,7 +114,7 @@ export class Uploader {
     return attached;
   }
 
-  #hold(taken: Taken, { blob, conversationId, upload, keptAt }: Omit<KeptFile, 'taken'>): Attached {
+  #hold(taken: Taken, { blob, conversationId, upload, keptAt, begunAt = null }: Omit<KeptFile, 'taken'>): Attached {
     const isDrawn = blob !== null && DRAWN.test(taken.media_type);
     const attached: Attached = {
       ...taken,
@@ -126,6 +129,7 @@ export class Uploader {
       blob,
       conversationId,
       keptAt,
+      begunAt,
       abort: new AbortController(),
       tries: 0,
       timer: undefined,
@@ -151,10 +155,12 @@ export class Uploader {
 
   remove(key: string): void {
     const attached = this.#files.all.get(key);
+    const begunAt = this.#jobs.get(key)?.begunAt;
     this.#forget(key);
     if (attached?.preview) URL.revokeObjectURL(attached.preview);
     // What is left of it goes after a day anyway.
-    if (attached?.upload) this.#api.delete(`/uploads/${attached.upload.id}`).catch(() => undefined);
+    const id = attached?.upload?.id ?? begunAt?.slice(begunAt.lastIndexOf('/') + 1);
+    if (id) this.#api.delete(`/uploads/${id}`).catch(() => undefined);
   }
 
   retry(key: string): void {
@@ -227,7 +233,12 @@ export class Uploader {
         blob: job.blob,
         name: attached.name,
         mediaType: attached.media_type,
-        peaks: attached.voice?.peaks,
+        voice: attached.voice,
+        begunAt: job.begunAt,
+        onbegun: (at) => {
+          job.begunAt = at;
+          this.#keep(key);
+        },
         onprogress: (share) => this.#change(key, { share }),
         signal: job.abort.signal
       });
@@ -282,7 +293,8 @@ export class Uploader {
       conversationId: job.conversationId,
       blob: upload ? null : job.blob,
       upload,
-      keptAt: job.keptAt
+      keptAt: job.keptAt,
+      begunAt: job.begunAt
     });
   }
 
