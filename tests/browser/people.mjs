@@ -48,8 +48,10 @@ export const test = base.extend({
     },
     { scope: 'worker' },
   ],
+  /** What a file of tests sets beside the usual. */
+  settings: [{}, { option: true, scope: 'worker' }],
   server: [
-    async ({ upstream, mail }, use) => {
+    async ({ upstream, mail, settings }, use) => {
       const port = await freePort();
       const server = await startServer({
         SERVER__PORT: port,
@@ -60,6 +62,7 @@ export const test = base.extend({
         AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
         AI__PROVIDERS__FAKE__KEYS: 'key-one',
         AI__PROVIDERS__FAKE__MODELS: 'small,large',
+        ...settings,
       });
       // The first account is the admin, so that nobody else is one by chance.
       const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };

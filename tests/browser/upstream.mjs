@@ -20,12 +20,21 @@ export async function startUpstream() {
         `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
       );
     write({ role: 'assistant', content: '' });
-    for (const word of next.words) {
+    for (const word of next.words ?? []) {
       while (next.step && allowed === 0) await new Promise((resolve) => (wake = resolve));
       if (next.step) allowed -= 1;
       write({ content: word });
     }
-    write({}, 'stop');
+    if (next.calls) {
+      const tool_calls = next.calls.map(({ name, given }, index) => ({
+        index,
+        id: `call_${index}`,
+        type: 'function',
+        function: { name, arguments: JSON.stringify(given) },
+      }));
+      write({ tool_calls });
+    }
+    write({}, next.calls ? 'tool_calls' : 'stop');
     if (next.usage)
       response.write(`data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [], usage: next.usage })}\n\n`);
     response.end('data: [DONE]\n\n');
