@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::{
-    Application, Balancer, Behaviour, Follower, Member, PostgresServer, Proxy, Setup, Upstream, UpstreamKind, Way,
-    json, new_id, wait_until,
+    Application, Balancer, Behaviour, Caller, Credentials, Follower, Member, PostgresServer, Proxy, Setup, Upstream,
+    UpstreamKind, Way, json, new_id, wait_until,
 };
 use tokio::task::JoinHandle;
 
@@ -427,4 +427,23 @@ async fn what_one_instance_learns_of_a_providers_key_the_other_knows() {
     let name = providers[0]["name"].as_str().unwrap();
     admin.post(&format!("/r1/admin/providers/{name}/keys/{key}/revive"), json!({})).await.data();
     wait_until("the other instance knows that the key is used again", || async { state().await == "ready" }).await;
+}
+
+#[tokio::test]
+async fn five_instances_count_a_keys_calls_together() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().instances(5).provider(&upstream).start().await;
+    let anna = app.sign_up("Anna").await;
+    let rules = json!({ "name": "A program", "scopes": ["gateway"], "rpm": 20 });
+    let key = anna.post("/r1/api_keys", rules).await.data_with(201);
+    let credentials = Credentials::Bearer(key["key"].as_str().unwrap().to_owned());
+    let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
+    let calls = (0..60).map(|n| {
+        let caller = Caller::new(&app.instances[n % 5].url(), credentials.clone());
+        let question = question.clone();
+        async move { caller.post("/v1/chat/completions", question).await.status }
+    });
+    let statuses = futures_util::future::join_all(calls).await;
+    let counted = |status: u16| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((counted(200), counted(429)), (20, 40), "{statuses:?}");
 }

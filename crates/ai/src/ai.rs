@@ -69,6 +69,8 @@ pub(crate) struct Upstream {
     pub http: Http,
     base: Url,
     pub chat_url: Url,
+    /// Where it takes responses, if it does.
+    pub responses_url: Option<Url>,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
 }
@@ -247,6 +249,7 @@ impl Upstream {
             flavor: settings.kind,
             http,
             chat_url: base.clone(),
+            responses_url: None,
             base,
             keys,
             breaker,
@@ -256,6 +259,8 @@ impl Upstream {
             ProviderKind::Anthropic => upstream.url(&["messages"]),
             ProviderKind::Gemini => upstream.url(&["models"]),
         };
+        upstream.responses_url =
+            (settings.responses && settings.kind == ProviderKind::OpenAi).then(|| upstream.url(&["responses"]));
         Ok(upstream)
     }
 

@@ -16,7 +16,7 @@ use crate::{
     dialect::{
         Head, anthropic,
         openai_chat::{self, pass::ChatTap, request::Wishes},
-        openai_responses,
+        openai_responses::{self, pass::ResponsesTap},
     },
     neutral::{Answer, Request, Writer},
     peek::estimate,
@@ -48,6 +48,7 @@ enum Begun {
     Frames(Bytes),
     Chat(Box<Relay<ChatTap>>),
     Messages(Box<Relay<anthropic::pass::MessagesTap>>),
+    Responses(Box<Relay<ResponsesTap>>),
     Translated(Box<Relay<Translation>>),
 }
 
@@ -99,6 +100,13 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         match (call.door, attempt.upstream.flavor) {
             (Door::Chat, ProviderKind::OpenAi) => self.pass_chat(call, attempt, deadline).await,
+            (Door::Responses, ProviderKind::OpenAi) if attempt.upstream.responses_url.is_some() => {
+                if asked.is_none() {
+                    // What is refused does not depend on who answers.
+                    *asked = Some(self.read(call).map_err(Stop::Told)?);
+                }
+                self.pass_responses(call, attempt, deadline).await
+            }
             (Door::Messages, ProviderKind::Anthropic) => self.pass_messages(call, attempt, deadline).await,
             _ => {
                 let asked = match asked {
@@ -146,6 +154,20 @@ impl Ai {
         }
         let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
         Ok(Begun::Messages(Box::new(relay)))
+    }
+
+    async fn pass_responses(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+        let request = openai_responses::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
+        let upstream = attempt.upstream;
+        let url = upstream.responses_url.as_ref().unwrap_or(&upstream.chat_url);
+        let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
+        if !request.stream {
+            let body = upstream.http.whole(response, deadline).await?;
+            openai_responses::pass::meter_whole(&body, &call.meter)?;
+            return Ok(Begun::Whole(body));
+        }
+        let relay = self.relay(call, attempt, response, ResponsesTap::default(), deadline).await?;
+        Ok(Begun::Responses(Box::new(relay)))
     }
 
     /// Reads a call into the neutral form.
@@ -268,6 +290,7 @@ fn finish(call: Call, begun: Begun, attempt: Attempt<'_>) -> Forwarded {
         Begun::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
         Begun::Chat(relay) => stream(relay.holding(lease).boxed()),
         Begun::Messages(relay) => stream(relay.holding(lease).boxed()),
+        Begun::Responses(relay) => stream(relay.holding(lease).boxed()),
         Begun::Translated(relay) => stream(relay.holding(lease).boxed()),
     };
     Forwarded { content_type, body, meter: call.meter }

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::chat::Finish;
+use crate::{GatewayError, chat::Finish};
 
 /// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct Meter {
     asked: AtomicU64,
     /// Quarters of a token delivered, by our estimate.
     delivered: AtomicU64,
+    /// Why the rest of the answer is not wanted.
+    cut: OnceLock<GatewayError>,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +139,17 @@ impl Meter {
     #[must_use]
     pub fn served(&self) -> Served {
         self.state().served.clone()
+    }
+
+    /// Ends a stream before its next frames, with this error. The connection upstream is closed then.
+    pub fn cut_off(&self, error: GatewayError) {
+        let _ = self.cut.set(error);
+    }
+
+    /// Why the answer was ended, where that was not the provider's doing.
+    #[must_use]
+    pub fn cut(&self) -> Option<&GatewayError> {
+        self.cut.get()
     }
 
     /// How often a provider was asked.

@@ -197,6 +197,11 @@ impl<T: Tap<Out = Bytes>> Stream for Relay<T> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let (Some(error), Some(_)) = (self.meter.cut(), &self.body) {
+            let frame = error.frame(self.door, self.tap.sequence());
+            (self.body, self.ready) = (None, None);
+            return Poll::Ready(Some(Ok(frame.into())));
+        }
         match ready!(self.poll_out(cx)) {
             Some(Err(failure)) => {
                 tracing::warn!(code = failure.error.code(), "an answer broke off");

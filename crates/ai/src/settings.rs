@@ -32,6 +32,8 @@ pub struct ProviderSettings {
     pub requests_per_minute: Option<u32>,
     /// Instead of [`AiSettings::proxy`].
     pub proxy: Option<String>,
+    /// Whether a server of OpenAI's kind speaks responses, too; else they go to it as chat completions.
+    pub responses: bool,
 }
 
 /// The dialect that a provider speaks.
@@ -192,6 +194,7 @@ mod tests {
             models: models.iter().map(|&model| model.to_owned()).collect(),
             requests_per_minute: None,
             proxy: None,
+            responses: false,
         }
     }
 

@@ -7,8 +7,8 @@ mod upstream;
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, Call, Deployment, Door, Fallbacks, Finish, Limits, Meter, ProviderKind,
-    ProviderSettings, Recording, Route, Secret, Usage,
+    Ai, AiSettings, AnswerBody, Call, Deployment, Door, ErrorKind, Fallbacks, Finish, GatewayError, Limits, Meter,
+    ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
         models: vec!["m".to_owned()],
         requests_per_minute: None,
         proxy: None,
+        responses: false,
     }
 }
 
@@ -213,6 +214,64 @@ async fn dropping_the_answer_or_the_question_ends_the_connection() {
     let plain = tokio::time::timeout(Duration::from_millis(200), ai.forward(ask(false))).await;
     assert!(plain.is_err(), "nothing came");
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the plain call is closed");
+}
+
+#[tokio::test]
+async fn responses_pass_to_a_provider_that_speaks_them_and_are_not_stored() {
+    let whole =
+        r#"{"id":"r","status":"completed","error":null,"output":[],"usage":{"input_tokens":3,"output_tokens":2}}"#;
+    let upstream = Upstream::start(vec![answer(200, JSON, whole)]).await;
+    let speaking = provider("first", ProviderKind::OpenAi, &upstream, &["secret-key-1234"]);
+    let providers = vec![ProviderSettings { responses: true, ..speaking }];
+    let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+    let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let question = json!({"model": "m", "input": "Hi", "text": {"verbosity": "low"}});
+    let (status, text, meter) = call(&ai, Door::Responses, &route, &question).await;
+    assert_eq!((status, text.as_str(), meter.usage()), (200, whole, COUNTED));
+    let asked = upstream.requests()[0].clone();
+    assert!(asked.starts_with("POST /v1/responses "), "{asked}");
+    for part in [r#""verbosity":"low""#, r#""store":false"#, r#""model":"served""#] {
+        assert!(asked.contains(part), "{asked}");
+    }
+    let stored = json!({"model": "m", "input": "Hi", "previous_response_id": "r"});
+    assert_eq!(call(&ai, Door::Responses, &route, &stored).await.0, 400);
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_anthropic_provider_hears_of_betas_and_is_not_asked_for_two_answers() {
+    let upstream = Upstream::start(vec![greeting(ProviderKind::Anthropic, false)]).await;
+    let providers = vec![provider("first", ProviderKind::Anthropic, &upstream, &["secret-key-1234"])];
+    let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+    let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
+    let message = Call::new(Door::Messages, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
+    assert!(ai.forward(message.with_betas(Some("one-1,two-2".to_owned()))).await.is_ok());
+    assert!(upstream.requests()[0].contains("anthropic-beta: one-1,two-2\r\n"), "{}", upstream.requests()[0]);
+    let two = json!({"model": "m", "n": 2, "messages": [{"role": "user", "content": "Hi"}]});
+    let (status, text, _) = call(&ai, Door::Chat, &route, &two).await;
+    assert!(status == 400 && text.contains("`n`"), "{text}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_off_ends_with_the_reason_and_hangs_up() {
+    let gone = Arc::new(Notify::new());
+    let begins = [ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat();
+    let script = vec![Step::Write(begins), Step::WaitForGone(Arc::clone(&gone))];
+    let (_upstream, ai, route) = one(vec![script]).await;
+    let call = Call::new(Door::Chat, question(true).to_string().into(), Arc::new(route), "req_1".to_owned());
+    let meter = Arc::clone(&call.meter);
+    let AnswerBody::Stream(mut frames) = ai.forward(call).await.unwrap().body else { panic!("no stream") };
+    let mut told = frames.next().await.unwrap().unwrap().to_vec();
+    assert!(!String::from_utf8_lossy(&told).contains("enough"));
+    meter.cut_off(GatewayError::new(ErrorKind::OutOfBudget, "That is enough."));
+    while let Some(frame) = frames.next().await {
+        told.extend_from_slice(&frame.unwrap());
+    }
+    assert!(String::from_utf8(told).unwrap().contains("That is enough."));
+    gone.notified().await;
+    assert!(meter.usage().estimated && meter.finish().is_none());
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn ai(kind: ProviderKind, upstream: &Upstream, version: &str, keys: &[&str], lim
         models: vec!["test-model".to_owned()],
         requests_per_minute: None,
         proxy: None,
+        responses: false,
     };
     Ai::build(AiSettings { providers: vec![provider], limits, ..AiSettings::default() }).unwrap()
 }
@@ -341,6 +342,7 @@ fn behind(proxy: String) -> AiSettings {
         models: vec!["m".to_owned()],
         requests_per_minute: None,
         proxy: None,
+        responses: false,
     };
     AiSettings { providers: vec![provider], proxy: Some(proxy), ..AiSettings::default() }
 }

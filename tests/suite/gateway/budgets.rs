@@ -1,8 +1,9 @@
 //! Budgets of people and workspaces, as administrators set them.
 
-use support::{Application, Behaviour, Caller, Credentials, Value, json};
+use support::{Application, Behaviour, Caller, Credentials, Setup, UpstreamKind, Value, json};
 
 use super::{Stage, keys, question};
+use crate::assistants::Chat;
 
 #[tokio::test]
 async fn budgets_are_set_listed_and_lifted_by_administrators() {
@@ -70,6 +71,9 @@ async fn what_a_key_spends_is_booked_once_and_a_used_up_budget_says_so_at_every_
         assert_eq!(refused.header("x-should-retry"), Some("false"));
     }
     assert_eq!(spent(&stage, &key).await, cost);
+    let rows = stage.anna.get(&format!("/r1/usage/requests?key_id={}", key["id"].as_str().unwrap())).await.data();
+    let statuses: Vec<&Value> = rows["items"].as_array().unwrap().iter().map(|row| &row["status"]).collect();
+    assert_eq!(statuses, [402, 429, 429, 200], "{rows}");
     stage.anna.patch(&keys::path(&key), json!({ "budget": null })).await.data();
     assert_eq!(caller.post("/v1/chat/completions", question(false)).await.status, 200);
 }
@@ -82,4 +86,34 @@ async fn what_failed_before_it_said_anything_is_free() {
     assert_eq!(spent(&stage, &key).await, 0);
     let rows = stage.anna.get("/r1/usage/requests").await.data();
     assert_eq!((&rows["items"][0]["status"], &rows["items"][0]["cost"]), (&json!(400), &json!(0)));
+}
+
+#[tokio::test]
+async fn whoever_has_too_little_left_is_told_before_an_assistant_is_asked() {
+    let setup = Setup::new().set("gateway.assumed_output", 100).set("ai.context_tokens", 1_000);
+    let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
+    let admin = chat.app.admin().await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
+    admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let workspace = chat.anna.get(&format!("/r1/conversations/{}", chat.id)).await.data()["workspace_id"].clone();
+    let budgets = [format!("user/{}", chat.anna.id), format!("workspace/{}", workspace.as_str().unwrap())];
+    for budget in budgets.map(|budget| format!("/r1/admin/budgets/{budget}")) {
+        let set = async |limit: i64| admin.put(&budget, json!({ "limit": limit, "period": "none" })).await.data();
+        set(1_000_000).await;
+        chat.ask("Hello?").await;
+        chat.ended("message.completed").await;
+        chat.anna.get("/r1/usage").await.data();
+        let shown = admin.get("/r1/admin/budgets").await.data()["items"][0]["budget"].clone();
+        assert!(shown["spent"].as_i64().unwrap() > 0, "{shown}");
+        assert_eq!(shown["held"], 0, "{shown}");
+        // An answer may cost 1,100.
+        set(shown["spent"].as_i64().unwrap() + 1_000).await;
+        let refused = chat.anna.send_as(&chat.id, &support::new_id(), "Again?").await;
+        refused.refused(402, "budget_exceeded");
+        let said = refused.body["message"].as_str().unwrap_or_default();
+        assert!(said.contains("AI budget is used up"), "{refused:?}");
+        admin.delete(&budget).await.data();
+    }
+    chat.ask("And now?").await;
+    chat.ended("message.completed").await;
 }

@@ -482,6 +482,12 @@ const LATER: &[Setting] = &[
         Unset("socks5h://name:password@proxy.example.org:1080"),
         "Proxy for calls to this provider. Not set: ai.proxy.",
     ),
+    row(
+        "ai.providers.*.responses",
+        Kind::Switch,
+        Unset("true"),
+        "Whether a provider of kind openai speaks /responses, too: then they pass as they are. Not set: they go to it as chat completions.",
+    ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
     row(
         "gateway.max_body_bytes",

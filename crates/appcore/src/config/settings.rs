@@ -485,6 +485,9 @@ pub struct Provider {
     pub requests_per_minute: Option<u32>,
     /// For this provider; none: the proxy of all.
     pub proxy: Option<Secret>,
+    /// Whether it speaks OpenAI's responses.
+    #[serde(default)]
+    pub responses: bool,
 }
 
 /// The API that a provider speaks.

@@ -5,7 +5,7 @@
 use appcore::{AppError, Timestamp, credits::MicroCredits, view::BudgetScope};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, QueryOrder, Select, Statement, sea_query::OnConflict,
+    QueryFilter, QueryOrder, QuerySelect, Select, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -201,6 +201,19 @@ pub async fn list<C: ConnectionTrait>(db: &C, page: appcore::page::PageRequest) 
         .order_by_asc(Column::Scope)
         .order_by_asc(Column::ScopeId);
     page::select(db, select, page).await
+}
+
+/// The budgets of people and workspaces that there are.
+pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppError> {
+    let rows: Vec<(String, Uuid)> = Entity::find()
+        .select_only()
+        .columns([Column::Scope, Column::ScopeId])
+        .filter(Column::Scope.ne(BudgetScope::Key.as_str()))
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    rows.into_iter().map(|(scope, id)| Ok(BudgetId { scope: scope.parse().map_err(AppError::internal)?, id })).collect()
 }
 
 fn named(budget: BudgetId) -> Condition {

@@ -364,6 +364,17 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<()
     Ok(())
 }
 
+/// The workspace that it belongs to. None: it is not there.
+pub async fn workspace<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<WorkspaceId>, AppError> {
+    conversation::Entity::find_by_id(id)
+        .select_only()
+        .column(conversation::Column::WorkspaceId)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
 /// The model that was chosen for a chat with an assistant.
 pub async fn model<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<String>, AppError> {
     let chosen: Option<Option<String>> = conversation::Entity::find_by_id(id)

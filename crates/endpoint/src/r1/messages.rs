@@ -72,7 +72,7 @@ impl Endpoint for SendMessage {
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
             here: Vec::new(),
-            asking: Asking { model: request.model, country: ctx.source().country },
+            asking: Asking { model: request.model, country: ctx.source().country, held: None },
         };
         let sent = messages::send(ctx.app(), command, request.confirm.unwrap_or(false)).await?;
         Ok(if sent.duplicate { Reply::ok(sent.message) } else { Reply::of(sent.message) })
@@ -179,7 +179,7 @@ impl Endpoint for AskAgain {
 
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.app(), request.content)?;
-        let asking = Asking { model: request.model, country: ctx.source().country };
+        let asking = Asking { model: request.model, country: ctx.source().country, held: None };
         Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content, asking).await?))
     }
 }
@@ -249,7 +249,7 @@ impl Endpoint for RegenerateMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
-        let asking = Asking { model: request.model, country: ctx.source().country };
+        let asking = Asking { model: request.model, country: ctx.source().country, held: None };
         Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
     }
 }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use ai::Meter;
 use appcore::{Code, credits::MicroCredits};
-use service::gateway::{Admission, Outcome};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use service::gateway::{Admission, Held, Outcome, Refusal};
 
 const DONE: u16 = 200;
 /// The provider broke the answer off.
 const BROKEN: u16 = 502;
+
+/// The wait until more is held.
+pub(super) type Growth = BoxFuture<'static, Result<Held, Refusal>>;
 
 pub(super) struct Settling {
     /// None: it is settled.
@@ -28,7 +32,26 @@ impl Settling {
 
     /// The last frame of a stream was sent.
     pub fn end_stream(&mut self) {
-        self.settle(if self.meter.finish().is_some() { DONE } else { BROKEN });
+        let status = match (self.meter.cut(), self.meter.finish()) {
+            (Some(_), _) => Code::BudgetExceeded.status(),
+            (None, Some(_)) => DONE,
+            (None, None) => BROKEN,
+        };
+        self.settle(status);
+    }
+
+    /// More is to be held for a stream that goes on for longer than was thought.
+    pub fn growth(&self) -> Option<Growth> {
+        Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
+    }
+
+    /// It is held, or the stream ends here.
+    pub fn grown(&mut self, held: Result<Held, Refusal>) {
+        match (held, &mut self.admission) {
+            (Ok(held), Some(admission)) => admission.grown(held),
+            (Ok(_), None) => {}
+            (Err(refusal), _) => self.meter.cut_off(refusal.into()),
+        }
     }
 
     fn settle(&mut self, status: u16) -> MicroCredits {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::settling::Settling;
+use super::settling::{Growth, Settling};
 
 /// What says that it is alive. Frames are whole, so it never stands within one.
 const fn heartbeat(door: Door) -> &'static str {
@@ -30,13 +30,23 @@ pub(super) struct LiveStream {
     heard_at: Instant,
     alarm: Pin<Box<Sleep>>,
     settling: Settling,
+    growth: Option<Growth>,
 }
 
 impl LiveStream {
     pub fn new(door: Door, frames: Frames, every: Duration, settling: Settling) -> Self {
         let heard_at = Instant::now();
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { frames, heartbeat: heartbeat(door), every, heard_at, alarm, settling }
+        Self { frames, heartbeat: heartbeat(door), every, heard_at, alarm, settling, growth: None }
+    }
+
+    fn poll_growth(&mut self, context: &mut Context<'_>) {
+        if let Some(growth) = &mut self.growth
+            && let Poll::Ready(held) = growth.as_mut().poll(context)
+        {
+            self.growth = None;
+            self.settling.grown(held);
+        }
     }
 }
 
@@ -45,12 +55,17 @@ impl Stream for LiveStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        this.poll_growth(context);
         if let Poll::Ready(next) = this.frames.poll_next_unpin(context) {
             let Some(frames) = next else {
                 this.settling.end_stream();
                 return Poll::Ready(None);
             };
             this.heard_at = Instant::now();
+            if this.growth.is_none() {
+                this.growth = this.settling.growth();
+                this.poll_growth(context);
+            }
             return Poll::Ready(frames.map_or_else(|never| match never {}, |frames| Some(Ok(frames))));
         }
         loop {

@@ -45,7 +45,7 @@ impl Sends {
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
-            let (here, asking) = (Vec::new(), Asking { model, country });
+            let (here, asking) = (Vec::new(), Asking { model, country, held: None });
             let send =
                 messages::SendMessage { conversation_id, sender, client_id, content, reply_to, mentions, here, asking };
             // In a box, since a task is copied as a whole each time it is handed on.

@@ -3,6 +3,7 @@
 //! The answering itself is a [job](crate::jobs). The default assistant is in no workspace and in all; it answers where
 //! `kind: "assistant"` names none.
 
+pub(crate) mod budget;
 pub(crate) mod context;
 mod edit;
 mod notice;
@@ -88,6 +89,7 @@ fn settings(config: &config::Ai) -> AiSettings {
         models: provider.models.clone(),
         requests_per_minute: provider.requests_per_minute,
         proxy: provider.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        responses: provider.responses,
     };
     AiSettings {
         default_model: config.default_model.clone(),
@@ -175,10 +177,13 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
 
 /// Asks for an answer again: the same message goes back to its beginning.
 pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking) -> Result<Message, AppError> {
-    let asking = checked(app, asking)?;
+    let mut asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
+    let queued = budget::hold(app, by.user_id, message.conversation_id, 1, &mut asking).await?;
     let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
-    app.writer.submit(Change::Regenerate(regenerate)).await?.message()
+    let asked = app.writer.submit(Change::Regenerate(regenerate)).await;
+    budget::hand_over(queued, &asked);
+    asked?.message()
 }
 
 /// Refuses a model that can't be asked.

@@ -15,13 +15,14 @@ use appcore::{
     view::{BudgetScope, GatewayEndpoint, ModelPrice},
 };
 use bytes::Bytes;
-use dbcontext::{entity::usage_request, query::budgets::BudgetId};
+use dbcontext::entity::usage_request;
 use uuid::Uuid;
 
 use super::{
-    CacheWish, Caller, Gateway, KeptAnswer, Question,
-    budgets::{HeldFor, UsedUp},
+    CacheWish, Caller, Gateway, KeptAnswer, KeyPolicy, Question,
+    budgets::{Origin, UsedUp},
     cost,
+    hold::Held,
     models::Model,
     writer::Entry,
 };
@@ -165,8 +166,15 @@ pub struct Admission {
     limit: KeyLimit,
     figures: Figures,
     counted_tokens: u32,
-    slot: Option<KeySlot>,
-    held: Option<HeldFor>,
+    /// Until the call is over it is one of those at the same time.
+    _slot: Option<KeySlot>,
+    /// All that is held for it, and how much that is.
+    held: Held,
+    more: Vec<Held>,
+    amount: MicroCredits,
+    /// The budgets that it counts against, where it may cost more than is held for it.
+    growing: Option<Arc<KeyPolicy>>,
+    worst: MicroCredits,
     created_at: Timestamp,
     began: Instant,
 }
@@ -210,6 +218,14 @@ pub async fn authorize(
     endpoint: GatewayEndpoint,
     asked: Asked<'_>,
 ) -> Result<Admission, Refusal> {
+    let admitted = admit(app, caller, endpoint, asked).await;
+    if let Err(refusal) = &admitted {
+        note_refused(app, caller, endpoint, asked, refusal);
+    }
+    admitted
+}
+
+async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
     let (gateway, policy) = (&app.gateway, &caller.policy);
     caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
     if !policy.endpoints.is_empty() && !policy.endpoints.contains(&endpoint) {
@@ -223,15 +239,14 @@ pub async fn authorize(
     }
     let tokens = asked.estimated_input.saturating_add(asked.max_output.unwrap_or(0));
     let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
-    let held = if policy.budgets.is_empty() {
-        None
-    } else {
-        gateway.hold(&policy.budgets, gateway.worst_case(&model, endpoint, asked)).await?
-    };
+    let user_id = caller.principal.user_id;
+    let worst = gateway.worst_case(&model, endpoint, (asked.estimated_input, asked.max_output));
+    let held = gateway.hold(&policy.budgets, worst, Origin::Blocks).await?;
+    let is_growing = asked.max_output.is_none() && !policy.budgets.is_empty() && worst > MicroCredits::ZERO;
     Ok(Admission {
         gateway: Arc::clone(gateway),
         key_id: caller.key_id,
-        user_id: caller.principal.user_id,
+        user_id,
         workspace_id: policy.workspace_id,
         endpoint,
         asked_model: shortened(asked.model),
@@ -240,43 +255,76 @@ pub async fn authorize(
         limit: policy.limit,
         figures: taken.figures,
         counted_tokens: taken.tokens,
-        slot: taken.slot,
+        _slot: taken.slot,
         held,
+        more: Vec::new(),
+        amount: worst,
+        growing: is_growing.then(|| Arc::clone(policy)),
+        worst,
         created_at: app.clock.now(),
         began: Instant::now(),
     })
 }
 
+/// Writes down a call of a model that the key may use, and that was not let in all the same: whoever looks for it finds it.
+fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>, refusal: &Refusal) {
+    let status = match refusal {
+        Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::UnknownModel(_) => return,
+        Refusal::NoPrice(_) => Code::Forbidden.status(),
+        Refusal::OutOfBudget(_) if endpoint == GatewayEndpoint::Messages => Code::BudgetExceeded.status(),
+        Refusal::RateLimited(_) | Refusal::OutOfBudget(_) => Code::RateLimited.status(),
+        Refusal::Failed(error) => error.code().status(),
+    };
+    let Some(model) = app.gateway.find_model(asked.model) else { return };
+    let row = usage_request::Model {
+        id: Uuid::now_v7(),
+        created_at: app.clock.now(),
+        request_id: shortened(asked.request_id),
+        key_id: Some(caller.key_id),
+        user_id: caller.principal.user_id,
+        workspace_id: caller.policy.workspace_id,
+        endpoint: endpoint.as_str().to_owned(),
+        asked_model: shortened(asked.model),
+        model: String::new(),
+        deployment: String::new(),
+        input_tokens: 0,
+        cached_tokens: 0,
+        cache_write_tokens: 0,
+        output_tokens: 0,
+        reasoning_tokens: 0,
+        audio_tokens: 0,
+        cost: MicroCredits::ZERO,
+        price_version: model.price_version.to_string(),
+        estimated: 0,
+        status: i64::from(status),
+        first_token_ms: None,
+        duration_ms: 0,
+        tries: 0,
+    };
+    app.gateway.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlement: None });
+}
+
 impl Gateway {
-    /// What a call costs at most.
-    fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, asked: Asked<'_>) -> MicroCredits {
+    /// What a call costs at most, with so much input, and so much output where the caller limits it.
+    pub(super) fn worst_case(
+        &self,
+        model: &Model,
+        endpoint: GatewayEndpoint,
+        (estimated_input, max_output): (u64, Option<u64>),
+    ) -> MicroCredits {
         let Some(price) = &model.price else { return MicroCredits::ZERO };
         let most = model.definition.capabilities.max_output;
         let output = match endpoint {
             GatewayEndpoint::Embeddings => 0,
             // Who names no limit is held for the usual answer: the longest possible one would use up every small budget.
-            _ => match asked.max_output {
+            _ => match max_output {
                 Some(output) => most.map_or(output, |most| output.min(most)),
                 None => most.map_or(self.settings.assumed_output, |most| most.min(self.settings.assumed_output)),
             },
         };
         // The dearest kind of input that it may turn out to be.
         let input = [Some(price.input), price.cache_write].into_iter().flatten().max().unwrap_or(price.input);
-        MicroCredits::rounded_up(input.of_tokens(asked.estimated_input) + price.output.of_tokens(output))
-    }
-
-    async fn hold(&self, budgets: &[BudgetId], amount: MicroCredits) -> Result<Option<HeldFor>, Refusal> {
-        let taken = self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?;
-        let Err(used_up) = taken else { return taken.map_err(Refusal::OutOfBudget) };
-        // What ended a moment ago may still be held, and something may be held in advance.
-        let is_behind = self.writer.is_behind();
-        if is_behind {
-            self.writer.flush().await;
-        }
-        if self.holds.give_back(Some(budgets)).await.map_err(Refusal::Failed)? || is_behind {
-            return self.holds.take(budgets, amount).await.map_err(Refusal::Failed)?.map_err(Refusal::OutOfBudget);
-        }
-        Err(Refusal::OutOfBudget(used_up))
+        MicroCredits::rounded_up(input.of_tokens(estimated_input) + price.output.of_tokens(output))
     }
 }
 
@@ -312,6 +360,21 @@ impl Admission {
         self.settle(Outcome { status: 200, usage: none, model, deployment, ..Outcome::default() })
     }
 
+    /// Holds as much again, where the call is about to cost more than is held for it: its caller allows its answer any length.
+    #[must_use]
+    pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
+        let policy = Arc::clone(self.growing.as_ref()?);
+        let is_outgrown = self.cost(usage).0 > self.amount.0 - self.amount.0 / 10;
+        let (gateway, worst) = (Arc::clone(&self.gateway), self.worst);
+        is_outgrown.then_some(async move { gateway.hold(&policy.budgets, worst, Origin::Blocks).await })
+    }
+
+    /// This is held beside what was held before.
+    pub fn grown(&mut self, held: Held) {
+        self.more.push(held);
+        self.amount += self.worst;
+    }
+
     /// What the call costs with this usage.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> MicroCredits {
@@ -319,7 +382,7 @@ impl Admission {
     }
 
     /// Counts the call: its row, the sums of its day, budgets and limits. Takes no time; what it costs comes back.
-    pub fn settle(mut self, outcome: Outcome) -> MicroCredits {
+    pub fn settle(self, outcome: Outcome) -> MicroCredits {
         let Outcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
         self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
@@ -327,12 +390,12 @@ impl Admission {
         let row = usage_request::Model {
             id: Uuid::now_v7(),
             created_at: self.created_at,
-            request_id: std::mem::take(&mut self.request_id),
+            request_id: self.request_id,
             key_id: Some(self.key_id),
             user_id: self.user_id,
             workspace_id: self.workspace_id,
             endpoint: self.endpoint.as_str().to_owned(),
-            asked_model: std::mem::take(&mut self.asked_model),
+            asked_model: self.asked_model,
             model,
             deployment,
             input_tokens: count(usage.input),
@@ -349,22 +412,8 @@ impl Admission {
             duration_ms: millis(self.began.elapsed()),
             tries: i64::from(tries),
         };
-        self.end(Some(row), cost);
+        self.held.settle(row, Arc::clone(&self.model.name));
         cost
-    }
-
-    fn end(&mut self, row: Option<usage_request::Model>, cost: MicroCredits) {
-        let settlement = self.held.take().and_then(|held| self.gateway.holds.end(held, cost));
-        if row.is_some() || settlement.is_some() {
-            self.gateway.writer.push(Entry { row, model: Arc::clone(&self.model.name), settlement });
-        }
-        self.slot = None;
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.end(None, MicroCredits::ZERO);
     }
 }
 

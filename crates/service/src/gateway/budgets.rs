@@ -107,11 +107,12 @@ pub(super) struct HeldFor {
     origin: Origin,
 }
 
+/// Where what is held for a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// Held for this request alone.
     Own,
-    /// Taken from blocks.
+    /// Taken from blocks, where these have enough.
     Blocks,
 }
 
@@ -122,7 +123,27 @@ pub(super) struct Settlement {
     cost: MicroCredits,
 }
 
+impl HeldFor {
+    fn own(id: Uuid, budgets: &[BudgetId]) -> Self {
+        let mut holds = [None; MOST];
+        for (place, budget) in holds.iter_mut().zip(budgets) {
+            *place = Some((*budget, id));
+        }
+        Self { holds, amount: MicroCredits::ZERO, origin: Origin::Own }
+    }
+
+    /// The name of what is held for one request alone.
+    pub fn id(&self) -> Option<Uuid> {
+        self.holds.iter().flatten().next().map(|(_, id)| *id)
+    }
+}
+
 impl Settlement {
+    /// Books a cost in these budgets and leaves what is held as it is.
+    pub fn booking(budgets: &[BudgetId], cost: MicroCredits) -> Self {
+        Self { held: HeldFor::own(Uuid::nil(), budgets), cost }
+    }
+
     /// Whether others may be refused until it is booked.
     pub fn is_urgent(&self) -> bool {
         self.held.origin == Origin::Own
@@ -153,6 +174,27 @@ impl Holds {
             self.reserve_soon(due);
             return Ok(Ok(Some(held)));
         }
+        let taken = self.decide(named, amount).await?;
+        if let Ok(Some(_)) = taken {
+            self.reserve_soon(self.blocks.note(&named, amount, Instant::now()));
+        }
+        Ok(taken)
+    }
+
+    /// The same, from no block.
+    pub async fn take_own(
+        &self,
+        budgets: &[BudgetId],
+        amount: MicroCredits,
+    ) -> Result<Result<Option<HeldFor>, UsedUp>, AppError> {
+        let mut named = [None; MOST];
+        for (place, budget) in named.iter_mut().zip(budgets) {
+            *place = Some(*budget);
+        }
+        self.decide(named, amount).await
+    }
+
+    async fn decide(&self, named: Named, amount: MicroCredits) -> Result<Result<Option<HeldFor>, UsedUp>, AppError> {
         let take = Take { id: Uuid::now_v7(), amount, budgets: named };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<Take>| {
@@ -162,7 +204,6 @@ impl Holds {
         Ok(match self.takes.ask(take, decide).await? {
             Verdict::Held => {
                 self.live.insert(take.id, ());
-                self.reserve_soon(self.blocks.note(&named, amount, Instant::now()));
                 let holds = named.map(|budget| budget.map(|budget| (budget, take.id)));
                 Ok(Some(HeldFor { holds, amount, origin: Origin::Own }))
             }
@@ -171,14 +212,23 @@ impl Holds {
         })
     }
 
+    /// Renews from now on what is held under this name, perhaps by another instance.
+    pub fn adopt(&self, id: Uuid, budgets: &[BudgetId]) -> HeldFor {
+        self.live.insert(id, ());
+        HeldFor::own(id, budgets)
+    }
+
+    /// Another instance may end it: here it is not renewed any more.
+    pub fn let_go(&self, held: &HeldFor) {
+        for (_, id) in held.holds.iter().flatten() {
+            self.live.remove(id);
+        }
+    }
+
     /// The request is over and cost this. What is to be booked, if anything is.
     pub fn end(&self, held: HeldFor, cost: MicroCredits) -> Option<Settlement> {
         match held.origin {
-            Origin::Own => {
-                for (_, id) in held.holds.iter().flatten() {
-                    self.live.remove(id);
-                }
-            }
+            Origin::Own => self.let_go(&held),
             Origin::Blocks => self.blocks.end(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != MicroCredits::ZERO;

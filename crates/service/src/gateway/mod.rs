@@ -8,6 +8,7 @@
 mod admission;
 pub mod budgets;
 mod cache;
+mod hold;
 pub mod models;
 mod policy;
 mod prices;
@@ -19,25 +20,33 @@ pub mod usage;
 mod writer;
 
 use std::{
-    sync::{Arc, Weak},
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
 use ::ai::{Ai, KeyNews, Usage};
 use appcore::{
-    ApiKeyId, AppError, Clock, Code,
+    ApiKeyId, AppError, Clock, Code, UserId,
     auth::{Credential, Principal},
     config::{self, Config},
     credits::MicroCredits,
     event::{BusMessage, EventBus, Listener, Signal},
-    view::{ModelPrice, UsableModel},
+    view::{BudgetScope, ModelPrice, UsableModel},
 };
 use bytes::Bytes;
-use dbcontext::{Database, query::gateway_models};
+use dashmap::DashMap;
+use dbcontext::{
+    Database,
+    query::{self, budgets::BudgetId, gateway_models},
+};
+use futures_util::TryFutureExt as _;
 use uuid::Uuid;
 
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
 pub use cache::{CacheWish, KeptAnswer, Question};
+pub(crate) use hold::{AnswerHold, queue_answers, take_over};
+pub use hold::{Asker, Held, QueuedHold};
 pub use policy::{KeyPolicy, PolicyChange};
 pub(crate) use policy::{endpoints, models as listed_models, whole};
 pub(crate) use record::answering;
@@ -69,6 +78,10 @@ pub struct Gateway {
     /// Tokens used with each provider's keys since the start.
     key_tokens: providers::KeyTokens,
     models: Models,
+    /// The budgets of people and workspaces that there are.
+    scoped: RwLock<HashSet<BudgetId>>,
+    /// The budgets of answers in chats that are written here.
+    answers_held: DashMap<Uuid, Vec<BudgetId>>,
     limits: KeyLimits,
     answers: Answers,
     holds: Arc<Holds>,
@@ -92,6 +105,8 @@ impl Gateway {
             ai,
             key_tokens: providers::KeyTokens::default(),
             models: Models::new(&config.ai),
+            scoped: RwLock::default(),
+            answers_held: DashMap::new(),
             limits: KeyLimits::start(redis),
             answers: Answers::new(config.gateway.cache),
             writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds)),
@@ -100,6 +115,7 @@ impl Gateway {
             clock,
         });
         gateway.reload().await?;
+        gateway.reload_budgets().await?;
         gateway.tell_of_keys(Arc::downgrade(bus));
         tokio::spawn(follow(Arc::downgrade(&gateway), bus.listen(), Arc::downgrade(bus)));
         if gateway.settings.retention_days > 0 {
@@ -160,6 +176,37 @@ impl Gateway {
         self.holds.changed(ids);
     }
 
+    /// There is such a budget of a person or a workspace now, or there is none any more.
+    fn note_budget(&self, budget: BudgetId, is_there: bool) {
+        let mut scoped = self.scoped.write().unwrap_or_else(PoisonError::into_inner);
+        if is_there {
+            scoped.insert(budget);
+        } else {
+            scoped.remove(&budget);
+        }
+    }
+
+    async fn reload_budgets(&self) -> Result<(), AppError> {
+        let scoped = query::budgets::scoped(self.db.writer()).await?.into_iter().collect();
+        *self.scoped.write().unwrap_or_else(PoisonError::into_inner) = scoped;
+        Ok(())
+    }
+
+    /// Whether answers for this person may count against a budget.
+    pub(crate) fn may_have_budgets(&self, user_id: UserId) -> bool {
+        let scoped = self.scoped.read().unwrap_or_else(PoisonError::into_inner);
+        scoped.contains(&BudgetId { scope: BudgetScope::User, id: user_id.0 })
+            || scoped.iter().any(|budget| budget.scope == BudgetScope::Workspace)
+    }
+
+    /// The budgets that an answer in a chat counts against.
+    fn budgets_of(&self, asker: Asker) -> Vec<BudgetId> {
+        let user = BudgetId { scope: BudgetScope::User, id: asker.user_id.0 };
+        let workspace = asker.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
+        let scoped = self.scoped.read().unwrap_or_else(PoisonError::into_inner);
+        [Some(user), workspace].into_iter().flatten().filter(|budget| scoped.contains(budget)).collect()
+    }
+
     /// Requests that wait to be recorded, and those that never were, because too many waited.
     #[must_use]
     pub fn backlog(&self) -> (usize, u64) {
@@ -184,6 +231,9 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
                 Some(BusMessage::Signal(Signal::KeysChanged(ids))) => {
                     if let Some(gateway) = gateway.upgrade() {
                         gateway.budgets_changed(&ids);
+                        if let Err(error) = gateway.reload_budgets().await {
+                            tracing::warn!(%error, "which budgets there are could not be read anew");
+                        }
                     }
                     false
                 }
@@ -205,8 +255,8 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
             _ = tick.tick() => bus.upgrade().is_some_and(|bus| !bus.is_connected()),
         };
         let Some(gateway) = gateway.upgrade() else { return };
-        if is_due && let Err(error) = gateway.reload().await {
-            tracing::warn!(%error, "the gateway's models could not be read anew");
+        if is_due && let Err(error) = gateway.reload().and_then(|()| gateway.reload_budgets()).await {
+            tracing::warn!(%error, "the gateway's models and budgets could not be read anew");
         }
     }
 }

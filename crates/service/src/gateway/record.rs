@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     admission::{count, millis},
+    budgets::Settlement,
     cost, models,
     writer::Entry,
 };
@@ -86,6 +87,8 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
         duration_ms: millis(answer.duration),
         tries: i64::from(answer.tries),
     };
-    gateway.writer.push(Entry { row: Some(row), model: name, settlement: None });
+    let budgets = gateway.answers_held.get(&answer.answer_id);
+    let settlement = budgets.map(|budgets| Settlement::booking(&budgets, row.cost));
+    gateway.writer.push(Entry { row: Some(row), model: name, settlement });
     cost
 }

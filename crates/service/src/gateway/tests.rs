@@ -16,7 +16,8 @@ use appcore::{
 use dbcontext::query::budgets::{self as rows, BudgetId};
 
 use super::{
-    Admission, Asked, Caller, Outcome, PolicyChange, Refusal, authenticate, authorize, budgets, models,
+    Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, authenticate, authorize, budgets,
+    models, queue_answers, record, take_over,
     usage::{self, UsageQuery},
 };
 use crate::{
@@ -313,6 +314,90 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
         let change = KeyChange { policy: lifted, ..KeyChange::default() };
         assert_eq!(api_keys::update(&app, &anna, id, change).await.unwrap().budget, None);
         assert!(caller(&app, &secret).await.policy.budgets.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_workspace() {
+    for stage in stages().await {
+        let (app, other) = (instance(&stage).await, instance(&stage).await);
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
+        let asker = Asker { user_id: anna.user_id, workspace_id: Some(workspace) };
+        let queue = async || queue_answers(&app, asker, "small", 1).await;
+        assert!(queue().await.unwrap().is_none(), "there is no budget");
+        for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
+            let budget = BudgetId { scope, id: of };
+            // One answer may cost 32,000 tokens read and 4,096 written.
+            budgets::set(&app, &anna, scope, of, per(100_000, BudgetPeriod::None)).await.unwrap();
+            drop(queue().await.unwrap().unwrap());
+            app.gateway.flush().await;
+            assert_eq!(spent_and_held(&app, budget).await, (0, 0), "it was not sent");
+            let queued = queue().await.unwrap().unwrap();
+            let id = queued.id().unwrap();
+            queued.hand_over();
+            assert_eq!(spent_and_held(&app, budget).await, (0, 72_960));
+            let refused = queue().await.err().unwrap();
+            assert_eq!(refused.code(), Code::BudgetExceeded);
+            assert!(refused.sentence().contains("Ask an admin to raise it"), "{}", refused.sentence());
+
+            until(async || other.gateway.may_have_budgets(anna.user_id)).await;
+            until(async || other.gateway.find_model("small").is_some_and(|model| model.price.is_some())).await;
+            let outcome = used(100, 5);
+            let answer = AnswerUse {
+                user_id: anna.user_id,
+                workspace_id: None,
+                answer_id: uuid::Uuid::now_v7(),
+                model: "small".to_owned(),
+                usage: outcome.usage,
+                served: ::ai::Served::default(),
+                tries: 1,
+                status: 200,
+                first_token: None,
+                duration: Duration::from_secs(1),
+            };
+            let writing = take_over(&other, asker, answer.answer_id, id);
+            for round in 1..=2 {
+                assert_eq!(record(&other, answer.clone()), Some(MicroCredits(150)));
+                other.gateway.flush().await;
+                assert_eq!(spent_and_held(&app, budget).await, (150 * round, 72_960));
+            }
+            drop(writing);
+            other.gateway.flush().await;
+            assert_eq!(spent_and_held(&app, budget).await, (300, 0));
+            budgets::lift(&app, &anna, scope, of).await.unwrap();
+            until(async || !other.gateway.may_have_budgets(anna.user_id)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_more() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        // 4,096 tokens are held for an answer of any length: 41,060 with the question.
+        let (id, secret) = key(&app, &anna, with_budget(100_000)).await;
+        let caller = caller(&app, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let limited = ask(&app, &caller, "small").await.ok().unwrap();
+        assert!(limited.growth(&used(100, 10).usage).is_none(), "its caller limits it");
+        drop(limited);
+        app.gateway.flush().await;
+        let question = Asked { max_output: None, ..asked("small") };
+        let mut stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        assert!(stream.growth(&used(100, 3_000).usage).is_none());
+        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        assert_eq!(spent_and_held(&app, budget).await, (0, 82_120));
+        assert!(stream.growth(&used(100, 5_000).usage).is_none());
+        let refused = stream.growth(&used(100, 8_000).usage).unwrap().await;
+        assert!(matches!(refused, Err(Refusal::OutOfBudget(_))));
+        stream.settle(used(100, 8_000));
+        app.gateway.flush().await;
+        assert_eq!(spent_and_held(&app, budget).await, (80_100, 0));
     }
 }
 

@@ -36,7 +36,10 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::App;
+use crate::{
+    App,
+    gateway::{self, AnswerHold, Asker},
+};
 
 pub(crate) use kind::{Ended, Job, Kind, Work};
 pub use worker::Workers;
@@ -72,6 +75,9 @@ pub struct Asking {
     /// Where they are, for units, prices and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
+    /// What is held for the answer in budgets until its worker holds what it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Uuid>,
 }
 
 /// An assistant's answer to a message.
@@ -94,6 +100,16 @@ impl AnswerJob {
     }
 }
 
+impl AnswerJob {
+    /// What was held for it before it was queued stays held while it is written.
+    async fn held(&self, work: Work<'_>) -> Result<Option<AnswerHold>, AppError> {
+        let (Some(user_id), Some(queued)) = (work.claim.owner, self.asking.held) else { return Ok(None) };
+        let workspace_id = query::conversations::workspace(work.app.db.reader(), self.conversation_id).await?;
+        let asker = Asker { user_id, workspace_id };
+        Ok(Some(gateway::take_over(work.app, asker, self.answer_id.0, queued)))
+    }
+}
+
 impl Job for AnswerJob {
     const KIND: &'static str = "answer";
 
@@ -111,6 +127,7 @@ impl Job for AnswerJob {
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let _held = self.held(work).await?;
         answer::run(self, work).await
     }
 }

@@ -14,9 +14,10 @@ pub use crate::events::{SendMessage, Sent};
 pub use dbcontext::query::messages::History;
 
 use crate::{
-    App, assistants,
+    App,
+    assistants::{self, budget},
     conversations::access,
-    events::{AskAgain, Change, DeleteMessage, EditMessage, ShowVersion},
+    events::{AskAgain, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
     jobs::Asking,
 };
 
@@ -33,8 +34,13 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
         send.here = mention_many(app, &send, is_confirmed).await?;
     }
     let (user, id) = (send.sender, send.conversation_id);
+    let queued = budget::hold_for_message(app, &mut send).await?;
     let sent = app.writer.submit(Change::Send(send)).await;
-    access::explain(app, user, id, sent).await?.sent()
+    let sent = access::explain(app, user, id, sent).await.and_then(Outcome::sent);
+    if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
+        queued.hand_over();
+    }
+    sent
 }
 
 fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
@@ -102,10 +108,13 @@ pub async fn ask_again(
     content: Content,
     asking: Asking,
 ) -> Result<Message, AppError> {
-    let asking = assistants::checked(app, asking)?;
+    let mut asking = assistants::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
+    let queued = budget::hold(app, by.user_id, conversation_id, 1, &mut asking).await?;
     let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
-    app.writer.submit(Change::AskAgain(again)).await?.message()
+    let asked = app.writer.submit(Change::AskAgain(again)).await;
+    budget::hand_over(queued, &asked);
+    asked?.message()
 }
 
 /// Shows another version of a prompt or an answer.

@@ -31,7 +31,7 @@ struct Head<'a> {
 }
 
 /// A field that is there, even if it is null.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -54,8 +54,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
         Some(_) if wants_usage => {}
         Some(options) => parts.push((place(body, options), with_usage(options)?)),
         None if stream => {
-            let start = memchr(b'{', body).map_or(0, |at| at + 1);
-            parts.push(((start, start), r#""stream_options":{"include_usage":true},"#.to_owned()));
+            parts.push((beginning(body), r#""stream_options":{"include_usage":true},"#.to_owned()));
         }
         None => {}
     }
@@ -69,13 +68,19 @@ pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), 
     Ok((replace(body, parts), head.stream.unwrap_or(false)))
 }
 
+/// Where the first field of the body begins.
+pub(crate) fn beginning(body: &Bytes) -> (usize, usize) {
+    let start = memchr(b'{', body).map_or(0, |at| at + 1);
+    (start, start)
+}
+
 /// Where a value stands in the body.
-fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
+pub(crate) fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
     (start, start + raw.get().len())
 }
 
-fn replace(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
+pub(crate) fn replace(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
     parts.sort_by_key(|part| part.0);
     let mut out = Vec::with_capacity(body.len() + 64);
     let mut from = 0;

@@ -1,4 +1,5 @@
-//! OpenAI's responses, as a door. Nothing is stored, so what would need a stored answer is refused and never ignored.
+//! OpenAI's responses, as a door, and for upstreams that speak them. Nothing is stored, so what would need a stored answer is refused and never ignored.
 
 pub(crate) mod answer;
+pub(crate) mod pass;
 pub(crate) mod request;

@@ -100,6 +100,7 @@ pub async fn set(
     let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
     audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
+    app.gateway.note_budget(BudgetId { scope, id }, true);
     tell_changed(app, vec![id]).await;
     Ok(ScopedBudget { scope, id, budget: view(app, BudgetId { scope, id }, row) })
 }
@@ -115,6 +116,7 @@ pub async fn lift(app: &App, by: &Principal, scope: BudgetScope, id: Uuid) -> Re
     }
     audit::record(&tx, Entry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
+    app.gateway.note_budget(BudgetId { scope, id }, false);
     tell_changed(app, vec![id]).await;
     Ok(())
 }

@@ -1,0 +1,67 @@
+//! What an answer may cost is held before its question is sent: whoever has no budget left is told so at once, and not by an answer that fails.
+
+use appcore::{AppError, Code, ConversationId, UserId, view::MentionKind};
+use dbcontext::query;
+
+use crate::{
+    App,
+    events::SendMessage,
+    gateway::{self, Asker, QueuedHold},
+    jobs::Asking,
+};
+
+/// Holds what the answers to a message may cost. Nothing for one that asks nobody, or counts against no budget.
+pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Result<Option<QueuedHold>, AppError> {
+    let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
+    let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
+    let (by, id) = (send.sender, send.conversation_id);
+    match hold(app, by, id, mentioned, &mut send.asking).await {
+        // It was sent before, and holds what it needs.
+        Err(error) if error.code() == Code::BudgetExceeded => {
+            let sent = query::messages::sent(app.db.reader(), id, by, send.client_id.as_str()).await?;
+            if sent.is_some() { Ok(None) } else { Err(error) }
+        }
+        held => held,
+    }
+}
+
+/// The same for so many answers; in an assistant's chat every message is for one.
+pub(crate) async fn hold(
+    app: &App,
+    by: UserId,
+    id: ConversationId,
+    answers: u64,
+    asking: &mut Asking,
+) -> Result<Option<QueuedHold>, AppError> {
+    if !app.gateway.may_have_budgets(by) {
+        return Ok(None);
+    }
+    // Who may not ask is told by the writer.
+    let Some(access) = query::access::find(app.db.reader(), id, by).await? else { return Ok(None) };
+    let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
+    let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
+    let model = chosen_model(app, id, asking).await?;
+    let (model, _) = gateway::answering(app, model.as_deref());
+    let queued = gateway::queue_answers(app, asker, &model, answers).await?;
+    asking.held = queued.as_ref().and_then(QueuedHold::id);
+    Ok(queued)
+}
+
+/// The model that is asked, if it is not the default one: that of the question, of the chat, or of its assistant.
+async fn chosen_model(app: &App, id: ConversationId, asking: &Asking) -> Result<Option<String>, AppError> {
+    if asking.model.is_some() {
+        return Ok(asking.model.clone());
+    }
+    if let Some(model) = query::conversations::model(app.db.reader(), id).await? {
+        return Ok(Some(model));
+    }
+    let assistants = query::conversations::assistants(app.db.reader(), &[id]).await?;
+    Ok(assistants.into_iter().find_map(|assistant| assistant.model))
+}
+
+/// Hands over what is held for an answer, once that is queued.
+pub(crate) fn hand_over<T>(queued: Option<QueuedHold>, asked: &Result<T, AppError>) {
+    if let (Some(queued), Ok(_)) = (queued, asked) {
+        queued.hand_over();
+    }
+}
