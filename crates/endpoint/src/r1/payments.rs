@@ -152,7 +152,7 @@ pub struct FinishPaymentRequest {
 /// Come back from a gateway
 ///
 /// The browser's way back. It proves nothing: the gateway is asked, and the browser goes on to a page that waits for the truth.
-#[endpoint(GET "/r1/payments/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(GET "/r1/payments/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPayment {
     type Request = FinishPaymentRequest;
     type Response = Redirect;
