@@ -2,10 +2,19 @@ import type { Api } from '#lib/api/client.ts';
 import type { UsageGroup, UsageGrouping, UsageRequest } from '#lib/api/gateway.ts';
 import type { Id, Page } from '#lib/api/types.ts';
 import { after, daysOf, filled, type Day, type Range } from '#lib/gateway/days.ts';
+import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
 const MOST_GROUPS = 100;
 const PAGE_SIZE = 50;
+/** So many models have a colour of their own; the others are one. */
+const MOST_MODELS = 4;
+
+/** What one model cost, by day. */
+export interface ModelDays {
+  readonly model: string;
+  readonly days: readonly UsageGroup[];
+}
 
 /** What one has used of the models: by day, and by model or key. */
 export class Usage {
@@ -14,6 +23,8 @@ export class Usage {
   /** By what the table is split. */
   readonly groups: Listing<UsageGroup>;
   readonly requests: Listing<UsageRequest>;
+  /** The models that cost the most, each by day: what the chart is made of. */
+  readonly models: Asked<readonly ModelDays[]>;
   #range = $state<Range>('days');
   #split = $state<Exclude<UsageGrouping, 'day'>>('model');
   #keyId = $state<Id | null>(null);
@@ -23,10 +34,17 @@ export class Usage {
   constructor(api: Api, userId: Id | undefined, now: () => number = Date.now) {
     this.#userId = userId;
     this.#now = now;
-    const ask = (group: UsageGrouping, page: number) =>
-      api.get<Page<UsageGroup>>('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS });
+    const ask = (group: UsageGrouping, page: number, more: { model?: string; page_size?: number } = {}) =>
+      api.get<Page<UsageGroup>>('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS, ...more });
     this.days = new Listing((page) => ask('day', page));
     this.groups = new Listing((page) => ask(this.#split, page));
+    this.models = new Asked(async () => {
+      const { items } = await ask('model', 1, { page_size: MOST_MODELS });
+      const costly = items.filter(({ cost }) => cost > 0);
+      return await Promise.all(
+        costly.map(async ({ key: model }) => ({ model, days: (await ask('day', 1, { model })).items }))
+      );
+    });
     this.requests = new Listing((page) =>
       api.get<Page<UsageRequest>>('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE })
     );
@@ -63,6 +81,7 @@ export class Usage {
   load(): void {
     void this.days.load();
     void this.groups.load();
+    void this.models.load();
     void this.requests.load();
   }
 
