@@ -23,6 +23,7 @@ mod m0018_default_channel;
 mod m0019_gateway;
 mod m0020_assistants_in_the_app;
 mod m0021_conversation_settings;
+mod m0023_tools;
 mod m0025_money;
 
 pub struct Migrator;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_gateway::Migration),
             Box::new(m0020_assistants_in_the_app::Migration),
             Box::new(m0021_conversation_settings::Migration),
+            Box::new(m0023_tools::Migration),
             Box::new(m0025_money::Migration),
         ]
     }

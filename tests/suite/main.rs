@@ -26,5 +26,6 @@ mod removed;
 mod socketio;
 mod sse;
 mod start;
+mod tools;
 mod websocket;
 mod workspaces;

@@ -77,6 +77,8 @@ pub struct ChatRequest {
     pub tools: Vec<ChatTool>,
     /// What has been called for the answer to the last of the messages.
     pub rounds: Vec<ChatRound>,
+    /// It may call nothing more.
+    pub no_more_calls: bool,
     /// The model's own where there is none.
     pub temperature: Option<f64>,
     /// The longest answer. The model's own where there is none.

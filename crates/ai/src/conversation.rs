@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     AiError, ChatCall, ChatDelta, ChatRequest, Finish, Role,
     meter::Meter,
-    neutral::{Event, Part, Request, Speaker, Tool, ToolCall, ToolResult},
+    neutral::{Event, Part, Request, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     relay::Tap,
     translate::Listener,
     wire::failure::Failure,
@@ -33,6 +33,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
         request.tools.push(Tool { name, description, parameters, strict: None });
     }
+    request.tool_choice = (asked.no_more_calls && !request.tools.is_empty()).then_some(ToolChoice::None);
     for round in asked.rounds.iter().cloned() {
         let call =
             |ChatCall { id, name, arguments, signature }| Part::Call(ToolCall { id, name, arguments, signature });

@@ -67,6 +67,9 @@ actions! {
     JobDeleted = "admin.job_deleted";
     ModelChanged = "gateway.model_changed";
     ModelRemoved = "gateway.model_removed";
+    McpServerAdded = "admin.mcp_server_added";
+    McpServerChanged = "admin.mcp_server_changed";
+    McpServerRemoved = "admin.mcp_server_removed";
     BudgetChanged = "gateway.budget_changed";
     BudgetRemoved = "gateway.budget_removed";
     ProviderKeyChanged = "gateway.provider_key_changed";

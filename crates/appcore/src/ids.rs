@@ -65,6 +65,10 @@ id! {
     AssistantId,
     /// A prompt template.
     PromptId,
+    /// A server of tools.
+    McpServerId,
+    /// A call of a tool.
+    ToolCallId,
     /// A durable job.
     JobId,
     /// One durable or passing event.

@@ -5,7 +5,8 @@ use std::{borrow::Cow, marker::PhantomData};
 use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
-    MessageId, PasskeyId, PaymentId, PlanId, PromptId, SectionId, SessionId, Timestamp, UserId, WorkspaceId,
+    McpServerId, MessageId, PasskeyId, PaymentId, PlanId, PromptId, SectionId, SessionId, Timestamp, ToolCallId,
+    UserId, WorkspaceId,
     page::PageRequest,
     view::{BudgetScope, ConversationKind, JobStatus, MemberRole, PaymentStatus, UsageGrouping},
 };
@@ -69,6 +70,8 @@ from_text!(
     JobId,
     JobStatus,
     PromptId,
+    McpServerId,
+    ToolCallId,
     BanId,
     BudgetScope,
     ConversationId,

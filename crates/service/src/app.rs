@@ -30,6 +30,7 @@ use crate::{
     presence::{self, MemoryPresence, PresenceStore, RedisPresence},
     receipts::Receipts,
     redis::Redis,
+    tools,
     workspaces::DepartureJob,
 };
 
@@ -61,6 +62,8 @@ pub struct App {
     pub limits: Limits,
     pub firewall: Arc<Firewall>,
     pub assistants: Assistants,
+    /// The connections to servers of tools.
+    pub(crate) tools: Arc<tools::Connections>,
     pub gateway: Arc<Gateway>,
     pub payments: Payments,
     /// Credits that are kept back for what is under way.
@@ -108,6 +111,7 @@ impl App {
             .map_err(stated)?;
         let payments = Payments::build(&config)?;
         let credit_holds = ledger::Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let tools = tools::Connections::build(&config.mcp);
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
             Some(redis) => Arc::new(RedisTickets::new(redis.clone())),
@@ -133,6 +137,7 @@ impl App {
             limits,
             firewall,
             assistants,
+            tools,
             gateway,
             payments,
             credit_holds,

@@ -22,6 +22,7 @@ pub mod presence;
 pub mod receipts;
 mod recent;
 pub mod redis;
+pub mod tools;
 pub mod typing;
 pub mod workspaces;
 

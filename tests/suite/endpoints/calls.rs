@@ -234,6 +234,14 @@ impl World {
             "StopMessage" | "RegenerateMessage" | "ShowVersion" | "ShowAnswerDetails" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
             }
+            // Nothing was called for it.
+            "DecideToolCall" => {
+                with_id(def, self.answer.get_or_init(|| self.answer()).await).replace("{call_id}", &new_id())
+            }
+            "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" => {
+                let body = self.body("AddMcpServer").await.unwrap_or_default();
+                with_id(def, &id_of(&self.admin.post("/r1/admin/mcp_servers", body).await.data_with(201)))
+            }
             "AskAgain" => {
                 let chat = self.owner.open_assistant().await;
                 self.owner.send_message(&chat, "Hello").await;
@@ -348,6 +356,12 @@ impl World {
                 json!({ "command": command, "title": title, "content": content, "workspace_id": self.workspace })
             }
             "ChangePrompt" => json!({ "title": "Status note" }),
+            "DecideToolCall" => json!({ "decision": "deny" }),
+            "AddMcpServer" => {
+                let name = format!("Docs {}", new_id());
+                json!({ "name": name, "transport": "http", "url": "https://localhost/mcp" })
+            }
+            "ChangeMcpServer" => json!({ "description": "What is written about it" }),
             "RegenerateMessage" | "RequeueJobs" => json!({}),
             "ShowVersion" => json!({ "index": 1 }),
             "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),

@@ -28,6 +28,7 @@ mod proxy;
 mod redis;
 mod schema;
 mod socket;
+mod tool_server;
 mod upstream;
 
 pub use application::{ADMIN_EMAIL, Application, PASSWORD, Setup};
@@ -50,6 +51,7 @@ pub use proxy::{Proxy, Way};
 pub use redis::RedisServer;
 pub use serde_json::{Value, json};
 pub use socket::{Closed, Codec, Frame, Socket};
+pub use tool_server::{EverythingServer, OddServer};
 pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
 
 /// A new id as clients choose them.

@@ -38,6 +38,7 @@ pub struct Config {
     pub realtime: Realtime,
     pub jobs: Jobs,
     pub ai: Ai,
+    pub mcp: Mcp,
     pub gateway: Gateway,
     #[serde(default)]
     pub outgoing: Outgoing,
@@ -312,6 +313,63 @@ impl Jobs {
     }
 }
 
+/// Tools of assistants.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mcp {
+    #[serde(deserialize_with = "seconds")]
+    pub call_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub confirm_timeout: Duration,
+    pub max_calls: usize,
+    pub max_rounds: usize,
+    pub max_result_bytes: usize,
+    /// In the order in which they were written.
+    #[serde(default, deserialize_with = "named_commands")]
+    pub commands: Vec<McpCommand>,
+}
+
+/// A program that has tools.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct McpCommand {
+    #[serde(skip)]
+    pub name: String,
+    /// The program, then its arguments.
+    pub command: Vec<String>,
+    /// As `NAME=value`.
+    #[serde(default)]
+    pub env: Vec<Secret>,
+    /// What administrators may add to it.
+    #[serde(default)]
+    pub env_names: Vec<String>,
+}
+
+impl McpCommand {
+    /// Names and values.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, Secret)> {
+        let pair = |text: &Secret| {
+            let (name, value) = text.expose().split_once('=')?;
+            Some((name.trim().to_owned(), Secret::new(value.to_owned())))
+        };
+        self.env.iter().filter_map(pair).collect()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let name = &self.name;
+        if self.command.first().is_none_or(|program| program.trim().is_empty()) {
+            return Err(ConfigError::new(format!("The setting mcp.commands.{name}.command must name a program.")));
+        }
+        if self.env.iter().any(|text| text.expose().split_once('=').is_none_or(|(name, _)| name.trim().is_empty())) {
+            return Err(ConfigError::new(format!(
+                "The setting mcp.commands.{name}.env must have the form NAME=value."
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// What programs ask of AI providers, under `/v1`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -541,6 +599,9 @@ impl Config {
         if self.firewall.durations.is_empty() {
             return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));
         }
+        for command in &self.mcp.commands {
+            command.check()?;
+        }
         for provider in &self.auth.oauth {
             provider.check()?;
         }
@@ -684,6 +745,17 @@ fn named_providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pro
         .map(|(name, value)| {
             let provider = Provider::deserialize(value).map_err(serde::de::Error::custom)?;
             Ok(Provider { name, ..provider })
+        })
+        .collect()
+}
+
+fn named_commands<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<McpCommand>, D::Error> {
+    let table = toml::Table::deserialize(deserializer)?;
+    table
+        .into_iter()
+        .map(|(name, value)| {
+            let command = McpCommand::deserialize(value).map_err(serde::de::Error::custom)?;
+            Ok(McpCommand { name, ..command })
         })
         .collect()
 }

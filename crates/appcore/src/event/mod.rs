@@ -25,7 +25,7 @@ use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
     view::{
         AssistantMember, ConversationKind, Entitlements, HistoryScope, Member, MentionAll, Message, OwnSettings,
-        Posting, Presence, Section,
+        Posting, Presence, Section, ToolCall,
     },
 };
 
@@ -192,6 +192,13 @@ pub enum Event {
         offset: u64,
         text: String,
     },
+    /// A call of a tool for an answer that is being written, as it stands now.
+    #[schema(title = "message.tool_call")]
+    MessageToolCall {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        call: Box<ToolCall>,
+    },
     /// Somebody begins or ends to type. It is over after 6 s unless it is repeated.
     #[schema(title = "typing")]
     Typing {
@@ -249,6 +256,7 @@ impl Event {
             Self::Receipts { .. } => "receipts",
             Self::ConversationCount { .. } => "conversation.count",
             Self::MessageDelta { .. } => "message.delta",
+            Self::MessageToolCall { .. } => "message.tool_call",
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
             Self::Presences { .. } => "presences",
@@ -265,7 +273,9 @@ impl Event {
         match self {
             Self::MessageUpdated { message, .. }
             | Self::MessageCompleted { message, .. }
-            | Self::MessageFailed { message, .. } => (!message.content.is_empty()).then_some(message.id),
+            | Self::MessageFailed { message, .. } => {
+                (!message.content.is_empty() || !message.tool_calls.is_empty()).then_some(message.id)
+            }
             _ => None,
         }
     }
@@ -300,6 +310,7 @@ impl Event {
             | Self::Receipts { .. }
             | Self::ConversationCount { .. }
             | Self::MessageDelta { .. }
+            | Self::MessageToolCall { .. }
             | Self::Typing { .. }
             | Self::Presence(_)
             | Self::Presences { .. }

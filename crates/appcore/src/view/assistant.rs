@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::stored_by_name;
+use super::{AssistantTools, stored_by_name};
 use crate::{AssistantId, PromptId, Timestamp, UserId, WorkspaceId};
 
 /// An assistant that one can talk to.
@@ -25,6 +25,8 @@ pub struct Assistant {
     pub picture: Option<Picture>,
     /// Whether it may use tools, where there are any.
     pub tools_enabled: bool,
+    /// Which tools it has.
+    pub tools: Vec<AssistantTools>,
     /// Who may talk to it.
     pub visibility: Visibility,
     /// Whether it answers where it is mentioned, beside its own chats.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Picture, stored_by_name};
+use super::{Picture, ToolCall, stored_by_name};
 use crate::{ConversationId, MessageId, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +39,9 @@ pub struct Message {
     /// Which version of a prompt or an answer this is; none where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub versions: Option<Versions>,
+    /// The tools that were called for an assistant's answer, in their order; none where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tool_calls: Vec<ToolCall>,
     /// What is known of an assistant's answer that has ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub answer: Option<AnswerFigures>,
@@ -126,6 +129,9 @@ pub struct AnswerDetails {
     pub answer: Option<AnswerFigures>,
     /// What the model thought, where it said so; cut where it is very long.
     pub thinking: Option<String>,
+    /// The calls of tools, with their whole arguments and results.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tool_calls: Vec<ToolCall>,
 }
 
 /// Who a message is from.

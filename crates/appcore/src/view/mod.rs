@@ -13,6 +13,7 @@ mod job;
 mod kind;
 mod message;
 mod money;
+mod tool;
 mod user;
 mod workspace;
 
@@ -41,6 +42,10 @@ pub use message::{
 pub use money::{
     AdminPayment, Credits, CurrentPlan, Entitlements, LedgerEntry, Payment, PaymentGateway, PaymentStatus,
     PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric, QuotaUse,
+};
+pub use tool::{
+    AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool, ToolCall,
+    ToolCallStatus, ToolDecision, ToolMode,
 };
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};

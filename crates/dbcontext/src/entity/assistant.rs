@@ -26,6 +26,9 @@ pub struct Model {
     pub glyph: Option<String>,
     pub hue: Option<i32>,
     pub tools_enabled: bool,
+    /// Which tools it has, as JSON.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub tools: Option<String>,
     pub visibility: String,
     pub answers_mentions: bool,
     pub model_choice: bool,

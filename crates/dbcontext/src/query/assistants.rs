@@ -32,6 +32,10 @@ impl TryFrom<Model> for view::Assistant {
             max_answer_tokens: row.max_answer_tokens.map(i32::unsigned_abs),
             picture: picture(row.glyph, row.hue),
             tools_enabled: row.tools_enabled,
+            tools: match row.tools {
+                Some(tools) => serde_json::from_str(&tools).map_err(AppError::internal)?,
+                None => Vec::new(),
+            },
             visibility: row.visibility.parse().map_err(AppError::internal)?,
             answers_mentions: row.answers_mentions,
             model_choice: row.model_choice,
@@ -85,7 +89,7 @@ pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timesta
 
 async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
     let sql = format!(
-        "UPDATE assistants SET is_deleted = TRUE, system_prompt = NULL, starters = NULL, updated_at = $2 WHERE {which}"
+        "UPDATE assistants SET is_deleted = TRUE, system_prompt = NULL, starters = NULL, tools = NULL, updated_at = $2 WHERE {which}"
     );
     execute(db, &sql, values).await
 }

@@ -102,6 +102,9 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
         "DELETE FROM message_thoughts WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})"
     );
     execute(db, &thoughts, vec![user_id.into()]).await?;
+    let calls =
+        format!("DELETE FROM tool_calls WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})");
+    execute(db, &calls, vec![user_id.into()]).await?;
     execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
     // The news of the end itself may still have to be told.
     let sql =

@@ -297,6 +297,14 @@ pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, er
     end(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
+/// Puts a job aside until `wait` has passed or somebody [hastens](hasten) it. That it was claimed so far counts as no failure.
+pub async fn put_aside(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
+    let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
+                  attempts_before = attempt, updated_at = {now} \
+                  WHERE {claim} RETURNING lane";
+    end(db, change, id, attempt, vec![millis(wait)]).await
+}
+
 /// Puts a job among the dead letters.
 pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} \

@@ -35,6 +35,8 @@ pub struct NamedMessage {
     pub version_count: i64,
     /// The message whose other version this one follows; such a message is not shown.
     pub hidden_by: Option<MessageId>,
+    /// What is shown of the calls of an answer, as JSON.
+    pub tool_calls: Option<String>,
     /// What is known of an answer, as JSON.
     pub answer: Option<String>,
     pub edited_at: Option<Timestamp>,
@@ -82,6 +84,10 @@ impl TryFrom<NamedMessage> for view::Message {
             reactions: Vec::new(),
             versions: (row.version_count > 1)
                 .then_some(view::Versions { index: row.version, count: row.version_count }),
+            tool_calls: match row.tool_calls {
+                Some(calls) if row.deleted_at.is_none() => serde_json::from_str(&calls).map_err(AppError::internal)?,
+                _ => Vec::new(),
+            },
             answer: match row.answer {
                 Some(answer) if row.deleted_at.is_none() => {
                     Some(serde_json::from_str(&answer).map_err(AppError::internal)?)
@@ -267,8 +273,9 @@ pub fn delete_all(backend: DatabaseBackend, ids: Vec<MessageId>, now: Timestamp)
 
 /// Takes the text away and leaves the place.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET content = '', answer = NULL, deleted_at = $2 WHERE id = $1";
+    let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, deleted_at = $2 WHERE id = $1";
     execute(db, sql, vec![id.into(), now.into()]).await?;
+    execute(db, "DELETE FROM tool_calls WHERE message_id = $1", vec![id.into()]).await?;
     execute(db, "DELETE FROM message_thoughts WHERE message_id = $1", vec![id.into()]).await.map(|_| ())
 }
 

@@ -19,19 +19,21 @@ pub struct KeptVersion {
     pub model: Option<String>,
     /// What is known of an answer, as JSON.
     pub answer: Option<String>,
+    /// What is shown of its calls, as JSON.
+    pub tool_calls: Option<String>,
 }
 
 /// Keeps what a message is now as a version of it.
 pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
-    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer) \
-               SELECT id, version, content, status, reason, model, answer FROM messages WHERE id = $1";
+    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
+               SELECT id, version, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $1";
     execute(db, sql, vec![id.into()]).await
 }
 
 /// Takes out a version that was kept.
 pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
     let sql = "DELETE FROM message_versions WHERE message_id = $1 AND version = $2 \
-               RETURNING content, status, reason, model, answer";
+               RETURNING content, status, reason, model, answer, tool_calls";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), version.into()]);
     KeptVersion::find_by_statement(statement).one(db).await.map_err(app_error)
 }

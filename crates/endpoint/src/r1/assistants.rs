@@ -3,7 +3,7 @@
 use appcore::{
     AppError, AssistantId, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Assistant, Picture, Visibility},
+    view::{Assistant, AssistantTools, Picture, Visibility},
 };
 use natter_macro::{dto, endpoint};
 use service::assistants::{self, AssistantFields};
@@ -59,7 +59,11 @@ pub struct CreateAssistantRequest {
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
+    /// Whether it may use its tools.
     pub tools_enabled: Option<bool>,
+    /// Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+    #[schema(max_items = 20)]
+    pub tools: Option<Vec<AssistantTools>>,
     /// Left out, everybody in the workspace.
     pub visibility: Option<Visibility>,
     /// Left out, it answers where it is mentioned.
@@ -89,6 +93,7 @@ impl Endpoint for CreateAssistant {
             max_answer_tokens: Some(request.max_answer_tokens),
             picture: Some(request.picture),
             tools_enabled: request.tools_enabled,
+            tools: request.tools,
             visibility: request.visibility,
             answers_mentions: request.answers_mentions,
             model_choice: request.model_choice,
@@ -137,7 +142,11 @@ pub struct ChangeAssistantRequest {
     pub max_answer_tokens: Option<Option<u32>>,
     /// Null takes it away.
     pub picture: Option<Option<Picture>>,
+    /// Whether it may use its tools.
     pub tools_enabled: Option<bool>,
+    /// Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+    #[schema(max_items = 20)]
+    pub tools: Option<Vec<AssistantTools>>,
     pub visibility: Option<Visibility>,
     pub answers_mentions: Option<bool>,
     pub model_choice: Option<bool>,
@@ -164,6 +173,7 @@ impl Endpoint for ChangeAssistant {
             max_answer_tokens: request.max_answer_tokens,
             picture: request.picture,
             tools_enabled: request.tools_enabled,
+            tools: request.tools,
             visibility: request.visibility,
             answers_mentions: request.answers_mentions,
             model_choice: request.model_choice,

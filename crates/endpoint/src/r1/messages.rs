@@ -1,16 +1,17 @@
 //! Messages of a conversation.
 
 use appcore::{
-    AppError, ConversationId, MessageId, Timestamp,
+    AppError, ConversationId, MessageId, Timestamp, ToolCallId,
     page::Slice,
     text::ClientId,
-    view::{AnswerDetails, Mention, Message},
+    view::{AnswerDetails, Mention, Message, ToolCall, ToolDecision},
 };
 use natter_macro::{dto, endpoint};
 use service::{
     assistants,
     jobs::Asking,
     messages::{self, History, SendMessage as Send},
+    tools,
 };
 
 use super::conversations::USUAL_LIMIT;
@@ -26,6 +27,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteMessage>(),
     EndpointDef::of::<StopMessage>(),
     EndpointDef::of::<RegenerateMessage>(),
+    EndpointDef::of::<DecideToolCall>(),
     EndpointDef::of::<ShowAnswerDetails>(),
 ];
 
@@ -251,6 +253,29 @@ impl Endpoint for RegenerateMessage {
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
         let asking = Asking { model: request.model, country: ctx.source().country, held: None };
         Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DecideToolCallRequest {
+    #[from(path)]
+    pub id: MessageId,
+    #[from(path)]
+    pub call_id: ToolCallId,
+    pub decision: ToolDecision,
+}
+
+/// Allow or deny a call of a tool
+///
+/// For whoever asked, while the call waits (`status` `waiting`). The answer goes on when all of its calls are decided.
+#[endpoint(POST "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+impl Endpoint for DecideToolCall {
+    type Request = DecideToolCallRequest;
+    type Response = ToolCall;
+
+    async fn handle(ctx: &Ctx, request: DecideToolCallRequest) -> Result<Reply<ToolCall>, AppError> {
+        let DecideToolCallRequest { id, call_id, decision } = request;
+        Ok(Reply::of(tools::decide(ctx.app(), ctx.user()?, id, call_id, decision).await?))
     }
 }
 

@@ -16,6 +16,7 @@ mod gateway_models;
 mod identities;
 mod invitations;
 mod mailbox;
+mod mcp_servers;
 mod messages;
 mod passkeys;
 mod payments;
@@ -63,6 +64,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     plans::ENDPOINTS,
     payments::ENDPOINTS,
     admin_payments::ENDPOINTS,
+    mcp_servers::ENDPOINTS,
     admin::ENDPOINTS,
     admin_jobs::ENDPOINTS,
     websocket::ENDPOINTS,

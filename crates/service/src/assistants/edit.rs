@@ -5,12 +5,12 @@ use appcore::{
     auth::{Permission, Principal},
     event::Event,
     line::parse_line,
-    view::{Assistant, Picture, Visibility, WorkspaceRole},
+    view::{Assistant, AssistantTools, Picture, Visibility, WorkspaceRole},
 };
 use dbcontext::{entity::assistant, query};
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, workspaces};
+use crate::{App, tools, workspaces};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -36,6 +36,7 @@ pub struct AssistantFields {
     pub max_answer_tokens: Option<Option<u32>>,
     pub picture: Option<Option<Picture>>,
     pub tools_enabled: Option<bool>,
+    pub tools: Option<Vec<AssistantTools>>,
     pub visibility: Option<Visibility>,
     pub answers_mentions: Option<bool>,
     pub model_choice: Option<bool>,
@@ -64,6 +65,7 @@ pub async fn create(
         glyph: None,
         hue: None,
         tools_enabled: false,
+        tools: None,
         visibility: Visibility::Workspace.to_string(),
         answers_mentions: true,
         model_choice: true,
@@ -75,7 +77,7 @@ pub async fn create(
     };
     // Refused as empty where there is none.
     let name = Some(fields.name.clone().unwrap_or_default());
-    apply(app, &mut row, AssistantFields { name, ..fields }).await?;
+    apply(app, by, &mut row, AssistantFields { name, ..fields }).await?;
     let row = query::assistants::insert(app.db.writer(), row).await?;
     tell(app, &row, false);
     view(row, by, Some(place.role))
@@ -90,7 +92,7 @@ pub async fn update(
 ) -> Result<Assistant, AppError> {
     let (mut row, role) = editable(app, by, id).await?;
     let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
-    apply(app, &mut row, fields).await?;
+    apply(app, by, &mut row, fields).await?;
     row.updated_at = app.clock.now();
     let row = query::assistants::update(app.db.writer(), row).await?;
     tell(app, &row, was_seen_by_all);
@@ -122,7 +124,7 @@ async fn editable(
     Err(AppError::refused(Code::Forbidden, message))
 }
 
-async fn apply(app: &App, row: &mut assistant::Model, fields: AssistantFields) -> Result<(), AppError> {
+async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: AssistantFields) -> Result<(), AppError> {
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
         row.search_name = row.name.to_lowercase();
@@ -156,6 +158,9 @@ async fn apply(app: &App, row: &mut assistant::Model, fields: AssistantFields) -
     }
     if let Some(starters) = fields.starters {
         row.starters = parse_starters(&starters)?;
+    }
+    if let Some(chosen) = fields.tools {
+        row.tools = tools::parse_choice(app, by, row.tools.as_deref(), chosen).await?;
     }
     row.tools_enabled = fields.tools_enabled.unwrap_or(row.tools_enabled);
     row.answers_mentions = fields.answers_mentions.unwrap_or(row.answers_mentions);

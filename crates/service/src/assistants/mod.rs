@@ -28,7 +28,7 @@ use dbcontext::{entity::assistant, query};
 use crate::{
     App, conversations,
     events::{Change, FinishAnswer, Regenerate},
-    jobs::Asking,
+    jobs::{self, AnswerJob, Asking, Job as _},
     workspaces,
 };
 pub(crate) use edit::known_model;
@@ -158,6 +158,10 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
         return Ok(message);
     }
     if query::jobs::request_stop(app.db.writer(), id.0).await? {
+        // It may wait for somebody's decision.
+        if query::jobs::hasten(app.db.writer(), AnswerJob::KIND, id.0).await? {
+            jobs::wake(app);
+        }
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));
         return Ok(message);
     }
@@ -200,7 +204,13 @@ pub async fn details(app: &App, by: &Principal, id: MessageId) -> Result<AnswerD
         return Err(Code::NotFound.into());
     }
     let thinking = query::versions::thoughts(app.db.reader(), id).await?;
-    Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking })
+    let tool_calls = if message.tool_calls.is_empty() {
+        Vec::new()
+    } else {
+        let rows = query::tool_calls::shown(app.db.reader(), id).await?;
+        rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?
+    };
+    Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
 }
 
 /// An assistant's message in a conversation that the caller is in.

@@ -3,38 +3,40 @@
 //! What can interrupt it (a reader's stop, a drain, the loss of the lease) is watched beside the writing; whichever comes first
 //! decides. The text so far outlives the interruption, because it lies outside of both.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use ai::{AiError, ChatDelta, ChatRequest, Route};
 use appcore::{
-    AppError, Code, MessageId, UserId,
-    credits::MicroCredits,
-    event::{BusMessage, Envelope, Event, Topic},
-    view::{AnswerFigures, Message, MessageStatus, Visibility},
+    AppError, Code, Timestamp, UserId,
+    view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, Visibility},
 };
 use dbcontext::{entity::assistant, query};
-use futures_util::StreamExt;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AnswerJob,
+    AnswerJob, Job as _,
     draft::Draft,
     kind::{Ended, Work},
     lease::{Lease, Over},
-    measure::{Measure, Round},
+    measure::Measure,
+    wake,
+    writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
     App,
     assistants::context,
-    events::{BeginAnswer, Change, FinishAnswer, Outcome, OvertakeAnswer},
-    gateway::{self, AnswerUse},
+    events::{BeginAnswer, Change, FinishAnswer},
+    gateway,
+    tools::{self, Script},
 };
 
-/// Least time between two pieces of one answer: at most 25 a second.
-const TELL_EVERY: Duration = Duration::from_millis(40);
-/// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
-const STORE_EVERY: Duration = Duration::from_millis(500);
+/// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
+const CALLS_END: Duration = Duration::from_secs(3);
+/// So long after the time to decide is over, an answer goes on: the clocks of two machines differ.
+const PAST_EXPIRY: Duration = Duration::from_millis(200);
 /// Waits before the end of an answer is stored once more.
 const FINISH_AGAIN: [Duration; 7] = [
     Duration::from_millis(100),
@@ -58,15 +60,6 @@ const ASSISTANT_GONE: &str = "This assistant isn't available any more.";
 enum Interruption {
     Stop,
     HandOn,
-    Lost,
-}
-
-/// Why the writing ended without an answer.
-enum Trouble {
-    Provider(AiError),
-    /// Nobody waits for the answer any more: it has ended, or was deleted.
-    Moot,
-    /// Somebody else may be writing it.
     Lost,
 }
 
@@ -111,18 +104,27 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let Some((request, context)) = asked else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
-    let mut draft = Draft::after(begun.content);
-    let mut measure = Measure::begin(context);
-    let written = tokio::select! {
-        written = write(app, answer, lease, route, request, &mut draft, &mut measure) => Ok(written),
-        interruption = interruption(app, lease, stop.token(), draining) => Err(interruption),
+    let offer = if claim.owner.is_some() { tools::offer(app, &assistant).await? } else { tools::Offer::default() };
+    let version = begun.versions.map_or(1, |versions| versions.index);
+    let mut script = if begun.tool_calls.is_empty() {
+        Script::new(answer.answer_id, version)
+    } else {
+        Script::load(app, answer.answer_id, version, claim.attempt).await?
     };
-    if let Some(round) = measure.take_round() {
-        let cost = record(app, (answer, claim.owner), (&assistant, &model), &round, status_of(&written));
-        measure.paid(cost);
-    }
+    let kept = script.text_end(&begun.content);
+    let (mut draft, mut measure) = (Draft::after(begun.content, kept), Measure::begin(context));
+    let calling = Mutex::new(());
+    let request = context::with_tools(request, &offer);
+    let writing = Writing::new(job, answer, (&assistant, &model, route), (&offer, request), &calling);
+    let written = tokio::select! {
+        written = writing.run(&mut script, &mut draft, &mut measure) => Ok(written),
+        interruption = interruption(app, lease, stop.token(), draining, &calling) => Err(interruption),
+    };
+    writing.pay(&mut measure, status_of(&written));
     let (status, reason) = match written {
-        Ok(Ok(())) => (MessageStatus::Complete, None),
+        Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
+        Ok(Ok(Written::Waits(until))) => return put_aside(answer, job, version, until).await,
+        Ok(Err(Trouble::Ours(error))) => return Err(error),
         Ok(Err(Trouble::Provider(error))) => {
             tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
             (MessageStatus::Failed, Some(error.to_string()))
@@ -140,7 +142,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if draft.has_untold() && !draft.overtakes() {
         // So that the pieces are the whole text, also for who follows them only.
         sleep(TELL_EVERY).await;
-        tell(app, answer, &mut draft);
+        writing.tell(&mut draft);
     }
     if !lease.holds() {
         return Ok(Ended::Lost);
@@ -155,37 +157,31 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     finish(app, answer, end).await.map(|()| Ended::Done)
 }
 
-/// How a round of the model ended, as an HTTP status.
-fn status_of(written: &Result<Result<(), Trouble>, Interruption>) -> u16 {
-    match written {
-        Ok(Ok(())) => 200,
-        Ok(Err(Trouble::Provider(_))) => 502,
-        // Nobody waits for the rest of it here.
-        Ok(Err(Trouble::Moot | Trouble::Lost)) | Err(_) => 499,
+/// Puts the job aside until somebody has decided about its calls, or the time for that is over.
+async fn put_aside(answer: &AnswerJob, job: Work<'_>, version: i64, until: Timestamp) -> Result<Ended, AppError> {
+    let Work { app, claim, .. } = job;
+    let wait = Duration::from_millis(u64::try_from(until.0 - app.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
+    if !query::jobs::put_aside(&app.db, claim.id, claim.attempt, wait).await? {
+        return Ok(Ended::Lost);
     }
+    // A decision that was made before did not find a job that waits.
+    let calls = query::tool_calls::of_version(app.db.writer(), answer.answer_id, version).await?;
+    if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
+        && query::jobs::hasten(app.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
+    {
+        wake(app);
+    }
+    Ok(Ended::Aside)
 }
 
-/// Writes down what a round used, however it ended; what it cost, where that is known.
-fn record(
-    app: &App,
-    (answer, asker): (&AnswerJob, Option<UserId>),
-    (assistant, model): (&assistant::Model, &str),
-    round: &Round,
-    status: u16,
-) -> Option<MicroCredits> {
-    let used = AnswerUse {
-        user_id: asker?,
-        workspace_id: assistant.workspace_id,
-        answer_id: answer.answer_id.0,
-        model: model.to_owned(),
-        usage: round.meter.usage(),
-        served: round.meter.served(),
-        tries: round.meter.tries(),
-        status,
-        first_token: round.first_token(),
-        duration: round.elapsed(),
-    };
-    gateway::record(app, used)
+/// How a round of the model ended, as an HTTP status.
+fn status_of(written: &Result<Result<Written, Trouble>, Interruption>) -> u16 {
+    match written {
+        Ok(Ok(_)) => 200,
+        Ok(Err(Trouble::Provider(_))) => 502,
+        // Nobody waits for the rest of it here.
+        Ok(Err(Trouble::Moot | Trouble::Lost | Trouble::Ours(_))) | Err(_) => 499,
+    }
 }
 
 /// How an answer ended.
@@ -213,117 +209,26 @@ async fn chosen_model(app: &App, answer: &AnswerJob, assistant: &assistant::Mode
     Ok(chosen.or_else(|| assistant.model.clone()))
 }
 
-/// Asks the provider, tells readers what it says and stores it.
-async fn write(
-    app: &App,
-    answer: &AnswerJob,
-    lease: &Lease,
-    route: Result<Arc<Route>, AiError>,
-    request: ChatRequest,
-    draft: &mut Draft,
-    measure: &mut Measure,
-) -> Result<(), Trouble> {
-    let meter = measure.ask();
-    let route = route.map_err(Trouble::Provider)?;
-    let mut said = app.assistants.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
-    // The first token is told at once.
-    let mut tell_at = Instant::now();
-    let mut store_at = tell_at + STORE_EVERY;
-    loop {
-        if !lease.holds() {
-            return Err(Trouble::Lost);
-        }
-        tokio::select! {
-            // The clocks come first: a provider that never pauses must not starve them.
-            biased;
-            () = sleep_until(tell_at), if draft.has_untold() => {
-                if draft.overtakes() {
-                    overtake(app, answer, draft).await?;
-                } else {
-                    tell(app, answer, draft);
-                }
-                tell_at = Instant::now() + TELL_EVERY;
-            }
-            () = sleep_until(store_at), if draft.has_unstored() => {
-                match store(app, answer.answer_id, draft.text()).await {
-                    Ok(true) => draft.stored(),
-                    Ok(false) => return Err(Trouble::Moot),
-                    // The text is still here, and the end may be stored where this could not.
-                    Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be stored"),
-                }
-                store_at = Instant::now() + STORE_EVERY;
-            }
-            delta = said.next() => match delta {
-                Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
-                // It was offered none.
-                Some(Ok(ChatDelta::Calls(_))) => {}
-                Some(Ok(ChatDelta::Text(text))) => {
-                    measure.wrote();
-                    draft.push(&text);
-                    if draft.is_full() {
-                        return Ok(());
-                    }
-                }
-                Some(Ok(ChatDelta::Done { finish, usage })) => {
-                    tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "an answer is complete");
-                    return Ok(());
-                }
-                Some(Err(error)) => return Err(Trouble::Provider(error)),
-                None => return Err(Trouble::Provider(AiError::Cut)),
-            },
-        }
-    }
-}
-
 /// Returns when the writing has to be broken off; keeps the lease until then.
 async fn interruption(
     app: &App,
     lease: &Lease,
     stop: &CancellationToken,
     draining: &CancellationToken,
+    calling: &Mutex<()>,
 ) -> Interruption {
+    let drained = async {
+        draining.cancelled().await;
+        _ = timeout(CALLS_END, calling.lock()).await;
+    };
     tokio::select! {
         () = stop.cancelled() => Interruption::Stop,
-        () = draining.cancelled() => Interruption::HandOn,
+        () = drained => Interruption::HandOn,
         over = lease.keep(&app.db) => match over {
             Over::StopRequested => Interruption::Stop,
             Over::Lost => Interruption::Lost,
         },
     }
-}
-
-/// Tells the conversation's viewers, on every instance, what is new.
-fn tell(app: &App, answer: &AnswerJob, draft: &mut Draft) {
-    let piece = draft.tell();
-    let conversation_id = answer.conversation_id;
-    let event =
-        Event::MessageDelta { conversation_id, message_id: answer.answer_id, offset: piece.offset, text: piece.text };
-    match Envelope::seal(&event, Topic::Viewers(conversation_id), app.clock.now()) {
-        // Passing: nobody waits for it to arrive, and who misses it reads the message.
-        Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
-        Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),
-    }
-}
-
-/// Shows the text in the place of what another worker had written; a database that is away is asked again later.
-async fn overtake(app: &App, answer: &AnswerJob, draft: &mut Draft) -> Result<(), Trouble> {
-    let change = OvertakeAnswer {
-        conversation_id: answer.conversation_id,
-        answer_id: answer.answer_id,
-        content: draft.text().to_owned(),
-    };
-    match app.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
-        Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
-        Ok(_) => return Err(Trouble::Moot),
-        Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),
-        Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be shown"),
-    }
-    Ok(())
-}
-
-/// Stores the text so far; `false` when the answer is not being written any more.
-async fn store(app: &App, id: MessageId, text: &str) -> Result<bool, AppError> {
-    query::messages::store_partial(app.db.writer(), id, text).await
 }
 
 async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {

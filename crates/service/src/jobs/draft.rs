@@ -14,6 +14,8 @@ pub(super) struct Draft {
     told: usize,
     told_units: u64,
     stored: usize,
+    /// What is written next is a part of its own.
+    is_parted: bool,
 }
 
 /// Text that readers have not been told yet, and where it begins.
@@ -24,13 +26,33 @@ pub(super) struct Piece {
 }
 
 impl Draft {
-    /// Of an answer of which readers have this text already.
-    pub fn after(before: String) -> Self {
-        Self { before_units: before.encode_utf16().count() as u64, before, ..Self::default() }
+    /// Of an answer of which readers have this text already. Its first bytes are kept, the rest will be written again.
+    pub fn after(before: String, kept: usize) -> Self {
+        let text = before[..before.floor_char_boundary(kept)].to_owned();
+        let (units, kept) = (text.encode_utf16().count() as u64, text.len());
+        let before = if before.len() > kept { before } else { String::new() };
+        Self {
+            before_units: before.encode_utf16().count() as u64,
+            before,
+            text,
+            units,
+            told: kept,
+            told_units: units,
+            stored: kept,
+            is_parted: false,
+        }
+    }
+
+    /// What is written from here on stands apart from what is there.
+    pub fn part(&mut self) {
+        self.is_parted = !self.text.is_empty() && !self.text.ends_with("\n\n");
     }
 
     /// Adds what the model wrote. NUL, which PostgreSQL can't store, is left out.
     pub fn push(&mut self, text: &str) {
+        if std::mem::take(&mut self.is_parted) {
+            self.push("\n\n");
+        }
         let room = MAX_BYTES.saturating_sub(self.text.len());
         let text = &text[..text.floor_char_boundary(room)];
         for char in text.chars().filter(|&char| char != '\0') {
@@ -117,7 +139,7 @@ mod tests {
 
     #[test]
     fn readers_keep_what_they_have_until_it_is_overtaken() {
-        let mut draft = Draft::after("Một hai 😀".to_owned());
+        let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
         assert!(draft.is_behind() && !draft.overtakes() && !draft.has_untold() && !draft.has_unstored());
         draft.push(" ba!");
@@ -126,9 +148,23 @@ mod tests {
         assert!(!draft.overtakes() && !draft.has_untold());
         draft.push(" 👋");
         assert_eq!(draft.tell(), Piece { offset: 11, text: " 👋".to_owned() });
-        let mut shorter = Draft::after("Một hai".to_owned());
+        let mut shorter = Draft::after("Một hai".to_owned(), 0);
         shorter.push("Một");
         assert_eq!(shorter.into_longer(), "Một hai");
+    }
+
+    #[test]
+    fn what_is_kept_of_an_earlier_text_is_not_told_again() {
+        let mut draft = Draft::after("à😀\n\nhalf".to_owned(), "à😀".len());
+        assert!(draft.is_behind() && draft.text() == "à😀");
+        draft.part();
+        draft.push("halfway");
+        assert!(draft.overtakes() && draft.text() == "à😀\n\nhalfway");
+        let mut whole = Draft::after("à😀".to_owned(), 100);
+        assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_untold());
+        whole.part();
+        whole.push("b");
+        assert_eq!(whole.tell(), Piece { offset: 3, text: "\n\nb".to_owned() });
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) enum Ended {
     HandedOn,
     /// Another worker has the job.
     Lost,
+    /// The job was put aside, to be claimed again later.
+    Aside,
     /// Trying again would not help: a dead letter, with the reason for an operator.
     Hopeless(String),
 }

@@ -23,6 +23,7 @@ mod measure;
 pub mod queue;
 mod survivors;
 mod worker;
+mod writing;
 
 use std::time::Duration;
 

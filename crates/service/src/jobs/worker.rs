@@ -174,6 +174,7 @@ async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>)
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
+        Ok(Ended::Aside) => tracing::debug!(job = %id, "a job was put aside"),
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
         Ok(Ended::Hopeless(reason)) => {
             tracing::error!(reason, job = %id, kind = claim.kind, "a job can't be done");

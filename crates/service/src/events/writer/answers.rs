@@ -18,6 +18,7 @@ use super::{
 use crate::{
     assistants::TitleJob,
     jobs::{AnswerJob, Job as _},
+    tools,
 };
 
 /// How many answers may be open for one person.
@@ -70,6 +71,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         attachments: Vec::new(),
         reactions: Vec::new(),
         versions: None,
+        tool_calls: Vec::new(),
         answer: None,
         edited_at: None,
         deleted_at: None,
@@ -96,6 +98,12 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
         finish.figures.as_ref(),
     )
     .await?;
+    if !message.tool_calls.is_empty() {
+        query::tool_calls::stop(batch.db, message.id, batch.now).await?;
+        let calls = query::tool_calls::shown(batch.db, message.id).await?;
+        query::tool_calls::show(batch.db, message.id, tools::shown_json(&calls)?.as_deref()).await?;
+        message.tool_calls = tools::shown(&calls)?;
+    }
     query::versions::keep_thoughts(batch.db, message.id, finish.thoughts.as_deref()).await?;
     message.content.clone_from(&finish.content);
     message.status = finish.status;
@@ -161,6 +169,10 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
         asking: regenerate.asking.clone(),
     };
     let is_kept = versions::keep_answer(batch, &mut message).await?;
+    if !message.tool_calls.is_empty() {
+        query::tool_calls::remove_shown(batch.db, message.id).await?;
+        message.tool_calls.clear();
+    }
     batch.ask_answer(&job, regenerate.by)?;
     restart(batch, message, job.asking.model, is_kept).await
 }

@@ -31,7 +31,8 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
     if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
         // An answer is created empty, and says so until it ends.
         let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-        if had_text {
+        let had_calls = told.remove("tool_calls").is_some();
+        if had_text || had_calls {
             let content = if is_creation { message.content.as_str() } else { "" };
             told.insert("content".to_owned(), json!(content));
             told.insert("edited_at".to_owned(), json!(message.edited_at));

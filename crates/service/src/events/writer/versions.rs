@@ -69,6 +69,11 @@ pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Ou
         Some(figures) => Some(serde_json::from_str(figures).map_err(AppError::internal)?),
         None => None,
     };
+    message.tool_calls = match &kept.tool_calls {
+        Some(calls) => serde_json::from_str(calls).map_err(AppError::internal)?,
+        None => Vec::new(),
+    };
+    query::tool_calls::show(batch.db, message.id, kept.tool_calls.as_deref()).await?;
     message.versions = Some(Versions { index: show.index, ..shown });
     let (reason, model) = (message.reason.as_deref(), message.model.as_deref());
     let figures = message.answer.as_ref();

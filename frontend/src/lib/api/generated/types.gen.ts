@@ -34,6 +34,31 @@ export type AddBanRequest = {
     seconds: number;
 };
 
+export type AddMcpServerRequest = {
+    /**
+     * For `stdio`: one of `GET /r1/admin/mcp_commands`.
+     */
+    command?: string | null;
+    description?: string | null;
+    /**
+     * Left out, true.
+     */
+    is_enabled?: boolean | null;
+    name: string;
+    offered_to?: OfferedTo | null;
+    /**
+     * Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
+     */
+    secrets?: {
+        [key: string]: string;
+    } | null;
+    transport: McpTransport;
+    /**
+     * For `http`: https, or what `outgoing.allow` names.
+     */
+    url?: string | null;
+};
+
 export type AddMemberRequest = {
     assistant_id?: AssistantId | null;
     user_id?: UserId | null;
@@ -52,6 +77,34 @@ export type AddWorkspaceMemberRequest = {
  * Who was added: a person or an assistant.
  */
 export type AddedMember = Member | AssistantMember;
+
+/**
+ * A payment as administrators see it.
+ */
+export type AdminPayment = Payment & {
+    /**
+     * What is wrong with it.
+     */
+    quarantine: string | null;
+    /**
+     * By which the gateway knows it.
+     */
+    reference: string | null;
+    user_id: UserId;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminPaymentPage = {
+    items: Array<AdminPayment>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
 
 export type AiProviderVec = Array<{
     keys: Array<ProviderKey>;
@@ -106,6 +159,10 @@ export type AnswerDetails = {
      * What the model thought, where it said so; cut where it is very long.
      */
     thinking?: string | null;
+    /**
+     * The calls of tools, with their whole arguments and results.
+     */
+    tool_calls?: Array<ToolCall>;
 };
 
 /**
@@ -257,6 +314,10 @@ export type Assistant = {
      */
     temperature?: number | null;
     /**
+     * Which tools it has.
+     */
+    tools: Array<AssistantTools>;
+    /**
      * Whether it may use tools, where there are any.
      */
     tools_enabled: boolean;
@@ -300,6 +361,17 @@ export type AssistantPage = {
     total: number;
 };
 
+/**
+ * The tools of a server that an assistant has.
+ */
+export type AssistantTools = {
+    server_id: McpServerId;
+    /**
+     * Null: all of them.
+     */
+    tools?: Array<string> | null;
+};
+
 export type AssistantsChangedFrame = {
     id: string;
     /**
@@ -319,7 +391,7 @@ export type AssistantsChangedFrame = {
 /**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.job_requeued' | 'admin.job_deleted' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.job_requeued' | 'admin.job_deleted' | 'gateway.model_changed' | 'gateway.model_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.released' | 'payment.credits_given' | 'payment.gateway_switched' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -419,6 +491,34 @@ export type BanPage = {
     total: number;
 };
 
+export type BeginPaymentRequest = {
+    /**
+     * Left out: the plan's first that the gateway takes.
+     */
+    currency?: string | null;
+    /**
+     * As `GET /r1/payment_gateways` names it.
+     */
+    gateway: string;
+    plan_id: PlanId;
+    /**
+     * The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
+     */
+    return_url?: string | null;
+};
+
+export type BegunPayment = {
+    /**
+     * How long it can be.
+     */
+    expires_at: Timestamp;
+    payment_id: PaymentId;
+    /**
+     * Where it is paid.
+     */
+    redirect_url: string;
+};
+
 /**
  * A budget as it stands.
  */
@@ -508,6 +608,13 @@ export type ChangeAssistantRequest = {
      * Null: the model's own.
      */
     temperature?: number | null;
+    /**
+     * Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+     */
+    tools?: Array<AssistantTools> | null;
+    /**
+     * Whether it may use its tools.
+     */
     tools_enabled?: boolean | null;
     visibility?: Visibility | null;
 };
@@ -527,6 +634,36 @@ export type ChangeConversationRequest = {
      * Null takes it away.
      */
     topic?: string | null;
+};
+
+export type ChangeMcpServerRequest = {
+    /**
+     * Another program forgets the secrets.
+     */
+    command?: string | null;
+    /**
+     * Null takes it away.
+     */
+    description?: string | null;
+    is_enabled?: boolean | null;
+    /**
+     * What is done with tools, by their names. Those that are left out stay as they are.
+     */
+    modes?: {
+        [key: string]: ToolMode;
+    } | null;
+    name?: string | null;
+    offered_to?: OfferedTo | null;
+    /**
+     * Those that are named are changed; null removes one.
+     */
+    secrets?: {
+        [key: string]: string | null;
+    } | null;
+    /**
+     * Another place forgets the secrets.
+     */
+    url?: string | null;
 };
 
 export type ChangeMeRequest = {
@@ -556,6 +693,17 @@ export type ChangeOwnRequest = {
 export type ChangePasswordRequest = {
     current_password: string;
     password: string;
+};
+
+export type ChangePlanRequest = {
+    credits?: MicroCredits | null;
+    features?: Array<string> | null;
+    is_active?: boolean | null;
+    name?: string | null;
+    prices?: Array<Price> | null;
+    quotas?: {
+        [key: string]: number;
+    } | null;
 };
 
 export type ChangePromptRequest = {
@@ -892,6 +1040,13 @@ export type CreateAssistantRequest = {
      * From 0 to 2. Left out, the model's own.
      */
     temperature?: number | null;
+    /**
+     * Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+     */
+    tools?: Array<AssistantTools> | null;
+    /**
+     * Whether it may use its tools.
+     */
     tools_enabled?: boolean | null;
     visibility?: Visibility | null;
     workspace_id?: WorkspaceId | null;
@@ -928,6 +1083,31 @@ export type CreateInvitationRequest = {
     role?: WorkspaceRole | null;
 };
 
+export type CreatePlanRequest = {
+    /**
+     * Micro-credits: once, or for each period.
+     */
+    credits: MicroCredits;
+    features?: Array<string> | null;
+    interval?: PlanInterval | null;
+    /**
+     * Left out: true.
+     */
+    is_active?: boolean | null;
+    kind: PlanKind;
+    name: string;
+    /**
+     * One for each currency.
+     */
+    prices: Array<Price>;
+    /**
+     * What is not in it has no limit.
+     */
+    quotas?: {
+        [key: string]: number;
+    } | null;
+};
+
 export type CreatePromptRequest = {
     /**
      * What is typed after the slash: letters, digits, `-` and `_`. One's own commands are each there once, and so are the workspace's.
@@ -959,6 +1139,39 @@ export type CreateWorkspaceRequest = {
     name: string;
 };
 
+export type DecideToolCallRequest = {
+    decision: ToolDecision;
+};
+
+/**
+ * Credits, in micro-credits.
+ */
+export type Credits = {
+    available: MicroCredits;
+    /**
+     * What is held is part of it.
+     */
+    balance: MicroCredits;
+    /**
+     * For what is under way.
+     */
+    held: MicroCredits;
+    /**
+     * What was used or given back beyond the balance: the next credits pay it first.
+     */
+    owed: MicroCredits;
+};
+
+/**
+ * The plan that somebody has.
+ */
+export type CurrentPlan = {
+    cancel_at: Timestamp | null;
+    id: string;
+    name: string;
+    renews_at: Timestamp | null;
+};
+
 export type DeleteMeRequest = {
     /**
      * Left out only where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
@@ -975,11 +1188,28 @@ export type EditMessageRequest = {
     content: string;
 };
 
+export type EndDemoPaymentRequest = {
+    /**
+     * `paid` or `failed`.
+     */
+    outcome: string;
+};
+
 export type EnrolAuthenticatorRequest = {
     /**
      * Left out where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
      */
     password?: string | null;
+};
+
+/**
+ * What somebody may use, and what is left of it.
+ */
+export type Entitlements = {
+    credits: Credits | null;
+    plan: CurrentPlan | null;
+    quotas: Array<QuotaUse>;
+    trial_ends_at: Timestamp | null;
 };
 
 /**
@@ -1213,6 +1443,15 @@ export type GenerationStopCommand = {
     type: 'generation.stop';
 };
 
+export type GiveCreditsRequest = {
+    /**
+     * In micro-credits; less than nothing takes them away.
+     */
+    amount: MicroCredits;
+    reason: string;
+    user_id: UserId;
+};
+
 export type HelloFrame = {
     id: string;
     /**
@@ -1378,6 +1617,41 @@ export type JobStatus = 'queued' | 'running' | 'dead';
 export type Language = 'en' | 'de' | 'vi';
 
 /**
+ * One line of somebody's account.
+ */
+export type LedgerEntry = {
+    /**
+     * Less than nothing: it was taken.
+     */
+    amount: MicroCredits;
+    balance_after: MicroCredits;
+    created_at: Timestamp;
+    id: string;
+    /**
+     * `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund`, …
+     */
+    kind: string;
+    note: string | null;
+    /**
+     * What it was for, such as `payment:0199…`.
+     */
+    source: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type LedgerEntryPage = {
+    items: Array<LedgerEntry>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
  * One entry of a conversation's event log.
  */
 export type LoggedEvent = {
@@ -1407,6 +1681,102 @@ export type LoggedEventSlice = {
  * What becomes of mail.
  */
 export type MailDelivery = 'smtp' | 'outbox';
+
+/**
+ * A program of the configuration that has tools.
+ */
+export type McpCommand = {
+    /**
+     * What an administrator may put into its environment.
+     */
+    env_names: Array<string>;
+    name: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type McpCommandPage = {
+    items: Array<McpCommand>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A server of tools, as administrators see it.
+ */
+export type McpServer = {
+    checked_at?: Timestamp | null;
+    /**
+     * Which of the programs of the configuration it is, for `stdio`.
+     */
+    command?: string | null;
+    created_at: Timestamp;
+    description?: string | null;
+    /**
+     * What was wrong then.
+     */
+    error?: string | null;
+    id: McpServerId;
+    is_enabled: boolean;
+    name: string;
+    /**
+     * Who may give it to assistants.
+     */
+    offered_to: OfferedTo;
+    /**
+     * The names of its headers, or of its environment. Their values are never shown.
+     */
+    secret_names: Array<string>;
+    /**
+     * As they were found last.
+     */
+    tools: Array<McpTool>;
+    transport: McpTransport;
+    updated_at: Timestamp;
+    /**
+     * Where it is, for `http`.
+     */
+    url?: string | null;
+};
+
+/**
+ * A server of tools.
+ */
+export type McpServerId = string;
+
+/**
+ * A page of a list.
+ */
+export type McpServerPage = {
+    items: Array<McpServer>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A tool of a server.
+ */
+export type McpTool = {
+    description?: string | null;
+    /**
+     * By the server's own word: it changes nothing.
+     */
+    is_read_only: boolean;
+    mode: ToolMode;
+    name: string;
+    title?: string | null;
+};
+
+export type McpTransport = 'http' | 'stdio';
 
 /**
  * A person in a conversation.
@@ -1553,6 +1923,10 @@ export type Message = {
      */
     seq: number;
     status: MessageStatus;
+    /**
+     * The tools that were called for an assistant's answer, in their order; none where there are none.
+     */
+    tool_calls?: Array<ToolCall>;
     versions?: Versions | null;
 };
 
@@ -1707,6 +2081,24 @@ export type MessageSlice = {
 
 export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
 
+export type MessageToolCallFrame = {
+    id: string;
+    /**
+     * A call of a tool for an answer that is being written, as it stands now.
+     */
+    payload: {
+        call: ToolCall;
+        conversation_id: ConversationId;
+        message_id: MessageId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.tool_call';
+};
+
 export type MessageUpdatedFrame = {
     id: string;
     /**
@@ -1857,6 +2249,44 @@ export type OauthProviderVec = Array<{
 }>;
 
 /**
+ * A server whose tools the caller may give to assistants.
+ */
+export type OfferedServer = {
+    description?: string | null;
+    id: McpServerId;
+    name: string;
+    /**
+     * Without those that are off.
+     */
+    tools: Array<OfferedTool>;
+};
+
+/**
+ * A page of a list.
+ */
+export type OfferedServerPage = {
+    items: Array<OfferedServer>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type OfferedTo = 'everyone' | 'admins';
+
+/**
+ * A tool that may be given to assistants.
+ */
+export type OfferedTool = {
+    description?: string | null;
+    mode: ToolMode;
+    name: string;
+    title?: string | null;
+};
+
+/**
  * A workspace that the caller may join, because of the domain of their verified address; or that they are invited to.
  */
 export type OfferedWorkspace = {
@@ -1965,6 +2395,89 @@ export type PasswordPolicy = {
 };
 
 /**
+ * A payment.
+ */
+export type Payment = {
+    /**
+     * In the currency's smallest unit.
+     */
+    amount: number;
+    created_at: Timestamp;
+    currency: string;
+    expires_at: Timestamp;
+    gateway: string;
+    id: string;
+    paid_at: Timestamp | null;
+    plan_id: string;
+    plan_name: string;
+    /**
+     * Of the receipt, such as `2026-0001`.
+     */
+    receipt: string | null;
+    /**
+     * Where the payer pays, while the payer can.
+     */
+    redirect_url: string | null;
+    refunded_amount: number;
+    status: PaymentStatus;
+};
+
+/**
+ * A way to pay.
+ */
+export type PaymentGateway = {
+    /**
+     * The currencies that it takes.
+     */
+    currencies: Array<string>;
+    /**
+     * Whether it can be used now.
+     */
+    enabled: boolean;
+    /**
+     * Whether it is only for show: no real money.
+     */
+    is_demo: boolean;
+    name: string;
+};
+
+/**
+ * A page of a list.
+ */
+export type PaymentGatewayPage = {
+    items: Array<PaymentGateway>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A payment.
+ */
+export type PaymentId = string;
+
+/**
+ * A page of a list.
+ */
+export type PaymentPage = {
+    items: Array<Payment>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What a payment is to those who look at it.
+ */
+export type PaymentStatus = 'created' | 'pending' | 'paid' | 'failed' | 'expired' | 'partly_refunded' | 'refunded' | 'disputed' | 'quarantined';
+
+/**
  * What an assistant looks like.
  */
 export type Picture = {
@@ -2006,6 +2519,21 @@ export type Place = {
      */
     country: string;
 };
+
+/**
+ * Something that can be bought.
+ */
+export type PlanId = string;
+
+/**
+ * For how long a subscription is paid.
+ */
+export type PlanInterval = 'month' | 'year';
+
+/**
+ * What a plan is.
+ */
+export type PlanKind = 'subscription' | 'credits';
 
 export type PongFrame = {
     id: string;
@@ -2100,6 +2628,60 @@ export type PresencesFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'presences';
+};
+
+/**
+ * What something costs.
+ */
+export type Price = {
+    /**
+     * In the currency's smallest unit: cents, but whole yen and dong.
+     */
+    amount: number;
+    /**
+     * ISO 4217.
+     */
+    currency: string;
+};
+
+/**
+ * Something that can be bought.
+ */
+export type PricingPlan = {
+    /**
+     * Micro-credits: once, or for each period.
+     */
+    credits: MicroCredits;
+    /**
+     * Sentences for the page with the plans.
+     */
+    features: Array<string>;
+    id: string;
+    interval: PlanInterval | null;
+    is_active: boolean;
+    kind: PlanKind;
+    name: string;
+    prices: Array<Price>;
+    /**
+     * What is not in it has no limit.
+     */
+    quotas: {
+        [key: string]: number;
+    };
+    trial_days: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type PricingPlanPage = {
+    items: Array<PricingPlan>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
 };
 
 /**
@@ -2232,6 +2814,21 @@ export type PutGatewayModelRequest = {
 };
 
 /**
+ * What a plan allows of something.
+ */
+export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens';
+
+/**
+ * How much of a quota is used.
+ */
+export type QuotaUse = {
+    limit: number;
+    metric: QuotaMetric;
+    resets_at: Timestamp;
+    used: number;
+};
+
+/**
  * A conversation, and how far its log goes.
  */
 export type ReachedConversation = {
@@ -2319,6 +2916,14 @@ export type RefreshRequest = {
      * Left out, the cookie counts.
      */
     refresh_token?: string | null;
+};
+
+export type RefundPaymentRequest = {
+    /**
+     * In the currency's smallest unit. Left out: all that is left.
+     */
+    amount?: number | null;
+    reason: string;
 };
 
 /**
@@ -2543,7 +3148,7 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
@@ -2595,6 +3200,10 @@ export type SignUpRequest = {
      * From the server's log: needed for the first account where `GET /r1/auth/policy` says so.
      */
     setup_token?: string | null;
+};
+
+export type SwitchGatewayRequest = {
+    enabled: boolean;
 };
 
 export type SyncCommand = {
@@ -2654,6 +3263,55 @@ export type Tokens = {
     session_id: SessionId;
     user: User;
 };
+
+/**
+ * A call of a tool, in an answer.
+ */
+export type ToolCall = {
+    /**
+     * JSON; cut in a message, whole in an answer's details.
+     */
+    arguments: string;
+    /**
+     * Who may decide about it, where it waits.
+     */
+    asker_id: UserId;
+    /**
+     * Where in the content it stands, in UTF-16 code units.
+     */
+    at: number;
+    duration_ms?: number | null;
+    expires_at?: Timestamp | null;
+    id: ToolCallId;
+    /**
+     * Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
+     */
+    result?: string | null;
+    /**
+     * The server's name.
+     */
+    server: string;
+    status: ToolCallStatus;
+    title?: string | null;
+    tool: string;
+};
+
+/**
+ * A call of a tool.
+ */
+export type ToolCallId = string;
+
+export type ToolCallStatus = 'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'refused' | 'expired' | 'interrupted' | 'stopped';
+
+/**
+ * What somebody says to a call that waits.
+ */
+export type ToolDecision = 'allow' | 'deny';
+
+/**
+ * What happens when a model wants to call a tool.
+ */
+export type ToolMode = 'auto' | 'ask' | 'off';
 
 export type TypingCommand = {
     /**

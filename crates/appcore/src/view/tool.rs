@@ -1,0 +1,170 @@
+//! Tools of assistants: the servers that have them, and calls of them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stored_by_name;
+use crate::{McpServerId, Timestamp, ToolCallId, UserId};
+
+/// A server of tools, as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct McpServer {
+    pub id: McpServerId,
+    pub name: String,
+    pub description: Option<String>,
+    pub transport: McpTransport,
+    /// Where it is, for `http`.
+    pub url: Option<String>,
+    /// Which of the programs of the configuration it is, for `stdio`.
+    pub command: Option<String>,
+    /// The names of its headers, or of its environment. Their values are never shown.
+    pub secret_names: Vec<String>,
+    pub is_enabled: bool,
+    /// Who may give it to assistants.
+    pub offered_to: OfferedTo,
+    /// As they were found last.
+    pub tools: Vec<McpTool>,
+    /// When its tools were asked for last.
+    pub checked_at: Option<Timestamp>,
+    /// What was wrong then.
+    pub error: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A tool of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct McpTool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// By the server's own word: it changes nothing.
+    pub is_read_only: bool,
+    pub mode: ToolMode,
+}
+
+/// A server whose tools the caller may give to assistants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferedServer {
+    pub id: McpServerId,
+    pub name: String,
+    pub description: Option<String>,
+    /// Without those that are off.
+    pub tools: Vec<OfferedTool>,
+}
+
+/// A tool that may be given to assistants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferedTool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub mode: ToolMode,
+}
+
+/// A program of the configuration that has tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct McpCommand {
+    pub name: String,
+    /// What an administrator may put into its environment.
+    pub env_names: Vec<String>,
+}
+
+/// The tools of a server that an assistant has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssistantTools {
+    pub server_id: McpServerId,
+    /// Null: all of them.
+    pub tools: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum McpTransport {
+    Http,
+    /// A program on the server's own machine.
+    Stdio,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OfferedTo {
+    /// Whoever makes an assistant.
+    Everyone,
+    /// Administrators of the installation.
+    Admins,
+}
+
+/// What happens when a model wants to call a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolMode {
+    /// It is called.
+    Auto,
+    /// Whoever asked the assistant is asked first.
+    Ask,
+    /// It isn't offered.
+    Off,
+}
+
+/// A call of a tool, in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolCall {
+    pub id: ToolCallId,
+    /// The server's name.
+    pub server: String,
+    pub tool: String,
+    pub title: Option<String>,
+    pub status: ToolCallStatus,
+    /// JSON; cut in a message, whole in an answer's details.
+    pub arguments: String,
+    /// Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
+    pub result: Option<String>,
+    /// Where in the content it stands, in UTF-16 code units.
+    pub at: u64,
+    /// Who may decide about it, where it waits.
+    pub asker_id: UserId,
+    /// Until when it waits.
+    pub expires_at: Option<Timestamp>,
+    pub duration_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolCallStatus {
+    /// Whoever asked has to allow it.
+    Waiting,
+    /// It will be called.
+    Queued,
+    Running,
+    Done,
+    /// The tool or its server failed.
+    Failed,
+    /// Whoever asked denied it.
+    Refused,
+    /// Nobody decided in time.
+    Expired,
+    /// It was broken off while it ran: the instance stopped, or the answer was. It may have taken effect, and was not called again.
+    Interrupted,
+    /// The answer ended before it did.
+    Stopped,
+}
+
+/// What somebody says to a call that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolDecision {
+    Allow,
+    Deny,
+}
+
+stored_by_name! {
+    McpTransport { Http = "http", Stdio = "stdio" }
+    OfferedTo { Everyone = "everyone", Admins = "admins" }
+    ToolMode { Auto = "auto", Ask = "ask", Off = "off" }
+    ToolCallStatus {
+        Waiting = "waiting", Queued = "queued", Running = "running", Done = "done", Failed = "failed", Refused = "refused",
+        Expired = "expired", Interrupted = "interrupted", Stopped = "stopped"
+    }
+}

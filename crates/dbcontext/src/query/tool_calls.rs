@@ -1,0 +1,240 @@
+//! Calls of tools in answers. Each change says which state it expects, so that of two who want to change a call one does.
+
+use appcore::{
+    AppError, McpServerId, MessageId, Timestamp, ToolCallId, UserId,
+    view::{self, ToolCallStatus},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::rows::{Column, Rows};
+use crate::constraint::app_error;
+
+/// A call, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct ToolCallRow {
+    pub id: ToolCallId,
+    pub message_id: MessageId,
+    pub version: i64,
+    pub round: i32,
+    pub place: i32,
+    pub call_id: String,
+    pub function: String,
+    pub signature: Option<String>,
+    pub server_id: McpServerId,
+    pub server: String,
+    pub tool: String,
+    pub title: Option<String>,
+    pub arguments: String,
+    pub status: String,
+    pub result: Option<String>,
+    pub is_repeatable: bool,
+    pub asker_id: UserId,
+    pub text_at: i64,
+    pub attempt: i32,
+    pub asked_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+}
+
+impl TryFrom<ToolCallRow> for view::ToolCall {
+    type Error = AppError;
+
+    fn try_from(row: ToolCallRow) -> Result<Self, AppError> {
+        let status = row.status.parse().map_err(AppError::internal)?;
+        let duration = |(from, to): (Timestamp, Timestamp)| u64::try_from(to.0 - from.0).unwrap_or(0);
+        Ok(Self {
+            id: row.id,
+            server: row.server,
+            tool: row.tool,
+            title: row.title,
+            status,
+            arguments: row.arguments,
+            result: row.result,
+            at: row.text_at.unsigned_abs(),
+            asker_id: row.asker_id,
+            expires_at: row.expires_at.filter(|_| status == ToolCallStatus::Waiting),
+            duration_ms: row.started_at.zip(row.ended_at).map(duration),
+        })
+    }
+}
+
+/// Stores the calls of a round, unless they are there already.
+pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Result<(), AppError> {
+    let columns = [
+        Column::Uuid("id"),
+        Column::Uuid("message_id"),
+        Column::Int("version"),
+        Column::Int("round"),
+        Column::Int("place"),
+        Column::Text("call_id"),
+        Column::Text("function"),
+        Column::Text("signature"),
+        Column::Uuid("server_id"),
+        Column::Text("server"),
+        Column::Text("tool"),
+        Column::Text("title"),
+        Column::Text("arguments"),
+        Column::Text("status"),
+        Column::Text("result"),
+        Column::Int("is_repeatable"),
+        Column::Uuid("asker_id"),
+        Column::Int("text_at"),
+        Column::Int("asked_at"),
+        Column::Int("expires_at"),
+        Column::Int("ended_at"),
+    ];
+    let rows = rows.into_iter().map(|row| {
+        [
+            row.id.0.into(),
+            row.message_id.0.into(),
+            row.version.into(),
+            i64::from(row.round).into(),
+            i64::from(row.place).into(),
+            row.call_id.into(),
+            row.function.into(),
+            row.signature.into(),
+            row.server_id.0.into(),
+            row.server.into(),
+            row.tool.into(),
+            row.title.into(),
+            row.arguments.into(),
+            row.status.into(),
+            row.result.into(),
+            i64::from(row.is_repeatable).into(),
+            row.asker_id.0.into(),
+            row.text_at.into(),
+            row.asked_at.0.into(),
+            row.expires_at.map(|at| at.0).into(),
+            row.ended_at.map(|at| at.0).into(),
+        ]
+    });
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let sql = format!(
+        "INSERT INTO tool_calls (id, message_id, version, round, place, call_id, function, signature, server_id, server, tool, title, \
+           arguments, status, result, is_repeatable, asker_id, text_at, attempt, asked_at, expires_at, ended_at) \
+         SELECT w.id, w.message_id, w.version, w.round, w.place, w.call_id, w.function, w.signature, w.server_id, w.server, w.tool, \
+           w.title, w.arguments, w.status, w.result, w.is_repeatable = 1, w.asker_id, w.text_at, 0, w.asked_at, w.expires_at, w.ended_at \
+         FROM {}",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// The calls of a version of an answer, in their order.
+pub async fn of_version<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    version: i64,
+) -> Result<Vec<ToolCallRow>, AppError> {
+    let sql = "SELECT * FROM tool_calls WHERE message_id = $1 AND version = $2 ORDER BY round, place";
+    all(db, sql, vec![message.into(), version.into()]).await
+}
+
+/// The calls of the version of an answer that is shown, in their order.
+pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
+    let sql = "SELECT t.* FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
+               WHERE t.message_id = $1 ORDER BY t.round, t.place";
+    all(db, sql, vec![message.into()]).await
+}
+
+/// A call of the version that is shown.
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    id: ToolCallId,
+) -> Result<Option<ToolCallRow>, AppError> {
+    Ok(shown(db, message).await?.into_iter().find(|call| call.id == id))
+}
+
+/// Says what somebody decided of a call that waits; `false`: it waits no more.
+pub async fn decide<C: ConnectionTrait>(
+    db: &C,
+    id: ToolCallId,
+    status: ToolCallStatus,
+    result: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE tool_calls SET status = $2, result = $3, ended_at = CASE WHEN $2 = 'queued' THEN NULL ELSE CAST($4 AS bigint) END \
+               WHERE id = $1 AND status = 'waiting'";
+    change(db, sql, vec![id.into(), status.as_str().into(), result.into(), now.into()]).await
+}
+
+/// A call begins, by the claim `attempt` of the job; `false`: somebody else has begun it.
+pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now: Timestamp) -> Result<bool, AppError> {
+    let sql =
+        "UPDATE tool_calls SET status = 'running', attempt = $2, started_at = $3 WHERE id = $1 AND status = 'queued'";
+    change(db, sql, vec![id.into(), attempt.into(), now.into()]).await
+}
+
+/// A call has ended; `false`: it is not this claim's any more.
+pub async fn end<C: ConnectionTrait>(
+    db: &C,
+    id: ToolCallId,
+    attempt: i32,
+    status: ToolCallStatus,
+    result: &str,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5 WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, sql, vec![id.into(), attempt.into(), status.as_str().into(), result.into(), now.into()]).await
+}
+
+/// What earlier claims of the job have left running: what does no harm begins again, the rest was interrupted.
+pub async fn take_over<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    version: i64,
+    attempt: i32,
+    told: &str,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE tool_calls SET status = CASE WHEN is_repeatable THEN 'queued' ELSE 'interrupted' END, \
+                 result = CASE WHEN is_repeatable THEN NULL ELSE $4 END, ended_at = CASE WHEN is_repeatable THEN NULL ELSE CAST($5 AS bigint) END \
+               WHERE message_id = $1 AND version = $2 AND status = 'running' AND attempt < $3";
+    change(db, sql, vec![message.into(), version.into(), attempt.into(), told.into(), now.into()]).await
+}
+
+/// The calls that nobody has decided in time.
+pub async fn expire<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    told: &str,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE tool_calls SET status = 'expired', result = $2, ended_at = $3 \
+               WHERE message_id = $1 AND status = 'waiting' AND expires_at <= $3";
+    change(db, sql, vec![message.into(), told.into(), now.into()]).await
+}
+
+/// Ends what is open of an answer that has ended. What runs may take effect all the same.
+pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp) -> Result<bool, AppError> {
+    let sql = "UPDATE tool_calls SET ended_at = $2, \
+                 status = CASE WHEN status = 'running' AND NOT is_repeatable THEN 'interrupted' ELSE 'stopped' END \
+               WHERE message_id = $1 AND status IN ('waiting', 'queued', 'running')";
+    change(db, sql, vec![message.into(), now.into()]).await
+}
+
+/// Removes the calls of the version that is shown, which is given again.
+pub async fn remove_shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<(), AppError> {
+    let sql = "DELETE FROM tool_calls WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
+    change(db, sql, vec![message.into()]).await?;
+    show(db, message, None).await
+}
+
+/// What readers are shown of the calls with the message, as JSON.
+pub async fn show<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<&str>) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET tool_calls = $2 WHERE id = $1 AND deleted_at IS NULL";
+    change(db, sql, vec![message.into(), calls.into()]).await.map(|_| ())
+}
+
+async fn all<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Vec<ToolCallRow>, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    ToolCallRow::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+async fn change<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<bool, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+}

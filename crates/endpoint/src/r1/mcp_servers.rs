@@ -1,0 +1,201 @@
+//! Servers of tools for assistants.
+
+use std::collections::BTreeMap;
+
+use appcore::{
+    AppError, McpServerId,
+    page::{Page, PageRequest},
+    view::{McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, ToolMode},
+};
+use natter_macro::{dto, endpoint};
+use service::tools::{ServerFields, servers};
+
+use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListOfferedServers>(),
+    EndpointDef::of::<ListMcpCommands>(),
+    EndpointDef::of::<ListMcpServers>(),
+    EndpointDef::of::<AddMcpServer>(),
+    EndpointDef::of::<ShowMcpServer>(),
+    EndpointDef::of::<ChangeMcpServer>(),
+    EndpointDef::of::<RemoveMcpServer>(),
+    EndpointDef::of::<RefreshMcpServer>(),
+];
+
+#[dto(request)]
+pub struct ListMcpServersRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the servers of tools that one may give to assistants
+///
+/// Those that are offered to everyone; for administrators of the installation all that are enabled.
+#[endpoint(GET "/r1/mcp_servers", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListOfferedServers {
+    type Request = ListMcpServersRequest;
+    type Response = Page<OfferedServer>;
+
+    async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<OfferedServer>>, AppError> {
+        Ok(Reply::of(servers::offered(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+/// List the programs that have tools
+///
+/// They stand in the configuration (`mcp.commands`) and nowhere else: no request can name a program to be run.
+#[endpoint(GET "/r1/admin/mcp_commands", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListMcpCommands {
+    type Request = ListMcpServersRequest;
+    type Response = Page<McpCommand>;
+
+    async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<McpCommand>>, AppError> {
+        Ok(Reply::of(servers::commands(ctx.app(), request.page)))
+    }
+}
+
+/// List the servers of tools
+#[endpoint(GET "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListMcpServers {
+    type Request = ListMcpServersRequest;
+    type Response = Page<McpServer>;
+
+    async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<McpServer>>, AppError> {
+        Ok(Reply::of(servers::list(ctx.app(), request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct AddMcpServerRequest {
+    #[schema(min_length = 1, max_length = 60)]
+    pub name: String,
+    #[schema(max_length = 300)]
+    pub description: Option<String>,
+    pub transport: McpTransport,
+    /// For `http`: https, or what `outgoing.allow` names.
+    #[schema(max_length = 2_000)]
+    pub url: Option<String>,
+    /// For `stdio`: one of `GET /r1/admin/mcp_commands`.
+    pub command: Option<String>,
+    /// Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
+    pub secrets: Option<BTreeMap<String, String>>,
+    /// Left out, true.
+    pub is_enabled: Option<bool>,
+    /// Left out, administrators.
+    pub offered_to: Option<OfferedTo>,
+}
+
+/// Add a server of tools
+///
+/// Its tools are asked for with `POST …/refresh`.
+#[endpoint(POST "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(WrongState))]
+impl Endpoint for AddMcpServer {
+    type Request = AddMcpServerRequest;
+    type Response = McpServer;
+
+    async fn handle(ctx: &Ctx, request: AddMcpServerRequest) -> Result<Reply<McpServer>, AppError> {
+        let secrets = request.secrets.unwrap_or_default();
+        let fields = ServerFields {
+            name: Some(request.name),
+            description: Some(request.description),
+            url: request.url,
+            command: request.command,
+            secrets: secrets.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+            is_enabled: request.is_enabled,
+            offered_to: request.offered_to,
+            modes: BTreeMap::new(),
+        };
+        Ok(Reply::of(servers::create(ctx.app(), ctx.user()?, request.transport, fields).await?))
+    }
+}
+
+#[dto(request)]
+pub struct McpServerRequest {
+    #[from(path)]
+    pub id: McpServerId,
+}
+
+/// Show a server of tools
+#[endpoint(GET "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ShowMcpServer {
+    type Request = McpServerRequest;
+    type Response = McpServer;
+
+    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<McpServer>, AppError> {
+        Ok(Reply::of(servers::find(ctx.app(), request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeMcpServerRequest {
+    #[from(path)]
+    pub id: McpServerId,
+    #[schema(min_length = 1, max_length = 60)]
+    pub name: Option<String>,
+    /// Null takes it away.
+    #[schema(max_length = 300)]
+    pub description: Option<Option<String>>,
+    /// Another place forgets the secrets.
+    #[schema(max_length = 2_000)]
+    pub url: Option<String>,
+    /// Another program forgets the secrets.
+    pub command: Option<String>,
+    /// Those that are named are changed; null removes one.
+    pub secrets: Option<BTreeMap<String, Option<String>>>,
+    pub is_enabled: Option<bool>,
+    pub offered_to: Option<OfferedTo>,
+    /// What is done with tools, by their names. Those that are left out stay as they are.
+    pub modes: Option<BTreeMap<String, ToolMode>>,
+}
+
+/// Change a server of tools
+///
+/// Calls that begin later are made so. What is left out stays as it is.
+#[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for ChangeMcpServer {
+    type Request = ChangeMcpServerRequest;
+    type Response = McpServer;
+
+    async fn handle(ctx: &Ctx, request: ChangeMcpServerRequest) -> Result<Reply<McpServer>, AppError> {
+        let fields = ServerFields {
+            name: request.name,
+            description: request.description,
+            url: request.url,
+            command: request.command,
+            secrets: request.secrets.unwrap_or_default(),
+            is_enabled: request.is_enabled,
+            offered_to: request.offered_to,
+            modes: request.modes.unwrap_or_default(),
+        };
+        Ok(Reply::of(servers::update(ctx.app(), ctx.user()?, request.id, fields).await?))
+    }
+}
+
+/// Remove a server of tools
+///
+/// Assistants that have its tools do without them.
+#[endpoint(DELETE "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for RemoveMcpServer {
+    type Request = McpServerRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<NoData>, AppError> {
+        servers::remove(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Ask a server for its tools
+///
+/// They are kept, and offered as they are until somebody asks again. Where the server can't be reached, `error` says why. A tool that is new is
+/// called without asking (`auto`) where the server says that it changes nothing, else whoever asked the assistant is asked (`ask`).
+#[endpoint(POST "/r1/admin/mcp_servers/{id}/refresh", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
+impl Endpoint for RefreshMcpServer {
+    type Request = McpServerRequest;
+    type Response = McpServer;
+
+    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<McpServer>, AppError> {
+        Ok(Reply::of(servers::refresh(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}

@@ -1,0 +1,117 @@
+//! Making the calls that a model asked for.
+
+use appcore::{AppError, Timestamp, view::ToolCallStatus};
+use dbcontext::query::tool_calls::{self, ToolCallRow};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+
+use super::{Offer, Script, script::EXPIRED, shown_json, tell};
+use crate::{App, jobs::AnswerJob};
+
+/// How many calls of one answer are made at the same time.
+const AT_ONCE: usize = 4;
+const GONE: &str = "This tool isn't available any more.";
+
+/// How far the calls of a round have come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// All have their result.
+    All,
+    /// Whoever asked has to decide first, until then.
+    Waits(Timestamp),
+    /// Another worker makes them.
+    Lost,
+}
+
+/// Makes the calls that are due, by the claim `attempt` of the answer's job, as long as that `holds`.
+pub(crate) async fn run(
+    app: &App,
+    answer: &AnswerJob,
+    attempt: i32,
+    offer: &Offer,
+    script: &mut Script,
+    holds: impl Fn() -> bool + Sync,
+) -> Result<Ran, AppError> {
+    let before = statuses(&script.rows);
+    tool_calls::expire(app.db.writer(), script.message_id, EXPIRED, app.clock.now()).await?;
+    script.reload(app).await?;
+    show(app, answer, script, &before).await?;
+    if let Some(until) = script.waits_until() {
+        return Ok(Ran::Waits(until));
+    }
+    let due: Vec<ToolCallRow> =
+        script.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
+    let (shared, holds, one_by_one) = (&*script, &holds, &Mutex::new(()));
+    stream::iter(due)
+        .map(|row| async move {
+            if !holds() || !tool_calls::start(app.db.writer(), row.id, attempt, app.clock.now()).await? {
+                return Ok(());
+            }
+            retell(app, answer, shared, &row, one_by_one).await?;
+            let (status, result) = called(app, offer, &row).await;
+            let (db, now) = (app.db.writer(), app.clock.now());
+            if tool_calls::end(db, row.id, attempt, status, &result, now).await? {
+                retell(app, answer, shared, &row, one_by_one).await?;
+            }
+            Ok::<_, AppError>(())
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    script.reload(app).await?;
+    Ok(if script.is_open() { Ran::Lost } else { Ran::All })
+}
+
+async fn called(app: &App, offer: &Offer, row: &ToolCallRow) -> (ToolCallStatus, String) {
+    let (Some(offered), Some(arguments)) = (offer.of(row.server_id, &row.tool), parse_arguments(&row.arguments)) else {
+        return (ToolCallStatus::Failed, GONE.to_owned());
+    };
+    match app.tools.call(app, &offered.server, &row.tool, arguments).await {
+        Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text),
+        Ok(result) => (ToolCallStatus::Done, result.text),
+        Err(error) => {
+            tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
+            (ToolCallStatus::Failed, error.to_string())
+        }
+    }
+}
+
+/// The arguments of a call: an object, and none where there is no text.
+pub(super) fn parse_arguments(arguments: &str) -> Option<Map<String, Value>> {
+    if arguments.trim().is_empty() {
+        return Some(Map::new());
+    }
+    serde_json::from_str(arguments).ok()
+}
+
+fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
+    rows.iter().map(|row| row.status.clone()).collect()
+}
+
+/// Keeps with the message how its calls stand, and tells of those that stand otherwise than `before`.
+async fn show(app: &App, answer: &AnswerJob, script: &Script, before: &[String]) -> Result<(), AppError> {
+    let is_changed = |place: usize, row: &ToolCallRow| before.get(place) != Some(&row.status);
+    let changed: Vec<&ToolCallRow> =
+        script.rows.iter().enumerate().filter(|(place, row)| is_changed(*place, row)).map(|(_, row)| row).collect();
+    tool_calls::show(app.db.writer(), script.message_id, shown_json(&script.rows)?.as_deref()).await?;
+    changed.into_iter().for_each(|row| tell(app, answer.conversation_id, script.message_id, row));
+    Ok(())
+}
+
+/// The same for one call, as it stands in the table. One by one, so that what is kept last is the newest.
+async fn retell(
+    app: &App,
+    answer: &AnswerJob,
+    script: &Script,
+    row: &ToolCallRow,
+    one_by_one: &Mutex<()>,
+) -> Result<(), AppError> {
+    let _turn = one_by_one.lock().await;
+    let rows = tool_calls::of_version(app.db.writer(), script.message_id, script.version).await?;
+    tool_calls::show(app.db.writer(), script.message_id, shown_json(&rows)?.as_deref()).await?;
+    if let Some(row) = rows.iter().find(|known| known.id == row.id) {
+        tell(app, answer.conversation_id, script.message_id, row);
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Connections to servers of tools: one for each server and instance, made when it is needed and closed when it is not used.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as Lock, PoisonError, Weak},
+    time::Duration,
+};
+
+use appcore::{McpServerId, Timestamp, config, view::McpTransport};
+use dbcontext::query::mcp_servers::McpServerRow;
+use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Server, Tool};
+use serde_json::{Map, Value};
+use tokio::{sync::Mutex, time::Instant};
+use url::Url;
+
+use super::secrets;
+use crate::App;
+
+/// A connection that nobody used for so long is closed.
+const IDLE: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The connections of this instance.
+pub struct Connections {
+    limits: Limits,
+    open: Lock<HashMap<McpServerId, Arc<Place>>>,
+}
+
+/// Where the connection to a server is.
+struct Place {
+    /// The server as it was then: when it is changed, it is connected to anew.
+    as_of: Timestamp,
+    /// Whoever comes while it is being made waits for it.
+    client: Mutex<Option<Arc<Client>>>,
+    used: Lock<Instant>,
+}
+
+impl Connections {
+    pub(crate) fn build(config: &config::Mcp) -> Arc<Self> {
+        let limits = Limits { call: config.call_timeout, result: config.max_result_bytes, ..Limits::default() };
+        let connections = Arc::new(Self { limits, open: Lock::default() });
+        tokio::spawn(close_idle(Arc::downgrade(&connections)));
+        connections
+    }
+
+    /// Calls a tool once. A call that fails is never repeated here: it may have taken effect.
+    pub(super) async fn call(
+        &self,
+        app: &App,
+        row: &McpServerRow,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<CallResult, McpError> {
+        self.client(app, row).await?.call(tool, arguments).await
+    }
+
+    /// What a server offers, by a connection of its own, so that nothing that was remembered is told.
+    pub(super) async fn tools(&self, app: &App, row: &McpServerRow) -> Result<Vec<Tool>, McpError> {
+        self.close(row.id);
+        self.client(app, row).await?.tools().await
+    }
+
+    /// Closes the connection to a server, when the calls that run have ended.
+    pub(super) fn close(&self, id: McpServerId) {
+        self.places().remove(&id);
+    }
+
+    async fn client(&self, app: &App, row: &McpServerRow) -> Result<Arc<Client>, McpError> {
+        let place = self.place(row);
+        let mut client = place.client.lock().await;
+        if let Some(client) = client.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(client));
+        }
+        let made = Arc::new(Client::connect(server(app, row)?, self.limits.clone()).await?);
+        Ok(Arc::clone(client.insert(made)))
+    }
+
+    fn place(&self, row: &McpServerRow) -> Arc<Place> {
+        let mut places = self.places();
+        let now = Instant::now();
+        if let Some(place) = places.get(&row.id).filter(|place| place.as_of == row.updated_at) {
+            *place.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            return Arc::clone(place);
+        }
+        let place = Arc::new(Place { as_of: row.updated_at, client: Mutex::default(), used: Lock::new(now) });
+        places.insert(row.id, Arc::clone(&place));
+        place
+    }
+
+    // The map is consistent between any two statements, so a poisoned lock is safe to use.
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<McpServerId, Arc<Place>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn close_idle(connections: Weak<Connections>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(connections) = connections.upgrade() else { return };
+        let is_used = |place: &Place| place.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
+        connections.places().retain(|_, place| is_used(place));
+    }
+}
+
+/// How a server is reached.
+fn server(app: &App, row: &McpServerRow) -> Result<Server, McpError> {
+    let kept = secrets::open(row, app.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
+        tracing::error!(%error, server = %row.id, "the secrets of a server of tools can't be opened");
+        McpError::Credentials
+    })?;
+    if row.transport == McpTransport::Stdio.as_str() {
+        let known = app.config.mcp.commands.iter().find(|known| Some(&known.name) == row.command.as_ref());
+        let Some(known) = known else {
+            return Err(McpError::NotStarted("this server's configuration doesn't name it any more".to_owned()));
+        };
+        let mut environment = known.environment();
+        // Only what the operator leaves to administrators: a variable may change what a program runs.
+        let allowed = kept.into_iter().filter(|(name, _)| known.env_names.contains(name));
+        environment.extend(allowed.map(|(name, value)| (name, value.into())));
+        return Ok(Server::Program(Program { command: known.command.clone(), environment }));
+    }
+    let header = |(name, value): (String, String)| {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| McpError::Credentials)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::try_from(name).map_err(|_| McpError::Credentials)?, value))
+    };
+    let headers = kept.into_iter().map(header).collect::<Result<_, McpError>>()?;
+    let url = row.url.as_deref().and_then(|url| Url::parse(url).ok());
+    let url = url.ok_or_else(|| McpError::Unreachable("its address isn't one".to_owned()))?;
+    // The client goes where this address may lead and follows no redirect.
+    let http = app.outgoing.client_for(&url).map_err(|error| McpError::Unreachable(error.to_string()))?;
+    Ok(Server::Address { url: url.into(), headers, http })
+}

@@ -1,0 +1,92 @@
+//! What a server of tools is shown and nobody else: headers, or the environment of a program.
+
+use std::collections::BTreeMap;
+
+use appcore::{AppError, Secret, auth::seal};
+use dbcontext::query::mcp_servers::McpServerRow;
+
+const PURPOSE: &[u8] = b"mcp server";
+
+/// Puts secrets into a row, sealed where there is something to seal them with.
+pub(super) fn put(
+    row: &mut McpServerRow,
+    secrets: &BTreeMap<String, String>,
+    key: Option<&Secret>,
+) -> Result<(), AppError> {
+    row.secret_names = serde_json::to_string(&secrets.keys().collect::<Vec<_>>()).map_err(AppError::internal)?;
+    if secrets.is_empty() {
+        (row.secrets, row.is_sealed) = (None, false);
+        return Ok(());
+    }
+    let plain = serde_json::to_vec(secrets).map_err(AppError::internal)?;
+    (row.secrets, row.is_sealed) = match key {
+        Some(key) => {
+            let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, row.id.0.as_bytes(), &plain);
+            (Some(sealed.map_err(AppError::internal)?), true)
+        }
+        None => (Some(plain), false),
+    };
+    Ok(())
+}
+
+/// The secrets of a row.
+pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
+    let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
+    let plain = match (row.is_sealed, key) {
+        (false, _) => kept.clone(),
+        (true, Some(key)) => {
+            seal::open(key.expose().as_bytes(), PURPOSE, row.id.0.as_bytes(), kept).map_err(AppError::internal)?
+        }
+        (true, None) => return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing"))),
+    };
+    serde_json::from_slice(&plain).map_err(AppError::internal)
+}
+
+/// The names of a row's secrets.
+pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
+    serde_json::from_str(&row.secret_names).map_err(AppError::internal)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use appcore::{McpServerId, Timestamp};
+
+    use super::*;
+
+    pub(in crate::tools) fn row() -> McpServerRow {
+        McpServerRow {
+            id: McpServerId::new(),
+            name: "Docs".to_owned(),
+            search_name: "docs".to_owned(),
+            description: None,
+            transport: "http".to_owned(),
+            url: None,
+            command: None,
+            secrets: None,
+            is_sealed: false,
+            secret_names: "[]".to_owned(),
+            is_enabled: true,
+            offered_to: "admins".to_owned(),
+            tools: "[]".to_owned(),
+            modes: "{}".to_owned(),
+            checked_at: None,
+            error: None,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn secrets_are_kept_sealed_and_for_their_server_only() {
+        let (mut row, key) = (row(), Secret::new("k".repeat(32)));
+        let secrets = BTreeMap::from([("Authorization".to_owned(), "Bearer top".to_owned())]);
+        put(&mut row, &secrets, Some(&key)).unwrap();
+        assert!(row.is_sealed && !String::from_utf8_lossy(row.secrets.as_ref().unwrap()).contains("top"));
+        assert_eq!(open(&row, Some(&key)).unwrap(), secrets);
+        assert_eq!(names(&row).unwrap(), ["Authorization"]);
+        let other = McpServerRow { id: McpServerId::new(), ..row.clone() };
+        assert!(open(&other, Some(&key)).is_err() && open(&row, None).is_err());
+        put(&mut row, &BTreeMap::new(), Some(&key)).unwrap();
+        assert!(row.secrets.is_none() && open(&row, None).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! Tools of assistants: servers that admins add, and calls that models ask for.
+
+use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json};
+
+use crate::assistants::Chat;
+
+mod confirm;
+mod misbehaving;
+mod servers;
+mod survival;
+
+/// A chat with an assistant that has the tools of the server that misbehaves.
+pub(crate) struct Tools {
+    pub odd: OddServer,
+    pub chat: Chat,
+    pub admin: Member,
+    /// The server's path for administrators.
+    pub server: String,
+}
+
+impl Tools {
+    pub async fn start(setup: Setup, kind: UpstreamKind) -> Self {
+        let odd = OddServer::default();
+        let mut chat = Chat::start(odd.configure(setup), kind).await;
+        let admin = chat.app.admin().await;
+        let body = json!({ "name": "Odd", "transport": "stdio", "command": "odd", "offered_to": "everyone" });
+        let server = added(&admin, body).await;
+        let tools = json!([{ "server_id": server["id"], "tools": null }]);
+        let new = json!({ "name": "Ada", "tools_enabled": true, "tools": tools });
+        let ada = chat.anna.post("/r1/assistants", new).await.data_with(201);
+        assert_eq!(ada["tools"], tools);
+        let new = json!({ "kind": "assistant", "assistant_id": ada["id"] });
+        chat.id = chat.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+        let server = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
+        Self { odd, chat, admin, server }
+    }
+
+    /// Says what is done with a tool.
+    pub async fn set_mode(&self, tool: &str, mode: &str) {
+        self.admin.patch(&self.server, json!({ "modes": { tool: mode } })).await.data();
+    }
+
+    /// The model calls this, and answers then.
+    pub fn will_call(&self, calls: &[(&str, Value)]) {
+        let calls = calls.iter().map(|(tool, arguments)| (format!("Odd__{tool}"), arguments.clone())).collect();
+        self.chat.upstream.then(Behaviour::CallTools(calls));
+        self.chat.upstream.then(Behaviour::answer("That is it."));
+    }
+
+    /// Asks, and gives back the answer when it has ended.
+    pub async fn answered(&mut self) -> Value {
+        self.chat.ask("Go on").await;
+        self.chat.ended("message.completed").await["message"].clone()
+    }
+
+    /// The next frame about a call that stands so.
+    pub async fn told(&mut self, status: &str) -> Value {
+        let is_so =
+            |frame: &support::Frame| frame.kind == "message.tool_call" && frame.payload["call"]["status"] == status;
+        self.chat.socket.find(status, is_so).await.payload["call"].clone()
+    }
+}
+
+/// A server that was added, with its tools.
+pub(crate) async fn added(admin: &Member, body: Value) -> Value {
+    let server = admin.post("/r1/admin/mcp_servers", body).await.data_with(201);
+    assert_eq!((&server["tools"], &server["checked_at"]), (&json!([]), &Value::Null));
+    let path = format!("/r1/admin/mcp_servers/{}/refresh", server["id"].as_str().unwrap());
+    let server = admin.post(&path, json!({})).await.data();
+    assert_eq!(server["error"], Value::Null, "{server}");
+    server
+}
+
+#[tokio::test]
+async fn a_tool_is_called_and_shown_whatever_the_provider_speaks() {
+    for kind in UpstreamKind::ALL {
+        let mut tools = Tools::start(Setup::new(), kind).await;
+        tools.will_call(&[("add", json!({ "a": 2, "b": 3 }))]);
+        let message = tools.answered().await;
+        assert_eq!(message["content"], "That is it.", "{kind:?}");
+        let call = &message["tool_calls"][0];
+        assert_eq!((&call["server"], &call["tool"], &call["title"]), (&json!("Odd"), &json!("add"), &json!("Add")));
+        assert_eq!((&call["status"], &call["result"], &call["at"]), (&json!("done"), &json!("5"), &json!(0)));
+        assert_eq!(
+            serde_json::from_str::<Value>(call["arguments"].as_str().unwrap()).unwrap(),
+            json!({ "a": 2, "b": 3 })
+        );
+        assert!(call["duration_ms"].is_u64(), "{call}");
+        let asked = tools.chat.upstream.asked();
+        let offered = asked[0].body["tools"].to_string();
+        assert!(offered.contains("Odd__add") && offered.contains("Adds two numbers."), "{kind:?}: {offered}");
+        let second = asked[1].body.to_string();
+        assert!(second.contains("Odd__add") && second.contains('5'), "{kind:?}: {second}");
+        // Each time that the model was asked is in the ledger.
+        assert_eq!(tools.chat.anna.get("/r1/usage/requests").await.data()["total"], 2);
+        // It is there for those who come later, too.
+        let id = message["id"].as_str().unwrap();
+        assert_eq!(tools.chat.message(id).await["tool_calls"], message["tool_calls"]);
+        let details = tools.chat.anna.get(&format!("/r1/messages/{id}/details")).await.data();
+        assert_eq!(details["tool_calls"][0]["result"], "5");
+    }
+}
+
+#[tokio::test]
+async fn calls_run_beside_each_other_and_in_rounds() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let add = |a: i64| ("Odd__add".to_owned(), json!({ "a": a, "b": 1 }));
+    tools.chat.upstream.then(Behaviour::CallTools(vec![add(1), add(2), ("Odd__none".to_owned(), json!({}))]));
+    tools.will_call(&[("add", json!({ "a": 10, "b": 10 }))]);
+    let message = tools.answered().await;
+    let calls = message["tool_calls"].as_array().unwrap();
+    let seen: Vec<_> =
+        calls.iter().map(|call| (call["status"].as_str().unwrap(), call["result"].as_str().unwrap())).collect();
+    assert_eq!(seen, [("done", "2"), ("done", "3"), ("failed", "There is no such tool."), ("done", "20")]);
+    let third = tools.chat.upstream.asked()[2].body["messages"].clone();
+    let roles: Vec<_> = third.as_array().unwrap().iter().map(|turn| turn["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "tool", "tool", "tool", "assistant", "tool"]);
+    // Given again, it has the calls of its own; the earlier ones come back with their version.
+    let id = message["id"].as_str().unwrap().to_owned();
+    tools.chat.anna.post(&format!("/r1/messages/{id}/regenerate"), json!({})).await.data();
+    let again = tools.chat.ended("message.completed").await["message"].clone();
+    assert!(again.get("tool_calls").is_none(), "{again}");
+    let back = tools.chat.anna.put(&format!("/r1/messages/{id}/version"), json!({ "index": 1 })).await.data();
+    assert_eq!(back["tool_calls"], message["tool_calls"]);
+    tools.chat.anna.delete(&format!("/r1/messages/{id}")).await.data();
+    assert_eq!(tools.chat.app.database.number("SELECT count(*) FROM tool_calls").await, 0);
+    let log = format!("{:?}", tools.chat.anna.event_log(&tools.chat.id).await);
+    assert!(!log.contains("There is no such tool."), "what was deleted is in no event");
+}
+
+#[tokio::test]
+async fn an_answer_has_an_end_however_often_a_model_calls() {
+    let setup = Setup::new().set("mcp.max_rounds", 2).set("mcp.max_calls", 3);
+    let mut tools = Tools::start(setup, UpstreamKind::OpenAi).await;
+    let add = ("Odd__add".to_owned(), json!({ "a": 1, "b": 1 }));
+    tools.chat.upstream.then(Behaviour::CallTools(vec![add.clone(); 2]));
+    tools.chat.upstream.then(Behaviour::CallTools(vec![add; 2]));
+    tools.chat.upstream.then(Behaviour::answer("Enough."));
+    let message = tools.answered().await;
+    let statuses: Vec<_> = message["tool_calls"].as_array().unwrap().iter().map(|call| &call["status"]).collect();
+    assert_eq!(statuses, ["done", "done", "done", "failed"]);
+    assert_eq!(tools.chat.upstream.asked()[2].body["tool_choice"], "none");
+}
+
+#[tokio::test]
+async fn an_assistant_has_the_tools_that_it_was_given_and_no_others() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.set_mode("pay", "off").await;
+    let offered = |tools: &Tools| tools.chat.upstream.asked().last().unwrap().body["tools"].to_string();
+    tools.answered().await;
+    assert!(offered(&tools).contains("Odd__add") && !offered(&tools).contains("Odd__pay"));
+    let conversation = tools.chat.anna.conversation(&tools.chat.id).await;
+    let ada = format!("/r1/assistants/{}", conversation["assistants"][0]["id"].as_str().unwrap());
+    let server = tools.server.rsplit('/').next().unwrap().to_owned();
+    let one = json!([{ "server_id": server, "tools": ["add"] }]);
+    tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
+    tools.answered().await;
+    assert!(offered(&tools).contains("Odd__add") && !offered(&tools).contains("Odd__look"));
+    for change in [json!({ "tools_enabled": false }), json!({ "tools_enabled": true, "tools": [] })] {
+        tools.chat.anna.patch(&ada, change).await.data();
+        tools.answered().await;
+        assert!(tools.chat.upstream.asked().last().unwrap().body.get("tools").is_none());
+    }
+    tools
+        .chat
+        .anna
+        .patch(&ada, json!({ "tools": [{ "server_id": server, "tools": ["none"] }] }))
+        .await
+        .names_field("tools");
+    // What is offered to admins alone is given by them alone, and stays where it is.
+    tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
+    tools.admin.patch(&tools.server, json!({ "offered_to": "admins" })).await.data();
+    tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
+    let all = json!([{ "server_id": server, "tools": null }]);
+    tools.chat.anna.patch(&ada, json!({ "tools": all })).await.names_field("tools");
+    assert_eq!(tools.chat.anna.get("/r1/mcp_servers").await.data()["total"], 0);
+    assert_eq!(tools.admin.get("/r1/mcp_servers").await.data()["total"], 1);
+    tools.admin.patch(&tools.server, json!({ "is_enabled": false })).await.data();
+    tools.answered().await;
+    assert!(tools.chat.upstream.asked().last().unwrap().body.get("tools").is_none());
+}

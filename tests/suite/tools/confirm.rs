@@ -1,0 +1,108 @@
+//! Calls that whoever asked has to allow.
+
+use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
+
+use super::Tools;
+
+fn path(message: &str, call: &support::Value) -> String {
+    format!("/r1/messages/{message}/tool_calls/{}", call["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_call_waits_until_whoever_asked_has_allowed_it() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" })), ("add", json!({ "a": 1, "b": 1 }))]);
+    let answer = tools.chat.ask("Pay Ben").await;
+    let call = tools.told("waiting").await;
+    assert_eq!((&call["asker_id"], call["expires_at"].is_string()), (&json!(tools.chat.anna.id), true), "{call}");
+    let shown = tools.chat.message(&answer).await;
+    assert_eq!((&shown["status"], &shown["tool_calls"][0]["status"]), (&json!("streaming"), &json!("waiting")));
+    let stranger = tools.chat.app.sign_up("Mallory").await;
+    let allow = json!({ "decision": "allow" });
+    stranger.post(&path(&answer, &call), allow.clone()).await.refused(404, "not_found");
+    assert!(tools.odd.effects().is_empty());
+    let decided = tools.chat.anna.post(&path(&answer, &call), allow.clone()).await.data();
+    assert_eq!(decided["status"], "queued");
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!(tools.odd.effects(), ["paid Ben"]);
+    assert_eq!(
+        (&message["tool_calls"][0]["result"], &message["content"]),
+        (&json!("Paid Ben."), &json!("That is it."))
+    );
+    assert_eq!(message["tool_calls"][1]["status"], "done");
+    tools.chat.anna.post(&path(&answer, &call), allow).await.refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn a_call_that_is_denied_is_not_made_and_the_model_hears_of_it() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::Anthropic).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
+    let answer = tools.chat.ask("Pay Ben").await;
+    let call = tools.told("waiting").await;
+    tools.chat.anna.post(&path(&answer, &call), json!({ "decision": "deny" })).await.data();
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!(message["tool_calls"][0]["status"], "refused");
+    assert!(tools.odd.effects().is_empty());
+    assert!(tools.chat.upstream.asked()[1].body.to_string().contains("The person denied this call."));
+}
+
+#[tokio::test]
+async fn only_whoever_asked_decides() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let conversation = tools.chat.anna.conversation(&tools.chat.id).await;
+    let (ben, cara) = (tools.chat.app.sign_up("Ben").await, tools.chat.app.sign_up("Cara").await);
+    tools.chat.id = tools.chat.anna.open_group("Three", &[&ben, &cara]).await;
+    let members = format!("/r1/conversations/{}/members", tools.chat.id);
+    let ada = json!({ "assistant_id": conversation["assistants"][0]["id"] });
+    tools.chat.anna.post(&members, ada).await.data_with(201);
+    tools.will_call(&[("pay", json!({ "to": "Cara" }))]);
+    let answer = tools.chat.ask("@Ada, pay Cara").await;
+    let call = tools.told("waiting").await;
+    ben.post(&path(&answer, &call), json!({ "decision": "allow" })).await.refused(403, "forbidden");
+    assert!(tools.odd.effects().is_empty());
+    tools.chat.anna.post(&path(&answer, &call), json!({ "decision": "allow" })).await.data();
+    tools.chat.ended("message.completed").await;
+    assert_eq!(tools.odd.effects(), ["paid Cara"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_can_be_stopped() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
+    let answer = tools.chat.ask("Pay Ben").await;
+    let call = tools.told("waiting").await;
+    tools.chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!((&message["status"], &message["tool_calls"][0]["status"]), (&json!("stopped"), &json!("stopped")));
+    tools.chat.anna.post(&path(&answer, &call), json!({ "decision": "allow" })).await.refused(409, "wrong_state");
+    assert!(tools.odd.effects().is_empty());
+    let jobs = "SELECT count(*) FROM jobs WHERE kind = 'answer'";
+    wait_until("nobody works on it", || async { tools.chat.app.database.number(jobs).await == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_decides_about_expires() {
+    let mut tools = Tools::start(Setup::new().set("mcp.confirm_timeout", 10), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
+    tools.chat.ask("Pay Ben").await;
+    tools.told("waiting").await;
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!(message["tool_calls"][0]["status"], "expired");
+    assert!(tools.odd.effects().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_waits_on_while_the_server_starts_anew() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.chat.upstream.then(Behaviour::call_tool("Odd__pay", json!({ "to": "Ben" })));
+    let answer = tools.chat.ask("Pay Ben").await;
+    let call = tools.told("waiting").await;
+    tools.chat.app.instances[0].kill().await;
+    tools.chat.app.instances[0].start_again().await;
+    tools.chat.socket = tools.chat.anna.connect().await;
+    tools.chat.upstream.then(Behaviour::answer("Paid."));
+    tools.chat.anna.post(&path(&answer, &call), json!({ "decision": "allow" })).await.data();
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!((&message["id"], &message["content"]), (&json!(answer), &json!("Paid.")));
+    assert_eq!(tools.odd.effects(), ["paid Ben"]);
+}

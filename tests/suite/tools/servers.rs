@@ -1,0 +1,131 @@
+//! Servers of tools, as admins keep them.
+
+use support::{EverythingServer, OddServer, Setup, Upstream, UpstreamKind, Value, json};
+
+use super::{Tools, added};
+
+fn names(server: &Value) -> Vec<&str> {
+    server["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
+    let http = EverythingServer::start().await;
+    let setup = Setup::new().set("outgoing.allow", "127.0.0.1");
+    let mut tools = Tools::start(setup, UpstreamKind::OpenAi).await;
+    let bodies = [
+        json!({ "name": "Streams", "transport": "stdio", "command": "everything" }),
+        json!({ "name": "Web", "transport": "http", "url": http.url(), "secrets": { "Authorization": "Bearer x" } }),
+    ];
+    for body in bodies {
+        let server = added(&tools.admin, body).await;
+        assert!(names(&server).contains(&"get-sum"), "{server}");
+        let chosen = json!([{ "server_id": server["id"], "tools": ["get-sum", "echo"] }]);
+        let path = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
+        let modes = json!({ "get-sum": "auto", "echo": "auto" });
+        tools.admin.patch(&path, json!({ "offered_to": "everyone", "modes": modes })).await.data();
+        let name = server["name"].as_str().unwrap();
+        let new = json!({ "name": name, "tools_enabled": true, "tools": chosen });
+        let assistant = tools.chat.anna.post("/r1/assistants", new).await.data_with(201);
+        let new = json!({ "kind": "assistant", "assistant_id": assistant["id"] });
+        tools.chat.id =
+            tools.chat.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+        let call = |tool: &str, arguments: Value| (format!("{name}__{tool}"), arguments);
+        let calls = vec![call("get-sum", json!({ "a": 20, "b": 22 })), call("echo", json!({ "message": "Xin chào" }))];
+        tools.chat.upstream.then(support::Behaviour::CallTools(calls));
+        tools.chat.upstream.then(support::Behaviour::answer("There."));
+        let message = tools.answered().await;
+        let result = |at: usize| message["tool_calls"][at]["result"].as_str().unwrap_or_default().to_owned();
+        assert!(result(0).contains("42") && result(1).contains("Xin chào"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn admins_add_change_and_remove_servers() {
+    let odd = OddServer::default();
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = odd.configure(Setup::new().provider(&upstream)).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let list = "/r1/admin/mcp_servers";
+    let commands = admin.get("/r1/admin/mcp_commands").await.data();
+    let known = json!({ "name": "odd", "env_names": ["API_TOKEN"] });
+    assert!(commands["items"].as_array().unwrap().contains(&known), "{commands}");
+    for path in [list, "/r1/admin/mcp_commands"] {
+        anna.get(path).await.refused(403, "forbidden");
+    }
+    let new = json!({ "name": "Odd", "transport": "stdio", "command": "odd", "secrets": { "API_TOKEN": "sesame" } });
+    anna.post(list, new.clone()).await.refused(403, "forbidden");
+    let server = added(&admin, new.clone()).await;
+    assert_eq!(server["secret_names"], json!(["API_TOKEN"]));
+    assert_eq!((&server["offered_to"], &server["is_enabled"]), (&json!("admins"), &json!(true)));
+    let mode = |name: &str| {
+        let tool = server["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
+        tool["mode"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((mode("add").as_str(), mode("pay").as_str()), ("auto", "ask"));
+    // What was entered is shown nowhere.
+    assert!(!admin.get(list).await.text().contains("sesame"));
+    assert!(!admin.get("/r1/admin/audit_log").await.text().contains("sesame"));
+    admin.post(list, new).await.names_field("name");
+    let path = format!("{list}/{}", server["id"].as_str().unwrap());
+    anna.patch(&path, json!({ "is_enabled": false })).await.refused(403, "forbidden");
+    for (field, wrong) in [
+        ("command", json!({ "command": "/bin/sh" })),
+        ("url", json!({ "url": "https://example.org" })),
+        ("secrets", json!({ "secrets": { "LD_PRELOAD": "/tmp/x.so" } })),
+        ("secrets", json!({ "secrets": { "NODE_OPTIONS": "--require=/tmp/x" } })),
+        ("modes", json!({ "modes": { "none": "auto" } })),
+        ("name", json!({ "name": " " })),
+    ] {
+        admin.patch(&path, wrong).await.names_field(field);
+    }
+    let changed =
+        admin.patch(&path, json!({ "secrets": { "API_TOKEN": null }, "modes": { "add": "off" } })).await.data();
+    assert_eq!(changed["secret_names"], json!([]));
+    // What was decided of a tool stays when it is asked for again.
+    let again = admin.post(&format!("{path}/refresh"), json!({})).await.data();
+    assert_eq!(again["tools"][0]["mode"], "off");
+    admin.delete(&path).await.data();
+    admin.get(&path).await.refused(404, "not_found");
+    let log = admin.get("/r1/admin/audit_log").await.text();
+    for action in ["mcp_server_added", "mcp_server_changed", "mcp_server_removed"] {
+        assert!(log.contains(action), "{action}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_our_own_network_is_refused() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let admin = app.admin().await;
+    let list = "/r1/admin/mcp_servers";
+    for url in [
+        "http://127.0.0.1:6379/mcp",
+        "https://127.0.0.1/mcp",
+        "https://169.254.169.254/latest",
+        "https://[::1]/mcp",
+        "https://user:password@example.org/mcp",
+        "file:///etc/passwd",
+        "nowhere",
+        "",
+    ] {
+        let new = json!({ "name": "Inside", "transport": "http", "url": url });
+        admin.post(list, new).await.names_field("url");
+    }
+    // A name that means one is refused when it is asked.
+    let new = json!({ "name": "Inside", "transport": "http", "url": "https://localhost/mcp" });
+    let server = admin.post(list, new).await.data_with(201);
+    let path = format!("{list}/{}", server["id"].as_str().unwrap());
+    let refreshed = admin.post(&format!("{path}/refresh"), json!({})).await.data();
+    assert!(refreshed["error"].is_string() && refreshed["tools"] == json!([]), "{refreshed}");
+    for header in
+        [json!({ "Host": "x" }), json!({ "Mcp-Session-Id": "x" }), json!({ "a b": "x" }), json!({ "X": "a\nb" })]
+    {
+        admin.patch(&path, json!({ "secrets": header })).await.names_field("secrets");
+    }
+    // Credentials are for the place that they were entered for.
+    let kept = admin.patch(&path, json!({ "secrets": { "Authorization": "Bearer x" } })).await.data();
+    assert_eq!(kept["secret_names"], json!(["authorization"]));
+    let moved = admin.patch(&path, json!({ "url": "https://example.org/mcp" })).await.data();
+    assert_eq!(moved["secret_names"], json!([]));
+}

@@ -1,0 +1,75 @@
+//! An instance that dies while a tool runs.
+
+use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
+
+use super::Tools;
+
+#[tokio::test]
+async fn what_may_have_taken_effect_is_not_called_again_and_that_is_said() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.set_mode("hold", "auto").await;
+    tools.chat.upstream.then(Behaviour::call_tool("Odd__hold", json!({})));
+    tools.chat.upstream.always(Behaviour::answer("I don't know whether it happened."));
+    tools.chat.ask("Do it").await;
+    tools.told("running").await;
+    wait_until("the tool takes effect", || std::future::ready(tools.odd.effects().len() == 1)).await;
+    tools.chat.app.instances[0].kill().await;
+    tools.chat.app.instances[0].start_again().await;
+    let id = tools.chat.id.clone();
+    let is_over = || async {
+        let history = tools.chat.anna.history(&id).await;
+        history.last().is_some_and(|message| message["status"] == "complete")
+    };
+    wait_until("another worker ends the answer", is_over).await;
+    let message = tools.chat.answers().await.remove(0);
+    assert_eq!(message["tool_calls"][0]["status"], "interrupted", "{message}");
+    assert_eq!(tools.odd.effects(), ["held"], "once");
+    let told = tools.chat.upstream.asked().last().unwrap().body.to_string();
+    assert!(told.contains("It may or may not have taken effect"), "{told}");
+}
+
+#[tokio::test]
+async fn what_has_no_effect_is_called_again() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));
+    tools.chat.upstream.always(Behaviour::answer("I saw it."));
+    tools.chat.ask("Look").await;
+    tools.told("running").await;
+    wait_until("the tool is called", || std::future::ready(tools.odd.looks() == 1)).await;
+    tools.chat.app.instances[0].kill().await;
+    tools.odd.release();
+    tools.chat.app.instances[0].start_again().await;
+    let id = tools.chat.id.clone();
+    let is_over = || async {
+        let history = tools.chat.anna.history(&id).await;
+        history.last().is_some_and(|message| message["status"] == "complete")
+    };
+    wait_until("another worker ends the answer", is_over).await;
+    let message = tools.chat.answers().await.remove(0);
+    let call = &message["tool_calls"][0];
+    assert_eq!((&call["status"], &call["result"]), (&json!("done"), &json!("Seen.")), "{message}");
+    assert_eq!(tools.odd.looks(), 2);
+}
+
+#[tokio::test]
+async fn an_instance_that_stops_lets_a_call_end() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.set_mode("hold", "auto").await;
+    tools.chat.upstream.then(Behaviour::call_tool("Odd__hold", json!({})));
+    tools.chat.upstream.always(Behaviour::answer("Done."));
+    tools.chat.ask("Do it").await;
+    wait_until("the tool takes effect", || std::future::ready(tools.odd.effects().len() == 1)).await;
+    tools.chat.app.instances[0].ask_to_stop();
+    tools.odd.release();
+    tools.chat.app.instances[0].ended().await;
+    tools.chat.app.instances[0].start_again().await;
+    let id = tools.chat.id.clone();
+    let is_over = || async {
+        let history = tools.chat.anna.history(&id).await;
+        history.last().is_some_and(|message| message["status"] == "complete")
+    };
+    wait_until("another worker ends the answer", is_over).await;
+    let message = tools.chat.answers().await.remove(0);
+    assert_eq!(message["tool_calls"][0]["result"], "Released.", "{message}");
+    assert_eq!(tools.odd.effects(), ["held"]);
+}
