@@ -266,6 +266,9 @@ test('a chat whose model can’t see pictures says so before they are sent', asy
   await page.getByRole('button', { name: 'Choose another model' }).click();
   await expect(page.getByRole('dialog').getByRole('option').first()).toBeVisible();
   await page.keyboard.press('Escape');
+  // It stays through a reload, though there is no conversation yet.
+  await page.reload();
+  await expect(page.getByText('can’t see pictures')).toBeVisible();
   await tray(anna).getByRole('button', { name: 'Remove graph.png' }).click();
   await expect(page.getByText('can’t see pictures')).toHaveCount(0);
 });
