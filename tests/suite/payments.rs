@@ -1,5 +1,6 @@
 //! Plans, credits and payments.
 
+mod charging;
 mod demo;
 mod fake;
 mod gateways;

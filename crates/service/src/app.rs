@@ -17,7 +17,7 @@ use crate::{
     audit,
     batcher::Batcher,
     conversations::Following,
-    entitlements::Tellings,
+    entitlements::{self, Tellings},
     events::{Relay, Writer, retention},
     firewall::Firewall,
     gateway::Gateway,
@@ -66,9 +66,6 @@ pub struct App {
     pub(crate) tools: Arc<tools::Connections>,
     pub gateway: Arc<Gateway>,
     pub payments: Payments,
-    /// Credits that are kept back for what is under way.
-    #[expect(dead_code, reason = "the gateway holds credits next")]
-    pub(crate) credit_holds: Arc<ledger::Holds>,
     /// Whom there is something to tell of what they have.
     pub(crate) tellings: Tellings,
     pub places: Places,
@@ -106,11 +103,13 @@ impl App {
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
             .map_err(stated)?;
-        let gateway = Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone())
-            .await
-            .map_err(stated)?;
         let payments = Payments::build(&config)?;
-        let credit_holds = ledger::Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let (credit_holds, changed) = ledger::Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let charging = payments.is_charging().then_some(credit_holds);
+        let gateway =
+            Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone(), charging)
+                .await
+                .map_err(stated)?;
         let tools = tools::Connections::build(&config.mcp);
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
@@ -140,7 +139,6 @@ impl App {
             tools,
             gateway,
             payments,
-            credit_holds,
             tellings: Tellings::default(),
             places,
             outgoing,
@@ -161,6 +159,7 @@ impl App {
         app.tellings.serve(&app);
         if app.payments.is_charging() {
             payments::plans::seed(&app.db, app.clock.now()).await.map_err(stated)?;
+            tokio::spawn(entitlements::follow(Arc::downgrade(&app), changed));
             tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
             tokio::spawn(payments::keep(Arc::clone(&app)));
         }

@@ -1,22 +1,29 @@
 //! What somebody may use: their plan, their credits, and what is left of quotas.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
 use appcore::{
-    AppError, UserId,
+    AppError, Timestamp, UserId,
     event::{BusMessage, Envelope, Event, Topic},
-    view::{CurrentPlan, Entitlements},
+    view::{CurrentPlan, Entitlements, QuotaMetric, QuotaUse},
 };
-use dbcontext::query::plans as plan_rows;
+use dbcontext::{
+    Database,
+    query::{plans as plan_rows, usage},
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::{App, ledger};
 
 /// How often one person is told at most.
 const PACE: Duration = Duration::from_secs(1);
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 
 /// Whom there is something to tell.
 #[derive(Default)]
@@ -24,7 +31,7 @@ pub struct Tellings {
     /// Those who were told within the last second, and whether there is more to tell since.
     recent: Mutex<HashMap<UserId, bool>>,
     /// The instance, for what is told later.
-    app: std::sync::OnceLock<std::sync::Weak<App>>,
+    app: OnceLock<Weak<App>>,
 }
 
 impl Tellings {
@@ -75,13 +82,56 @@ pub async fn read(app: &App, user_id: UserId) -> Result<Entitlements, AppError> 
         }),
         None => None,
     };
-    let credits = ledger::credits(app, user_id).await?;
-    Ok(Entitlements { plan, credits: Some(credits), quotas: Vec::new(), trial_ends_at: None })
+    let (credits, quotas) = (ledger::credits(app, user_id).await?, quotas(&app.db, user_id, now).await?);
+    Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at: None })
+}
+
+/// What the plan allows in a day (of UTC), and what was used of it. What is under way isn't counted yet.
+async fn quotas(db: &Database, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
+    let Some(text) = plan_rows::quotas_of(db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
+    let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&text).map_err(AppError::internal)?;
+    if limits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let today = Timestamp(now.0.div_euclid(DAY) * DAY);
+    let used = usage::of_day(db.reader(), user_id, today).await?;
+    let quota = |(metric, limit)| {
+        let used = match metric {
+            QuotaMetric::Answers => used.answers,
+            QuotaMetric::GatewayCalls => used.calls,
+            QuotaMetric::Tokens => used.tokens,
+        };
+        QuotaUse { metric, used, limit, resets_at: Timestamp(today.0 + DAY) }
+    };
+    Ok(limits.into_iter().map(quota).collect())
+}
+
+/// The quota that keeps somebody from asking a model: for an answer in a chat, or by a program.
+pub(crate) async fn reached(
+    db: &Database,
+    user_id: UserId,
+    now: Timestamp,
+    is_answer: bool,
+) -> Result<Option<QuotaUse>, AppError> {
+    let counts = |metric| match metric {
+        QuotaMetric::Answers => is_answer,
+        QuotaMetric::GatewayCalls => !is_answer,
+        QuotaMetric::Tokens => true,
+    };
+    Ok(quotas(db, user_id, now).await?.into_iter().find(|quota| counts(quota.metric) && quota.used >= quota.limit))
+}
+
+/// Tells people whose account has changed.
+pub(crate) async fn follow(app: Weak<App>, mut changed: mpsc::UnboundedReceiver<Uuid>) {
+    while let Some(account) = changed.recv().await {
+        let Some(app) = app.upgrade() else { return };
+        tell(&app, UserId(account));
+    }
 }
 
 /// Tells somebody's own connections what they have now, at most once a second.
 pub(crate) fn tell(app: &App, user_id: UserId) {
-    let Some(app) = app.tellings.app.get().and_then(std::sync::Weak::upgrade) else { return };
+    let Some(app) = app.tellings.app.get().and_then(Weak::upgrade) else { return };
     if !app.tellings.begin(user_id) {
         return;
     }
@@ -100,7 +150,8 @@ pub(crate) fn tell(app: &App, user_id: UserId) {
 }
 
 fn publish(app: &App, user_id: UserId, entitlements: Entitlements) {
-    let event = Event::QuotaUpdated(Box::new(entitlements));
+    let Entitlements { plan, credits, quotas, trial_ends_at } = entitlements;
+    let event = Event::QuotaUpdated { plan, credits, quotas, trial_ends_at };
     match Envelope::seal(&event, Topic::User(user_id), app.clock.now()) {
         Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
         Err(error) => tracing::error!(%error, "what somebody has could not be sealed"),

@@ -262,13 +262,19 @@ fn paypal_event(payment: &str, outcome: Outcome, amount: i64, number: u32) -> Ev
     }))
 }
 
+/// No two payments have the same at the gateway.
+fn transaction(payment: &str, number: u32) -> i64 {
+    let random = i64::from_str_radix(&payment[payment.len() - 8..], 16).unwrap();
+    random * 100 + i64::from(number)
+}
+
 fn momo_event(payment: &str, outcome: Outcome, amount: i64, number: u32) -> Event {
     let code = match outcome {
         Outcome::Open => 7000,
         Outcome::Paid => 0,
         Outcome::Failed => 1006,
     };
-    let (transaction, time) = (4_000_000 + i64::from(number), 1_700_000_000_000_i64);
+    let (transaction, time) = (transaction(payment, number), 1_700_000_000_000_i64);
     let signed = format!(
         "accessKey=AK&amount={amount}&extraData=&message=Thành công.&orderId={payment}&orderInfo=500 credits&orderType=momo_wallet\
          &partnerCode=PC&payType=qr&requestId={payment}&responseTime={time}&resultCode={code}&transId={transaction}"
@@ -290,8 +296,9 @@ fn vnpay_event(payment: &str, outcome: Outcome, amount: i64, number: u32) -> Eve
     let reference = payment.replace('-', "");
     let query = format!(
         "vnp_Amount={}&vnp_BankCode=NCB&vnp_OrderInfo=500+credits&vnp_ResponseCode={code}&vnp_TmnCode=TMN\
-         &vnp_TransactionNo={number}&vnp_TransactionStatus={status}&vnp_TxnRef={reference}",
-        amount * 100
+         &vnp_TransactionNo={}&vnp_TransactionStatus={status}&vnp_TxnRef={reference}",
+        amount * 100,
+        transaction(payment, number)
     );
     let signature = sign(hmac::HMAC_SHA512, &query);
     let path = format!("/r1/payments/webhooks/vnpay?{query}&vnp_SecureHash={signature}");
@@ -464,7 +471,10 @@ fn momo(state: &mut State, line: &str, body: &str) -> (u16, Value) {
         Outcome::Paid => 0,
         Outcome::Failed => 1006,
     };
-    (200, json!({ "resultCode": code, "message": "ok", "amount": state.amount, "transId": 4_000_001 }))
+    (
+        200,
+        json!({ "resultCode": code, "message": "ok", "amount": state.amount, "transId": transaction(parsed["orderId"].as_str().unwrap(), 1) }),
+    )
 }
 
 fn vnpay(state: &mut State, body: &str) -> (u16, Value) {
@@ -490,7 +500,7 @@ fn vnpay(state: &mut State, body: &str) -> (u16, Value) {
         ("vnp_Amount", amount),
         ("vnp_BankCode", "NCB".to_owned()),
         ("vnp_PayDate", "20260101000000".to_owned()),
-        ("vnp_TransactionNo", "1".to_owned()),
+        ("vnp_TransactionNo", transaction(&text("vnp_TxnRef"), 1).to_string()),
         ("vnp_TransactionType", "01".to_owned()),
         ("vnp_TransactionStatus", status.to_owned()),
         ("vnp_OrderInfo", text("vnp_OrderInfo")),

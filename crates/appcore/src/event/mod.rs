@@ -24,8 +24,8 @@ pub use schema::EventSchema;
 use crate::{
     ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
     view::{
-        AssistantMember, ConversationKind, Entitlements, HistoryScope, Member, MentionAll, Message, OwnSettings,
-        Posting, Presence, Section, ToolCall,
+        AssistantMember, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll, Message,
+        OwnSettings, Posting, Presence, QuotaUse, Section, ToolCall,
     },
 };
 
@@ -224,7 +224,15 @@ pub enum Event {
     },
     /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
     #[schema(title = "quota.updated")]
-    QuotaUpdated(Box<Entitlements>),
+    QuotaUpdated {
+        #[schema(required)]
+        plan: Option<CurrentPlan>,
+        #[schema(required)]
+        credits: Option<Credits>,
+        quotas: Vec<QuotaUse>,
+        #[schema(required)]
+        trial_ends_at: Option<Timestamp>,
+    },
     /// Prompts of a workspace are others than they were: written, changed, deleted.
     #[schema(title = "prompts.changed")]
     PromptsChanged {
@@ -263,7 +271,7 @@ impl Event {
             Self::WorkspaceChanged { .. } => "workspace.changed",
             Self::AssistantsChanged { .. } => "assistants.changed",
             Self::PromptsChanged { .. } => "prompts.changed",
-            Self::QuotaUpdated(_) => "quota.updated",
+            Self::QuotaUpdated { .. } => "quota.updated",
         }
     }
 
@@ -317,7 +325,7 @@ impl Event {
             | Self::WorkspaceChanged { .. }
             | Self::AssistantsChanged { .. }
             | Self::PromptsChanged { .. }
-            | Self::QuotaUpdated(_) => None,
+            | Self::QuotaUpdated { .. } => None,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What can be bought, and what somebody has bought until when.
 
-use appcore::{AppError, UserId};
+use appcore::{AppError, Timestamp, UserId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect as _,
-    sea_query::OnConflict,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect as _, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,21 @@ pub async fn subscription<C: ConnectionTrait>(
     user_id: UserId,
 ) -> Result<Option<subscription::Model>, AppError> {
     subscription::Entity::find_by_id(user_id).one(db).await.map_err(app_error)
+}
+
+/// What the plan allows that somebody has paid for, as JSON.
+pub async fn quotas_of<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<Option<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        quotas: String,
+    }
+    let sql = "SELECT p.quotas FROM subscriptions s JOIN pricing_plans p ON p.id = s.plan_id WHERE s.user_id = $1 AND s.ends_at > $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), now.0.into()]);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.quotas))
 }
 
 /// Begins a subscription, or goes on with it.

@@ -290,3 +290,24 @@ pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) ->
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }
+
+/// What somebody used on one day.
+#[derive(Clone, Copy, Debug, Default, FromQueryResult)]
+pub struct DayUse {
+    /// Calls of models for answers in chats.
+    pub answers: i64,
+    /// Calls by programs.
+    pub calls: i64,
+    pub tokens: i64,
+}
+
+/// What somebody used on the day that begins then.
+pub async fn of_day<C: ConnectionTrait>(db: &C, user_id: UserId, day: Timestamp) -> Result<DayUse, AppError> {
+    let sql = "SELECT COALESCE(CAST(SUM(CASE WHEN key_id = $1 THEN requests ELSE 0 END) AS BIGINT), 0) AS answers, \
+               COALESCE(CAST(SUM(CASE WHEN key_id = $2 THEN 0 ELSE requests END) AS BIGINT), 0) AS calls, \
+               COALESCE(CAST(SUM(input_tokens + output_tokens) AS BIGINT), 0) AS tokens \
+               FROM usage_days WHERE user_id = $3 AND day = $4";
+    let values = [Uuid::nil().into(), Uuid::nil().into(), user_id.into(), day.0.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(DayUse::find_by_statement(statement).one(db).await.map_err(app_error)?.unwrap_or_default())
+}

@@ -10,14 +10,14 @@ use crate::{
     jobs::Asking,
 };
 
-/// Holds what the answers to a message may cost. Nothing for one that asks nobody, or counts against no budget.
+/// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
 pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Result<Option<QueuedHold>, AppError> {
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
     let (by, id) = (send.sender, send.conversation_id);
     match hold(app, by, id, mentioned, &mut send.asking).await {
         // It was sent before, and holds what it needs.
-        Err(error) if error.code() == Code::BudgetExceeded => {
+        Err(error) if matches!(error.code(), Code::BudgetExceeded | Code::OutOfCredits | Code::QuotaReached) => {
             let sent = query::messages::sent(app.db.reader(), id, by, send.client_id.as_str()).await?;
             if sent.is_some() { Ok(None) } else { Err(error) }
         }
@@ -33,7 +33,7 @@ pub(crate) async fn hold(
     answers: u64,
     asking: &mut Asking,
 ) -> Result<Option<QueuedHold>, AppError> {
-    if !app.gateway.may_have_budgets(by) {
+    if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() {
         return Ok(None);
     }
     // Who may not ask is told by the writer.

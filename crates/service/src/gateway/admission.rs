@@ -12,18 +12,14 @@ use appcore::{
     auth::Scope,
     config::UnknownPrice,
     credits::MicroCredits,
-    view::{BudgetScope, GatewayEndpoint, ModelPrice},
+    view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaUse},
 };
 use bytes::Bytes;
 use dbcontext::entity::usage_request;
 use uuid::Uuid;
 
 use super::{
-    CacheWish, Caller, Gateway, KeptAnswer, KeyPolicy, Question,
-    budgets::{Origin, UsedUp},
-    cost,
-    hold::Held,
-    models::Model,
+    CacheWish, Caller, Gateway, KeptAnswer, KeyPolicy, Question, budgets::UsedUp, cost, hold::Held, models::Model,
     writer::Entry,
 };
 use crate::{
@@ -57,6 +53,8 @@ pub enum Refusal {
     NoPrice(String),
     RateLimited(Exceeded),
     OutOfBudget(UsedUp),
+    OutOfCredits,
+    QuotaReached(QuotaUse),
     Failed(AppError),
 }
 
@@ -93,6 +91,10 @@ impl Refusal {
                     None => format!("{whose} is used up.").into(),
                 }
             }
+            Self::QuotaReached(quota) => {
+                format!("The plan's limit for today is reached. It begins anew at {}.", quota.resets_at).into()
+            }
+            Self::OutOfCredits => Code::OutOfCredits.sentence().into(),
             Self::Failed(error) => error.sentence(),
         }
     }
@@ -127,6 +129,8 @@ impl From<Refusal> for AppError {
             Refusal::NoPrice(_) => Code::WrongState,
             Refusal::RateLimited(_) => Code::RateLimited,
             Refusal::OutOfBudget(_) => Code::BudgetExceeded,
+            Refusal::QuotaReached(_) => Code::QuotaReached,
+            Refusal::OutOfCredits => Code::OutOfCredits,
         };
         Self::Refused { code, message, retry_after }
     }
@@ -138,7 +142,7 @@ impl From<Refusal> for GatewayError {
             Refusal::UnknownModel(model) => return Self::unknown_model(model),
             Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::NoPrice(_) => ErrorKind::Forbidden,
             Refusal::RateLimited(_) => ErrorKind::RateLimited,
-            Refusal::OutOfBudget(_) => ErrorKind::OutOfBudget,
+            Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_) => ErrorKind::OutOfBudget,
             Refusal::Failed(error) => match error.code().status() {
                 503 => ErrorKind::Unavailable,
                 _ => ErrorKind::Internal,
@@ -241,8 +245,10 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
     let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
     let worst = gateway.worst_case(&model, endpoint, (asked.estimated_input, asked.max_output));
-    let held = gateway.hold(&policy.budgets, worst, Origin::Blocks).await?;
-    let is_growing = asked.max_output.is_none() && !policy.budgets.is_empty() && worst > MicroCredits::ZERO;
+    let held = gateway.hold_call(user_id, &policy.budgets, worst).await?;
+    let is_growing = asked.max_output.is_none()
+        && (!policy.budgets.is_empty() || gateway.credits.is_some())
+        && worst > MicroCredits::ZERO;
     Ok(Admission {
         gateway: Arc::clone(gateway),
         key_id: caller.key_id,
@@ -271,8 +277,14 @@ fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: As
     let status = match refusal {
         Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::UnknownModel(_) => return,
         Refusal::NoPrice(_) => Code::Forbidden.status(),
-        Refusal::OutOfBudget(_) if endpoint == GatewayEndpoint::Messages => Code::BudgetExceeded.status(),
-        Refusal::RateLimited(_) | Refusal::OutOfBudget(_) => Code::RateLimited.status(),
+        Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_)
+            if endpoint == GatewayEndpoint::Messages =>
+        {
+            Code::BudgetExceeded.status()
+        }
+        Refusal::RateLimited(_) | Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_) => {
+            Code::RateLimited.status()
+        }
         Refusal::Failed(error) => error.code().status(),
     };
     let Some(model) = app.gateway.find_model(asked.model) else { return };
@@ -301,7 +313,7 @@ fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: As
         duration_ms: 0,
         tries: 0,
     };
-    app.gateway.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlement: None });
+    app.gateway.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlement: None, credits: None });
 }
 
 impl Gateway {
@@ -365,8 +377,8 @@ impl Admission {
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
         let policy = Arc::clone(self.growing.as_ref()?);
         let is_outgrown = self.cost(usage).0 > self.amount.0 - self.amount.0 / 10;
-        let (gateway, worst) = (Arc::clone(&self.gateway), self.worst);
-        is_outgrown.then_some(async move { gateway.hold(&policy.budgets, worst, Origin::Blocks).await })
+        let (gateway, user_id, worst) = (Arc::clone(&self.gateway), self.user_id, self.worst);
+        is_outgrown.then_some(async move { gateway.hold_call(user_id, &policy.budgets, worst).await })
     }
 
     /// This is held beside what was held before.

@@ -15,13 +15,17 @@ use super::{
     budgets::{HeldFor, Origin, Settlement, UsedUp},
     writer::Entry,
 };
-use crate::App;
+use crate::{
+    App, entitlements,
+    ledger::{self, CreditHold, CreditSettlement},
+};
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
 #[must_use]
 pub struct Held {
     gateway: Arc<Gateway>,
     held: Option<HeldFor>,
+    credits: Option<CreditHold>,
 }
 
 impl Gateway {
@@ -33,7 +37,55 @@ impl Gateway {
         origin: Origin,
     ) -> Result<Held, Refusal> {
         let held = if budgets.is_empty() { None } else { self.hold_budgets(budgets, amount, origin).await? };
-        Ok(Held { gateway: Arc::clone(self), held })
+        Ok(Held { gateway: Arc::clone(self), held, credits: None })
+    }
+
+    /// The same for a program's call, which is also paid from its owner's credits where anything is charged.
+    pub(super) async fn hold_call(
+        self: &Arc<Self>,
+        user_id: UserId,
+        budgets: &[BudgetId],
+        amount: MicroCredits,
+    ) -> Result<Held, Refusal> {
+        let mut held = self.hold(budgets, amount, Origin::Blocks).await?;
+        // What costs nothing needs no credits.
+        if let Some(credits) = &self.credits
+            && amount > MicroCredits::ZERO
+        {
+            self.check_quota(user_id, false).await?;
+            held.credits = Some(self.hold_credits(credits, user_id, amount).await?);
+        }
+        Ok(held)
+    }
+
+    async fn hold_credits(
+        &self,
+        credits: &ledger::Holds,
+        user_id: UserId,
+        amount: MicroCredits,
+    ) -> Result<CreditHold, Refusal> {
+        let taken = credits.take(user_id.0, amount).await.map_err(Refusal::Failed)?;
+        if taken.is_none() && self.writer.is_behind() {
+            // What ended a moment ago is still held.
+            self.writer.flush().await;
+            return credits.take(user_id.0, amount).await.map_err(Refusal::Failed)?.ok_or(Refusal::OutOfCredits);
+        }
+        taken.ok_or(Refusal::OutOfCredits)
+    }
+
+    async fn check_quota(&self, user_id: UserId, is_answer: bool) -> Result<(), Refusal> {
+        let reached = entitlements::reached(&self.db, user_id, self.clock.now(), is_answer).await;
+        reached.map_err(Refusal::Failed)?.map_or(Ok(()), |quota| Err(Refusal::QuotaReached(quota)))
+    }
+
+    /// Whether somebody has the credits for answers in chats. They are charged when the answers are written.
+    async fn check_credits(&self, user_id: UserId, amount: MicroCredits) -> Result<(), Refusal> {
+        if self.credits.is_none() || amount <= MicroCredits::ZERO {
+            return Ok(());
+        }
+        self.check_quota(user_id, true).await?;
+        let available = ledger::available(&self.db, user_id).await.map_err(Refusal::Failed)?;
+        if available < amount { Err(Refusal::OutOfCredits) } else { Ok(()) }
     }
 
     async fn hold_budgets(
@@ -72,19 +124,27 @@ impl Gateway {
 impl Held {
     /// Books what the call cost, with its row.
     pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>) {
-        let settlement = self.end(row.cost);
-        self.gateway.writer.push(Entry { row: Some(row), model, settlement });
+        let (settlement, credits) = self.end(row.cost);
+        self.gateway.writer.push(Entry { row: Some(row), model, settlement, credits });
     }
 
-    fn end(&mut self, cost: MicroCredits) -> Option<Settlement> {
-        self.held.take().and_then(|held| self.gateway.holds.end(held, cost))
+    fn end(&mut self, cost: MicroCredits) -> (Option<Settlement>, Option<CreditSettlement>) {
+        let settlement = self.held.take().and_then(|held| self.gateway.holds.end(held, cost));
+        let credits = self.credits.take().map(|held| {
+            if let Some(credits) = &self.gateway.credits {
+                credits.ended(held);
+            }
+            CreditSettlement { account: held.account, hold: Some(held.id), source: held.id, cost }
+        });
+        (settlement, credits)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(settlement) = self.end(MicroCredits::ZERO) {
-            self.gateway.writer.push(Entry { row: None, model: Arc::default(), settlement: Some(settlement) });
+        let (settlement, credits) = self.end(MicroCredits::ZERO);
+        if settlement.is_some() || credits.is_some() {
+            self.gateway.writer.push(Entry { row: None, model: Arc::default(), settlement, credits });
         }
     }
 }
@@ -127,13 +187,14 @@ pub(crate) async fn queue_answers(
 ) -> Result<Option<QueuedHold>, AppError> {
     let gateway = &app.gateway;
     let budgets = gateway.budgets_of(asker);
-    if budgets.is_empty() || answers == 0 {
-        return Ok(None);
-    }
     let one = gateway.find_model(model).map_or(MicroCredits::ZERO, |model| {
         gateway.worst_case(&model, GatewayEndpoint::Chat, (app.config.ai.context_tokens as u64, None))
     });
     let amount = MicroCredits(one.0.saturating_mul(i64::try_from(answers).unwrap_or(i64::MAX)));
+    gateway.check_credits(asker.user_id, amount).await.map_err(in_chat)?;
+    if budgets.is_empty() || answers == 0 {
+        return Ok(None);
+    }
     // Other instances have to know it by its name, so that it is taken from no block.
     let held = gateway.hold(&budgets, amount, Origin::Own).await.map_err(in_chat)?;
     let id = held.held.as_ref().and_then(HeldFor::id);
@@ -159,7 +220,7 @@ pub(crate) fn take_over(app: &App, asker: Asker, answer_id: Uuid, queued: Uuid) 
     let budgets = gateway.budgets_of(asker);
     let held = gateway.holds.adopt(queued, &budgets);
     gateway.answers_held.insert(answer_id, budgets);
-    AnswerHold { answer_id, held: Held { gateway: Arc::clone(gateway), held: Some(held) } }
+    AnswerHold { answer_id, held: Held { gateway: Arc::clone(gateway), held: Some(held), credits: None } }
 }
 
 /// A refusal as somebody in a chat reads it.

@@ -58,7 +58,7 @@ use self::{
     models::{Model, Models, Table},
     writer::Writer,
 };
-use crate::{App, accounts::api_keys, limits::KeyLimits, redis::Redis};
+use crate::{App, accounts::api_keys, ledger, limits::KeyLimits, redis::Redis};
 
 /// How often the models are read anew while the bus is away.
 const READ_AGAIN: Duration = Duration::from_secs(4);
@@ -85,18 +85,21 @@ pub struct Gateway {
     limits: KeyLimits,
     answers: Answers,
     holds: Arc<Holds>,
+    /// Of people's credits; none: nothing is charged here.
+    credits: Option<Arc<ledger::Holds>>,
     writer: Writer,
 }
 
 impl Gateway {
     /// Reads the models, and starts to write what is used.
-    pub async fn start(
+    pub(crate) async fn start(
         config: &Config,
         ai: Arc<Ai>,
         db: Database,
         bus: &Arc<dyn EventBus>,
         clock: Clock,
         redis: Option<Redis>,
+        credits: Option<Arc<ledger::Holds>>,
     ) -> Result<Arc<Self>, AppError> {
         let holds = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
         let gateway = Arc::new(Self {
@@ -109,8 +112,9 @@ impl Gateway {
             answers_held: DashMap::new(),
             limits: KeyLimits::start(redis),
             answers: Answers::new(config.gateway.cache),
-            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds)),
+            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds), credits.clone()),
             holds,
+            credits,
             db,
             clock,
         });

@@ -13,7 +13,7 @@ use super::{
     cost, models,
     writer::Entry,
 };
-use crate::App;
+use crate::{App, ledger::CreditSettlement};
 
 /// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
 pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
@@ -89,6 +89,9 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
     };
     let budgets = gateway.answers_held.get(&answer.answer_id);
     let settlement = budgets.map(|budgets| Settlement::booking(&budgets, row.cost));
-    gateway.writer.push(Entry { row: Some(row), model: name, settlement });
+    let is_charged = gateway.credits.is_some() && row.cost > MicroCredits::ZERO;
+    let credits =
+        is_charged.then(|| CreditSettlement { account: row.user_id.0, hold: None, source: row.id, cost: row.cost });
+    gateway.writer.push(Entry { row: Some(row), model: name, settlement, credits });
     cost
 }

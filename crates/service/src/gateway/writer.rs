@@ -24,6 +24,7 @@ use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, watch};
 
 use super::budgets::{self, Holds, Settlement};
+use crate::ledger::{self, CreditSettlement};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;
@@ -43,6 +44,7 @@ pub(super) struct Entry {
     /// The name that the model has here.
     pub model: Arc<str>,
     pub settlement: Option<Settlement>,
+    pub credits: Option<CreditSettlement>,
 }
 
 /// Cheap to clone.
@@ -53,6 +55,7 @@ struct Shared {
     db: Database,
     clock: Clock,
     holds: Arc<Holds>,
+    credits: Option<Arc<ledger::Holds>>,
     queue: Mutex<Queue>,
     /// There is something to write.
     wake: Notify,
@@ -71,11 +74,12 @@ struct Queue {
 }
 
 impl Writer {
-    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>) -> Self {
+    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>, credits: Option<Arc<ledger::Holds>>) -> Self {
         let writer = Self(Arc::new(Shared {
             db,
             clock,
             holds,
+            credits,
             queue: Mutex::default(),
             wake: Notify::new(),
             hurry: Notify::new(),
@@ -88,7 +92,7 @@ impl Writer {
 
     /// Takes an entry over. Never waits.
     pub fn push(&self, entry: Entry) {
-        let is_urgent = entry.settlement.is_some_and(|settlement| settlement.is_urgent());
+        let is_urgent = entry.credits.is_some() || entry.settlement.is_some_and(|settlement| settlement.is_urgent());
         let waiting = {
             let mut queue = self.0.lock();
             if queue.waiting.len() >= BOUND {
@@ -196,6 +200,7 @@ impl Shared {
     async fn store(&self, group: &[Entry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
         let settlements: Vec<Settlement> = group.iter().filter_map(|entry| entry.settlement).collect();
+        let credits: Vec<CreditSettlement> = group.iter().filter_map(|entry| entry.credits).collect();
         let _turn = self.holds.turn().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
@@ -205,8 +210,12 @@ impl Shared {
             query::execute(&tx, pieces).await?;
         }
         budgets::settle(&tx, &settlements, self.clock.now()).await?;
+        ledger::settle(&tx, &credits, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
         self.holds.booked(&settlements);
+        if let Some(holds) = &self.credits {
+            credits.iter().for_each(|settlement| holds.changed(settlement.account));
+        }
         Ok(())
     }
 

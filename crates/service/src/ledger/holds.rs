@@ -17,6 +17,7 @@ use dbcontext::{
     query::ledger::{self as rows, NewHold},
 };
 use sea_orm::ConnectionTrait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Books, Source, book};
@@ -35,6 +36,8 @@ pub(crate) struct Holds {
     takes: Arc<Batcher<Take, bool>>,
     /// Those of what is under way here.
     live: DashMap<Uuid, ()>,
+    /// Accounts that have changed, for those who tell their owners.
+    changed: mpsc::UnboundedSender<Uuid>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,18 +54,30 @@ pub(crate) struct CreditHold {
     pub account: Uuid,
 }
 
-/// What something cost that credits were held for.
+/// What something cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CreditSettlement {
-    pub held: CreditHold,
+    pub account: Uuid,
+    /// What was held for it, if anything was.
+    pub hold: Option<Uuid>,
+    /// By which it is booked once.
+    pub source: Uuid,
     pub cost: MicroCredits,
 }
 
 impl Holds {
-    pub fn start(db: Database, clock: Clock, expiry: Duration) -> Arc<Self> {
-        let holds = Arc::new(Self { db, clock, expiry, takes: Arc::default(), live: DashMap::new() });
+    /// With the accounts that change.
+    pub fn start(db: Database, clock: Clock, expiry: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<Uuid>) {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let holds = Arc::new(Self { db, clock, expiry, takes: Arc::default(), live: DashMap::new(), changed });
         tokio::spawn(keep(Arc::downgrade(&holds), expiry / 4));
-        holds
+        (holds, changes)
+    }
+
+    /// An account has changed.
+    pub fn changed(&self, account: Uuid) {
+        // At the end of the program nobody is told any more.
+        let _ = self.changed.send(account);
     }
 
     /// Holds an amount. None: there is too little.
@@ -77,6 +92,7 @@ impl Holds {
             return Ok(None);
         }
         self.live.insert(take.id, ());
+        self.changed(account);
         Ok(Some(CreditHold { id: take.id, account }))
     }
 
@@ -142,15 +158,15 @@ pub(crate) async fn settle<C: ConnectionTrait>(
     if settlements.is_empty() {
         return Ok(());
     }
-    let accounts: Vec<Uuid> = settlements.iter().map(|settlement| settlement.held.account).collect();
+    let accounts: Vec<Uuid> = settlements.iter().map(|settlement| settlement.account).collect();
     let mut books = Books::lock(txn, &accounts, now).await?;
-    let ids: Vec<Uuid> = settlements.iter().map(|settlement| settlement.held.id).collect();
+    let ids: Vec<Uuid> = settlements.iter().filter_map(|settlement| settlement.hold).collect();
     let removed: HashMap<Uuid, MicroCredits> =
         rows::remove_holds(txn, &ids).await?.into_iter().map(|hold| (hold.id, hold.amount)).collect();
     for settlement in settlements {
-        let Some(book) = books.get_mut(settlement.held.account) else { continue };
-        let source = Source::new(SOURCE, settlement.held.id);
-        if let Some(held) = removed.get(&settlement.held.id) {
+        let Some(book) = books.get_mut(settlement.account) else { continue };
+        let source = Source::new(SOURCE, settlement.source);
+        if let Some(held) = settlement.hold.and_then(|id| removed.get(&id)) {
             book.release(*held, &source);
         }
         book.charge(settlement.cost, &source);

@@ -8,8 +8,6 @@
 //! its row, and the statement and the table check them again. What turns out to cost more than there is, or is given back though it was used
 //! already, is *owed*: the next credits pay it first.
 
-#![expect(dead_code, unused_imports, reason = "the gateway holds credits next")]
-
 mod book;
 mod books;
 mod holds;
@@ -67,6 +65,11 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<L
         })
         .collect();
     Ok(Page::new(items, page, total))
+}
+
+/// What somebody can spend.
+pub(crate) async fn available(db: &Database, user_id: UserId) -> Result<MicroCredits, AppError> {
+    Ok(rows::account(db.reader(), user_id.0).await?.map_or(MicroCredits::ZERO, |row| row.balance - row.held))
 }
 
 /// What somebody has.

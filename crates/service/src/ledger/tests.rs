@@ -7,7 +7,7 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Book, Books, CreditSettlement, Holds, Source, settle, verify};
+use super::{Book, Books, CreditHold, CreditSettlement, Holds, Source, settle, verify};
 use crate::accounts::tests::stage::stages;
 
 /// When the stages stand still: their own holds are kept by the same clock.
@@ -148,6 +148,10 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     id
 }
 
+fn settlement(held: CreditHold, cost: i64) -> CreditSettlement {
+    CreditSettlement { account: held.account, hold: Some(held.id), source: held.id, cost: MicroCredits(cost) }
+}
+
 async fn adds_up(db: &Database) {
     let (_, differences) = verify(db).await.unwrap();
     assert!(differences.is_empty(), "{differences:#?}");
@@ -159,7 +163,7 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
         let app = stage.try_instance(&[]).await.unwrap();
         let db = app.db.clone();
         let clock = Clock::stopped_at(NOW);
-        let instances: Vec<_> = (0..2).map(|_| Holds::start(db.clone(), clock.clone(), EXPIRY)).collect();
+        let instances: Vec<_> = (0..2).map(|_| Holds::start(db.clone(), clock.clone(), EXPIRY).0).collect();
         let account = account(&db, 1_000).await;
         let asked: Vec<_> = (0..200)
             .map(|number| {
@@ -176,8 +180,7 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
 
         // Each is settled once, however often it is told; the last one costs more than there is.
         let tx = db.begin().await.unwrap();
-        let mut settlements: Vec<_> =
-            held.iter().map(|held| CreditSettlement { held: *held, cost: MicroCredits(99) }).collect();
+        let mut settlements: Vec<_> = held.iter().map(|held| settlement(*held, 99)).collect();
         settlements[9].cost = MicroCredits(500);
         settle(&tx, &settlements, NOW).await.unwrap();
         tx.commit().await.unwrap();
@@ -196,7 +199,7 @@ async fn a_hold_that_nobody_settles_expires_and_its_late_cost_is_booked() {
         let app = stage.try_instance(&[]).await.unwrap();
         let db = app.db.clone();
         let clock = Clock::stopped_at(NOW);
-        let holds = Holds::start(db.clone(), clock.clone(), EXPIRY);
+        let holds = Holds::start(db.clone(), clock.clone(), EXPIRY).0;
         let account = account(&db, 100).await;
         let held = holds.take(account, MicroCredits(60)).await.unwrap().unwrap();
         assert!(holds.take(account, MicroCredits(60)).await.unwrap().is_none());
@@ -206,7 +209,7 @@ async fn a_hold_that_nobody_settles_expires_and_its_late_cost_is_booked() {
         let row = rows::account(db.reader(), account).await.unwrap().unwrap();
         assert_eq!((row.balance.0, row.held.0), (100, 0));
         let tx = db.begin().await.unwrap();
-        settle(&tx, &[CreditSettlement { held, cost: MicroCredits(40) }], clock.now()).await.unwrap();
+        settle(&tx, &[settlement(held, 40)], clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         let row = rows::account(db.reader(), account).await.unwrap().unwrap();
         assert_eq!((row.balance.0, row.held.0), (60, 0));

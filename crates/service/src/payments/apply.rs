@@ -127,6 +127,13 @@ async fn paid<C: ConnectionTrait>(
     if row.quarantine.is_some() {
         return Ok(Applied::Done);
     }
+    if let Some(charge) = charge {
+        // One payment at the gateway can't pay for two of ours.
+        if rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id) {
+            quarantine(row, "charge")?;
+            return Ok(Applied::Done);
+        }
+    }
     row.charge = charge.map(str::to_owned);
     row.paid_at = Some(now);
     let year = i64::from(OffsetDateTime::from_unix_timestamp(now.seconds()).map_err(AppError::internal)?.year());

@@ -1,0 +1,85 @@
+//! Use of AI is paid from credits where something is charged.
+
+use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json};
+
+use super::adds_up;
+
+struct Stage {
+    app: Application,
+    _upstream: Upstream,
+    admin: Member,
+    anna: Member,
+    program: Caller,
+}
+
+/// Somebody with a program, and a model that costs a micro-credit for each token.
+async fn stage() -> Stage {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).set("payment.demo.enabled", true).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
+    admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let key = anna.post("/r1/api_keys", json!({ "name": "A program", "scopes": ["gateway"] })).await.data_with(201);
+    let program = Caller::new(&app.url(), Credentials::Bearer(key["key"].as_str().unwrap().to_owned()));
+    Stage { app, _upstream: upstream, admin, anna, program }
+}
+
+fn question(most: u64) -> Value {
+    json!({ "model": "small", "max_tokens": most, "messages": [{ "role": "user", "content": "Hello?" }] })
+}
+
+impl Stage {
+    async fn give(&self, amount: i64) {
+        let body = json!({ "user_id": self.anna.id, "amount": amount, "reason": "A present" });
+        self.admin.post("/r1/admin/credits", body).await.data();
+    }
+
+    /// What Anna has once all that was asked for is booked.
+    async fn credits(&self) -> Value {
+        self.anna.get("/r1/usage").await.data();
+        self.anna.get("/r1/entitlements/me").await.data()["credits"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_refused_without_credits_and_charged_once_with_them() {
+    let stage = stage().await;
+    for (path, status, kind) in [
+        ("/v1/chat/completions", 429, "insufficient_quota"),
+        ("/v1/responses", 429, "insufficient_quota"),
+        ("/v1/messages", 402, "billing_error"),
+    ] {
+        let refused = stage.program.post(path, question(100)).await;
+        assert_eq!((refused.status, &refused.body["error"]["type"]), (status, &json!(kind)), "{refused:?}");
+    }
+    let chat = stage.anna.open_assistant().await;
+    stage.anna.send_as(&chat, &support::new_id(), "Hello").await.refused(402, "out_of_credits");
+
+    stage.give(1_000_000).await;
+    let answer = stage.program.post("/v1/chat/completions", question(100)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cost: i64 = answer.header("x-natter-cost").unwrap().parse().unwrap();
+    let left = stage.credits().await;
+    assert_eq!((&left["balance"], &left["held"], &left["owed"]), (&json!(1_000_000 - cost), &json!(0), &json!(0)));
+    let entries = stage.anna.get("/r1/ledger").await.data();
+    let settled: Vec<&Value> =
+        entries["items"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "settle").collect();
+    assert_eq!((settled.len(), &settled[0]["amount"]), (1, &json!(-cost)));
+    adds_up(&stage.app).await;
+}
+
+#[tokio::test]
+async fn two_hundred_racing_calls_on_credits_for_ten_never_go_below_zero() {
+    let stage = stage().await;
+    let most = 1_000;
+    // The worst case of one call is its output and a few tokens of its question.
+    stage.give(10 * (most + 50)).await;
+    let calls = (0..200).map(|_| stage.program.post("/v1/chat/completions", question(most.unsigned_abs())));
+    let answers = futures_util::future::join_all(calls).await;
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused = answers.iter().filter(|answer| answer.status == 429).count();
+    assert!(served >= 1 && served + refused == 200, "{served} {refused}");
+    let left = stage.credits().await;
+    assert!(left["balance"].as_i64().unwrap() >= 0 && left["held"] == 0 && left["owed"] == 0, "{left}");
+    adds_up(&stage.app).await;
+}
