@@ -97,6 +97,9 @@ async fn a_body_that_is_wrong_is_refused() {
                 json!("a\u{0}b"),
                 json!("x".repeat(100_001)),
             ] {
+                if value.is_boolean() && right[field].is_boolean() {
+                    continue;
+                }
                 let mut wrong = right.clone();
                 wrong[field] = value;
                 let answer = caller.send(post(wrong.to_string().into_bytes(), "application/json")).await;
