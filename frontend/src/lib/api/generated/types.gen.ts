@@ -1139,10 +1139,6 @@ export type CreateWorkspaceRequest = {
     name: string;
 };
 
-export type DecideToolCallRequest = {
-    decision: ToolDecision;
-};
-
 /**
  * Credits, in micro-credits.
  */
@@ -1170,6 +1166,10 @@ export type CurrentPlan = {
     id: string;
     name: string;
     renews_at: Timestamp | null;
+};
+
+export type DecideToolCallRequest = {
+    decision: ToolDecision;
 };
 
 export type DeleteMeRequest = {
