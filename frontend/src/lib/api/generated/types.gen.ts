@@ -2818,6 +2818,25 @@ export type PutGatewayModelRequest = {
  */
 export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens';
 
+export type QuotaUpdatedFrame = {
+    id: string;
+    /**
+     * What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
+     */
+    payload: {
+        credits: Credits | null;
+        plan: CurrentPlan | null;
+        quotas: Array<QuotaUse>;
+        trial_ends_at: Timestamp | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'quota.updated';
+};
+
 /**
  * How much of a quota is used.
  */
@@ -3148,7 +3167,7 @@ export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | QuotaUpdatedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
