@@ -175,3 +175,36 @@ test('an admin pauses a provider’s key and resumes it', async ({ browser, serv
   await admin.expectFlawless('a tested provider');
   await context.close();
 });
+
+test('an admin sees what everyone has used, and sets a budget', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  await useModel(server, await apiOf(server, anna));
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/usage');
+  await expect(page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })).toBeVisible();
+  await expect(page.getByText('No budgets yet')).toBeVisible();
+  await admin.expectFlawless('what everyone has used');
+  await page.getByRole('button', { name: 'Set a budget' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Choose a person.')).toBeVisible();
+  await dialog.getByRole('searchbox').fill(anna.name);
+  await dialog.getByRole('button', { name: anna.name }).click();
+  await dialog.getByRole('textbox', { name: 'Credits', exact: true }).fill('0.5');
+  await admin.expectFlawless('the form for a budget');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const row = page.getByRole('table', { name: 'Budgets' }).getByRole('row', { name: anna.name });
+  await expect(row).toContainText('of 0.5 credits');
+  await row.getByRole('button', { name: 'Change budget' }).click();
+  await dialog.getByRole('textbox', { name: 'Credits', exact: true }).fill('2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(row).toContainText('of 2 credits');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('usage and budgets on a phone');
+  await row.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(row).toHaveCount(0);
+  await context.close();
+});

@@ -20,7 +20,13 @@ export interface Budget extends BudgetLimit {
   resets_at: Timestamp | null;
 }
 
-/** What one day, model or key used. */
+/** Of a person or a workspace, whose id it has. */
+export interface ScopedBudget extends Budget {
+  scope: 'user' | 'workspace';
+  id: Id;
+}
+
+/** What one day, model, key or person used. */
 export interface UsageGroup {
   /** A date such as `2026-11-23`, a model's name, or the id of a key; empty for answers in chats, which have no key. */
   key: string;
@@ -33,7 +39,7 @@ export interface UsageGroup {
   cost: number;
 }
 
-export type UsageGrouping = 'day' | 'model' | 'key';
+export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
 
 /** One request to a model. */
 export interface UsageRequest {

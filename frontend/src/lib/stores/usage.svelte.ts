@@ -95,7 +95,7 @@ export class Usage {
     return filled(this.span, this.days.items);
   }
 
-  /** Admins, too, see their own here. */
+  /** Nobody named: for admins everybody’s. */
   #query(): Record<'from' | 'to' | 'key_id' | 'user_id', string | undefined> {
     const days = this.span;
     const [first, last] = [days[0] as Day, days.at(-1) as Day];

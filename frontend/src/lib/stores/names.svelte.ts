@@ -1,0 +1,33 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { Id, User } from '#lib/api/types.ts';
+
+/** Names of accounts, each asked for once. */
+export class Names {
+  /** Null: there is nobody any more. */
+  readonly #names = new SvelteMap<Id, string | null>();
+  readonly #asked = new Set<Id>();
+  readonly #api: Pick<Api, 'get'>;
+
+  constructor(api: Pick<Api, 'get'>) {
+    this.#api = api;
+  }
+
+  /** Undefined while it isn’t known. */
+  of(id: Id): string | null | undefined {
+    return this.#names.get(id);
+  }
+
+  learn(ids: readonly Id[]): void {
+    for (const id of ids) if (!this.#asked.has(id)) void this.#find(id);
+  }
+
+  async #find(id: Id): Promise<void> {
+    this.#asked.add(id);
+    try {
+      this.#names.set(id, (await this.#api.get<User>(`/users/${id}`)).display_name);
+    } catch {
+      this.#names.set(id, null);
+    }
+  }
+}
