@@ -66,7 +66,7 @@ export type AnswerFacts = Always<
 >;
 
 /** `GET /r1/messages/{id}/details` */
-export type AnswerDetails = Always<Described.AnswerDetails, 'model' | 'thinking'> & {
+export type AnswerDetails = Omit<Always<Described.AnswerDetails, 'model' | 'thinking'>, 'tool_calls'> & {
   /** With all that was said to tools and by them. */
   tool_calls?: ToolCall[];
 };

@@ -45,7 +45,15 @@ const NAMES: Record<AuditAction, () => string> = {
   'gateway.model_removed': m.audit_gateway_model_removed,
   'gateway.budget_changed': m.audit_gateway_budget_changed,
   'gateway.budget_removed': m.audit_gateway_budget_removed,
-  'gateway.provider_key_changed': m.audit_gateway_provider_key_changed
+  'gateway.provider_key_changed': m.audit_gateway_provider_key_changed,
+  'admin.mcp_server_added': m.audit_admin_mcp_server_added,
+  'admin.mcp_server_changed': m.audit_admin_mcp_server_changed,
+  'admin.mcp_server_removed': m.audit_admin_mcp_server_removed,
+  'payment.plan_changed': m.audit_payment_plan_changed,
+  'payment.refunded': m.audit_payment_refunded,
+  'payment.released': m.audit_payment_released,
+  'payment.credits_given': m.audit_payment_credits_given,
+  'payment.gateway_switched': m.audit_payment_gateway_switched
 };
 
 const SUBJECTS: Record<string, () => string> = {
@@ -54,7 +62,8 @@ const SUBJECTS: Record<string, () => string> = {
   workspace: m.workspaces,
   firewall: m.bans,
   admin: m.bans,
-  gateway: m.audit_of_gateway
+  gateway: m.audit_of_gateway,
+  payment: m.money_payments
 };
 
 /** A newer server may record what this app does not know yet. */

@@ -13,6 +13,7 @@ const QUILL: Assistant = {
   max_answer_tokens: 800,
   picture: { glyph: 'feather', hue: 190 },
   tools_enabled: false,
+  tools: [],
   visibility: 'private',
   answers_mentions: false,
   model_choice: false,
