@@ -24,6 +24,7 @@ mod m0019_gateway;
 mod m0020_assistants_in_the_app;
 mod m0021_conversation_settings;
 mod m0023_tools;
+mod m0024_uploads;
 mod m0025_money;
 
 pub struct Migrator;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_assistants_in_the_app::Migration),
             Box::new(m0021_conversation_settings::Migration),
             Box::new(m0023_tools::Migration),
+            Box::new(m0024_uploads::Migration),
             Box::new(m0025_money::Migration),
         ]
     }

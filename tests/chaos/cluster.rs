@@ -38,6 +38,7 @@ impl Cluster {
                 ("workspaces.shared", "Home".into()),
                 ("rate_limit.enabled", "false".into()),
                 ("server.data_dir", folder.path().display().to_string()),
+                ("uploads.url", folder.path().join("uploads").display().to_string()),
             ]
             .map(|(key, value)| (key.to_owned(), value))
             .into();

@@ -35,7 +35,13 @@ export async function startCluster() {
   // A Redis is shared with other tests: each cluster has a database of its own in it.
   const redis = new URL(REDIS);
   redis.pathname = `/${1 + Math.floor(Math.random() * 15)}`;
-  const settings = { DATABASE__URL: database, DATABASE__MIGRATE_ON_START: 'true', REDIS__URL: redis, WORKSPACES__SHARED: 'Home' };
+  const settings = {
+    DATABASE__URL: database,
+    DATABASE__MIGRATE_ON_START: 'true',
+    REDIS__URL: redis,
+    WORKSPACES__SHARED: 'Home',
+    UPLOADS__URL: await mkdtemp(join(tmpdir(), 'natter-uploads-'))
+  };
   const servers = [await startServer(settings), await startServer(settings)];
   const folder = await mkdtemp(join(tmpdir(), 'natter-haproxy-'));
   const port = await freePort();

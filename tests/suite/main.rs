@@ -27,5 +27,6 @@ mod socketio;
 mod sse;
 mod start;
 mod tools;
+mod uploads;
 mod websocket;
 mod workspaces;

@@ -75,8 +75,12 @@ codes! {
     WrongState = "wrong_state", 409, "This can't be done right now.";
     CursorExpired = "cursor_expired", 410, "These events are no longer stored. Reload the conversation.";
     InvitationExpired = "invitation_expired", 410, "This invitation has expired or was already used. Ask for a new one.";
+    TusVersion = "tus_version", 412, "Use version 1.0.0 of tus.";
     TooLarge = "too_large", 413, "This exceeds the size limit.";
+    QuotaExceeded = "quota_exceeded", 413, "There is no space left for this file.";
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
+    TypeRefused = "type_refused", 415, "Files of this type aren't allowed here.";
+    UploadConflict = "upload_conflict", 409, "The upload has come to another place. Ask where it is and go on from there.";
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
     TooMany = "too_many", 422, "That's too many at once. Name fewer.";

@@ -61,6 +61,8 @@ id! {
     SectionId,
     /// A message.
     MessageId,
+    /// A file.
+    UploadId,
     /// An assistant that can be a member of conversations.
     AssistantId,
     /// A prompt template.

@@ -34,9 +34,18 @@ pub struct Content(String);
 
 impl Content {
     pub fn parse(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
-        let mut text = text.into();
+        let text = text.into();
         if text.trim().is_empty() {
             return Err(AppError::field("content", "required", "Write a message first."));
+        }
+        Self::parse_beside_files(text, max_chars)
+    }
+
+    /// The same for what is sent with files, which need no words.
+    pub fn parse_beside_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
+        let mut text = text.into();
+        if text.trim().is_empty() {
+            return Ok(Self(String::new()));
         }
         if text.contains("\r\n") {
             text = text.replace("\r\n", "\n");

@@ -60,6 +60,11 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
             let mut response = with(start(http, status, content_type), encoded.headers);
             match body {
                 RawBody::Whole(body) => whole(http, def, response, body),
+                RawBody::Sized(length, pieces) => {
+                    let (id, _held) = (request_id(http), ctx.lease.take());
+                    let pieces = Streamed { pieces, id, _held }.until(None);
+                    response.body(body::SizedStream::new(length, Box::pin(pieces)))
+                }
                 // Whoever asks for the head alone waits for no end.
                 RawBody::Pieces(_) if *http.method() == Method::HEAD => response.body(body::None::new()),
                 RawBody::Pieces(pieces) => {

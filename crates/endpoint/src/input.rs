@@ -6,9 +6,9 @@ use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, Code, ConversationId, FieldError, IdentityId, InvitationId, JobId,
     McpServerId, MessageId, PasskeyId, PaymentId, PlanId, PromptId, SectionId, SessionId, Timestamp, ToolCallId,
-    UserId, WorkspaceId,
+    UploadId, UserId, WorkspaceId,
     page::PageRequest,
-    view::{BudgetScope, ConversationKind, JobStatus, MemberRole, PaymentStatus, UsageGrouping},
+    view::{BudgetScope, ConversationKind, JobStatus, MemberRole, PaymentStatus, UploadKind, UsageGrouping},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -86,6 +86,8 @@ from_text!(
     PlanId,
     SectionId,
     SessionId,
+    UploadId,
+    UploadKind,
     UsageGrouping,
     UserId,
     WorkspaceId

@@ -33,6 +33,8 @@ enum Data<T> {
 pub(crate) enum RawBody {
     Whole(Bytes),
     Pieces(Pieces),
+    /// So many bytes, as they come into being.
+    Sized(u64, Pieces),
 }
 
 impl<T> Reply<T> {
@@ -97,6 +99,15 @@ impl Reply<Raw> {
     /// of the handler.
     pub fn stream(content_type: &'static str, pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Self {
         Self::with(Data::Raw(content_type, RawBody::Pieces(pieces.boxed_local())))
+    }
+
+    /// The same where it is known how many bytes they are.
+    pub fn sized(
+        content_type: &'static str,
+        length: u64,
+        pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static,
+    ) -> Self {
+        Self::with(Data::Raw(content_type, RawBody::Sized(length, pieces.boxed_local())))
     }
 }
 

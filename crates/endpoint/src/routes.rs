@@ -29,12 +29,14 @@ struct Endpoints {
     allowed: String,
 }
 
-/// Everything under `/r1` and `/v1`, and Socket.IO.
+/// Everything under `/r1`, `/files` and `/v1`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
+    static FILES: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::FILES, all()));
     static V1: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::ROOT, all()));
     streams::configure(config);
     R1.configure(config);
+    FILES.configure(config);
     V1.configure(config);
 }
 
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_endpoint_is_found_by_its_path() {
-        let roots = [Routes::new(r1::ROOT, all()), Routes::new(v1::ROOT, all())];
+        let roots = [r1::ROOT, r1::FILES, v1::ROOT].map(|root| Routes::new(root, all()));
         for def in all() {
             // A field takes anything, so also its own name.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());

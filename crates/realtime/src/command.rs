@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId, UserId,
+    AppError, Code, ConversationId, MessageId, UploadId, UserId,
     text::ClientId,
     view::{Mention, PresenceStatus},
 };
@@ -71,6 +71,8 @@ pub struct Send {
     pub content: String,
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
+    /// The sender's files.
+    pub attachments: Vec<UploadId>,
     /// It may mention many.
     pub confirm: bool,
     /// The model that is to answer.
@@ -134,6 +136,9 @@ struct SendPayload {
     reply_to: Option<MessageId>,
     #[serde(default)]
     mentions: Vec<Mention>,
+    /// One's files, at most 10. With files `content` may be empty.
+    #[serde(default)]
+    attachment_ids: Vec<UploadId>,
     /// It may mention many.
     #[serde(default)]
     confirm: bool,
@@ -146,9 +151,18 @@ impl CommandPayload for SendPayload {
     const KIND: &'static str = "message.send";
 
     fn into_command(self) -> Result<Command, AppError> {
-        let Self { conversation_id, client_id, content, reply_to, mentions, confirm, model } = self;
+        let Self { conversation_id, client_id, content, reply_to, mentions, attachment_ids, confirm, model } = self;
         let client_id = ClientId::parse(client_id)?;
-        Ok(Command::Send(Box::new(Send { conversation_id, client_id, content, reply_to, mentions, confirm, model })))
+        Ok(Command::Send(Box::new(Send {
+            conversation_id,
+            client_id,
+            content,
+            reply_to,
+            mentions,
+            attachments: attachment_ids,
+            confirm,
+            model,
+        })))
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     receipts::Receipts,
     redis::Redis,
     tools,
+    uploads::{SweepJob, Uploads},
     workspaces::DepartureJob,
 };
 
@@ -41,6 +42,7 @@ const JOB_KINDS: &[Kind] = &[
     Kind::of::<MailJob>(),
     Kind::of::<ForgetJob>(),
     Kind::of::<DepartureJob>(),
+    Kind::of::<SweepJob>(),
 ];
 
 /// One instance of the program.
@@ -71,6 +73,7 @@ pub struct App {
     pub places: Places,
     /// Requests to addresses that somebody else has chosen.
     pub outgoing: Outgoing,
+    pub uploads: Arc<Uploads>,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
     pub(crate) mailer: Mailer,
@@ -94,6 +97,7 @@ impl App {
         let places = Places::load(config.server.geoip_database.as_deref())?;
         let assistants = Assistants::build(&config.ai)?;
         let outgoing = Outgoing::new(&config.outgoing)?;
+        let uploads = Uploads::open(&config)?;
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
@@ -142,6 +146,7 @@ impl App {
             tellings: Tellings::default(),
             places,
             outgoing,
+            uploads,
             stopping: CancellationToken::new(),
             mailer,
             attempts,

@@ -24,6 +24,7 @@ mod recent;
 pub mod redis;
 pub mod tools;
 pub mod typing;
+pub mod uploads;
 pub mod workspaces;
 
 pub use app::App;

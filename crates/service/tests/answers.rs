@@ -98,6 +98,7 @@ impl Reader {
             reply_to: None,
             mentions: Vec::new(),
             here: Vec::new(),
+            attachments: Vec::new(),
             asking: Asking::default(),
         };
         messages::send(&self.app, send, false).await.unwrap();

@@ -117,6 +117,7 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         reply_to: None,
         mentions: Vec::new(),
         here: Vec::new(),
+        attachments: Vec::new(),
         asking: Asking::default(),
     })
 }

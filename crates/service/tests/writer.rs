@@ -123,6 +123,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         reply_to: None,
         mentions: Vec::new(),
         here: Vec::new(),
+        attachments: Vec::new(),
         asking: Asking::default(),
     })
 }

@@ -230,6 +230,10 @@ impl World {
                 let body = self.body("CreatePrompt").await.unwrap_or_default();
                 with_id(def, &id_of(&self.owner.post("/r1/prompts", body).await.data_with(201)))
             }
+            "ShowUpload" | "DeleteUpload" | "ReadFile" | "ShowTusUpload" | "AppendToTusUpload" | "DeleteTusUpload" => {
+                with_id(def, &id_of(&self.owner.upload("a.txt", "text/plain", "hello").await))
+                    .replace("{name}", "a.txt")
+            }
             // The version that is shown already.
             "StopMessage" | "RegenerateMessage" | "ShowVersion" | "ShowAnswerDetails" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)

@@ -103,6 +103,7 @@ impl Setup {
             ("database.migrate_on_start".to_owned(), "true".to_owned()),
             ("server.data_dir".to_owned(), folder.path().display().to_string()),
             ("workspaces.shared".to_owned(), "Home".to_owned()),
+            ("uploads.url".to_owned(), folder.path().join("uploads").display().to_string()),
             ("rate_limit.enabled".to_owned(), "false".to_owned()),
         ];
         settings.extend(redis.iter().map(|redis| ("redis.url".to_owned(), redis.url())));

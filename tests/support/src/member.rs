@@ -108,6 +108,35 @@ impl Member {
         program
     }
 
+    /// A file of this person's that is in no message yet.
+    pub async fn upload(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> Value {
+        self.send(self.uploading(name, media_type, bytes)).await.data_with(201)
+    }
+
+    /// The same, to be changed before it is sent.
+    pub fn uploading(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+        self.uploading_as("", name, media_type, bytes)
+    }
+
+    /// The same with this query.
+    pub fn uploading_as(
+        &self,
+        query: &str,
+        name: &str,
+        media_type: &str,
+        bytes: impl Into<reqwest::Body>,
+    ) -> reqwest::RequestBuilder {
+        let request = self.request(reqwest::Method::POST, &format!("/r1/uploads{query}"));
+        request.header("content-type", media_type).header("x-filename", name).body(bytes)
+    }
+
+    /// A message with files.
+    pub async fn send_files(&self, conversation: &str, content: &str, uploads: &[&Value]) -> Answer {
+        let ids: Vec<&Value> = uploads.iter().map(|upload| &upload["id"]).collect();
+        let body = json!({ "client_id": new_id(), "content": content, "attachment_ids": ids });
+        self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
+    }
+
     /// A new account, signed in with cookies as a browser is.
     pub async fn sign_up_browser(base: &str, name: &str) -> Self {
         let email = new_email(name);

@@ -40,6 +40,7 @@ pub struct Config {
     pub ai: Ai,
     pub mcp: Mcp,
     pub gateway: Gateway,
+    pub uploads: Uploads,
     #[serde(default)]
     pub outgoing: Outgoing,
     pub holds: Holds,
@@ -385,6 +386,43 @@ pub struct Gateway {
     pub cache: Duration,
     /// 0: requests are kept for ever.
     pub retention_days: u32,
+}
+
+/// Files that people upload.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uploads {
+    /// A folder, or `s3://bucket/prefix`; none: a folder in `server.data_dir`.
+    #[serde(default)]
+    pub url: Option<String>,
+    #[serde(default)]
+    pub s3_endpoint: Option<Url>,
+    #[serde(default)]
+    pub s3_region: Option<String>,
+    #[serde(default)]
+    pub s3_access_key_id: Option<Secret>,
+    #[serde(default)]
+    pub s3_secret_access_key: Option<Secret>,
+    pub max_bytes: usize,
+    /// Bytes of a workspace's files. 0: no limit.
+    pub workspace_bytes: i64,
+    /// Bytes of a person's files that are in no message yet.
+    pub unsent_bytes: i64,
+    /// Types of files that nobody may upload, such as `application/x-msdownload` or `video/*`.
+    #[serde(default)]
+    pub refused_types: Vec<String>,
+}
+
+impl Uploads {
+    /// Whether nobody may upload files of this type.
+    #[must_use]
+    pub fn refuses(&self, media_type: &str) -> bool {
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        self.refused_types.iter().any(|refused| match refused.strip_suffix("/*") {
+            Some(family) => essence.split('/').next() == Some(family),
+            None => essence == *refused,
+        })
+    }
 }
 
 /// Requests to addresses that somebody else has chosen.

@@ -282,7 +282,8 @@ impl Event {
             Self::MessageUpdated { message, .. }
             | Self::MessageCompleted { message, .. }
             | Self::MessageFailed { message, .. } => {
-                (!message.content.is_empty() || !message.tool_calls.is_empty()).then_some(message.id)
+                let has_more = !message.tool_calls.is_empty() || !message.attachments.is_empty();
+                (!message.content.is_empty() || has_more).then_some(message.id)
             }
             _ => None,
         }

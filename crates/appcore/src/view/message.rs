@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Picture, ToolCall, stored_by_name};
+use super::{Picture, ToolCall, Upload, stored_by_name};
 use crate::{ConversationId, MessageId, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,9 +30,8 @@ pub struct Message {
     /// Whom it mentions, as its sender said.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mentions: Vec<Mention>,
-    /// Files; none yet.
-    #[schema(value_type = Vec<Object>)]
-    pub attachments: Vec<serde_json::Value>,
+    /// Files; none once deleted.
+    pub attachments: Vec<Upload>,
     /// Reactions; none yet.
     #[schema(value_type = Vec<Object>)]
     pub reactions: Vec<serde_json::Value>,
@@ -51,10 +50,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether it is made of more than its text: it has other versions, or is an answer with its figures and thoughts.
+    /// Whether it is made of more than its text: it has files or other versions, or is an answer with its figures and thoughts.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.versions.is_some() || self.sender.kind == SenderKind::Assistant
+        self.versions.is_some() || self.sender.kind == SenderKind::Assistant || !self.attachments.is_empty()
     }
 }
 

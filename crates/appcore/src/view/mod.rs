@@ -14,6 +14,7 @@ mod kind;
 mod message;
 mod money;
 mod tool;
+mod upload;
 mod user;
 mod workspace;
 
@@ -47,6 +48,7 @@ pub use tool::{
     AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool, ToolCall,
     ToolCallStatus, ToolDecision, ToolMode,
 };
+pub use upload::{Upload, UploadKind, UploadStatus};
 pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 

@@ -63,6 +63,8 @@ pub struct NewMessage {
     pub content: String,
     /// As JSON.
     pub mentions: Option<String>,
+    /// As JSON.
+    pub attachments: Option<String>,
     pub status: &'static str,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
@@ -259,7 +261,7 @@ pub async fn existing<C: ConnectionTrait>(
 
 /// Stores messages.
 pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> Result<Piece, AppError> {
-    static INSERT: Change<13> = Change::insert(
+    static INSERT: Change<14> = Change::insert(
         "messages",
         [
             Column::Uuid("id"),
@@ -271,6 +273,7 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
             Column::Text("client_id"),
             Column::Text("content"),
             Column::Text("mentions"),
+            Column::Text("attachments"),
             Column::Text("status"),
             Column::Uuid("reply_to"),
             Column::Text("model"),
@@ -288,6 +291,7 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
             message.client_id.into(),
             message.content.into(),
             message.mentions.into(),
+            message.attachments.into(),
             message.status.into(),
             message.reply_to.map(|id| id.0).into(),
             message.model.into(),

@@ -27,6 +27,8 @@ pub struct NamedMessage {
     pub client_id: Option<String>,
     pub content: String,
     pub mentions: Option<String>,
+    /// As JSON.
+    pub attachments: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
@@ -80,7 +82,12 @@ impl TryFrom<NamedMessage> for view::Message {
                 }
                 _ => Vec::new(),
             },
-            attachments: Vec::new(),
+            attachments: match row.attachments {
+                Some(attachments) if row.deleted_at.is_none() => {
+                    serde_json::from_str(&attachments).map_err(AppError::internal)?
+                }
+                _ => Vec::new(),
+            },
             reactions: Vec::new(),
             versions: (row.version_count > 1)
                 .then_some(view::Versions { index: row.version, count: row.version_count }),
@@ -273,7 +280,7 @@ pub fn delete_all(backend: DatabaseBackend, ids: Vec<MessageId>, now: Timestamp)
 
 /// Takes the text away and leaves the place.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, deleted_at = $2 WHERE id = $1";
+    let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, deleted_at = $2 WHERE id = $1";
     execute(db, sql, vec![id.into(), now.into()]).await?;
     execute(db, "DELETE FROM tool_calls WHERE message_id = $1", vec![id.into()]).await?;
     execute(db, "DELETE FROM message_thoughts WHERE message_id = $1", vec![id.into()]).await.map(|_| ())

@@ -38,6 +38,7 @@ pub mod sections;
 pub mod sessions;
 pub mod signing_keys;
 pub mod tool_calls;
+pub mod uploads;
 pub mod usage;
 pub mod users;
 pub mod versions;

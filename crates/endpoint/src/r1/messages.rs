@@ -1,7 +1,7 @@
 //! Messages of a conversation.
 
 use appcore::{
-    AppError, ConversationId, MessageId, Timestamp, ToolCallId,
+    AppError, ConversationId, MessageId, Timestamp, ToolCallId, UploadId,
     page::Slice,
     text::ClientId,
     view::{AnswerDetails, Mention, Message, ToolCall, ToolDecision},
@@ -38,9 +38,8 @@ pub struct SendMessageRequest {
     /// Chosen by the client: the same one again is answered with the first message.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
-    /// At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
+    /// May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
     /// No control characters but line breaks and tabs; CR LF becomes LF.
-    #[schema(min_length = 1)]
     pub content: String,
     pub reply_to: Option<MessageId>,
     /// Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
@@ -48,9 +47,9 @@ pub struct SendMessageRequest {
     pub mentions: Option<Vec<Mention>>,
     /// To mention more than 20 people by `all` or `here`.
     pub confirm: Option<bool>,
-    /// None: there are no files yet.
-    #[validate(length(max = 0, message = "Files can't be attached yet."))]
-    pub attachment_ids: Option<Vec<uuid::Uuid>>,
+    /// One's files (`POST /r1/uploads`), in the order in which they are shown.
+    #[validate(length(max = 10))]
+    pub attachment_ids: Option<Vec<UploadId>>,
     /// The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
     pub model: Option<String>,
 }
@@ -60,20 +59,22 @@ pub struct SendMessageRequest {
 /// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
 /// elsewhere those that mention an assistant of the workspace (`@name`, or by `mentions`): the first three that are mentioned answer. While 20 answers are open for somebody, a
 /// message that asks for one more is refused.
-#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooManyAnswers))]
+#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooManyAnswers, QuotaExceeded))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<Message>, AppError> {
+        let attachments = request.attachment_ids.unwrap_or_default();
         let command = Send {
             conversation_id: request.id,
             sender: ctx.user()?.user_id,
             client_id: ClientId::parse(request.client_id)?,
-            content: messages::content(ctx.app(), request.content)?,
+            content: messages::content_beside(ctx.app(), request.content, &attachments)?,
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
             here: Vec::new(),
+            attachments,
             asking: Asking { model: request.model, country: ctx.source().country, held: None },
         };
         let sent = messages::send(ctx.app(), command, request.confirm.unwrap_or(false)).await?;

@@ -12,6 +12,7 @@ mod confirm;
 mod conversations;
 mod entitlements;
 mod events;
+mod files;
 mod gateway_models;
 mod identities;
 mod invitations;
@@ -26,6 +27,8 @@ mod prompts;
 mod providers;
 mod second_factor;
 mod sections;
+mod tus;
+mod uploads;
 mod usage;
 mod users;
 mod usersessions;
@@ -34,8 +37,10 @@ mod workspaces;
 
 use crate::EndpointDef;
 
-/// What every path of it begins with.
+/// What every path of it begins with but those of files.
 pub(crate) const ROOT: &str = "/r1";
+/// Where the bytes of files are.
+pub(crate) const FILES: &str = "/files";
 
 const RESOURCES: &[&[EndpointDef]] = &[
     auth::ENDPOINTS,
@@ -54,6 +59,9 @@ const RESOURCES: &[&[EndpointDef]] = &[
     channels::ENDPOINTS,
     sections::ENDPOINTS,
     messages::ENDPOINTS,
+    uploads::ENDPOINTS,
+    tus::ENDPOINTS,
+    files::ENDPOINTS,
     assistants::ENDPOINTS,
     prompts::ENDPOINTS,
     usage::ENDPOINTS,
@@ -71,7 +79,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     events::ENDPOINTS,
 ];
 
-/// Every endpoint under `/r1`.
+/// Every endpoint under `/r1` and `/files`.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
 }

@@ -21,6 +21,7 @@ pub struct EntryPolicy {
     pub setup_token: bool,
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
+    pub uploads: UploadPolicy,
     pub mail: MailDelivery,
 }
 
@@ -31,6 +32,15 @@ pub struct MessagePolicy {
     pub max_chars: usize,
     /// In an `assistant` conversation.
     pub max_prompt_chars: usize,
+}
+
+/// Which files may be uploaded.
+#[dto(response)]
+pub struct UploadPolicy {
+    /// Bytes of one file.
+    pub max_bytes: usize,
+    /// Types that nobody may upload; `video/*` stands for all of a family.
+    pub refused_types: Vec<String>,
 }
 
 /// What becomes of mail.
@@ -67,6 +77,10 @@ impl EntryPolicy {
                 lower: password.lower,
                 digit: password.digit,
                 common: password.common,
+            },
+            uploads: UploadPolicy {
+                max_bytes: config.uploads.max_bytes,
+                refused_types: config.uploads.refused_types.clone(),
             },
             messages: MessagePolicy { max_chars: messages.max_chars, max_prompt_chars: messages.max_prompt_chars },
         }

@@ -38,16 +38,25 @@ impl Sends {
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(async move {
-            let Send { conversation_id, client_id, content, reply_to, mentions, confirm, model } = send;
-            let content = messages::content(&app, content)?;
+            let Send { conversation_id, client_id, content, reply_to, mentions, attachments, confirm, model } = send;
+            let content = messages::content_beside(&app, content, &attachments)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
             let (here, asking) = (Vec::new(), Asking { model, country, held: None });
-            let send =
-                messages::SendMessage { conversation_id, sender, client_id, content, reply_to, mentions, here, asking };
+            let send = messages::SendMessage {
+                conversation_id,
+                sender,
+                client_id,
+                content,
+                reply_to,
+                mentions,
+                here,
+                attachments,
+                asking,
+            };
             // In a box, since a task is copied as a whole each time it is handed on.
             let mut sending = Box::pin(messages::send(&app, send, confirm));
             let queued = futures_util::poll!(&mut sending);

@@ -199,6 +199,7 @@ mod tests {
             client_id: None,
             content: content.to_owned(),
             mentions: None,
+            attachments: None,
             status: MessageStatus::Complete.as_str().to_owned(),
             reply_to: None,
             model: None,

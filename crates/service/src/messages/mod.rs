@@ -1,7 +1,7 @@
 //! Messages: sent, read, changed, by the members of their conversation.
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId, UserId,
+    AppError, Code, ConversationId, MessageId, UploadId, UserId,
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
@@ -19,11 +19,14 @@ use crate::{
     conversations::access,
     events::{AskAgain, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
     jobs::Asking,
+    uploads,
 };
 
 /// How many may be mentioned at once without being asked.
 const UNASKED_MENTIONS: u64 = 20;
 const MAX_MENTIONS: usize = 100;
+/// Files that one message may carry.
+const MAX_ATTACHMENTS: usize = 10;
 pub(crate) const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
 
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
@@ -34,6 +37,7 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
         send.here = mention_many(app, &send, is_confirmed).await?;
     }
     let (user, id) = (send.sender, send.conversation_id);
+    uploads::check_sent(app, user, id, &send.attachments).await?;
     let queued = budget::hold_for_message(app, &mut send).await?;
     let sent = app.writer.submit(Change::Send(send)).await;
     let sent = access::explain(app, user, id, sent).await.and_then(Outcome::sent);
@@ -85,8 +89,24 @@ async fn mention_many(app: &App, send: &SendMessage, is_confirmed: bool) -> Resu
 
 /// Reads text as a message's content. How long it may be where it goes to is decided there.
 pub fn content(app: &App, text: impl Into<String>) -> Result<Content, AppError> {
+    Content::parse(text, max_chars(app))
+}
+
+/// The same for a message with files, which may go without words.
+pub fn content_beside(app: &App, text: impl Into<String>, files: &[UploadId]) -> Result<Content, AppError> {
+    if files.len() > MAX_ATTACHMENTS {
+        return Err(AppError::field(
+            "attachment_ids",
+            "too_long",
+            format!("A message can have up to {MAX_ATTACHMENTS} files."),
+        ));
+    }
+    if files.is_empty() { content(app, text) } else { Content::parse_beside_files(text, max_chars(app)) }
+}
+
+fn max_chars(app: &App) -> usize {
     let limits = &app.config.messages;
-    Content::parse(text, limits.max_chars.max(limits.max_prompt_chars))
+    limits.max_chars.max(limits.max_prompt_chars)
 }
 
 pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {

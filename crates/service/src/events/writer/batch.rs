@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     edits::Edits,
+    files::Files,
     memory::Known,
     statements::Statements,
 };
@@ -74,6 +75,8 @@ pub(super) struct Batch<'a> {
     relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
     pub new_mentions: Vec<NewMention>,
+    /// The files that messages of this batch are to carry.
+    pub files: Files,
     events: Vec<NewEvent>,
     envelopes: Vec<Envelope>,
     jobs: Vec<NewJob>,
@@ -102,6 +105,7 @@ impl<'a> Batch<'a> {
             relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
             new_mentions: Vec::new(),
+            files: Files::default(),
             events: Vec::new(),
             envelopes: Vec::new(),
             jobs: Vec::new(),

@@ -1,7 +1,7 @@
 //! What can be asked of the writer, and what it answers.
 
 use appcore::{
-    AppError, AssistantId, ConversationId, MessageId, UserId, WorkspaceId,
+    AppError, AssistantId, ConversationId, MessageId, UploadId, UserId, WorkspaceId,
     text::{ClientId, Content},
     view::{
         AnswerFigures, AssistantMember, ConversationKind, HistoryScope, Member, MemberRole, Mention, MentionAll,
@@ -49,6 +49,8 @@ pub struct SendMessage {
     pub mentions: Vec<Mention>,
     /// Whom `@here` means.
     pub here: Vec<UserId>,
+    /// Files of the sender.
+    pub attachments: Vec<UploadId>,
     pub asking: Asking,
 }
 

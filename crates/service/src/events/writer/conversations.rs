@@ -20,6 +20,7 @@ use super::{
     },
     messages::{self, not_archived},
 };
+use crate::{jobs::Job as _, uploads::SweepJob};
 
 /// How many assistants may be in one conversation.
 const MAX_ASSISTANTS: usize = 10;
@@ -216,6 +217,7 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now)?;
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
+    batch.ask(SweepJob::Conversation(conversation_id).new_job()?);
     batch.forget(conversation_id);
     Ok(Outcome::Done)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::Event,
-    view::{MemberRole, Mention, MentionAll, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
+    view::{MemberRole, MentionAll, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
@@ -13,12 +13,13 @@ use dbcontext::query::{
     mentions::{Mentioned, NewMention},
     messages::NamedMessage,
 };
+use serde::Serialize;
 
 use super::{
     asked,
     batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
-    removed, versions,
+    files, removed, versions,
 };
 use crate::{jobs::AnswerJob, messages::KEPT_TO_ADMINS};
 
@@ -59,6 +60,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     if !doubtful.is_empty() {
         batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &doubtful).await?);
     }
+    files::load(batch, changes).await?;
     asked::load(batch, changes).await
 }
 
@@ -100,6 +102,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     batch.check_length(send.conversation_id, &send.content)?;
     let asked = asked::assistants(batch, send)?;
     batch.check_open_answers(send.sender, asked.len())?;
+    let attachments = files::attachments(batch, send)?;
     let mut message = Message {
         id: MessageId::new(),
         conversation_id: send.conversation_id,
@@ -113,7 +116,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         reason: None,
         model: None,
         mentions: send.mentions.clone(),
-        attachments: Vec::new(),
+        attachments,
         reactions: Vec::new(),
         versions: None,
         tool_calls: Vec::new(),
@@ -125,6 +128,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     let conversation_id = send.conversation_id;
     message.no = batch.next_no(conversation_id)?;
     create(batch, &mut message)?;
+    files::attach(batch, &message)?;
     mention(batch, send, message.no);
     for assistant_id in asked {
         let (question_id, answer_id) = (message.id, MessageId::new());
@@ -135,11 +139,12 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
 }
 
-fn mentions_text(mentions: &[Mention]) -> Result<Option<String>, AppError> {
-    if mentions.is_empty() {
+/// A list as it is stored; nothing where there is nothing in it.
+fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
+    if items.is_empty() {
         return Ok(None);
     }
-    serde_json::to_string(mentions).map(Some).map_err(AppError::internal)
+    serde_json::to_string(items).map(Some).map_err(AppError::internal)
 }
 
 /// Says something in the conversation that nobody in it wrote.
@@ -185,7 +190,8 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         sender_id: message.sender.id,
         client_id: message.client_id.clone(),
         content: message.content.clone(),
-        mentions: mentions_text(&message.mentions)?,
+        mentions: listed(&message.mentions)?,
+        attachments: listed(&message.attachments)?,
         status: message.status.as_str(),
         reply_to: message.reply_to,
         model: message.model.clone(),
@@ -275,10 +281,13 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
             "Only the author, or an owner or admin of the conversation, can delete this message.",
         ));
     }
+    let has_more = message.has_more();
     message.content.clear();
+    message.attachments.clear();
     message.deleted_at = Some(batch.now);
-    if message.has_more() {
+    if has_more {
         query::messages::delete(batch.db, delete.message_id, batch.now).await?;
+        files::detach(batch, delete.message_id).await?;
         removed::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;
     } else {

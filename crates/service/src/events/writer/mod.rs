@@ -13,6 +13,7 @@ mod commit;
 mod conversations;
 mod departures;
 mod edits;
+mod files;
 mod memory;
 mod messages;
 mod removed;

@@ -31,10 +31,13 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
     if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
         // An answer is created empty, and says so until it ends.
         let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let had_files = told.get("attachments").and_then(Value::as_array).is_some_and(|files| !files.is_empty());
         let had_calls = told.remove("tool_calls").is_some();
-        if had_text || had_calls {
-            let content = if is_creation { message.content.as_str() } else { "" };
+        if had_text || had_calls || had_files {
+            let (content, files) =
+                if is_creation { (message.content.as_str(), message.attachments.as_slice()) } else { ("", &[][..]) };
             told.insert("content".to_owned(), json!(content));
+            told.insert("attachments".to_owned(), json!(files));
             told.insert("edited_at".to_owned(), json!(message.edited_at));
             told.insert("deleted_at".to_owned(), json!(message.deleted_at));
         }

@@ -13,6 +13,7 @@ use super::{
     answers, asked,
     batch::Batch,
     change::{AskAgain, Outcome, ShowVersion},
+    files,
     messages::target,
     removed,
 };
@@ -104,6 +105,8 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
         for row in query::versions::hidden(batch.db, id).await? {
             let mut hidden = Message::try_from(row)?;
             query::messages::delete(batch.db, hidden.id, batch.now).await?;
+            files::detach(batch, hidden.id).await?;
+            hidden.attachments.clear();
             query::versions::remove(batch.db, hidden.id).await?;
             hidden.content.clear();
             hidden.deleted_at = Some(batch.now);

@@ -66,6 +66,7 @@ impl Batch<'_> {
         if !self.new_mentions.is_empty() {
             pieces.push(query::mentions::insert(backend, self.new_mentions)?);
         }
+        pieces.extend(self.files.into_pieces(backend)?);
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
             pieces.push(query::batches::insert(backend, self.events)?);

@@ -1,0 +1,301 @@
+//! Files: who uploaded them, what they are, and which messages carry them.
+
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
+    view::{Upload, UploadKind, UploadStatus},
+};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{
+    access,
+    pieces::{Change, Piece},
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// A file as it is stored.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct StoredUpload {
+    pub id: UploadId,
+    pub owner_id: Option<UserId>,
+    pub name: String,
+    pub kind: String,
+    pub media_type: String,
+    pub size: Option<i64>,
+    pub sha256: Option<String>,
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    pub duration_ms: Option<i64>,
+    pub peaks: Option<String>,
+    pub thumbhash: Option<String>,
+    pub thumbnail_type: Option<String>,
+    pub transcript: Option<String>,
+    pub status: String,
+    pub created_at: Timestamp,
+}
+
+impl TryFrom<StoredUpload> for Upload {
+    type Error = AppError;
+
+    fn try_from(row: StoredUpload) -> Result<Self, AppError> {
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            kind: row.kind.parse().map_err(AppError::internal)?,
+            media_type: row.media_type,
+            size: row.size.unwrap_or_default(),
+            sha256: row.sha256,
+            width: row.width,
+            height: row.height,
+            duration_ms: row.duration_ms,
+            peaks: row.peaks.map(|peaks| serde_json::from_str(&peaks).map_err(AppError::internal)).transpose()?,
+            thumbhash: row.thumbhash,
+            status: row.status.parse().map_err(AppError::internal)?,
+            transcript: row.transcript,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// A file that begins to come in.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    pub id: UploadId,
+    pub owner: UserId,
+    pub name: String,
+    pub kind: UploadKind,
+    pub media_type: String,
+    pub size: Option<i64>,
+    /// As JSON.
+    pub peaks: Option<String>,
+    pub duration_ms: Option<i64>,
+    pub created_at: Timestamp,
+}
+
+pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
+    let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let values = vec![
+        new.id.into(),
+        new.owner.into(),
+        new.name.clone().into(),
+        new.kind.as_str().into(),
+        new.media_type.clone().into(),
+        new.size.into(),
+        new.peaks.clone().into(),
+        new.duration_ms.into(),
+        UploadStatus::Pending.as_str().into(),
+        new.created_at.into(),
+    ];
+    execute(db, sql, values).await.map(drop)
+}
+
+/// What is known of a file once all of it is there.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    pub media_type: String,
+    pub size: i64,
+    pub sha256: String,
+    pub dimensions: Option<(i32, i32)>,
+    pub thumbhash: Option<String>,
+    pub thumbnail_type: Option<&'static str>,
+}
+
+/// Makes it one that can be used; `false` where it is one already, or gone.
+pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -> Result<bool, AppError> {
+    let sql = format!(
+        "UPDATE uploads SET media_type = $2, size = $3, sha256 = $4, width = $5, height = $6, thumbhash = $7, \
+         thumbnail_type = $8, status = '{}' WHERE id = $1 AND status = '{}'",
+        UploadStatus::Ready,
+        UploadStatus::Pending
+    );
+    let (width, height) = done.dimensions.unzip();
+    let values = vec![
+        id.into(),
+        done.media_type.clone().into(),
+        done.size.into(),
+        done.sha256.clone().into(),
+        width.into(),
+        height.into(),
+        done.thumbhash.clone().into(),
+        done.thumbnail_type.into(),
+    ];
+    Ok(execute(db, &sql, values).await? > 0)
+}
+
+/// Bytes of what somebody has uploaded, or announced, since then and sent in no message.
+pub async fn unsent<C: ConnectionTrait>(db: &C, owner: UserId, since: Timestamp) -> Result<i64, AppError> {
+    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u WHERE u.owner_id = $1 AND u.created_at > $2 \
+               AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id)";
+    bytes(db, sql, vec![owner.into(), since.into()]).await
+}
+
+/// Bytes of the files in a workspace's messages.
+pub async fn in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
+    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM message_uploads WHERE workspace_id = $1";
+    bytes(db, sql, vec![id.into()]).await
+}
+
+async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<i64, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let row = db.query_one_raw(statement).await.map_err(app_error)?;
+    row.map_or(Ok(0), |row| row.try_get("", "bytes").map_err(app_error))
+}
+
+/// A file that `reader` may see: their own until it is sent, afterwards what a message carries that they may read.
+pub async fn readable<C: ConnectionTrait>(
+    db: &C,
+    reader: UserId,
+    id: UploadId,
+) -> Result<Option<StoredUpload>, AppError> {
+    let (may_read, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
+    let sql = format!(
+        "SELECT u.* FROM uploads u WHERE u.id = $2 AND ( \
+           u.owner_id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
+           OR EXISTS (SELECT 1 FROM message_uploads f JOIN messages m ON m.id = f.message_id AND m.deleted_at IS NULL \
+             JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+             WHERE f.upload_id = u.id AND {may_read} AND m.seq > {begins}))"
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [reader.into(), id.into()]);
+    StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Somebody's own file, as long as no message carries it.
+pub async fn own_unsent<C: ConnectionTrait>(
+    db: &C,
+    owner: UserId,
+    id: UploadId,
+) -> Result<Option<StoredUpload>, AppError> {
+    let sql = "SELECT u.* FROM uploads u WHERE u.id = $2 AND u.owner_id = $1 \
+               AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id)";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [owner.into(), id.into()]);
+    StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Files by their ids, for those who were checked already.
+pub async fn get_all<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = UploadId>,
+) -> Result<Vec<StoredUpload>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
+    let sql = format!("SELECT u.* FROM {} JOIN uploads u ON u.id = w.id", asked.table());
+    StoredUpload::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// A file that a message carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment {
+    pub message_id: MessageId,
+    pub upload_id: UploadId,
+    pub conversation_id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub size: i64,
+}
+
+/// Has messages carry files.
+pub fn attach(backend: DatabaseBackend, attachments: Vec<Attachment>) -> Result<Piece, AppError> {
+    static INSERT: Change<5> = Change::insert(
+        "message_uploads",
+        [
+            Column::Uuid("message_id"),
+            Column::Uuid("upload_id"),
+            Column::Uuid("conversation_id"),
+            Column::Uuid("workspace_id"),
+            Column::Int("size"),
+        ],
+    );
+    let rows = attachments.into_iter().map(|file| {
+        [
+            file.message_id.0.into(),
+            file.upload_id.0.into(),
+            file.conversation_id.0.into(),
+            file.workspace_id.0.into(),
+            file.size.into(),
+        ]
+    });
+    INSERT.piece(backend, rows)
+}
+
+#[derive(FromQueryResult)]
+struct UploadOf {
+    upload_id: UploadId,
+}
+
+/// Takes the files from a message; which they were.
+pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<UploadId>, AppError> {
+    let sql = "DELETE FROM message_uploads WHERE message_id = $1 RETURNING upload_id";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into()]);
+    let rows = UploadOf::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.upload_id).collect())
+}
+
+/// Some of the files of a conversation's messages.
+pub async fn some_of<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    limit: u32,
+) -> Result<Vec<UploadId>, AppError> {
+    let sql = format!("SELECT DISTINCT upload_id FROM message_uploads WHERE conversation_id = $1 LIMIT {limit}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [conversation.into()]);
+    let rows = UploadOf::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.upload_id).collect())
+}
+
+/// Takes a file from all messages of a conversation.
+pub async fn detach_from<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    id: UploadId,
+) -> Result<(), AppError> {
+    let sql = "DELETE FROM message_uploads WHERE conversation_id = $1 AND upload_id = $2";
+    execute(db, sql, vec![conversation.into(), id.into()]).await.map(drop)
+}
+
+/// Whether a message carries it.
+pub async fn is_sent<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Forgets a file that no message carries; `false` where one does.
+pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id)";
+    execute(db, sql, vec![id.into()]).await.map(|rows| rows > 0)
+}
+
+/// A piece of a file that comes in several.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Part {
+    pub position: i64,
+    pub size: i64,
+    pub part_id: Uuid,
+}
+
+/// What is there of a file that comes in pieces, in their order.
+pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Part>, AppError> {
+    let sql = "SELECT position, size, part_id FROM upload_parts WHERE upload_id = $1 ORDER BY position";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Part::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Adds a piece; `false` where another one came first.
+pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> Result<bool, AppError> {
+    let sql =
+        "INSERT INTO upload_parts (upload_id, position, size, part_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let values = vec![id.into(), part.position.into(), part.size.into(), part.part_id.into()];
+    Ok(execute(db, sql, values).await? > 0)
+}
+
+pub async fn forget_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM upload_parts WHERE upload_id = $1", vec![id.into()]).await.map(drop)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,147 @@
+//! The bytes of files.
+
+use std::ops::Range;
+
+use actix_web::http::{
+    StatusCode,
+    header::{
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderMap,
+        HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    },
+};
+use appcore::{AppError, UploadId};
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use service::uploads::{self, Readable, THUMBNAILS};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadFile>()];
+
+const UNKNOWN: &str = "application/octet-stream";
+/// Whatever it is, it can do nothing in our origin.
+const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+/// A file never changes, but who may read it does.
+const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// What stands in a name as it is (RFC 5987).
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+#[dto(request)]
+pub struct ReadFileRequest {
+    #[from(path)]
+    pub id: UploadId,
+    /// Any: the file is found by its id.
+    #[from(path)]
+    #[allow(dead_code, reason = "browsers name what they store by it")]
+    pub name: String,
+    /// A picture's thumbnail, by its longer side: 320 or 1280.
+    #[from(query)]
+    pub size: Option<u64>,
+}
+
+/// Read a file
+///
+/// For its uploader until it is sent, afterwards for whoever may read a message that carries it. Pictures, recordings, films and plain text can be shown;
+/// everything else is only for downloading. With `Range` a part of it.
+#[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
+impl Endpoint for ReadFile {
+    type Request = ReadFileRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ReadFileRequest) -> Result<Reply<Raw>, AppError> {
+        let thumbnail = match request.size {
+            None => None,
+            Some(size) => {
+                let known = THUMBNAILS.into_iter().find(|known| u64::from(*known) == size);
+                Some(known.ok_or_else(|| AppError::field("size", "invalid", "size is 320 or 1280."))?)
+            }
+        };
+        let file = uploads::open(ctx.app(), ctx.user()?, request.id, thumbnail).await?;
+        let headers = ctx.http().headers();
+        let tag = format!("\"{}\"", file.tag);
+        if headers.get(IF_NONE_MATCH).is_some_and(|asked| names(asked, &tag)) {
+            return Ok(with_headers(Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::NOT_MODIFIED), &file, &tag));
+        }
+        let is_same = headers.get(IF_RANGE).is_none_or(|asked| asked.as_bytes() == tag.as_bytes());
+        let content_type = file.inline.unwrap_or(UNKNOWN);
+        let (status, range) = match range(headers, file.size).filter(|_| is_same) {
+            None => (StatusCode::OK, 0..file.size),
+            Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
+            Some(None) => {
+                let refusal = Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::RANGE_NOT_SATISFIABLE);
+                return Ok(with(refusal, CONTENT_RANGE, &format!("bytes */{}", file.size)));
+            }
+        };
+        let pieces = file.read(ctx.app(), range.clone()).await?;
+        let mut reply = Reply::sized(content_type, range.end - range.start, pieces).status(status);
+        if status == StatusCode::PARTIAL_CONTENT {
+            let part = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
+            reply = with(reply, CONTENT_RANGE, &part);
+        }
+        Ok(with_headers(reply, &file, &tag))
+    }
+}
+
+fn with_headers(reply: Reply<Raw>, file: &Readable, tag: &str) -> Reply<Raw> {
+    let kind = if file.inline.is_some() { "inline" } else { "attachment" };
+    let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
+    let reply = with(with(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
+    reply
+        .header(CONTENT_SECURITY_POLICY, SANDBOX)
+        .header(CACHE_CONTROL, CACHED)
+        .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
+}
+
+/// One more header, made of what a header can carry.
+fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
+    match HeaderValue::from_str(value) {
+        Ok(value) => reply.header(name, value),
+        Err(_) => reply,
+    }
+}
+
+/// Whether a list of tags has this one.
+fn names(list: &HeaderValue, tag: &str) -> bool {
+    let list = list.to_str().unwrap_or_default();
+    list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == tag)
+}
+
+/// The one part that is asked for; an inner `None`: there is no such part. Several parts are answered with the whole.
+fn range(headers: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
+    let asked = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (first, last) = asked.split_once('-').filter(|_| !asked.contains(','))?;
+    let (first, last) = (first.trim(), last.trim());
+    let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if last >= first => first..last.saturating_add(1).min(size),
+        (Ok(first), Err(_)) if last.is_empty() => first..size,
+        (Err(_), Ok(length)) if first.is_empty() => size.saturating_sub(length)..size,
+        _ => return None,
+    };
+    Some((!range.is_empty()).then_some(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_they_are_meant() {
+        let read = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(text))]);
+            range(&headers, 10)
+        };
+        assert_eq!(read("bytes=0-0"), Some(Some(0..1)));
+        assert_eq!(read("bytes=2-5"), Some(Some(2..6)));
+        assert_eq!(read("bytes=2-99"), Some(Some(2..10)));
+        assert_eq!(read("bytes=7-"), Some(Some(7..10)));
+        assert_eq!(read("bytes=-3"), Some(Some(7..10)));
+        assert_eq!(read("bytes=-99"), Some(Some(0..10)));
+        for none in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
+            assert_eq!(read(none), Some(None), "{none}");
+        }
+        for whole in ["bytes=5-2", "bytes=a-b", "bytes=0-1,3-4", "items=0-1", "bytes=", "bytes=-"] {
+            assert_eq!(read(whole), None, "{whole}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Files that come in several requests, by the protocol tus 1.0.0: creation, creation with upload, termination, expiration.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+};
+use appcore::{AppError, Code, ConversationId, UploadId, view::UploadKind};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+use service::uploads::{
+    self, Announced,
+    resumable::{self, Progress},
+};
+
+use super::uploads::DEADLINE;
+use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<CreateTusUpload>(),
+    EndpointDef::of::<ShowTusUpload>(),
+    EndpointDef::of::<AppendToTusUpload>(),
+    EndpointDef::of::<DeleteTusUpload>(),
+];
+
+const VERSION: &str = "1.0.0";
+/// What pieces of a file are sent as.
+const PIECES: &str = "application/offset+octet-stream";
+
+#[dto(request)]
+pub struct CreateTusUploadRequest {
+    #[from(header)]
+    pub tus_resumable: Option<String>,
+    /// Bytes of the whole file.
+    #[from(header)]
+    pub upload_length: u64,
+    /// `filename` and `filetype`, each with its value in base64, with commas between them.
+    #[from(header)]
+    pub upload_metadata: Option<String>,
+    /// `voice`: a voice note.
+    #[from(query)]
+    pub kind: Option<UploadKind>,
+    /// A voice note's loudness: 64 numbers from 0 to 255, with commas.
+    #[from(query)]
+    pub peaks: Option<String>,
+    /// How long a voice note is.
+    #[from(query)]
+    #[validate(range(min = 0, max = 86_400_000))]
+    pub duration_ms: Option<i64>,
+    /// Where it is to be sent, so that it is refused at once where there is no space for it.
+    #[from(query)]
+    pub conversation_id: Option<ConversationId>,
+    #[from(stream, "application/offset+octet-stream")]
+    pub body: BodyStream,
+}
+
+/// Begin a file that comes in several requests (tus)
+///
+/// `Location` is where the rest of it goes; it ends with the id of the `Upload`. The body may be the beginning of the file.
+#[endpoint(POST "/r1/uploads/tus", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, content("application/octet-stream"), errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused, TusVersion), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
+impl Endpoint for CreateTusUpload {
+    type Request = CreateTusUploadRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: CreateTusUploadRequest) -> Result<Reply<Raw>, AppError> {
+        check_version(request.tus_resumable.as_deref())?;
+        let metadata = request.upload_metadata.unwrap_or_default();
+        let announced = Announced {
+            name: named(&metadata, "filename").unwrap_or_default(),
+            media_type: named(&metadata, "filetype").unwrap_or_default(),
+            size: Some(request.upload_length),
+            kind: request.kind.unwrap_or(UploadKind::File),
+            peaks: request.peaks.as_deref().map(Announced::parse_peaks).transpose()?,
+            duration_ms: request.duration_ms,
+            conversation_id: request.conversation_id,
+        };
+        let mut progress = resumable::create(ctx.app(), ctx.user()?, announced).await?;
+        if is_pieces(ctx.http().headers()) {
+            progress = append(ctx, progress.id, Some(0), request.body).await?;
+        } else if progress.length == 0 {
+            // Nothing will follow.
+            progress = resumable::progress(ctx.app(), ctx.user()?, progress.id).await?;
+        }
+        let location = format!("/r1/uploads/tus/{}", progress.id);
+        let reply = with(empty(StatusCode::CREATED), LOCATION, &location);
+        Ok(with_progress(reply, &progress))
+    }
+}
+
+#[dto(request)]
+pub struct TusUploadRequest {
+    #[from(path)]
+    pub id: UploadId,
+    #[from(header)]
+    pub tus_resumable: Option<String>,
+}
+
+/// Show how far a file has come (tus)
+///
+/// `HEAD` says the same: `Upload-Offset` is where it goes on.
+#[endpoint(GET "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"), errors(TusVersion, TypeRefused), deadline = Bound::Fixed(DEADLINE))]
+impl Endpoint for ShowTusUpload {
+    type Request = TusUploadRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: TusUploadRequest) -> Result<Reply<Raw>, AppError> {
+        check_version(request.tus_resumable.as_deref())?;
+        let progress = resumable::progress(ctx.app(), ctx.user()?, request.id).await?;
+        let reply = with_progress(empty(StatusCode::OK), &progress);
+        Ok(with(reply, HeaderName::from_static("upload-length"), &progress.length.to_string()))
+    }
+}
+
+#[dto(request)]
+pub struct AppendToTusUploadRequest {
+    #[from(path)]
+    pub id: UploadId,
+    #[from(header)]
+    pub tus_resumable: Option<String>,
+    /// Where the file ends so far; it must be there.
+    #[from(header)]
+    pub upload_offset: Option<u64>,
+    #[from(stream, "application/offset+octet-stream")]
+    pub body: BodyStream,
+}
+
+/// Add to a file (tus)
+///
+/// What came of it before a connection broke stays. With its last byte the file is looked at, and `GET /r1/uploads/{id}` says what it is.
+#[endpoint(PATCH "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 204, content("application/octet-stream"), errors(TusVersion, UploadConflict, TooLarge, TypeRefused, UnsupportedMediaType), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
+impl Endpoint for AppendToTusUpload {
+    type Request = AppendToTusUploadRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: AppendToTusUploadRequest) -> Result<Reply<Raw>, AppError> {
+        check_version(request.tus_resumable.as_deref())?;
+        let progress = append(ctx, request.id, request.upload_offset, request.body).await?;
+        Ok(with_progress(empty(StatusCode::NO_CONTENT), &progress))
+    }
+}
+
+/// Give a file up that has not come yet (tus)
+#[endpoint(DELETE "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, status = 204, content("application/octet-stream"), errors(Forbidden, WrongState, TusVersion))]
+impl Endpoint for DeleteTusUpload {
+    type Request = TusUploadRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: TusUploadRequest) -> Result<Reply<Raw>, AppError> {
+        check_version(request.tus_resumable.as_deref())?;
+        uploads::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+}
+
+async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStream) -> Result<Progress, AppError> {
+    let mut appending = resumable::append(ctx.app(), ctx.user()?, id, offset).await?;
+    if !is_pieces(ctx.http().headers()) {
+        return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send pieces of a file as {PIECES}.")));
+    }
+    let mut broken = None;
+    while let Some(piece) = body.next().await {
+        match piece {
+            Ok(piece) => appending.write(piece).await?,
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        }
+    }
+    let progress = appending.end().await?;
+    broken.map_or(Ok(progress), Err)
+}
+
+fn check_version(version: Option<&str>) -> Result<(), AppError> {
+    if version.is_none_or(|version| version == VERSION) { Ok(()) } else { Err(Code::TusVersion.into()) }
+}
+
+fn is_pieces(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PIECES.as_bytes())
+}
+
+/// A value of `Upload-Metadata`.
+fn named(metadata: &str, name: &str) -> Option<String> {
+    let mut pairs = metadata.split(',').filter_map(|pair| pair.trim().split_once(' '));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()
+}
+
+fn empty(status: StatusCode) -> Reply<Raw> {
+    let reply = Reply::bytes("application/octet-stream", Bytes::new()).status(status);
+    with(reply, HeaderName::from_static("tus-resumable"), VERSION)
+}
+
+fn with_progress(reply: Reply<Raw>, progress: &Progress) -> Reply<Raw> {
+    let expires = UNIX_EPOCH + Duration::from_millis(u64::try_from(progress.expires_at.0).unwrap_or_default());
+    let reply = with(reply, HeaderName::from_static("upload-offset"), &progress.offset.to_string());
+    with(reply, HeaderName::from_static("upload-expires"), &httpdate::fmt_http_date(expires))
+}
+
+fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
+    match HeaderValue::from_str(value) {
+        Ok(value) => reply.header(name, value),
+        Err(_) => reply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_are_read_by_name() {
+        let metadata = "filename dOG7h3AudHh0, filetype dGV4dC9wbGFpbg==,other";
+        assert_eq!(named(metadata, "filename").as_deref(), Some("tệp.txt"));
+        assert_eq!(named(metadata, "filetype").as_deref(), Some("text/plain"));
+        assert_eq!((named(metadata, "other"), named("filename !!", "filename")), (None, None));
+    }
+}

@@ -1,0 +1,172 @@
+//! Files that people upload.
+
+use std::{convert::Infallible, time::Duration};
+
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use appcore::{
+    AppError, Code, ConversationId, UploadId,
+    view::{Upload, UploadKind},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use multer::Multipart;
+use natter_macro::{dto, endpoint};
+use percent_encoding::percent_decode_str;
+use service::uploads::{self, Announced};
+
+use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<UploadFile>(), EndpointDef::of::<ShowUpload>(), EndpointDef::of::<DeleteUpload>()];
+
+/// How long a file may take to come in: over a slow line a large one takes its time.
+pub(super) const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
+/// The longest file in a form, and what a form may have around it.
+const MAX_FORM_FILE: usize = 5 * 1024 * 1024;
+const FORM: usize = 64 * 1024;
+
+#[dto(request)]
+pub struct UploadFileRequest {
+    /// The file's name, percent-encoded UTF-8.
+    #[from(header)]
+    pub x_filename: Option<String>,
+    /// `voice`: a voice note.
+    #[from(query)]
+    pub kind: Option<UploadKind>,
+    /// A voice note's loudness: 64 numbers from 0 to 255, with commas.
+    #[from(query)]
+    pub peaks: Option<String>,
+    /// How long a voice note is.
+    #[from(query)]
+    #[validate(range(min = 0, max = 86_400_000))]
+    pub duration_ms: Option<i64>,
+    /// Where it is to be sent, so that it is refused at once where there is no space for it.
+    #[from(query)]
+    pub conversation_id: Option<ConversationId>,
+    #[from(stream)]
+    pub body: BodyStream,
+}
+
+/// Upload a file
+///
+/// The body is the file itself, `Content-Type` what it is; or, up to 5 MiB, a form (`multipart/form-data`) with the field `file`. What it is in truth is found
+/// by its content. Pictures lose their metadata (places, cameras, names). A file that is in no message after 24 hours is deleted. For large files over
+/// lines that break there is tus 1.0.0 at `/r1/uploads/tus`.
+#[endpoint(POST "/r1/uploads", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
+impl Endpoint for UploadFile {
+    type Request = UploadFileRequest;
+    type Response = Upload;
+
+    async fn handle(ctx: &Ctx, request: UploadFileRequest) -> Result<Reply<Upload>, AppError> {
+        let header = |name| ctx.http().headers().get(name).and_then(|value| value.to_str().ok());
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        let mut announced = Announced {
+            name: request.x_filename.as_deref().map(decoded).unwrap_or_default(),
+            media_type: content_type.to_owned(),
+            size: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            kind: request.kind.unwrap_or(UploadKind::File),
+            peaks: request.peaks.as_deref().map(Announced::parse_peaks).transpose()?,
+            duration_ms: request.duration_ms,
+            conversation_id: request.conversation_id,
+        };
+        let mut body = request.body;
+        if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+            let form = read_form(content_type, body).await?;
+            announced = Announced {
+                name: form.name.unwrap_or(announced.name),
+                media_type: form.media_type,
+                size: Some(form.bytes.len() as u64),
+                ..announced
+            };
+            let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
+            receiving.write(&form.bytes).await?;
+            return Ok(Reply::of(receiving.finish(ctx.app()).await?));
+        }
+        let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
+        while let Some(piece) = body.next().await {
+            let written = match piece {
+                Ok(piece) => receiving.write(&piece).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                receiving.give_up(ctx.app()).await;
+                return Err(error);
+            }
+        }
+        Ok(Reply::of(receiving.finish(ctx.app()).await?))
+    }
+}
+
+/// A name as it stands in a header.
+pub(super) fn decoded(name: &str) -> String {
+    percent_decode_str(name).decode_utf8_lossy().into_owned()
+}
+
+/// The file of a form.
+struct FormFile {
+    name: Option<String>,
+    media_type: String,
+    bytes: Bytes,
+}
+
+async fn read_form(content_type: &str, mut body: BodyStream) -> Result<FormFile, AppError> {
+    let unreadable = |_| AppError::refused(Code::MalformedBody, "The form couldn't be read. Check its format.");
+    let too_large = || {
+        AppError::refused(Code::TooLarge, "A file in a form can have up to 5 MiB. Send larger ones as the body itself.")
+    };
+    let boundary = multer::parse_boundary(content_type).map_err(unreadable)?;
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece?;
+        if whole.len() + piece.len() > MAX_FORM_FILE + FORM {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    let whole = whole.freeze();
+    let mut parts = Multipart::new(stream::once(async move { Ok::<_, Infallible>(whole) }), boundary);
+    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+        if part.name() == Some("file") {
+            let name = part.file_name().map(str::to_owned);
+            let media_type = part.content_type().map(ToString::to_string).unwrap_or_default();
+            let bytes = part.bytes().await.map_err(unreadable)?;
+            return if bytes.len() > MAX_FORM_FILE {
+                Err(too_large())
+            } else {
+                Ok(FormFile { name, media_type, bytes })
+            };
+        }
+    }
+    Err(AppError::field("file", "required", "The form has no field named file."))
+}
+
+#[dto(request)]
+pub struct UploadRequest {
+    #[from(path)]
+    pub id: UploadId,
+}
+
+/// Show a file's details
+#[endpoint(GET "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowUpload {
+    type Request = UploadRequest;
+    type Response = Upload;
+
+    async fn handle(ctx: &Ctx, request: UploadRequest) -> Result<Reply<Upload>, AppError> {
+        Ok(Reply::of(uploads::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Delete one's file before it is sent
+///
+/// Afterwards it goes with its message.
+#[endpoint(DELETE "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+impl Endpoint for DeleteUpload {
+    type Request = UploadRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: UploadRequest) -> Result<Reply<NoData>, AppError> {
+        uploads::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,121 @@
+//! What a file is, and what may be done with it.
+
+/// What is used where nothing better is known.
+pub const UNKNOWN: &str = "application/octet-stream";
+
+/// Types that a browser may show by itself: none of them can run anything.
+const INLINE: [&str; 12] = [
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "video/mp4",
+    "video/webm",
+    "audio/webm",
+    "audio/mpeg",
+    "audio/mp4",
+    "audio/m4a",
+    "audio/ogg",
+    "text/plain",
+];
+
+/// The type by the first bytes; else the claimed one, as far as it can be true.
+#[must_use]
+pub fn detect(head: &[u8], claimed: &str) -> String {
+    let claimed = essence(claimed);
+    if let Some(found) = infer::get(head) {
+        let found = found.mime_type();
+        // A recording without pictures is the same container as a film.
+        let is_recording =
+            matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
+        return if is_recording { claimed } else { plain_name(found).to_owned() };
+    }
+    if !is_text(head) {
+        return UNKNOWN.to_owned();
+    }
+    let may_be = claimed.starts_with("text/")
+        || matches!(claimed.as_str(), "application/json" | "application/xml" | "image/svg+xml" | "application/yaml");
+    if may_be { claimed } else { "text/plain".to_owned() }
+}
+
+/// The type as it is served where a browser may show it itself; `None`: it is only for downloading.
+#[must_use]
+pub fn inline(media_type: &str) -> Option<&'static str> {
+    let found = INLINE.into_iter().find(|inline| *inline == media_type);
+    found.map(|found| if found == "text/plain" { "text/plain; charset=utf-8" } else { found })
+}
+
+/// Whether it is text that a person or a model can read as it is.
+#[must_use]
+pub fn is_readable(media_type: &str) -> bool {
+    media_type.starts_with("text/")
+        || matches!(media_type, "application/json" | "application/xml" | "application/yaml" | "image/svg+xml")
+}
+
+fn essence(claimed: &str) -> String {
+    let essence = claimed.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_type = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        text.len() <= 100
+            && text.split_once('/').is_some_and(|(family, name)| {
+                !family.is_empty() && !name.is_empty() && family.bytes().chain(name.bytes()).all(plain)
+            })
+    };
+    if is_type(&essence) { essence } else { UNKNOWN.to_owned() }
+}
+
+fn plain_name(found: &'static str) -> &'static str {
+    match found {
+        "audio/x-wav" => "audio/wav",
+        "audio/m4a" => "audio/mp4",
+        other => other,
+    }
+}
+
+/// Whether it is UTF-8 without what no text has. The end of the head may lie within a character.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides_and_a_claim_only_names_text() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+        for (head, claimed, found) in [
+            (&png[..], "text/html", "image/png"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/png", "image/jpeg"),
+            (b"hello", "image/png", "text/plain"),
+            (b"hello", "text/csv; charset=utf-8", "text/csv"),
+            (b"{}", "application/json", "application/json"),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", "image/svg+xml"),
+            (b"\0\x01\x02", "image/png", UNKNOWN),
+            (b"\0\x01\x02", "text/plain", UNKNOWN),
+            (b"hello", "nonsense", "text/plain"),
+            ("nửa chữ".as_bytes(), "", "text/plain"),
+            (&"chữ".as_bytes()[..3], "", "text/plain"),
+        ] {
+            assert_eq!(detect(head, claimed), found, "{claimed}");
+        }
+        assert_eq!(detect(b"<!DOCTYPE html><script>", "image/png"), "text/html");
+    }
+
+    #[test]
+    fn what_can_run_is_never_shown() {
+        for shown in ["image/png", "video/mp4", "text/plain"] {
+            assert!(inline(shown).is_some(), "{shown}");
+        }
+        for hidden in ["image/svg+xml", "text/html", "application/pdf", "text/xml", "application/xhtml+xml", UNKNOWN] {
+            assert!(inline(hidden).is_none(), "{hidden}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Files that people upload: received, looked at, kept, given to whoever may read a message that carries them.
+//!
+//! The row of a file is there before its bytes are, and with it the [job](SweepJob) that removes it a day later unless a message carries it by
+//! then. So nothing is left over, wherever something breaks off.
+
+mod image;
+mod media_type;
+mod receive;
+pub mod resumable;
+mod store;
+mod strip;
+mod sweep;
+
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use appcore::{
+    AppError, Code, ConversationId, Timestamp, UploadId,
+    auth::Principal,
+    config::Config,
+    line::parse_line,
+    view::{Upload, UploadKind, UploadStatus},
+};
+use bytes::Bytes;
+use dbcontext::{
+    constraint::app_error,
+    query::uploads::{self as rows, NewUpload, StoredUpload},
+};
+use tokio::sync::Semaphore;
+
+pub use image::THUMBNAILS;
+pub use media_type::{inline, is_readable};
+pub(crate) use store::Object;
+pub use store::Pieces;
+pub(crate) use sweep::SweepJob;
+
+use crate::{App, conversations::access, jobs};
+use receive::{Incoming, Received};
+use store::Store;
+
+/// How long a file is kept that no message carries.
+pub const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest name, in characters.
+const MAX_NAME: usize = 255;
+/// Numbers that tell a recording's loudness.
+const PEAKS: usize = 64;
+/// Files that are looked at, and pictures that are made smaller, at the same time.
+const LOOKED_AT: usize = 2;
+
+/// The store, and who may look at files at the same time.
+pub struct Uploads {
+    pub(crate) store: Store,
+    looking: Semaphore,
+}
+
+impl Uploads {
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
+        Ok(Arc::new(Self { store: Store::open(config)?, looking: Semaphore::new(LOOKED_AT) }))
+    }
+}
+
+/// What is said of a file before it comes.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    pub name: String,
+    pub media_type: String,
+    pub size: Option<u64>,
+    pub kind: UploadKind,
+    pub peaks: Option<Vec<u8>>,
+    /// How long a recording is, as its client says.
+    pub duration_ms: Option<i64>,
+    /// Where it is to be sent.
+    pub conversation_id: Option<ConversationId>,
+}
+
+impl Announced {
+    /// Reads a recording's loudness as it is written in an address.
+    pub fn parse_peaks(text: &str) -> Result<Vec<u8>, AppError> {
+        let peaks: Result<Vec<u8>, _> = text.split(',').map(|peak| peak.trim().parse()).collect();
+        peaks.ok().filter(|peaks| peaks.len() == PEAKS).ok_or_else(|| {
+            AppError::field("peaks", "invalid", format!("peaks are {PEAKS} numbers from 0 to 255, with commas."))
+        })
+    }
+}
+
+/// A file that is being received.
+pub struct Receiving {
+    id: UploadId,
+    incoming: Incoming,
+    claimed: String,
+}
+
+/// Begins a file: it may come, and there is space for it.
+pub async fn begin(app: &App, by: &Principal, announced: Announced) -> Result<Receiving, AppError> {
+    let claimed = announced.media_type.clone();
+    let id = announce(app, by, announced).await?;
+    let incoming = Incoming::create(app.uploads.store.incoming()).await?;
+    Ok(Receiving { id, incoming, claimed })
+}
+
+/// Makes the row of a file that will come.
+async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<UploadId, AppError> {
+    let Announced { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
+    let settings = &app.config.uploads;
+    if settings.refuses(&media_type) {
+        return Err(Code::TypeRefused.into());
+    }
+    let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+    if size.is_some_and(|size| usize::try_from(size).is_ok_and(|size| size > settings.max_bytes)) {
+        return Err(Code::TooLarge.into());
+    }
+    let name = file_name(&name);
+    let now = app.clock.now();
+    check_space(app, by, size.unwrap_or_default(), conversation_id).await?;
+    let peaks = peaks.map(|peaks| serde_json::to_string(&peaks).map_err(AppError::internal)).transpose()?;
+    let new = NewUpload {
+        id: UploadId::new(),
+        owner: by.user_id,
+        name,
+        kind,
+        media_type,
+        size,
+        peaks,
+        duration_ms,
+        created_at: now,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::insert(&tx, &new).await?;
+    jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(new.id)
+}
+
+/// Refuses a file for which there is no space.
+async fn check_space(
+    app: &App,
+    by: &Principal,
+    size: i64,
+    conversation_id: Option<ConversationId>,
+) -> Result<(), AppError> {
+    let since = Timestamp(app.clock.now().0.saturating_sub(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)));
+    let unsent = rows::unsent(app.db.reader(), by.user_id, since).await?;
+    if unsent.saturating_add(size) > app.config.uploads.unsent_bytes {
+        return Err(AppError::refused(
+            Code::QuotaExceeded,
+            "Too many of your files haven't been sent yet. Send or remove some first.",
+        ));
+    }
+    match conversation_id {
+        Some(id) => check_workspace(app, by, id, size).await,
+        None => Ok(()),
+    }
+}
+
+/// Refuses what would be too much for a conversation's workspace.
+async fn check_workspace(app: &App, by: &Principal, id: ConversationId, size: i64) -> Result<(), AppError> {
+    let most = app.config.uploads.workspace_bytes;
+    if most == 0 {
+        return Ok(());
+    }
+    let workspace = access::member(app, by.user_id, id).await?.workspace_id;
+    let used = rows::in_workspace(app.db.reader(), workspace).await?;
+    if used.saturating_add(size) > most {
+        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
+    }
+    Ok(())
+}
+
+/// Refuses files that are too much for the workspace of the conversation that they are sent to.
+pub(crate) async fn check_sent(
+    app: &App,
+    by: appcore::UserId,
+    id: ConversationId,
+    uploads: &[UploadId],
+) -> Result<(), AppError> {
+    let most = app.config.uploads.workspace_bytes;
+    if uploads.is_empty() || most == 0 {
+        return Ok(());
+    }
+    let workspace = access::member(app, by, id).await?.workspace_id;
+    let sent = rows::get_all(app.db.reader(), uploads.iter().copied()).await?;
+    let size: i64 = sent.iter().filter_map(|row| row.size).sum();
+    if rows::in_workspace(app.db.reader(), workspace).await?.saturating_add(size) > most {
+        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for these files."));
+    }
+    Ok(())
+}
+
+impl Receiving {
+    /// The next bytes.
+    pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
+        self.incoming.write(piece).await
+    }
+
+    /// All of it is there.
+    pub async fn finish(self, app: &App) -> Result<Upload, AppError> {
+        let id = self.id;
+        let received = self.incoming.close().await?;
+        let taken = take_in(app, id, &self.claimed, received).await;
+        if taken.as_ref().is_err_and(|error| error.code() == Code::TypeRefused) {
+            sweep::sweep(app, id).await?;
+        }
+        taken
+    }
+
+    /// It broke off.
+    pub async fn give_up(self, app: &App) {
+        drop(self.incoming);
+        // Otherwise the job removes it.
+        if let Err(error) = sweep::sweep(app, self.id).await {
+            tracing::warn!(%error, "a file that broke off is removed later");
+        }
+    }
+}
+
+/// Looks at a file that is all there, and keeps it.
+async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> Result<Upload, AppError> {
+    let looking = app.uploads.looking.acquire().await.map_err(AppError::internal)?;
+    let (path, claimed, rewritten) = (received.path.path(), claimed.to_owned(), app.uploads.store.incoming());
+    let looked = blocking(move || image::look(&path, &claimed, rewritten)).await?;
+    drop(looking);
+    if app.config.uploads.refuses(&looked.media_type) {
+        return Err(Code::TypeRefused.into());
+    }
+    let store = &app.uploads.store;
+    let (file, size, sha256) = match looked.rewritten {
+        Some(rewritten) => (rewritten.path, rewritten.size, rewritten.sha256),
+        None => (received.path, received.size, received.sha256),
+    };
+    for (size, bytes) in looked.thumbnails {
+        store.put(Object::Thumbnail(id, size), bytes).await?;
+    }
+    store.put_file(Object::Whole(id), file.keep()).await?;
+    let done = rows::Finished {
+        media_type: looked.media_type,
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        sha256,
+        dimensions: looked.dimensions,
+        thumbhash: looked.thumbhash,
+        thumbnail_type: looked.thumbnail_type,
+    };
+    rows::finish(app.db.writer(), id, &done).await?;
+    let row = rows::get_all(app.db.writer(), [id]).await?.pop();
+    row.ok_or(Code::NotFound)?.try_into()
+}
+
+/// A file that the caller may see.
+pub async fn find(app: &App, by: &Principal, id: UploadId) -> Result<Upload, AppError> {
+    readable(app, by, id).await?.try_into()
+}
+
+async fn readable(app: &App, by: &Principal, id: UploadId) -> Result<StoredUpload, AppError> {
+    rows::readable(app.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Removes one's own file that was not sent yet.
+pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppError> {
+    if rows::own_unsent(app.db.writer(), by.user_id, id).await?.is_none() {
+        let sent = rows::readable(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+        let is_own = sent.owner_id == Some(by.user_id);
+        let sentence = "This file was sent. Delete its message to delete it.";
+        return Err(if is_own { AppError::refused(Code::WrongState, sentence) } else { Code::Forbidden.into() });
+    }
+    sweep::sweep(app, id).await
+}
+
+/// What is to be read of a file.
+#[derive(Clone, Debug)]
+pub struct Readable {
+    pub id: UploadId,
+    pub name: String,
+    /// What it is served as where a browser may show it; none: only to download.
+    pub inline: Option<&'static str>,
+    /// In bytes.
+    pub size: u64,
+    /// Changes with the bytes.
+    pub tag: String,
+    object: Object,
+}
+
+/// A file that the caller may read, or its thumbnail.
+pub async fn open(app: &App, by: &Principal, id: UploadId, thumbnail: Option<u32>) -> Result<Readable, AppError> {
+    let row = readable(app, by, id).await?;
+    if row.status != UploadStatus::Ready.as_str() {
+        return Err(Code::NotFound.into());
+    }
+    let tag = row.sha256.clone().unwrap_or_default();
+    let Some(side) = thumbnail else {
+        let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
+        return Ok(Readable {
+            id,
+            name: row.name,
+            inline: inline(&row.media_type),
+            size,
+            tag,
+            object: Object::Whole(id),
+        });
+    };
+    let media_type = row.thumbnail_type.as_deref().ok_or(Code::NotFound)?;
+    let object = Object::Thumbnail(id, side);
+    let size = app.uploads.store.size(object).await?;
+    Ok(Readable { id, name: row.name, inline: inline(media_type), size, tag: format!("{tag}-{side}"), object })
+}
+
+impl Readable {
+    pub async fn read(&self, app: &App, range: Range<u64>) -> Result<Pieces, AppError> {
+        app.uploads.store.read(self.object, range).await
+    }
+}
+
+/// A name without folders and without what can't be seen.
+fn file_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let cleaned: String = last.chars().filter(|char| !char.is_control()).collect();
+    let cut: String = cleaned.trim().chars().take(MAX_NAME).collect();
+    if cut.is_empty() || cut.chars().all(|char| char == '.') {
+        return "file".to_owned();
+    }
+    // A name that would be refused elsewhere is made a plain one: nobody renames a file for us.
+    parse_line("name", &cut, MAX_NAME).unwrap_or_else(|_| plain_name(&cut))
+}
+
+fn plain_name(name: &str) -> String {
+    let plain: String = name.chars().filter(|char| char.is_alphanumeric() || " ._-()".contains(*char)).collect();
+    let plain = plain.trim();
+    if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
+}
+
+/// Does what would hold up the thread on another one.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(AppError::unavailable)
+}

@@ -1,0 +1,108 @@
+//! A file as it comes in: written to the disk and summed up piece by piece.
+
+use std::{fs::File, io::Write as _, path::PathBuf};
+
+use appcore::AppError;
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::{Bytes, BytesMut};
+
+use super::blocking;
+
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 1024 * 1024;
+
+/// A file that is being received. Where it is dropped before its end, it is removed.
+pub(crate) struct Incoming {
+    path: TemporaryFile,
+    gathered: BytesMut,
+    /// None while it is being written to.
+    file: Option<(File, Context)>,
+    size: u64,
+}
+
+/// A file that was received.
+pub(crate) struct Received {
+    pub path: TemporaryFile,
+    pub size: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A file that is removed unless it is kept.
+pub(crate) struct TemporaryFile(Option<PathBuf>);
+
+impl TemporaryFile {
+    pub const fn new(path: PathBuf) -> Self {
+        Self(Some(path))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.clone().unwrap_or_default()
+    }
+
+    /// Somebody else sees to it from here on.
+    pub fn keep(mut self) -> PathBuf {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // It may not have been made yet.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Incoming {
+    pub async fn create(path: PathBuf) -> Result<Self, AppError> {
+        let path = TemporaryFile::new(path);
+        let place = path.path();
+        let file = blocking(move || Ok(File::create(place)?)).await?;
+        Ok(Self { path, gathered: BytesMut::new(), file: Some((file, Context::new(&SHA256))), size: 0 })
+    }
+
+    pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
+        self.gathered.extend_from_slice(piece);
+        self.size += piece.len() as u64;
+        if self.gathered.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
+    }
+
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Everything is there, and on the disk.
+    pub async fn close(mut self) -> Result<Received, AppError> {
+        self.flush(true).await?;
+        let digest = self.file.take().map(|(_, context)| context.finish());
+        let sha256 = digest.map(|digest| hexadecimal(digest.as_ref())).unwrap_or_default();
+        Ok(Received { path: self.path, size: self.size, sha256 })
+    }
+
+    async fn flush(&mut self, is_last: bool) -> Result<(), AppError> {
+        let Some((mut file, mut context)) = self.file.take() else {
+            return Err(AppError::internal(anyhow::anyhow!("an earlier write has failed")));
+        };
+        let gathered = self.gathered.split().freeze();
+        let written = blocking(move || {
+            context.update(&gathered);
+            file.write_all(&gathered)?;
+            if is_last {
+                file.sync_all()?;
+            }
+            Ok((file, context))
+        });
+        self.file = Some(written.await?);
+        Ok(())
+    }
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

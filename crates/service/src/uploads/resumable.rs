@@ -1,0 +1,162 @@
+//! Files that come in several requests (tus): each request adds pieces, and whichever instance gets the last one puts them together.
+//!
+//! A piece lies in the store under a name of its own and counts once its row is there; of two that begin at the same place one gets a row. So
+//! what breaks off, or comes twice, or comes to another instance, leaves a file that goes on where its last piece ends.
+
+use appcore::{AppError, Code, Timestamp, UploadId, auth::Principal, view::UploadStatus};
+use bytes::Bytes;
+use dbcontext::query::uploads::{self as rows, Part, StoredUpload};
+use futures_util::StreamExt as _;
+use uuid::Uuid;
+
+use super::{
+    Announced, UNSENT, announce,
+    receive::{Incoming, Received},
+    store::Object,
+    sweep, take_in,
+};
+use crate::App;
+
+/// Bytes of a piece: what is lost at most where an instance dies.
+const PIECE: u64 = 8 * 1024 * 1024;
+
+/// How far a file has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub id: UploadId,
+    pub offset: u64,
+    pub length: u64,
+    /// When it is removed unless it was sent.
+    pub expires_at: Timestamp,
+}
+
+/// Announces a file that will come.
+pub async fn create(app: &App, by: &Principal, announced: Announced) -> Result<Progress, AppError> {
+    let length = announced.size.unwrap_or_default();
+    let id = announce(app, by, announced).await?;
+    Ok(Progress { id, offset: 0, length, expires_at: expiry(app.clock.now()) })
+}
+
+fn expiry(created_at: Timestamp) -> Timestamp {
+    Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// How far the caller's file has come. One that is all there and was not looked at yet, because an instance died, is now.
+pub async fn progress(app: &App, by: &Principal, id: UploadId) -> Result<Progress, AppError> {
+    let (progress, row) = find(app, by, id).await?;
+    if progress.offset == progress.length && row.status == UploadStatus::Pending.as_str() {
+        complete(app, &row).await?;
+    }
+    Ok(progress)
+}
+
+async fn find(app: &App, by: &Principal, id: UploadId) -> Result<(Progress, StoredUpload), AppError> {
+    let row = rows::own_unsent(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let length = u64::try_from(row.size.ok_or(Code::NotFound)?).unwrap_or_default();
+    let offset = if row.status == UploadStatus::Pending.as_str() {
+        let parts = rows::parts(app.db.writer(), id).await?;
+        parts.last().map_or(0, |part| u64::try_from(part.position + part.size).unwrap_or_default())
+    } else {
+        length
+    };
+    Ok((Progress { id, offset, length, expires_at: expiry(row.created_at) }, row))
+}
+
+/// More of a file, on its way in.
+pub struct Appending<'a> {
+    app: &'a App,
+    row: StoredUpload,
+    progress: Progress,
+    incoming: Incoming,
+}
+
+/// Begins to add to the caller's file, at the place where it ends so far.
+pub async fn append<'a>(
+    app: &'a App,
+    by: &Principal,
+    id: UploadId,
+    offset: Option<u64>,
+) -> Result<Appending<'a>, AppError> {
+    let (progress, row) = find(app, by, id).await?;
+    let offset = offset.ok_or_else(|| AppError::field("upload_offset", "required", "Say where the piece belongs."))?;
+    if progress.offset != offset {
+        return Err(Code::UploadConflict.into());
+    }
+    let incoming = Incoming::create(app.uploads.store.incoming()).await?;
+    Ok(Appending { app, row, progress, incoming })
+}
+
+impl Appending<'_> {
+    pub async fn write(&mut self, mut piece: Bytes) -> Result<(), AppError> {
+        if self.progress.offset + self.incoming.size() + piece.len() as u64 > self.progress.length {
+            return Err(AppError::refused(Code::TooLarge, "There is more of the file than was announced."));
+        }
+        while !piece.is_empty() {
+            let space = usize::try_from(PIECE.saturating_sub(self.incoming.size())).unwrap_or(usize::MAX);
+            self.incoming.write(&piece.split_to(space.min(piece.len()))).await?;
+            if self.incoming.size() >= PIECE {
+                self.store().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what came, also where the rest did not; a file that is all there is looked at.
+    pub async fn end(mut self) -> Result<Progress, AppError> {
+        self.store().await?;
+        if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
+            complete(self.app, &self.row).await?;
+        }
+        Ok(self.progress)
+    }
+
+    /// Makes a piece of what was received.
+    async fn store(&mut self) -> Result<(), AppError> {
+        let store = &self.app.uploads.store;
+        let next = Incoming::create(store.incoming()).await?;
+        let received = std::mem::replace(&mut self.incoming, next).close().await?;
+        if received.size == 0 {
+            return Ok(());
+        }
+        let (position, size) = (stored(self.progress.offset), stored(received.size));
+        let part = Part { position, size, part_id: Uuid::now_v7() };
+        let object = Object::Part(self.row.id, part.part_id);
+        store.put_file(object, received.path.keep()).await?;
+        if !rows::add_part(self.app.db.writer(), self.row.id, part).await? {
+            store.remove(object).await?;
+            return Err(Code::UploadConflict.into());
+        }
+        self.progress.offset += received.size;
+        Ok(())
+    }
+}
+
+fn stored(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// Puts the pieces together and takes the file in.
+async fn complete(app: &App, row: &StoredUpload) -> Result<(), AppError> {
+    let received = gather(app, row.id).await?;
+    match take_in(app, row.id, &row.media_type, received).await {
+        Ok(_) => sweep::remove_parts(app, row.id).await,
+        Err(error) if error.code() == Code::TypeRefused => {
+            sweep::sweep(app, row.id).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn gather(app: &App, id: UploadId) -> Result<Received, AppError> {
+    let store = &app.uploads.store;
+    let mut whole = Incoming::create(store.incoming()).await?;
+    for part in rows::parts(app.db.writer(), id).await? {
+        let size = u64::try_from(part.size).unwrap_or_default();
+        let mut pieces = store.read(Object::Part(id, part.part_id), 0..size).await?;
+        while let Some(piece) = pieces.next().await {
+            whole.write(&piece?).await?;
+        }
+    }
+    whole.close().await
+}

@@ -1,0 +1,249 @@
+//! Where the bytes of files lie: in a folder, or in S3.
+//!
+//! A file is received in a folder of this machine first, where it can be looked at, and is put into the store when it is whole. In a folder
+//! that is a rename.
+
+use std::{
+    io::{Read as _, Seek as _, SeekFrom},
+    ops::Range,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use appcore::{AppError, UploadId, config::Config};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use object_store::{
+    GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path, prefix::PrefixStore,
+};
+use url::Url;
+use uuid::Uuid;
+
+use super::blocking;
+
+/// Bytes that are read, or sent to the store, at a time.
+const PIECE: usize = 256 * 1024;
+/// Parts of a file that go to S3 at the same time.
+const PARTS_AT_ONCE: usize = 2;
+/// What an instance that died had received is removed by a later start.
+const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Which bytes of a file are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    Whole(UploadId),
+    /// A picture's thumbnail, by the longer side in pixels.
+    Thumbnail(UploadId, u32),
+    /// A piece of a file that comes in several.
+    Part(UploadId, Uuid),
+}
+
+impl Object {
+    /// Ids begin with the time; their end spreads the files over folders.
+    fn path(self) -> Path {
+        let (id, name) = match self {
+            Self::Whole(id) => (id, "whole".to_owned()),
+            Self::Thumbnail(id, size) => (id, size.to_string()),
+            Self::Part(id, part) => (id, part.simple().to_string()),
+        };
+        let text = id.0.simple().to_string();
+        Path::from_iter([&text[30..], text.as_str(), name.as_str()])
+    }
+}
+
+/// Bytes on their way out.
+pub type Pieces = BoxStream<'static, Result<Bytes, AppError>>;
+
+pub(crate) struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// Where the store is a folder of this machine.
+    folder: Option<PathBuf>,
+    incoming: PathBuf,
+}
+
+impl Store {
+    /// Several instances need a store that all of them reach.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let settings = &config.uploads;
+        let data_dir = &config.server.data_dir;
+        if let Some(url) = settings.url.as_deref().filter(|url| url.starts_with("s3://")) {
+            let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
+            let incoming = data_dir.join("incoming");
+            prepare(&incoming)?;
+            return Ok(Self { objects: s3(config, &url)?, folder: None, incoming });
+        }
+        let folder = match &settings.url {
+            Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
+            None if config.redis.url.is_some() => anyhow::bail!(
+                "The setting uploads.url is missing: several instances need one folder, or an S3 store, for files that all of them reach."
+            ),
+            None => data_dir.join("uploads"),
+        };
+        let incoming = folder.join("incoming");
+        prepare(&incoming)?;
+        let folder = folder.canonicalize().with_context(|| format!("can't use the folder {}", folder.display()))?;
+        let objects = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
+        Ok(Self { objects: Arc::new(objects), incoming: folder.join("incoming"), folder: Some(folder) })
+    }
+
+    /// A name for a file that is received.
+    pub fn incoming(&self) -> PathBuf {
+        self.incoming.join(Uuid::now_v7().simple().to_string())
+    }
+
+    /// Takes over a file that was received.
+    pub async fn put_file(&self, object: Object, file: PathBuf) -> Result<(), AppError> {
+        let path = object.path();
+        if let Some(folder) = &self.folder {
+            let target = folder.join(path.as_ref());
+            return blocking(move || move_file(&file, &target)).await;
+        }
+        let upload = self.objects.put_multipart(&path).await.map_err(away)?;
+        let mut upload = WriteMultipart::new(upload);
+        let mut read = file_pieces(file.clone(), 0, u64::MAX);
+        while let Some(piece) = read.next().await {
+            let waited = match piece {
+                Ok(piece) => upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(away),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = waited {
+                let _ = upload.abort().await;
+                return Err(error);
+            }
+        }
+        upload.finish().await.map_err(away)?;
+        let _ = blocking(move || Ok(std::fs::remove_file(file)?)).await;
+        Ok(())
+    }
+
+    pub async fn put(&self, object: Object, bytes: Bytes) -> Result<(), AppError> {
+        if self.folder.is_some() {
+            let file = self.incoming();
+            let written = file.clone();
+            blocking(move || write_file(&written, &bytes)).await?;
+            return self.put_file(object, file).await;
+        }
+        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(away)
+    }
+
+    /// Some of an object's bytes, as they are read.
+    pub async fn read(&self, object: Object, range: Range<u64>) -> Result<Pieces, AppError> {
+        if range.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let (start, length) = (range.start, range.end - range.start);
+        let found = self.objects.get_opts(&object.path(), GetOptions::new().with_range(Some(range))).await;
+        Ok(match found.map_err(away)?.payload {
+            GetResultPayload::File(_, path) => file_pieces(path, start, length),
+            GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(away)).boxed(),
+        })
+    }
+
+    pub async fn size(&self, object: Object) -> Result<u64, AppError> {
+        Ok(self.objects.head(&object.path()).await.map_err(away)?.size)
+    }
+
+    /// What isn't there need not be removed.
+    pub async fn remove(&self, object: Object) -> Result<(), AppError> {
+        match self.objects.delete(&object.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(away(error)),
+        }
+    }
+}
+
+fn s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let settings = &config.uploads;
+    let bucket = url.host_str().context("The setting uploads.url names no bucket.")?;
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    if let Some(endpoint) = &settings.s3_endpoint {
+        builder =
+            builder.with_endpoint(endpoint.as_str().trim_end_matches('/')).with_allow_http(endpoint.scheme() == "http");
+    }
+    if let Some(region) = &settings.s3_region {
+        builder = builder.with_region(region);
+    }
+    if let (Some(key), Some(secret)) = (&settings.s3_access_key_id, &settings.s3_secret_access_key) {
+        builder = builder.with_access_key_id(key.expose()).with_secret_access_key(secret.expose());
+    }
+    let store = builder.build().context("the S3 store for files can't be used")?;
+    let prefix = url.path().trim_matches('/');
+    Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
+}
+
+/// Makes the folder for what is received, and removes what an earlier start has left there.
+fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
+    let unusable = || format!("can't use the folder {}", incoming.display());
+    std::fs::create_dir_all(incoming).with_context(unusable)?;
+    for entry in std::fs::read_dir(incoming).with_context(unusable)?.flatten() {
+        let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > LEFT_OVER);
+        if entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn move_file(file: &FilePath, target: &FilePath) -> anyhow::Result<()> {
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::rename(file, target)?;
+    // The name is as durable as the bytes, which were synchronised when they were all there.
+    if let Some(parent) = target.parent() {
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(bytes)?;
+    Ok(file.sync_all()?)
+}
+
+/// A file's bytes in pieces that are worth a thread's time.
+pub(super) fn file_pieces(path: PathBuf, start: u64, length: u64) -> Pieces {
+    enum State {
+        Closed(PathBuf),
+        Open(std::fs::File),
+    }
+    let begin = (State::Closed(path), length);
+    let next = move |(state, left): (State, u64)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        blocking(move || {
+            let mut file = match state {
+                State::Open(file) => file,
+                State::Closed(path) => {
+                    let mut file = std::fs::File::open(path)?;
+                    file.seek(SeekFrom::Start(start))?;
+                    file
+                }
+            };
+            let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let mut piece = Vec::with_capacity(wanted);
+            file.by_ref().take(wanted as u64).read_to_end(&mut piece)?;
+            let left = left.saturating_sub(piece.len() as u64);
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (State::Open(file), left))))
+        })
+        .await
+    };
+    stream::try_unfold(begin, next).boxed()
+}
+
+/// The store can't be reached, or lacks what it should have.
+fn away(error: object_store::Error) -> AppError {
+    match error {
+        object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
+        error => AppError::unavailable(error),
+    }
+}

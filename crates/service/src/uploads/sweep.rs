@@ -1,0 +1,89 @@
+//! What nobody needs any more is removed: from the store first, then from the database, so that nothing is left over.
+
+use appcore::{AppError, ConversationId, UploadId};
+use dbcontext::query::uploads as rows;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{image::THUMBNAILS, store::Object};
+use crate::{
+    App,
+    jobs::{Ended, Job, Work},
+};
+
+/// Files that are looked at in one go.
+const PART: u32 = 100;
+
+/// Looks whether files are still needed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SweepJob {
+    Upload(UploadId),
+    /// Of a conversation that was deleted.
+    Conversation(ConversationId),
+}
+
+impl Job for SweepJob {
+    const KIND: &'static str = "sweep_uploads";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.subject())
+    }
+
+    fn subject(&self) -> Uuid {
+        match self {
+            Self::Upload(id) => id.0,
+            Self::Conversation(id) => id.0,
+        }
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let sweeping = async {
+            match self {
+                Self::Upload(id) => sweep(work.app, id).await,
+                Self::Conversation(id) => sweep_conversation(work.app, id).await,
+            }
+        };
+        tokio::select! {
+            swept = sweeping => swept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn sweep_conversation(app: &App, id: ConversationId) -> Result<(), AppError> {
+    loop {
+        let part = rows::some_of(app.db.writer(), id, PART).await?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        for upload in part {
+            rows::detach_from(app.db.writer(), id, upload).await?;
+            sweep(app, upload).await?;
+        }
+    }
+}
+
+/// Removes a file that no message carries. It can be done again at any time.
+pub(super) async fn sweep(app: &App, id: UploadId) -> Result<(), AppError> {
+    let db = app.db.writer();
+    if rows::is_sent(db, id).await? {
+        return remove_parts(app, id).await;
+    }
+    let store = &app.uploads.store;
+    remove_parts(app, id).await?;
+    for size in THUMBNAILS {
+        store.remove(Object::Thumbnail(id, size)).await?;
+    }
+    store.remove(Object::Whole(id)).await?;
+    rows::forget(db, id).await.map(drop)
+}
+
+/// Removes the pieces that a file came in.
+pub(super) async fn remove_parts(app: &App, id: UploadId) -> Result<(), AppError> {
+    for part in rows::parts(app.db.writer(), id).await? {
+        app.uploads.store.remove(Object::Part(id, part.part_id)).await?;
+    }
+    rows::forget_parts(app.db.writer(), id).await
+}

@@ -1,0 +1,255 @@
+//! Files: uploaded, sent, read by whoever may read their message and by nobody else, and gone with it.
+
+mod limits;
+mod pictures;
+mod tus;
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use support::{Answer, Application, Member, Value, json, new_id, wait_until};
+
+pub(crate) fn address(upload: &Value) -> String {
+    format!("/files/{}/{}", upload["id"].as_str().unwrap(), "any-name")
+}
+
+/// Every file in the store, without what is being received.
+fn stored(app: &Application) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                walk(&entry.path(), found);
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&app.folder().join("uploads"), &mut found);
+    found
+}
+
+async fn read_part(member: &Member, upload: &Value, range: &str) -> Answer {
+    member.send(member.request(Method::GET, &address(upload)).header("range", range)).await
+}
+
+#[tokio::test]
+async fn a_file_is_read_by_those_who_may_read_its_message() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let upload = anna.upload("k%E1%BA%BF%20ho%E1%BA%A1ch.txt", "text/plain", "our plan").await;
+    assert_eq!(upload["name"], "kế hoạch.txt");
+    assert_eq!(
+        (&upload["size"], &upload["status"], &upload["media_type"]),
+        (&json!(8), &json!("ready"), &json!("text/plain"))
+    );
+
+    // Until it is sent it is its uploader's alone.
+    assert_eq!(anna.get(&address(&upload)).await.text(), "our plan");
+    for other in [&ben, &carl] {
+        other.get(&address(&upload)).await.refused(404, "not_found");
+        other.get(&format!("/r1/uploads/{}", upload["id"].as_str().unwrap())).await.refused(404, "not_found");
+    }
+    app.anonymous().get(&address(&upload)).await.refused(401, "unauthenticated");
+
+    let mut socket = ben.connect().await;
+    let sent = anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    assert_eq!(sent["attachments"], json!([upload]));
+    assert_eq!(sent["content"], "");
+    let event = socket.expect_in("message.created", &chat).await;
+    assert_eq!(event.payload["message"]["attachments"], json!([upload]));
+    let history = ben.get(&format!("/r1/conversations/{chat}/messages")).await.data();
+    assert_eq!(history["items"][0]["attachments"], json!([upload]));
+    let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data();
+    assert!(log.to_string().contains(upload["id"].as_str().unwrap()));
+    let listed = ben.get("/r1/conversations").await.data();
+    assert_eq!(listed["items"][0]["last_message"]["attachments"], json!([upload]));
+
+    assert_eq!(ben.get(&address(&upload)).await.text(), "our plan");
+    assert_eq!(anna.get(&address(&upload)).await.text(), "our plan");
+    carl.get(&address(&upload)).await.refused(404, "not_found");
+    carl.get(&format!("{}?size=320", address(&upload))).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn files_are_sent_over_a_socket_and_only_once_for_a_client_id() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let upload = anna.upload("a.txt", "text/plain", "one").await;
+    let mut socket = anna.connect().await;
+    let payload =
+        json!({ "conversation_id": chat, "client_id": new_id(), "content": "", "attachment_ids": [upload["id"]] });
+    for _ in 0..2 {
+        socket.send("message.send", payload.clone()).await;
+    }
+    let event = socket.expect_in("message.created", &chat).await;
+    assert_eq!(event.payload["message"]["attachments"], json!([upload]));
+    let messages = format!("/r1/conversations/{chat}/messages");
+    let again = anna.post(&messages, json!({ "client_id": payload["client_id"], "content": "x" }));
+    assert_eq!(again.await.data_with(200)["attachments"], json!([upload]));
+}
+
+#[tokio::test]
+async fn only_ones_own_whole_files_can_be_sent() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let others = ben.upload("a.txt", "text/plain", "Ben's").await;
+    anna.send_files(&chat, "look", &[&others]).await.names_field("attachment_ids");
+    anna.send_files(&chat, "look", &[&json!({ "id": new_id() })]).await.names_field("attachment_ids");
+    let own = anna.upload("a.txt", "text/plain", "mine").await;
+    anna.send_files(&chat, "many", &[&own; 11]).await.names_field("attachment_ids");
+    anna.send_files(&chat, "", &[]).await.names_field("content");
+    anna.send_files(&chat, "twice", &[&own, &own]).await.data_with(201);
+}
+
+#[tokio::test]
+async fn a_deleted_message_takes_its_files_with_it() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let upload = anna.upload("a.png", "image/png", pictures::png(40, 30)).await;
+    let sent = anna.send_files(&chat, "a picture", &[&upload]).await.data_with(201);
+    assert_eq!(stored(&app).len(), 3, "the file and two thumbnails");
+    let message = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    let edited = anna.patch(&message, json!({ "content": "another text" })).await.data();
+    assert_eq!(edited["attachments"], json!([upload]), "an edit keeps them");
+
+    anna.delete(&format!("/r1/uploads/{}", upload["id"].as_str().unwrap())).await.refused(409, "wrong_state");
+    anna.delete(&message).await.data();
+    for member in [&anna, &ben] {
+        member.get(&address(&upload)).await.refused(404, "not_found");
+        let history = member.get(&format!("/r1/conversations/{chat}/messages")).await.data();
+        assert_eq!(history["items"][0]["attachments"], json!([]));
+        let log = member.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data();
+        assert!(!log.to_string().contains(upload["id"].as_str().unwrap()), "{log}");
+    }
+    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+}
+
+#[tokio::test]
+async fn a_file_without_words_leaves_the_log_with_its_message() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let upload = anna.upload("a.txt", "text/plain", "alone").await;
+    let sent = anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    anna.delete(&format!("/r1/messages/{}", sent["id"].as_str().unwrap())).await.data();
+    let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data();
+    assert!(!log.to_string().contains(upload["id"].as_str().unwrap()), "{log}");
+}
+
+#[tokio::test]
+async fn a_file_in_two_messages_stays_until_both_are_gone() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let (first, second) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
+    let upload = anna.upload("a.txt", "text/plain", "for both").await;
+    let mut messages = Vec::new();
+    for chat in [&first, &second] {
+        let sent = anna.send_files(chat, "", &[&upload]).await.data_with(201);
+        messages.push(format!("/r1/messages/{}", sent["id"].as_str().unwrap()));
+    }
+    anna.delete(&messages[0]).await.data();
+    ben.get(&address(&upload)).await.refused(404, "not_found");
+    assert_eq!(carl.get(&address(&upload)).await.text(), "for both");
+    anna.delete(&messages[1]).await.data();
+    carl.get(&address(&upload)).await.refused(404, "not_found");
+    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+}
+
+#[tokio::test]
+async fn a_deleted_conversation_takes_its_files_with_it() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let body = json!({ "kind": "group", "title": "Team", "member_ids": [ben.id] });
+    let group = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let upload = anna.upload("a.txt", "text/plain", "team").await;
+    ben.get(&address(&upload)).await.refused(404, "not_found");
+    anna.send_files(&group, "", &[&upload]).await.data_with(201);
+    assert_eq!(ben.get(&address(&upload)).await.text(), "team");
+    ben.delete(&format!("/r1/conversations/{group}/members/{}", ben.id)).await.data();
+    ben.get(&address(&upload)).await.refused(404, "not_found");
+    anna.delete(&format!("/r1/conversations/{group}")).await.data();
+    anna.get(&address(&upload)).await.refused(404, "not_found");
+    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_sent_can_be_taken_back() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let upload = anna.upload("a.txt", "text/plain", "wrong one").await;
+    let path = format!("/r1/uploads/{}", upload["id"].as_str().unwrap());
+    ben.delete(&path).await.refused(404, "not_found");
+    anna.delete(&path).await.data();
+    anna.get(&path).await.refused(404, "not_found");
+    assert!(stored(&app).is_empty());
+}
+
+#[tokio::test]
+async fn parts_are_read_and_tags_are_known() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let upload = anna.upload("a.bin", "application/octet-stream", bytes.clone()).await;
+    let whole = anna.get(&address(&upload)).await;
+    assert_eq!((whole.status, whole.bytes == bytes), (200, true));
+    assert_eq!(whole.header("content-length"), Some("1000000"));
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let tag = whole.header("etag").unwrap().to_owned();
+    for (range, part) in
+        [("bytes=0-0", 0..1), ("bytes=300000-599999", 300_000..600_000), ("bytes=-5", 999_995..1_000_000)]
+    {
+        let answer = read_part(&anna, &upload, range).await;
+        assert_eq!((answer.status, answer.bytes == bytes[part.clone()]), (206, true), "{range}");
+        let stated = format!("bytes {}-{}/1000000", part.start, part.end - 1);
+        assert_eq!(answer.header("content-range"), Some(stated.as_str()));
+    }
+    let beyond = read_part(&anna, &upload, "bytes=1000000-").await;
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */1000000")));
+    let known = anna.send(anna.request(Method::GET, &address(&upload)).header("if-none-match", &tag)).await;
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    let changed =
+        anna.request(Method::GET, &address(&upload)).header("range", "bytes=0-1").header("if-range", "\"other\"");
+    assert_eq!(anna.send(changed).await.status, 200);
+    let head = anna.send(anna.request(Method::HEAD, &address(&upload))).await;
+    assert_eq!((head.status, head.header("content-length")), (200, Some("1000000")));
+}
+
+#[tokio::test]
+async fn nothing_that_was_uploaded_can_run_in_our_origin() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    for (name, claimed, bytes, served) in [
+        ("a.html", "text/html", "<!DOCTYPE html><script>alert(1)</script>", "application/octet-stream"),
+        ("a.png", "image/png", "<!DOCTYPE html><script>alert(1)</script>", "application/octet-stream"),
+        (
+            "a.svg",
+            "image/svg+xml",
+            "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+            "application/octet-stream",
+        ),
+        ("a.xml", "application/xml", "<?xml version='1.0'?><a/>", "application/octet-stream"),
+        ("a.pdf", "application/pdf", "%PDF-1.7 …", "application/octet-stream"),
+        ("a.js", "text/javascript", "alert(1)", "application/octet-stream"),
+        ("a.txt", "text/plain", "<b>bold</b>", "text/plain; charset=utf-8"),
+    ] {
+        let upload = anna.upload(name, claimed, bytes).await;
+        let answer = anna.get(&address(&upload)).await;
+        assert_eq!(answer.header("content-type"), Some(served), "{name}");
+        let disposition = answer.header("content-disposition").unwrap();
+        let kind = if served.starts_with("text/plain") { "inline" } else { "attachment" };
+        assert!(disposition.starts_with(&format!("{kind}; filename*=UTF-8''{name}")), "{disposition}");
+        for (header, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; sandbox"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("cache-control", "private, max-age=31536000, immutable"),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{name}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What is too much, or of a type that nobody may upload.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use support::{Application, Setup, json};
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_it_comes() {
+    let app = Setup::new().set("uploads.max_bytes", 100_000).start().await;
+    let anna = app.sign_up("Anna").await;
+    assert_eq!(anna.upload("a", "text/plain", vec![b'a'; 100_000]).await["size"], 100_000);
+    anna.send(anna.uploading("a", "text/plain", vec![b'a'; 100_001])).await.refused(413, "too_large");
+    // Without a length it is refused where it becomes too much.
+    let pieces = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+    anna.send(anna.uploading("a", "text/plain", body)).await.refused(413, "too_large");
+    let policy = app.anonymous().get("/r1/auth/policy").await.data();
+    assert_eq!(policy["uploads"]["max_bytes"], 100_000);
+}
+
+#[tokio::test]
+async fn types_are_refused_by_claim_and_by_content() {
+    let app = Setup::new().set("uploads.refused_types", "image/*,application/x-msdownload").start().await;
+    let anna = app.sign_up("Anna").await;
+    anna.send(anna.uploading("a.exe", "application/x-msdownload", "MZ")).await.refused(415, "type_refused");
+    let png = super::pictures::png(4, 4);
+    anna.send(anna.uploading("a.txt", "text/plain", png)).await.refused(415, "type_refused");
+    anna.upload("a.txt", "text/plain", "words").await;
+}
+
+#[tokio::test]
+async fn a_workspace_has_so_much_space_and_a_person_so_much_that_is_not_sent() {
+    let app = Setup::new().set("uploads.workspace_bytes", 10_000).set("uploads.unsent_bytes", 12_000).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let first = anna.upload("a", "text/plain", vec![b'a'; 8_000]).await;
+    anna.send(anna.uploading("b", "text/plain", vec![b'a'; 8_000])).await.refused(413, "quota_exceeded");
+    let message = anna.send_files(&chat, "", &[&first]).await.data_with(201);
+    let second = anna.upload("b", "text/plain", vec![b'a'; 8_000]).await;
+    anna.send_files(&chat, "", &[&second]).await.refused(413, "quota_exceeded");
+    let there = anna.uploading_as(&format!("?conversation_id={chat}"), "c", "text/plain", vec![b'a'; 3_000]);
+    anna.send(there).await.refused(413, "quota_exceeded");
+    anna.delete(&format!("/r1/messages/{}", message["id"].as_str().unwrap())).await.data();
+    anna.send_files(&chat, "", &[&second]).await.data_with(201);
+}
+
+#[tokio::test]
+async fn a_form_brings_a_file_too() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let form = |name: &str| {
+        let body = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.csv\"\r\ncontent-type: text/csv\r\n\r\na,b\r\n--b--\r\n"
+        );
+        let request = anna.request(reqwest::Method::POST, "/r1/uploads");
+        request.header("content-type", "multipart/form-data; boundary=b").body(body)
+    };
+    let upload = anna.send(form("file")).await.data_with(201);
+    assert_eq!(
+        (&upload["name"], &upload["media_type"], &upload["size"]),
+        (&json!("a.csv"), &json!("text/csv"), &json!(3))
+    );
+    anna.send(form("other")).await.names_field("file");
+}
+
+#[tokio::test]
+async fn a_voice_note_brings_its_loudness() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let peaks: Vec<String> = (0..64).map(|peak| (peak * 4).to_string()).collect();
+    let voice = |peaks: &str| {
+        let query = format!("?kind=voice&duration_ms=1500&peaks={peaks}");
+        anna.uploading_as(&query, "note.webm", "audio/webm", &b"\x1a\x45\xdf\xa3webm"[..])
+    };
+    let upload = anna.send(voice(&peaks.join(","))).await.data_with(201);
+    assert_eq!(
+        (&upload["kind"], &upload["duration_ms"], &upload["peaks"][63]),
+        (&json!("voice"), &json!(1500), &json!(252))
+    );
+    for wrong in ["1,2,3", "256", &["300"; 64].join(",")] {
+        anna.send(voice(wrong)).await.names_field("peaks");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_take_little_memory() {
+    const PIECE: usize = 256 * 1024;
+    const PIECES: u64 = 400;
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    anna.upload("warm", "text/plain", vec![b'a'; PIECE]).await;
+    let before = app.instances[0].memory();
+    let stop = Arc::new(AtomicBool::new(false));
+    let highest = Arc::new(AtomicU64::new(0));
+    let (ended, seen, status) =
+        (Arc::clone(&stop), Arc::clone(&highest), format!("/proc/{}/status", app.instances[0].process_id()));
+    let watching = std::thread::spawn(move || {
+        while !ended.load(Ordering::Relaxed) {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            let now: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+            seen.fetch_max(now * 1024, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    let body = || {
+        let pieces = (0..PIECES).map(|_| Ok::<_, std::io::Error>(vec![b'a'; PIECE]));
+        reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
+    };
+    let upload = anna.upload("large.txt", "text/plain", body()).await;
+    let whole = anna.get(&super::address(&upload)).await;
+    stop.store(true, Ordering::Relaxed);
+    watching.join().unwrap();
+    assert_eq!(
+        (upload["size"].as_u64(), whole.bytes.len() as u64),
+        (Some(PIECES * PIECE as u64), PIECES * PIECE as u64)
+    );
+    let taken = highest.load(Ordering::Relaxed).saturating_sub(before);
+    assert!(taken < 32 * 1024 * 1024, "it took {} MiB more", taken / 1024 / 1024);
+}

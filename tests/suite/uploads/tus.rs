@@ -1,0 +1,97 @@
+//! Files that come in several requests; the official client is in `tests/clients`.
+
+use reqwest::Method;
+use support::{Answer, Application, Member, Setup, json, wait_until};
+
+use super::stored;
+
+async fn create(member: &Member, length: usize, metadata: &str) -> Answer {
+    let request = member.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "1.0.0");
+    member.send(request.header("upload-length", length).header("upload-metadata", metadata)).await
+}
+
+async fn append(member: &Member, path: &str, offset: usize, bytes: impl Into<reqwest::Body>) -> Answer {
+    let request = member.request(Method::PATCH, path).header("tus-resumable", "1.0.0").header("upload-offset", offset);
+    member.send(request.header("content-type", "application/offset+octet-stream").body(bytes)).await
+}
+
+async fn offset(member: &Member, path: &str) -> Option<usize> {
+    let answer = member.send(member.request(Method::HEAD, path).header("tus-resumable", "1.0.0")).await;
+    answer.header("upload-offset")?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_file_comes_in_pieces() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    // a.txt, text/plain
+    let created = create(&anna, 10, "filename YS50eHQ=,filetype dGV4dC9wbGFpbg==").await;
+    assert_eq!((created.status, created.header("tus-resumable")), (201, Some("1.0.0")));
+    assert!(created.header("upload-expires").is_some());
+    let path = created.header("location").unwrap().to_owned();
+    assert_eq!(offset(&anna, &path).await, Some(0));
+    let id = path.rsplit('/').next().unwrap();
+    assert_eq!(anna.get(&format!("/r1/uploads/{id}")).await.data()["status"], "pending");
+    assert_eq!(append(&anna, &path, 0, "hello").await.header("upload-offset"), Some("5"));
+    append(&anna, &path, 0, "hello").await.refused(409, "upload_conflict");
+    append(&anna, &path, 9, "!").await.refused(409, "upload_conflict");
+    append(&anna, &path, 5, "too much!").await.refused(413, "too_large");
+    assert_eq!(offset(&anna, &path).await, Some(5));
+    let ended = append(&anna, &path, 5, ", you").await;
+    assert_eq!((ended.status, ended.header("upload-offset")), (204, Some("10")));
+    let upload = anna.get(&format!("/r1/uploads/{id}")).await.data();
+    assert_eq!((&upload["name"], &upload["status"], &upload["size"]), (&json!("a.txt"), &json!("ready"), &json!(10)));
+    assert_eq!(anna.get(&super::address(&upload)).await.text(), "hello, you");
+    assert_eq!(stored(&app).len(), 1, "the pieces are gone");
+}
+
+#[tokio::test]
+async fn what_came_before_a_line_broke_stays() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let path = create(&anna, 300_000, "").await.header("location").unwrap().to_owned();
+    let pieces = vec![Ok(vec![b'a'; 100_000]), Err(std::io::Error::other("a tunnel"))];
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+    let request = anna.request(Method::PATCH, &path).header("upload-offset", 0);
+    let broken = request.header("content-type", "application/offset+octet-stream").body(body);
+    assert!(anna.try_send(broken).await.is_err());
+    wait_until("what came is kept", || async { offset(&anna, &path).await.is_some_and(|came| came > 0) }).await;
+    let came = offset(&anna, &path).await.unwrap();
+    assert_eq!(append(&anna, &path, came, vec![b'a'; 300_000 - came]).await.status, 204);
+    let upload = anna.get(&format!("/r1/uploads/{}", path.rsplit('/').next().unwrap())).await.data();
+    assert_eq!((&upload["status"], &upload["size"]), (&json!("ready"), &json!(300_000)));
+}
+
+#[tokio::test]
+async fn lies_and_strangers_are_refused() {
+    let app = Setup::new().set("uploads.max_bytes", 50_000).set("uploads.refused_types", "image/png").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    create(&anna, 50_001, "").await.refused(413, "too_large");
+    // image/png
+    create(&anna, 10, "filetype aW1hZ2UvcG5n").await.refused(415, "type_refused");
+    let other =
+        anna.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "2.0.0").header("upload-length", 1);
+    anna.send(other).await.refused(412, "tus_version");
+    anna.send(anna.request(Method::POST, "/r1/uploads/tus")).await.names_field("upload_length");
+
+    let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();
+    append(&ben, &path, 0, "hello").await.refused(404, "not_found");
+    assert_eq!(ben.send(ben.request(Method::HEAD, &path)).await.status, 404);
+    ben.delete(&path).await.refused(404, "not_found");
+    let plain = anna
+        .request(Method::PATCH, &path)
+        .header("upload-offset", 0)
+        .header("content-type", "text/plain")
+        .body("hello");
+    anna.send(plain).await.refused(415, "unsupported_media_type");
+    append(&anna, &path, 0, "hello").await;
+    assert_eq!(anna.delete(&path).await.status, 204);
+    assert_eq!(anna.send(anna.request(Method::HEAD, &path)).await.status, 404);
+    assert!(stored(&app).is_empty());
+
+    // Its content is what its claim was not.
+    let png = super::pictures::png(8, 8);
+    let path = create(&anna, png.len(), "filetype dGV4dC9wbGFpbg==").await.header("location").unwrap().to_owned();
+    append(&anna, &path, 0, png).await.refused(415, "type_refused");
+    assert!(stored(&app).is_empty());
+}
