@@ -1227,6 +1227,7 @@ export type EntryPolicy = {
      * Who may create an account.
      */
     signup: SignUp;
+    uploads: UploadPolicy;
 };
 
 export type ErrorFrame = {
@@ -1879,11 +1880,9 @@ export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 export type Message = {
     answer?: AnswerFigures | null;
     /**
-     * Files; none yet.
+     * Files; none once deleted.
      */
-    attachments: Array<{
-        [key: string]: unknown;
-    }>;
+    attachments: Array<Upload>;
     client_id?: string | null;
     /**
      * Empty once deleted.
@@ -2047,6 +2046,10 @@ export type MessageSendCommand = {
      * Sends a message; answered by `ack` once it is committed.
      */
     payload: {
+        /**
+         * One's files, at most 10. With files `content` may be empty.
+         */
+        attachment_ids?: Array<UploadId>;
         /**
          * Chosen by the client: the same one again is answered with the first message.
          */
@@ -3122,9 +3125,9 @@ export type SectionsChangedFrame = {
 
 export type SendMessageRequest = {
     /**
-     * None: there are no files yet.
+     * One's files (`POST /r1/uploads`), in the order in which they are shown.
      */
-    attachment_ids?: Array<string> | null;
+    attachment_ids?: Array<UploadId> | null;
     /**
      * Chosen by the client: the same one again is answered with the first message.
      */
@@ -3134,7 +3137,7 @@ export type SendMessageRequest = {
      */
     confirm?: boolean | null;
     /**
-     * At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
+     * May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
      * No control characters but line breaks and tabs; CR LF becomes LF.
      */
     content: string;
@@ -3365,6 +3368,76 @@ export type TypingFrame = {
     timestamp: Timestamp;
     type: 'typing';
 };
+
+/**
+ * A file. Its bytes are at `/files/{id}/{name}`, a picture's thumbnails at the same address with `?size=320` or `?size=1280`.
+ */
+export type Upload = {
+    created_at: Timestamp;
+    /**
+     * Of recordings.
+     */
+    duration_ms?: number | null;
+    height?: number | null;
+    id: UploadId;
+    kind: UploadKind;
+    /**
+     * What it is by its content, not by what was claimed.
+     */
+    media_type: string;
+    name: string;
+    /**
+     * A recording's loudness: 64 numbers from 0 to 255.
+     */
+    peaks?: Array<number> | null;
+    /**
+     * Of what is served; null until all of it is there.
+     */
+    sha256?: string | null;
+    /**
+     * In bytes, as it is served: without the metadata of pictures.
+     */
+    size: number;
+    status: UploadStatus;
+    /**
+     * What a picture looks like before it is there (thumbhash, base64). Where there is one, there are thumbnails.
+     */
+    thumbhash?: string | null;
+    /**
+     * What is said in a voice note, once that is known.
+     */
+    transcript?: string | null;
+    /**
+     * Of pictures, in pixels.
+     */
+    width?: number | null;
+};
+
+/**
+ * A file.
+ */
+export type UploadId = string;
+
+/**
+ * What a file was uploaded as.
+ */
+export type UploadKind = 'file' | 'voice';
+
+/**
+ * Which files may be uploaded.
+ */
+export type UploadPolicy = {
+    /**
+     * Bytes of one file.
+     */
+    max_bytes: number;
+    /**
+     * Types that nobody may upload; `video*` stands for all of a family.
+     */
+    refused_types: Array<string>;
+};
+
+export type UploadStatus = 'pending' | 'ready' | 'refused';
 
 /**
  * A model that somebody may use.
