@@ -117,12 +117,13 @@ fn read(query: &str) -> Option<(BTreeMap<String, String>, String)> {
         match name.as_ref() {
             "vnp_SecureHash" => signature = Some(value.into_owned()),
             "vnp_SecureHashType" => {}
-            name if name.starts_with("vnp_") => {
-                if fields.insert(name.to_owned(), value.into_owned()).is_some() {
+            name if !name.starts_with("vnp_") => {}
+            name => {
+                let before = fields.insert(name.to_owned(), value.into_owned());
+                if before.is_some() {
                     return None;
                 }
             }
-            _ => {}
         }
     }
     Some((fields, signature?))

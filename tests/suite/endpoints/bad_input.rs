@@ -97,7 +97,9 @@ async fn a_body_that_is_wrong_is_refused() {
                 json!("a\u{0}b"),
                 json!("x".repeat(100_001)),
             ] {
-                if value.is_boolean() && right[field].is_boolean() {
+                // Credits are taken away, too.
+                let is_right = value == -1 && def.name == "GiveCredits" && field == "amount";
+                if is_right || value.is_boolean() && right[field].is_boolean() {
                     continue;
                 }
                 let mut wrong = right.clone();

@@ -103,7 +103,9 @@ async fn whoever_has_too_little_left_is_told_before_an_assistant_is_asked() {
         chat.ask("Hello?").await;
         chat.ended("message.completed").await;
         chat.anna.get("/r1/usage").await.data();
-        let shown = admin.get("/r1/admin/budgets").await.data()["items"][0]["budget"].clone();
+        let listed = admin.get("/r1/admin/budgets").await.data();
+        assert_eq!(listed["total"], 1, "{listed}");
+        let shown = &listed["items"][0];
         assert!(shown["spent"].as_i64().unwrap() > 0, "{shown}");
         assert_eq!(shown["held"], 0, "{shown}");
         // An answer may cost 1,100.

@@ -22,10 +22,13 @@ async fn the_same_question_of_the_same_key_is_asked_once_and_costs_once() {
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
     let key = keys::make(&stage.anna, json!({})).await;
     let program = caller(&stage, &key);
-    for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages"] {
+    let input = json!({ "model": "small", "input": "Hello?", "max_output_tokens": 100, "temperature": 0 });
+    for (path, question) in
+        [("/v1/chat/completions", repeatable()), ("/v1/responses", input), ("/v1/messages", repeatable())]
+    {
         let asked = stage.upstream.asked().len();
-        let first = program.post(path, repeatable()).await;
-        let second = program.post(path, repeatable()).await;
+        let first = program.post(path, question.clone()).await;
+        let second = program.post(path, question).await;
         assert_eq!((first.status, first.header("x-natter-cache")), (200, Some("miss")), "{first:?}");
         assert_eq!((second.status, second.header("x-natter-cache")), (200, Some("hit")), "{second:?}");
         assert_eq!(second.header("x-natter-cost"), Some("0"));

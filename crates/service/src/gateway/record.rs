@@ -91,7 +91,7 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
     let settlement = budgets.map(|budgets| Settlement::booking(&budgets, row.cost));
     let is_charged = gateway.credits.is_some() && row.cost > MicroCredits::ZERO;
     let credits =
-        is_charged.then(|| CreditSettlement { account: row.user_id.0, hold: None, source: row.id, cost: row.cost });
+        is_charged.then_some(CreditSettlement { account: row.user_id.0, hold: None, source: row.id, cost: row.cost });
     gateway.writer.push(Entry { row: Some(row), model: name, settlement, credits });
     cost
 }
