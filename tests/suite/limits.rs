@@ -179,7 +179,7 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
         let expected = match (def.method.as_str(), def.path) {
             (_, path) if path.starts_with("/r1/auth/") => "auth",
             ("POST", "/r1/conversations/{id}/messages" | "/r1/messages/{id}/versions") => "message_send",
-            ("POST", "/r1/uploads" | "/r1/uploads/tus") => "upload",
+            ("POST", "/r1/uploads" | "/r1/uploads/tus") | ("PATCH", "/r1/uploads/tus/{id}") => "upload",
             (_, path) if path.starts_with("/v1/") => "gateway",
             ("GET", _) => "read",
             ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {
