@@ -254,7 +254,7 @@ mod tests {
         );
         assert_eq!((script.text_end(text), script.round_count(), script.is_open()), ("😀à\n\nmore".len(), 2, false));
         assert_eq!(rounds[1].results[0].text, "(no result)");
-        assert_eq!(script.rounds("short")[1].text, "");
+        assert_eq!(script.rounds("😀")[1].text, "", "a text that is shorter than it was");
     }
 
     #[test]
