@@ -52,6 +52,12 @@ class Person:
         case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
 
 
+@schemathesis.serializer("application/offset+octet-stream")
+def to_bytes(ctx, value):
+    value = getattr(value, "data", value)
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
 @schemathesis.serializer("application/msgpack")
 def to_message_pack(ctx, value):
     return msgpack.packb(packable(value))
