@@ -181,6 +181,8 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
             ("POST", "/r1/conversations/{id}/messages" | "/r1/messages/{id}/versions") => "message_send",
             ("POST", "/r1/uploads" | "/r1/uploads/tus") | ("PATCH", "/r1/uploads/tus/{id}") => "upload",
             (_, path) if path.starts_with("/v1/") => "gateway",
+            // VNPay tells of payments by GET.
+            (_, "/r1/payments/webhooks/{gateway}") => "write",
             ("GET", _) => "read",
             ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {
                 "conversation"
