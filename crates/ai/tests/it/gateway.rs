@@ -1,9 +1,5 @@
 //! Calls of the gateway over real sockets, against a provider that behaves and misbehaves as told.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
-mod upstream;
-
 use std::{sync::Arc, time::Duration};
 
 use ai::{
@@ -13,7 +9,8 @@ use ai::{
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
+
+use crate::upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
 
 fn limits() -> Limits {
     Limits {

@@ -1,9 +1,5 @@
 //! The writer on a real database: SQLite always, PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod fixture;
-
 use std::{sync::Arc, time::Duration};
 
 use appcore::{
@@ -12,12 +8,13 @@ use appcore::{
     text::{ClientId, Content},
 };
 use dbcontext::query;
-use fixture::{Fixture, each, limits, postgres, sqlite};
 use sea_orm::{ConnectionTrait, Statement};
 use service::{
     events::{AddMember, Change, Depart, RemoveMember, SendMessage, Sent, Writer},
     jobs::Asking,
 };
+
+use crate::fixture::{Fixture, each, limits, postgres, sqlite};
 
 #[tokio::test]
 async fn numbers_are_gapless_and_news_comes_in_their_order() {

@@ -1,7 +1,5 @@
 //! The workers of two instances in one process, on one database, with the demo as their provider.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
 use std::{sync::Arc, time::Duration};
 
 use appcore::{

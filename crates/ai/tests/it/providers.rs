@@ -1,9 +1,5 @@
 //! Providers that stream, split, stall, break off, refuse and talk nonsense, over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
-mod upstream;
-
 use std::{sync::Arc, time::Duration};
 
 use ai::{
@@ -18,7 +14,8 @@ use tokio::{
     net::TcpListener,
     sync::Notify,
 };
-use upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
+
+use crate::upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
 
 /// Short enough for a test, long enough for a busy machine.
 fn limits() -> Limits {
@@ -368,7 +365,7 @@ async fn be_socks_proxy(listener: TcpListener) -> String {
     let mut name = vec![0; usize::from(head[4]) + 2];
     socket.read_exact(&mut name).await.unwrap();
     socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
-    upstream::serve(socket, hello(), Arc::default()).await;
+    crate::upstream::serve(socket, hello(), Arc::default()).await;
     name.truncate(name.len() - 2);
     String::from_utf8(name).unwrap()
 }

@@ -1,10 +1,6 @@
 //! What is committed together, what is not, and what becomes of a commit whose end nobody heard. On PostgreSQL, where `NATTER_TEST_POSTGRES`
 //! names a server, through a proxy that knows what was asked and can cut the line.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod fixture;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,7 +12,6 @@ use appcore::{
     text::{ClientId, Content},
 };
 use dbcontext::{Database, query};
-use fixture::{Fixture, each, new_database};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use service::{
     events::{AddMember, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation},
@@ -26,6 +21,8 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+
+use crate::fixture::{Fixture, each, new_database};
 
 /// Passes everything on to PostgreSQL, and remembers what it was asked.
 #[derive(Clone, Default)]
