@@ -1,15 +1,16 @@
 //! A database per test, made as a copy of one that was migrated once.
 
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::OnceCell;
 
 use crate::application::{ADMIN_EMAIL, PASSWORD};
 use crate::instance::{Instance, command};
+use crate::place::natter;
 
 /// What a run of the tests is made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,22 +43,19 @@ struct OwnDatabase {
     name: String,
 }
 
-/// Migrated, with an administrator and signing keys in it.
+/// Migrated, with an administrator and signing keys in it. Each test is a process, so the template of a program lies in the folder for temporary
+/// files, where the first one makes it and the others find it. (`scripts/test` removes that folder, and PostgreSQL, at the end of a run.)
 struct Template {
-    /// A file, or the name of a database.
+    engine: Engine,
+    folder: PathBuf,
+    /// Of PostgreSQL's database.
     name: String,
-    /// Hold what the copies are made of. Statics are not dropped: `scripts/test` removes the folders of a run.
-    _folder: TempDir,
-    _database: TestDatabase,
 }
 
 /// The name of a SQLite database in its folder.
 const FILE: &str = "natter.db";
 /// What its secrets are sealed with.
 const KEY_FILE: &str = "encryption-key";
-
-static SQLITE: OnceCell<Template> = OnceCell::const_new();
-static POSTGRES: OnceCell<Template> = OnceCell::const_new();
 
 impl OwnDatabase {
     async fn create(from: &str) -> (Self, String) {
@@ -100,18 +98,17 @@ impl TestDatabase {
 
     /// A copy of the template: migrated, with an administrator in it, so that everyone who signs up is an ordinary user.
     pub async fn copy(engine: Engine, folder: &Path) -> Self {
+        let template = Template::find(engine).await;
         match engine {
             Engine::Sqlite => {
-                let template = SQLITE.get_or_init(|| Template::make(engine)).await;
-                tokio::fs::copy(&template.name, folder.join(FILE)).await.expect("the template is there");
-                let key = Path::new(&template.name).with_file_name(KEY_FILE);
-                tokio::fs::copy(key, folder.join(KEY_FILE)).await.expect("the template has a key");
+                for file in [FILE, KEY_FILE] {
+                    tokio::fs::copy(template.folder.join(file), folder.join(file))
+                        .await
+                        .expect("the template is there");
+                }
                 Self::file(folder)
             }
-            Engine::Postgres => {
-                let template = POSTGRES.get_or_init(|| Template::make(engine)).await;
-                Self::postgres(&format!("TEMPLATE {}", template.name)).await
-            }
+            Engine::Postgres => Self::postgres(&format!("TEMPLATE {}", template.name)).await,
         }
     }
 
@@ -171,29 +168,53 @@ impl TestDatabase {
 }
 
 impl Template {
-    async fn make(engine: Engine) -> Self {
-        let folder = tempfile::Builder::new().prefix("natter-template").tempdir().expect("a temporary folder");
-        let database = TestDatabase::empty(engine, folder.path()).await;
+    /// The template of this program on this server of databases; made where it is not there yet.
+    async fn find(engine: Engine) -> Self {
+        let program = natter();
+        let built = program.metadata().and_then(|file| file.modified()).expect("the program is there");
+        let mut hasher = DefaultHasher::new();
+        (&program, built, (engine == Engine::Postgres).then(maintenance_url)).hash(&mut hasher);
+        let name = format!("template_{:016x}", hasher.finish());
+        let folder = std::env::temp_dir().join(format!("natter-{name}"));
+        let template = Self { engine, folder, name };
+        tokio::fs::create_dir_all(&template.folder).await.expect("a temporary folder");
+        let lock = File::create(template.folder.join("lock")).expect("a temporary file");
+        // Held until it is dropped.
+        let _lock =
+            tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.expect("a thread").expect("a lock");
+        let made = template.folder.join("made");
+        if !made.exists() {
+            template.make().await;
+            File::create(made).expect("a temporary file");
+        }
+        template
+    }
+
+    async fn make(&self) {
+        let url = match self.engine {
+            Engine::Sqlite => TestDatabase::file(&self.folder).url,
+            Engine::Postgres => {
+                // One that is there was not finished.
+                administer(&format!("DROP DATABASE IF EXISTS {}", self.name)).await.expect("nobody is connected");
+                administer(&format!("CREATE DATABASE {}", self.name)).await.expect("the database can be made");
+                postgres_url(&self.name)
+            }
+        };
         let settings = vec![
-            ("database.url".to_owned(), database.url.clone()),
+            ("database.url".to_owned(), url),
             ("database.migrate_on_start".to_owned(), "true".to_owned()),
             ("workspaces.shared".to_owned(), "Home".to_owned()),
-            ("server.data_dir".to_owned(), folder.path().display().to_string()),
+            ("server.data_dir".to_owned(), self.folder.display().to_string()),
         ];
         // Its first start makes the signing keys, which every copy then has.
-        let mut instance = Instance::start(folder.path(), &settings).await;
+        let mut instance = Instance::start(&self.folder, &settings).await;
         let ended = instance.terminate().await;
         assert!(ended.success(), "the template's server ended with {ended}");
-        create_admin(folder.path(), &settings, ADMIN_EMAIL).await;
-        let name = match engine {
-            Engine::Sqlite => {
-                // Into the file itself, so that it can be copied alone.
-                database.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-                folder.path().join(FILE).display().to_string()
-            }
-            Engine::Postgres => database.url.rsplit('/').next().unwrap_or_default().to_owned(),
-        };
-        Self { name, _folder: folder, _database: database }
+        create_admin(&self.folder, &settings, ADMIN_EMAIL).await;
+        if self.engine == Engine::Sqlite {
+            // Into the file itself, so that it can be copied alone.
+            TestDatabase::file(&self.folder).run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        }
     }
 }
 
