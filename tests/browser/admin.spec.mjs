@@ -2,7 +2,7 @@
 
 import { DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
-test('an admin bans a network, lifts the ban, and finds both in the audit log', async ({ browser, server }) => {
+test('an admin bans a network, lifts the ban, and finds both in the audit log', { tag: '@gate' }, async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;

@@ -33,7 +33,7 @@ async function openMenu(page, name) {
   await expect(page.getByRole('menu')).toBeVisible();
 }
 
-test('a channel is created, browsed, previewed, joined, and two talk in it', async ({ arrive, server }) => {
+test('a channel is created, browsed, previewed, joined, and two talk in it', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { id: workspace } = await workspaceOf(server, 'Harbour', anna, ben);

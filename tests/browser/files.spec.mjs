@@ -51,7 +51,7 @@ async function annaWithBen(arrive, server, options = {}) {
   return { anna, ben, id, bensApi };
 }
 
-test('pictures and a file go with a message, and are looked at, zoomed and saved', async ({ arrive, server }) => {
+test('pictures and a file go with a message, and are looked at, zoomed and saved', { tag: '@gate' }, async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
   await attach(anna, text('notes.md', 'what we decided'));

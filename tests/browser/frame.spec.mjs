@@ -2,7 +2,7 @@
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
-test('a group is made, renamed, handed over and left, and everybody sees it at once', async ({ arrive }) => {
+test('a group is made, renamed, handed over and left, and everybody sees it at once', { tag: '@gate' }, async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const cleo = await arrive('Cleo', PHONE);
@@ -107,7 +107,7 @@ test('everything can be reached by the keyboard', async ({ arrive }) => {
   await expect(anna.page.getByRole('dialog')).toHaveCount(0);
 });
 
-test('settings are kept, and another device can be signed out', async ({ arrive, browser, server }) => {
+test('settings are kept, and another device can be signed out', { tag: '@gate' }, async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/settings');
   await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
@@ -155,7 +155,7 @@ test('tabs share a session: it is renewed once, and ends in all of them', async 
   await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
 });
 
-test('wrong input is told at its field, and nothing typed is lost', async ({ arrive, page, server }) => {
+test('wrong input is told at its field, and nothing typed is lost', { tag: '@gate' }, async ({ arrive, page, server }) => {
   const anna = await arrive('Anna');
   await page.goto(`${server.url}/sign-up`);
   await page.getByRole('button', { name: 'Create account' }).click();

@@ -18,7 +18,7 @@ async function useModel(server, api) {
   await expect.poll(async () => (await api.call('GET', '/r1/usage/requests')).total).toBeGreaterThan(0);
 }
 
-test('what one has used is shown by day, model and key, and goes out as a table', async ({ arrive, server }) => {
+test('what one has used is shown by day, model and key, and goes out as a table', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.getByRole('link', { name: 'Usage' }).click();
@@ -118,7 +118,7 @@ test('a key is limited, changed and rotated while its old secret goes on', async
   await anna.expectFlawless('keys on a phone');
 });
 
-test('an admin adds a model, changes it, and removes it', async ({ browser, server }) => {
+test('an admin adds a model, changes it, and removes it', { tag: '@gate' }, async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;

@@ -2,7 +2,7 @@
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
-test('two people talk, one on a desktop and one on a phone', async ({ arrive }) => {
+test('two people talk, one on a desktop and one on a phone', { tag: '@gate' }, async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben', PHONE);
 
@@ -23,7 +23,7 @@ test('two people talk, one on a desktop and one on a phone', async ({ arrive }) 
   await ben.expectFlawless('a conversation on a phone');
 });
 
-test('an answer streams, survives a reload in mid-stream, and is whole at the end', async ({ arrive, upstream }) => {
+test('an answer streams, survives a reload in mid-stream, and is whole at the end', { tag: '@gate' }, async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
   await anna.openAssistant();
@@ -66,7 +66,7 @@ test('a failed answer says why, and trying again answers', async ({ arrive, upst
   await anna.sees('Hello there.');
 });
 
-test('what is written offline goes out once and in order', async ({ arrive, server }) => {
+test('what is written offline goes out once and in order', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);

@@ -2,7 +2,7 @@
 
 import { expect, PHONE, test } from './people.mjs';
 
-test('an assistant is made, asked by a starter, changed and deleted', async ({ arrive, upstream }) => {
+test('an assistant is made, asked by a starter, changed and deleted', { tag: '@gate' }, async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.getByRole('button', { name: 'New conversation' }).first().click();

@@ -15,7 +15,7 @@ async function annaWithBen(arrive, server, options) {
   return { anna, ben };
 }
 
-test('messages are reached, acted on and left by keys alone', async ({ arrive, server }) => {
+test('messages are reached, acted on and left by keys alone', { tag: '@gate' }, async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   const article = (text) => page.getByRole('article').filter({ hasText: text });

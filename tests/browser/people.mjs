@@ -76,14 +76,14 @@ export const test = base.extend({
     },
     { scope: 'worker' },
   ],
-  /** `await arrive('Anna')`: somebody new, signed up through the form, on a page of their own. */
+  /** `await arrive('Anna')`: somebody new, signed up without the form, on a page of their own. */
   arrive: async ({ browser, server }, use) => {
     const contexts = [];
     await use(async (name, options = {}) => {
       const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
       contexts.push(context);
       const visitor = new Visitor(await context.newPage(), name);
-      await visitor.signUp();
+      await visitor.register(server);
       return visitor;
     });
     for (const context of contexts) await context.close();
@@ -98,6 +98,22 @@ export async function signInAsAdmin(context, server) {
     data: { email, password },
   });
   return new Visitor(await context.newPage(), 'Admin');
+}
+
+/** For those who look at the screens: both themes of a page, in the folder that `SHOTS` names. */
+export async function shoot(page, name) {
+  if (!process.env.SHOTS) return;
+  for (const theme of ['light', 'dark']) {
+    await page.evaluate((theme) => {
+      document.documentElement.dataset.theme = theme;
+      document.documentElement.classList.toggle('dark', theme === 'dark');
+    }, theme);
+    await page.screenshot({ path: `${process.env.SHOTS}/${name}-${theme}.png` });
+  }
+  await page.evaluate(() => {
+    document.documentElement.dataset.theme = 'light';
+    document.documentElement.classList.remove('dark');
+  });
 }
 
 export const DESKTOP = { width: 1280, height: 800 };
@@ -119,6 +135,17 @@ export class Visitor {
     page.on('pageerror', (error) => this.problems.push(error.message));
   }
 
+  /** Signs up by the API: the form is a journey of its own. */
+  async register(server) {
+    const answer = await this.page.context().request.post(`${server.url}/r1/auth/signup`, {
+      headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
+      data: { email: this.email, password: PASSWORD, display_name: this.name },
+    });
+    expect(answer.ok()).toBe(true);
+    await this.page.goto('/');
+    await expect(this.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
+  }
+
   async signUp() {
     const { page } = this;
     await page.goto('/');
@@ -137,7 +164,8 @@ export class Visitor {
 
   async fillSignIn(email = this.email, password = PASSWORD) {
     const { page } = this;
-    await page.getByLabel('Email').fill(email);
+    // The page behind, where it asks to sign in again, may speak of email, too.
+    await page.getByRole('textbox', { name: 'Email' }).fill(email);
     await page.getByLabel('Password', { exact: true }).fill(password);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   }

@@ -4,7 +4,7 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
-test('credits are bought: chosen, paid, waited for, and found in the account', async ({ arrive, server }) => {
+test('credits are bought: chosen, paid, waited for, and found in the account', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.getByRole('link', { name: 'Usage' }).click();

@@ -4,16 +4,23 @@ import { defineConfig } from '@playwright/test';
 // Debian's Chromium; Playwright's own browsers can't be fetched everywhere.
 const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
+// Which journeys: see scripts/test.
+const isGate = process.env.NATTER_TEST_SIZE === 'gate';
+const isLong = Boolean(process.env.NATTER_TEST_LONG);
+const report = process.env.NATTER_TEST_REPORT;
+
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.mjs',
   outputDir: 'results',
-  // What only `scripts/test long` runs.
-  grepInvert: process.env.NATTER_TEST_LONG ? undefined : /@long/,
-  workers: 1,
+  grep: isGate ? /@gate/ : undefined,
+  grepInvert: isLong ? undefined : /@long/,
+  workers: 2,
+  // A browser beside a server on two busy cores may miss a limit. What passes then is named as flaky at the end of the run.
+  retries: 2,
   timeout: 90_000,
   expect: { timeout: 15_000 },
-  reporter: [['list']],
+  reporter: [['list'], ...(report ? [['json', { outputFile: report }]] : [])],
   use: {
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',

@@ -6,7 +6,7 @@ import { apiOf, expect, test } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
 
-test('a workspace is made, filled, handed over and left', async ({ arrive, server }) => {
+test('a workspace is made, filled, handed over and left', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { page } = anna;
